@@ -1,0 +1,1 @@
+//! The proof system: sumcheck, one logup-GKR for all lookups, the batched linear part, keys.

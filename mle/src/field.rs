@@ -1,0 +1,16 @@
+//! The only file that names the fields: F is Goldilocks, `p = 2^64 - 2^32 + 1`, and E its quadratic
+//! extension, in which every challenge lives.
+
+use p3_field::extension::BinomialExtensionField;
+use p3_goldilocks::Goldilocks;
+
+pub use p3_field::{Algebra, BasedVectorSpace, Field, PrimeCharacteristicRing, PrimeField64};
+
+/// Degree of [`E`] over [`F`]. 128-bit security needs 3.
+const DEGREE: usize = 2;
+
+/// The base field: every committed cell.
+pub type F = Goldilocks;
+
+/// The extension field: every challenge and every message of the prover.
+pub type E = BinomialExtensionField<F, DEGREE>;

@@ -1,0 +1,11 @@
+//! Multilinear extensions over Goldilocks: the field aliases, evaluation points, equality
+//! polynomials and the contraction kernels of the prover. No protocol lives here.
+//!
+//! **Order.** Points are most-significant-coordinate first: coordinate 0 of a point belongs to the
+//! highest bit of an index.
+
+mod field;
+mod point;
+
+pub use field::{Algebra, BasedVectorSpace, E, F, Field, PrimeCharacteristicRing, PrimeField64};
+pub use point::{Point, eq_eval, eq_table, less_than, less_than_weighted};

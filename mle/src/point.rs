@@ -1,0 +1,162 @@
+//! Points of `E^n` and the polynomials that a verifier evaluates at them in `O(n)`.
+
+use crate::field::{E, PrimeCharacteristicRing};
+use std::ops::Deref;
+
+/// A point, most significant coordinate first.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Point(Vec<E>);
+
+impl Point {
+    /// The point with these coordinates.
+    pub fn new(coordinates: Vec<E>) -> Self {
+        Self(coordinates)
+    }
+
+    /// The vertex of the `n`-cube whose bits are those of `index`.
+    pub fn vertex(index: usize, n: usize) -> Self {
+        Self(
+            (0..n)
+                .rev()
+                .map(|k| E::from_bool(index >> k & 1 == 1))
+                .collect(),
+        )
+    }
+
+    /// The coordinates of `self` followed by those of `other`.
+    #[must_use]
+    pub fn concat(&self, other: &[E]) -> Self {
+        Self([&self.0, other].concat())
+    }
+}
+
+impl Deref for Point {
+    type Target = [E];
+
+    fn deref(&self) -> &[E] {
+        &self.0
+    }
+}
+
+impl From<&[E]> for Point {
+    fn from(coordinates: &[E]) -> Self {
+        Self(coordinates.to_vec())
+    }
+}
+
+/// `eq(x, y) = prod_k (x_k y_k + (1 - x_k)(1 - y_k))`.
+///
+/// # Panics
+/// If the lengths differ.
+pub fn eq_eval(x: &[E], y: &[E]) -> E {
+    assert_eq!(x.len(), y.len(), "points of different dimensions");
+    x.iter()
+        .zip(y)
+        .map(|(&a, &b)| {
+            let ab = a * b;
+            ab + ab - a - b + E::ONE
+        })
+        .product()
+}
+
+/// `scale * eq(r, i)` for every vertex `i < limit` of the cube, `limit <= 2^n`.
+///
+/// Costs about `2 * limit` multiplications: subtrees beyond the limit are never built.
+pub fn eq_table(r: &[E], limit: usize, scale: E) -> Vec<E> {
+    assert!(limit <= 1 << r.len(), "limit exceeds the cube");
+    let mut table = Vec::with_capacity(limit.next_power_of_two());
+    table.push(scale);
+    for (k, &x) in r.iter().enumerate() {
+        // After this step the table holds the prefixes of length k + 1 that start a live index.
+        let live = limit.div_ceil(1 << (r.len() - k - 1));
+        let parents = live.div_ceil(2);
+        table.resize(2 * parents, E::ZERO);
+        for i in (0..parents).rev() {
+            let high = table[i] * x;
+            table[2 * i + 1] = high;
+            table[2 * i] = table[i] - high;
+        }
+        table.truncate(live);
+    }
+    table
+}
+
+/// `LT_n(r) = sum_{i < n} eq(r, i)`, in `O(log n)`.
+///
+/// # Panics
+/// If `n > 2^r.len()`.
+pub fn less_than(n: usize, r: &[E]) -> E {
+    less_than_weighted(n, r).0
+}
+
+/// `(sum_{i < n} eq(r, i), sum_{i < n} i * eq(r, i))`, in `O(log n)`.
+///
+/// The interval `0..n` is the disjoint union of one aligned block per one-bit of `n`; on a block
+/// with fixed high bits and free low bits the first sum is the high bits' `eq` factor, and the
+/// second that factor times (block start + the multilinear extension of the low index).
+pub fn less_than_weighted(n: usize, r: &[E]) -> (E, E) {
+    let bits = r.len();
+    assert!(n <= 1 << bits, "bound exceeds the cube");
+    // index_tail[k] = MLE of the index formed by coordinates k.. .
+    let mut index_tail = vec![E::ZERO; bits + 1];
+    for k in (0..bits).rev() {
+        index_tail[k] = index_tail[k + 1] + r[k] * E::from_u64(1 << (bits - 1 - k));
+    }
+    if n == 1 << bits {
+        return (E::ONE, index_tail[0]);
+    }
+    let (mut count, mut weighted, mut prefix, mut start) = (E::ZERO, E::ZERO, E::ONE, 0u64);
+    for k in 0..bits {
+        let width = 1u64 << (bits - 1 - k);
+        let high = prefix * r[k];
+        if n as u64 & width == 0 {
+            prefix -= high;
+        } else {
+            let block = prefix - high;
+            count += block;
+            weighted += block * (E::from_u64(start) + index_tail[k + 1]);
+            start += width;
+            prefix = high;
+        }
+    }
+    (count, weighted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn point(n: usize) -> Vec<E> {
+        let mut x = E::from_u64(0x9e37_79b9_7f4a_7c15);
+        (0..n)
+            .map(|_| {
+                x = x * x + E::from_u64(12_345);
+                x
+            })
+            .collect()
+    }
+
+    #[test]
+    fn eq_table_matches_eq_eval() {
+        let r = point(5);
+        for limit in [1, 2, 7, 16, 31, 32] {
+            let table = eq_table(&r, limit, E::ONE);
+            assert_eq!(table.len(), limit);
+            for (i, &v) in table.iter().enumerate() {
+                assert_eq!(v, eq_eval(&r, &Point::vertex(i, 5)));
+            }
+        }
+    }
+
+    #[test]
+    fn prefix_sums_match_the_table() {
+        let r = point(6);
+        let table = eq_table(&r, 64, E::ONE);
+        for n in [0, 1, 13, 37, 63, 64] {
+            let (count, weighted) = less_than_weighted(n, &r);
+            assert_eq!(count, table[..n].iter().copied().sum::<E>());
+            let expected: E = (0..n).map(|i| table[i] * E::from_u64(i as u64)).sum();
+            assert_eq!(weighted, expected);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The float graph: what an importer builds and calibration runs.
+//!
+//! A [`Graph`] is a list of nodes in topological order; node `i` produces value `i`. Shapes are
+//! static: a dynamic batch axis of the source model is imported as 1, and a batch of inferences
+//! is a batch of runs of this graph.
+
+mod graph;
+mod op;
+
+pub use graph::{Error, Graph, GraphBuilder, Node, ValueId};
+pub use op::{Activation, Op, PoolKind, Window};

@@ -1,0 +1,23 @@
+//! The integer model: exactly what is proven.
+//!
+//! A [`Graph`] is a DAG of integer tensors. Node `i` produces tensor `i`; inputs come before
+//! their consumers. A tensor of a batch of `B` inferences is stored densely in row-major order as
+//! `[B, axes..]` with no padding; its multilinear extension has one group of variables for the
+//! batch and one per axis, each axis of length `n` padded to `2^ceil(log2 n)`.
+//!
+//! **Axes.** [`Node::axes`] are *physical* axes: an ordered factorisation of the logical shape
+//! without axes of length 1. Reshaping and flattening are therefore no nodes at all; operators
+//! carry their own view of their operands, which must agree with the operands' axes once axes
+//! of length 1 are dropped.
+
+mod graph;
+#[cfg(feature = "executor")]
+mod model;
+mod op;
+mod table;
+
+pub use graph::{Graph, Interval, Node, Port, TensorId};
+#[cfg(feature = "executor")]
+pub use model::{Ints, Model, Trace};
+pub use op::{Affine, Axes, BiasId, Map, MapAxis, Op, Tap, WeightId, WeightShape};
+pub use table::{Function, Table, TableId};

@@ -1,0 +1,204 @@
+//! The operators of the integer model.
+//!
+//! Everything linear is one of [`Affine`] (weights), [`Map`] (public separable index maps),
+//! sums, permutations and gathers; everything else is a table.
+
+use super::table::TableId;
+use serde::{Deserialize, Serialize};
+
+/// Lengths of consecutive axes, outermost first. Axes of length 1 are allowed and have no
+/// variables.
+pub type Axes = Vec<usize>;
+
+/// Index of a weight tensor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct WeightId(pub usize);
+
+/// Index of a bias vector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct BiasId(pub usize);
+
+/// An operator.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Op {
+    /// A public model input. The node's interval is checked by the verifier.
+    Input,
+    /// Dense layer, convolution or elementwise scaling by committed weights. One input.
+    Affine(Affine),
+    /// A linear index map with public coefficients, separable over the axes. One input.
+    Map(Map),
+    /// `Y = sum_k coefs[k] * X_k`, all of equal axes.
+    Sum {
+        /// One nonzero coefficient per input.
+        coefs: Vec<i64>,
+    },
+    /// The axes of the input (`axes`) in another order: output axis `i` is input axis `perm[i]`.
+    Permute {
+        /// Axes of the input.
+        axes: Axes,
+        /// A permutation of `0..axes.len()`.
+        perm: Vec<usize>,
+    },
+    /// `Y[i] = X[map[i]]` on dense row-major indices of one inference. The last resort when no
+    /// layout makes a reshape free; at most 2^16 cells.
+    Gather {
+        /// One input index per output cell.
+        map: Vec<u32>,
+    },
+    /// `Y = T[(X + 2^(S-1)) >> S]` with the remainder range-checked; `S = 0` means `Y = T[X]`.
+    /// The only operator whose output is committed. One input.
+    Table {
+        /// The function.
+        table: TableId,
+        /// `S`.
+        shift: u32,
+        /// The range table `0 .. 2^S`; present exactly when `S > 0`.
+        range: Option<TableId>,
+    },
+}
+
+/// `Y[l, g, o, i..] = sum_{c, t..} W[g, o, c, t..] X[l, g, c, x(i, t)..] + b[g, o]`
+///
+/// with `l` over `lead`, `g` over `groups`, `o` over `outputs`, `c` over `inputs` and one
+/// trailing axis pair `(i, x)` per entry of `windows`. Views: the input is
+/// `[lead.., groups.., inputs.., windows.input..]`, the output
+/// `[lead.., groups.., outputs.., windows.output..]`. A dense layer has only `inputs` and
+/// `outputs`; a depthwise convolution has only `groups`; a scale per channel is a depthwise
+/// layer with [`MapAxis::Keep`] windows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Affine {
+    /// Outer axes that are passed through.
+    pub lead: Axes,
+    /// Channel groups.
+    pub groups: Axes,
+    /// Output channels of one group.
+    pub outputs: Axes,
+    /// Input channels of one group: the summed axes.
+    pub inputs: Axes,
+    /// Spatial axes. A [`MapAxis::Window`]'s taps have weight 1 here: tap `t` is an axis of
+    /// the weight tensor.
+    pub windows: Vec<MapAxis>,
+    /// The weight tensor `[groups.., outputs.., inputs.., taps..]`.
+    pub weight: WeightId,
+    /// The bias `[groups.., outputs..]`, if any.
+    pub bias: Option<BiasId>,
+}
+
+/// Shape of a weight tensor `[groups, outputs, inputs, taps]`, dense and row-major.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightShape {
+    /// Physical axes of the groups.
+    pub groups: Axes,
+    /// Physical axes of the outputs of one group.
+    pub outputs: Axes,
+    /// Physical axes of the inputs of one group.
+    pub inputs: Axes,
+    /// Taps per window axis (1 for [`MapAxis::Keep`]).
+    pub taps: Axes,
+}
+
+/// `Y[i..] = sum_{t..} (prod weight_t) * (prod coef_i) * X~[x(i, t)..]`, the product over axes,
+/// where `X~` is `X` extended by `fill` outside its axes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Map {
+    /// One entry per axis of the input.
+    pub axes: Vec<MapAxis>,
+    /// What taps outside the input read.
+    pub fill: i64,
+}
+
+/// What a map does to one axis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MapAxis {
+    /// The axis of this length is passed through.
+    Keep(usize),
+    /// A sliding window: tap `t` of output `i` reads input `stride * i + offset_t`.
+    Window {
+        /// Length of the input's axis.
+        input: usize,
+        /// Length of the output's axis.
+        output: usize,
+        /// Step between outputs.
+        stride: i64,
+        /// The taps, at least one.
+        taps: Vec<Tap>,
+        /// One factor per output, or empty for all ones.
+        coefs: Vec<i64>,
+    },
+}
+
+/// One tap of a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tap {
+    /// Position relative to `stride * i`.
+    pub offset: i64,
+    /// Factor.
+    pub weight: i64,
+}
+
+impl MapAxis {
+    /// Length of the input's axis.
+    pub fn input(&self) -> usize {
+        match self {
+            Self::Keep(n) => *n,
+            Self::Window { input, .. } => *input,
+        }
+    }
+
+    /// Length of the output's axis.
+    pub fn output(&self) -> usize {
+        match self {
+            Self::Keep(n) => *n,
+            Self::Window { output, .. } => *output,
+        }
+    }
+
+    /// Number of taps.
+    pub fn taps(&self) -> usize {
+        match self {
+            Self::Keep(_) => 1,
+            Self::Window { taps, .. } => taps.len(),
+        }
+    }
+}
+
+impl Affine {
+    /// View of the input.
+    pub fn input_axes(&self) -> Axes {
+        let windows = self.windows.iter().map(MapAxis::input);
+        let channels = self.lead.iter().chain(&self.groups).chain(&self.inputs);
+        channels.copied().chain(windows).collect()
+    }
+
+    /// View of the output.
+    pub fn output_axes(&self) -> Axes {
+        let windows = self.windows.iter().map(MapAxis::output);
+        let channels = self.lead.iter().chain(&self.groups).chain(&self.outputs);
+        channels.copied().chain(windows).collect()
+    }
+
+    /// Shape of the weight tensor.
+    pub fn weight_shape(&self) -> WeightShape {
+        WeightShape {
+            groups: self.groups.clone(),
+            outputs: self.outputs.clone(),
+            inputs: self.inputs.clone(),
+            taps: self.windows.iter().map(MapAxis::taps).collect(),
+        }
+    }
+}
+
+impl WeightShape {
+    /// Number of weights.
+    pub fn len(&self) -> usize {
+        [&self.groups, &self.outputs, &self.inputs, &self.taps]
+            .into_iter()
+            .flatten()
+            .product()
+    }
+
+    /// Whether there are no weights.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,49 @@
+//! Lookup tables: functions on an interval of integers.
+
+use serde::{Deserialize, Serialize};
+
+/// Index of a table in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct TableId(pub usize);
+
+/// An integer function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Function {
+    /// `0` everywhere: the table only says that its argument lies in the domain.
+    Range,
+    /// `min(max(x, lo), hi)`: identity with saturation, ReLU and ReLU6 included.
+    Clamp {
+        /// Smallest value.
+        lo: i64,
+        /// Largest value.
+        hi: i64,
+    },
+    /// One value per row of the domain.
+    Values(Vec<i32>),
+}
+
+/// A function on the domain `start .. start + len`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Table {
+    /// The function.
+    pub function: Function,
+    /// First argument.
+    pub start: i64,
+    /// Number of arguments, at least 1.
+    pub len: usize,
+}
+
+impl Table {
+    /// The value at `x`, or `None` outside the domain.
+    pub fn get(&self, x: i64) -> Option<i64> {
+        let row = usize::try_from(x.checked_sub(self.start)?).ok()?;
+        if row >= self.len {
+            return None;
+        }
+        match &self.function {
+            Function::Range => Some(0),
+            Function::Clamp { lo, hi } => Some(x.clamp(*lo, *hi)),
+            Function::Values(values) => values.get(row).map(|&v| i64::from(v)),
+        }
+    }
+}
