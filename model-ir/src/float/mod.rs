@@ -6,6 +6,8 @@
 
 mod graph;
 mod op;
+mod shape;
 
 pub use graph::{Error, Graph, GraphBuilder, Node, ValueId};
 pub use op::{Activation, Op, PoolKind, Window};
+pub use shape::MAX_CELLS;

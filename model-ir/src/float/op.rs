@@ -77,7 +77,7 @@ pub enum Op {
         windows: Vec<Window>,
     },
     /// `Y = X * scale + shift`, both broadcast to the shape of `X` by ONNX's rules (this is also
-    /// BatchNormalization and arithmetic with a constant). The result has the shape of `X`.
+    /// `BatchNormalization` and arithmetic with a constant). The result has the shape of `X`.
     Affine {
         /// Broadcastable to the shape of `X`.
         scale: ArrayD<f32>,
@@ -121,4 +121,20 @@ pub enum Op {
         /// The padding's value.
         value: f32,
     },
+}
+
+impl Op {
+    /// Every constant that must be finite.
+    pub(crate) fn constants(&self) -> impl Iterator<Item = f32> + '_ {
+        let (first, second, scalar) = match self {
+            Self::Dense { weight, bias } | Self::Conv { weight, bias, .. } => {
+                (Some(weight), bias.as_ref(), None)
+            }
+            Self::Affine { scale, shift } => (Some(scale), Some(shift), None),
+            Self::Pad { value, .. } => (None, None, Some(*value)),
+            _ => (None, None, None),
+        };
+        let arrays = first.into_iter().chain(second);
+        arrays.flat_map(|a| a.iter().copied()).chain(scalar)
+    }
 }

@@ -11,7 +11,7 @@ pub struct TableId(pub usize);
 pub enum Function {
     /// `0` everywhere: the table only says that its argument lies in the domain.
     Range,
-    /// `min(max(x, lo), hi)`: identity with saturation, ReLU and ReLU6 included.
+    /// `min(max(x, lo), hi)`: identity with saturation, `ReLU` and `ReLU6` included.
     Clamp {
         /// Smallest value.
         lo: i64,
