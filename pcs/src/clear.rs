@@ -1,6 +1,135 @@
-//! The scheme without cryptography: the commitment is the columns. It is the oracle against
-//! which everything above a commitment scheme is tested, and the best scheme for few cells.
+//! The scheme without cryptography: the commitment is the columns, and the verifier evaluates
+//! `f(r) = sum_x eq(r, x) f(x)` itself. Nothing is sent to open it and the soundness error is 0.
+//! It is the oracle against which everything above a commitment scheme is tested, and the best
+//! scheme for few cells.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::expect_used
+)]
+
+use crate::cells::Cells;
+use crate::scheme::{
+    Claim, CommitmentScheme, Error, Opening, OpeningShape, SoundnessTerm, TableShape, cells_of,
+    check_claims,
+};
+use crate::transcript::{TapeError, VerifierTape};
+use zkstrata_mle::{E, F, PrimeCharacteristicRing, eq_table};
+
+#[cfg(feature = "prover")]
+use crate::scheme::{Columns, Place, ProverOpening, ProverScheme};
+#[cfg(feature = "prover")]
+use crate::transcript::ProverTape;
+
+/// Message of a commitment in the clear.
+pub(crate) const CELLS: &str = "cells";
+
+/// Check that a claimed value is the value.
+const VALUE: &str = "value of a column in the clear";
 
 /// Columns in the clear.
 #[derive(Clone, Copy, Debug)]
 pub struct Clear;
+
+impl CommitmentScheme for Clear {
+    type Commitment = Cells;
+
+    const NAME: &'static str = "clear";
+
+    fn recv_commitment(shape: &[TableShape], tape: &mut VerifierTape<'_>) -> Result<Cells, Error> {
+        Ok(tape.recv_cells(CELLS, cells_of(shape)?)?)
+    }
+
+    fn check_commitment(commitment: &Cells, shape: &[TableShape]) -> Result<(), Error> {
+        if commitment.len() == cells_of(shape)? {
+            Ok(())
+        } else {
+            Err(Error::Commitment {
+                reason: "the number of cells is not the shape's",
+            })
+        }
+    }
+
+    fn verify(openings: &[Opening<'_, Cells>], _tape: &mut VerifierTape<'_>) -> Result<(), Error> {
+        for opening in openings {
+            Self::check_commitment(opening.commitment, opening.shape)?;
+            check_claims(opening.shape, opening.claims)?;
+            verify_cells(opening.commitment, opening.shape, opening.claims)?;
+        }
+        Ok(())
+    }
+
+    fn soundness(_openings: &[OpeningShape<'_>]) -> Result<Vec<SoundnessTerm>, Error> {
+        Ok(vec![])
+    }
+}
+
+/// Checks claims on cells whose number is the shape's.
+///
+/// # Soundness
+/// Accepts if and only if every claim is true.
+pub(crate) fn verify_cells(
+    cells: &Cells,
+    shape: &[TableShape],
+    claims: &[Claim<E>],
+) -> Result<(), Error> {
+    let mut columns: Vec<Vec<&[F]>> = Vec::with_capacity(shape.len());
+    let mut rest = cells.as_slice();
+    for table in shape {
+        let (head, tail) = rest
+            .split_at_checked(table.cells())
+            .ok_or(Error::Commitment {
+                reason: "fewer cells than the shape has",
+            })?;
+        columns.push(head.chunks_exact(1 << table.num_vars).collect());
+        rest = tail;
+    }
+    for claim in claims {
+        let column = columns
+            .get(claim.column.table)
+            .and_then(|table| table.get(claim.column.column))
+            .ok_or_else(|| claim.unfit("no such column"))?;
+        if evaluate(column, &claim.point) != claim.value {
+            return Err(TapeError::Rejected { check: VALUE }.into());
+        }
+    }
+    Ok(())
+}
+
+/// `sum_x eq(r, x) f(x)`, as `sum_h eq(r_h, h) sum_l eq(r_l, l) f(h, l)` with `r = (r_h, r_l)`
+/// cut in the middle: one multiplication of `E` by `F` a cell.
+pub(crate) fn evaluate(column: &[F], point: &[E]) -> E {
+    let (high, low) = point.split_at(point.len() / 2);
+    let low = eq_table(low, 1 << low.len(), E::ONE);
+    let high = eq_table(high, 1 << high.len(), E::ONE);
+    column
+        .chunks_exact(low.len())
+        .zip(high)
+        .map(|(row, weight)| {
+            let inner: E = row.iter().zip(&low).map(|(&cell, &eq)| eq * cell).sum();
+            inner * weight
+        })
+        .sum()
+}
+
+#[cfg(feature = "prover")]
+impl ProverScheme for Clear {
+    type ProverData = ();
+
+    fn commit(_place: Place, shape: &[TableShape], columns: Columns) -> Result<(Cells, ()), Error> {
+        crate::scheme::assert_columns(shape, &columns);
+        Ok((
+            Cells::new(columns.into_iter().flatten().flatten().collect()),
+            (),
+        ))
+    }
+
+    fn send_commitment(commitment: &Cells, _shape: &[TableShape], tape: &mut ProverTape) {
+        tape.send_cells(CELLS, commitment);
+    }
+
+    fn open(_openings: &[ProverOpening<'_, ()>], _tape: &mut ProverTape) -> Result<(), Error> {
+        Ok(())
+    }
+}

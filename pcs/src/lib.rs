@@ -1,14 +1,19 @@
 //! The proof's tape, the verifier's channel, claims about committed columns and the commitment
 //! schemes that open them. This crate knows no model.
 
+mod cells;
 mod channel;
 mod clear;
 mod scheme;
 mod transcript;
 
+pub use cells::Cells;
 pub use channel::{Channel, Scalar};
 pub use clear::Clear;
-pub use scheme::{Claim, ColumnId, CommitmentScheme, Error, Opening, SoundnessTerm, TableShape};
+pub use scheme::{
+    Claim, ColumnId, CommitmentScheme, Error, Opening, OpeningShape, Place, SoundnessTerm,
+    TableShape,
+};
 #[cfg(feature = "prover")]
 pub use scheme::{Columns, ProverOpening, ProverScheme};
 #[cfg(feature = "prover")]

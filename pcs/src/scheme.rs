@@ -24,6 +24,15 @@ impl TableShape {
     }
 }
 
+/// Where a commitment lives, which decides how large it may be before it is compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Place {
+    /// In a key, once for all proofs: the weights.
+    Key,
+    /// On the tape, in every proof: the witness.
+    Proof,
+}
+
 /// A column of a commitment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ColumnId {
@@ -45,15 +54,39 @@ pub struct Claim<S> {
     pub value: S,
 }
 
+impl<S> Claim<S> {
+    /// The error that this claim does not fit the commitment's shape.
+    pub(crate) fn unfit(&self, reason: &'static str) -> Error {
+        Error::Claim {
+            table: self.column.table,
+            column: self.column.column,
+            reason,
+        }
+    }
+}
+
 /// What a verifier knows of one commitment to be opened.
 #[derive(Clone, Copy)]
 pub struct Opening<'a, C> {
     /// The commitment, from the key or from the tape.
     pub commitment: &'a C,
+    /// Where it lives.
+    pub place: Place,
     /// Its tables, from the key.
     pub shape: &'a [TableShape],
     /// The claims on it. No two have the same column and point.
     pub claims: &'a [Claim<E>],
+}
+
+/// The part of an opening that its soundness error depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct OpeningShape<'a> {
+    /// Where the commitment lives.
+    pub place: Place,
+    /// Its tables.
+    pub shape: &'a [TableShape],
+    /// An upper bound on the number of claims on it.
+    pub claims: usize,
 }
 
 /// One term of the union bound on the soundness error.
@@ -101,6 +134,51 @@ pub enum Error {
     },
 }
 
+/// Largest number of cells of a commitment: the field has no larger evaluation domains.
+const MAX_LOG_CELLS: u32 = 30;
+
+/// Number of cells of tables of this shape.
+pub(crate) fn cells_of(shape: &[TableShape]) -> Result<usize, Error> {
+    let too_large = || Error::Parameters {
+        reason: format!("more than 2^{MAX_LOG_CELLS} cells or an empty table"),
+    };
+    shape
+        .iter()
+        .try_fold(0usize, |sum, table| {
+            let vars = u32::try_from(table.num_vars)
+                .ok()
+                .filter(|&n| n <= MAX_LOG_CELLS)?;
+            let cells = table.width.checked_mul(1usize.checked_shl(vars)?)?;
+            let sum = sum.checked_add(cells)?;
+            (table.width > 0 && sum <= 1 << MAX_LOG_CELLS).then_some(sum)
+        })
+        .ok_or_else(too_large)
+}
+
+/// Checks that each claim's column exists, that its point has the column's number of variables
+/// and that no (column, point) occurs twice.
+pub(crate) fn check_claims(shape: &[TableShape], claims: &[Claim<E>]) -> Result<(), Error> {
+    let mut seen: Vec<&Claim<E>> = claims.iter().collect();
+    for claim in claims {
+        let table = shape
+            .get(claim.column.table)
+            .filter(|table| claim.column.column < table.width)
+            .ok_or_else(|| claim.unfit("no such column"))?;
+        if claim.point.len() != table.num_vars {
+            return Err(claim.unfit("the point has another number of variables"));
+        }
+    }
+    seen.sort_by_key(|claim| claim.column);
+    for group in seen.chunk_by(|a, b| a.column == b.column) {
+        for (k, claim) in group.iter().enumerate() {
+            if group.iter().take(k).any(|other| other.point == claim.point) {
+                return Err(claim.unfit("two claims at one point"));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The verifier's side of a commitment scheme.
 pub trait CommitmentScheme: Send + Sync {
     /// A commitment as keys hold it.
@@ -115,13 +193,14 @@ pub trait CommitmentScheme: Send + Sync {
     /// A name that keys record.
     const NAME: &'static str;
 
-    /// Reads a commitment to tables of this shape from the tape.
+    /// Reads a commitment to tables of this shape, made for [`Place::Proof`], from the tape.
     fn recv_commitment(
         shape: &[TableShape],
         tape: &mut VerifierTape<'_>,
     ) -> Result<Self::Commitment, Error>;
 
-    /// Checks that a commitment from a key has the form that the shape calls for.
+    /// Checks that a commitment from a key, made for [`Place::Key`], has the form that the shape
+    /// calls for. It does not check what is committed: a key is trusted or recomputed.
     fn check_commitment(commitment: &Self::Commitment, shape: &[TableShape]) -> Result<(), Error>;
 
     /// Verifies the openings of all commitments.
@@ -135,22 +214,32 @@ pub trait CommitmentScheme: Send + Sync {
         tape: &mut VerifierTape<'_>,
     ) -> Result<(), Error>;
 
-    /// The error terms of opening commitments of these shapes with this many claims each.
-    fn soundness(openings: &[(&[TableShape], usize)]) -> Result<Vec<SoundnessTerm>, Error>;
+    /// The error terms of one call of [`Self::verify`] with openings of these shapes.
+    fn soundness(openings: &[OpeningShape<'_>]) -> Result<Vec<SoundnessTerm>, Error>;
 }
 
 /// The columns of a commitment: `columns[t][c]` is column `c` of table `t`.
 #[cfg(feature = "prover")]
 pub type Columns = Vec<Vec<Vec<zkstrata_mle::F>>>;
 
+/// Panics unless the columns have the shape.
+#[cfg(feature = "prover")]
+pub(crate) fn assert_columns(shape: &[TableShape], columns: &Columns) {
+    assert_eq!(columns.len(), shape.len(), "number of tables");
+    for (table, columns) in shape.iter().zip(columns) {
+        assert_eq!(columns.len(), table.width, "number of columns");
+        for column in columns {
+            assert_eq!(column.len(), 1 << table.num_vars, "length of a column");
+        }
+    }
+}
+
 /// What a prover knows of one commitment to be opened.
 #[cfg(feature = "prover")]
 #[derive(Clone, Copy)]
 pub struct ProverOpening<'a, D> {
-    /// What committing returned.
+    /// What committing returned; it knows the commitment's place and shape.
     pub data: &'a D,
-    /// The commitment's tables.
-    pub shape: &'a [TableShape],
     /// The claims on it. No two have the same column and point.
     pub claims: &'a [Claim<E>],
 }
@@ -162,12 +251,17 @@ pub trait ProverScheme: CommitmentScheme {
     type ProverData: Send + Sync;
 
     /// Commits to columns of this shape.
+    ///
+    /// # Panics
+    /// If the columns do not have the shape.
     fn commit(
+        place: Place,
         shape: &[TableShape],
         columns: Columns,
     ) -> Result<(Self::Commitment, Self::ProverData), Error>;
 
-    /// Puts a commitment on the tape, as [`CommitmentScheme::recv_commitment`] reads it.
+    /// Puts a commitment made for [`Place::Proof`] on the tape, as
+    /// [`CommitmentScheme::recv_commitment`] reads it.
     fn send_commitment(
         commitment: &Self::Commitment,
         shape: &[TableShape],

@@ -1,19 +1,38 @@
 //! The tape: the proof's bytes and the only sponge.
 //!
-//! A proof is a sequence of messages. Sending one absorbs its label, its length and its payload
-//! and appends the payload to the tape; receiving one absorbs the same. The receiver knows every
-//! length in advance, so lengths are not on the wire and nothing a prover sends sizes an
+//! A proof is a sequence of messages. Sending one absorbs its kind, its label, its length and its
+//! payload and appends the payload to the tape; receiving one absorbs the same. The receiver knows
+//! every length in advance, so lengths are not on the wire and nothing a prover sends sizes an
 //! allocation. There is no other way to send, so no value can be used without being absorbed. The
 //! one exception is the proof of a commitment scheme from a library ([`VerifierTape::blob`]): a
-//! length-prefixed blob whose contents the library absorbs through the sponge lent to it.
+//! length-prefixed blob whose contents the library absorbs through the sponge lent to it, and
+//! whose bytes the tape absorbs afterwards.
 //!
-//! The sponge is a hash chain of BLAKE3 that starts from the statement's digest.
+//! The sponge is a hash chain of BLAKE3, `state <- H(state || absorbed)` at the first challenge
+//! after an absorption, that starts from the statement's digest. What is absorbed between two
+//! challenges is a concatenation of messages
+//!
+//! ```text
+//! kind (8 bytes) | label length (8) | label | length (8) | payload
+//! ```
+//!
+//! where the payload is the canonical coefficients of scalars, 8 bytes each, or the BLAKE3 digest
+//! of bytes. Every length is public or precedes what it measures, so the concatenation is
+//! injective.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::expect_used
+)]
 
+use crate::cells::{Cells, Malformed};
 use crate::channel::Channel;
 use p3_blake3::Blake3;
 use p3_challenger::{
     CanObserve, CanSample, GrindingChallenger, HashChallenger, SerializingChallenger64,
 };
+use p3_symmetric::Hash;
 use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, PrimeField64};
 
 /// The sponge, as p3's protocols know it.
@@ -31,7 +50,7 @@ pub enum TapeError {
         /// The message.
         label: &'static str,
     },
-    /// A field element is not below the modulus.
+    /// A field element is not in canonical form.
     #[error("message `{label}`: a field element is not in canonical form")]
     NonCanonical {
         /// The message.
@@ -60,42 +79,58 @@ pub struct Message {
     pub range: std::ops::Range<usize>,
 }
 
+/// What a message carries.
+#[allow(dead_code)] // used by schemes that wrap a library
+#[derive(Clone, Copy)]
+enum Kind {
+    Scalars = 1,
+    Bytes = 2,
+    Blob = 3,
+    Work = 4,
+    Public = 5,
+}
+
 fn new_sponge(statement: &[u8; 32]) -> Sponge {
-    let mut sponge = Sponge::from_hasher(vec![], Blake3);
-    sponge.inner_observe(b"zkstrata tape");
-    sponge.inner_observe(statement);
-    sponge
+    let mut state = b"zkstrata tape 1\0".to_vec();
+    state.extend_from_slice(statement);
+    Sponge::from_hasher(state, Blake3)
 }
 
-/// Byte-level absorption; p3's wrapper exposes field elements only.
-trait ObserveBytes {
-    fn inner_observe(&mut self, bytes: &[u8]);
+fn absorb_number(sponge: &mut Sponge, n: usize) {
+    // Lengths are far below the modulus, so the element is the number.
+    sponge.observe(F::from_usize(n));
 }
 
-impl ObserveBytes for Sponge {
-    fn inner_observe(&mut self, bytes: &[u8]) {
-        // Seven bytes a field element: injective together with the length that callers absorb.
-        for chunk in bytes.chunks(7) {
-            let mut word = [0u8; 8];
-            word[..chunk.len()].copy_from_slice(chunk);
-            self.observe(F::from_u64(u64::from_le_bytes(word)));
-        }
+fn absorb_raw<const N: usize>(sponge: &mut Sponge, bytes: [u8; N]) {
+    sponge.observe(Hash::<F, u8, N>::from(bytes));
+}
+
+fn absorb_header(sponge: &mut Sponge, kind: Kind, label: &str, len: usize) {
+    #[allow(clippy::as_conversions)] // a field-less enum
+    absorb_number(sponge, kind as usize);
+    absorb_number(sponge, label.len());
+    for &byte in label.as_bytes() {
+        absorb_raw(sponge, [byte]);
     }
+    absorb_number(sponge, len);
 }
 
-fn absorb_header(sponge: &mut Sponge, label: &str, len: usize) {
-    sponge.observe(F::from_u64(label.len() as u64));
-    sponge.inner_observe(label.as_bytes());
-    sponge.observe(F::from_u64(len as u64));
+/// Absorbs the digest of the bytes: a 32-byte hash goes through the sponge several times faster
+/// than a payload of any size.
+fn absorb_bytes(sponge: &mut Sponge, kind: Kind, label: &str, bytes: &[u8]) {
+    absorb_header(sponge, kind, label, bytes.len());
+    absorb_raw::<32>(sponge, blake3::hash(bytes).into());
 }
 
-fn absorb_scalars(sponge: &mut Sponge, values: &[E]) {
+fn absorb_scalars(sponge: &mut Sponge, kind: Kind, label: &str, values: &[E]) {
+    absorb_header(sponge, kind, label, values.len());
     for value in values {
-        for &c in value.as_basis_coefficients_slice() {
-            let c: F = c;
-            sponge.observe(c);
-        }
+        sponge.observe_slice(coefficients(value));
     }
+}
+
+fn coefficients(value: &E) -> &[F] {
+    value.as_basis_coefficients_slice()
 }
 
 /// The prover's end.
@@ -120,14 +155,10 @@ impl ProverTape {
     /// Sends scalars.
     pub fn send(&mut self, label: &'static str, values: &[E]) {
         let start = self.bytes.len();
-        absorb_header(&mut self.sponge, label, values.len());
-        absorb_scalars(&mut self.sponge, values);
-        for value in values {
-            for &c in value.as_basis_coefficients_slice() {
-                let c: F = c;
-                self.bytes
-                    .extend_from_slice(&c.as_canonical_u64().to_le_bytes());
-            }
+        absorb_scalars(&mut self.sponge, Kind::Scalars, label, values);
+        for coefficient in values.iter().flat_map(coefficients) {
+            self.bytes
+                .extend_from_slice(&coefficient.as_canonical_u64().to_le_bytes());
         }
         self.record(label, start);
     }
@@ -135,22 +166,39 @@ impl ProverTape {
     /// Sends bytes whose length the verifier knows.
     pub fn send_bytes(&mut self, label: &'static str, payload: &[u8]) {
         let start = self.bytes.len();
-        absorb_header(&mut self.sponge, label, payload.len());
-        self.sponge.inner_observe(payload);
+        absorb_bytes(&mut self.sponge, Kind::Bytes, label, payload);
         self.bytes.extend_from_slice(payload);
         self.record(label, start);
     }
 
+    /// Sends cells whose number the verifier knows.
+    pub(crate) fn send_cells(&mut self, label: &'static str, cells: &Cells) {
+        self.send_bytes(label, &cells.to_bytes());
+    }
+
+    /// Absorbs values that the verifier computes itself.
+    #[allow(dead_code)] // used by schemes that wrap a library
+    pub(crate) fn bind(&mut self, label: &'static str, values: &[E]) {
+        absorb_scalars(&mut self.sponge, Kind::Public, label, values);
+    }
+
     /// Sends a library's proof, which the library absorbs itself through the sponge lent to it.
     #[allow(dead_code)] // used by schemes that wrap a library
-    pub(crate) fn blob(&mut self, label: &'static str, make: impl FnOnce(&mut Sponge) -> Vec<u8>) {
+    pub(crate) fn blob<Error>(
+        &mut self,
+        label: &'static str,
+        make: impl FnOnce(&mut Sponge) -> Result<Vec<u8>, Error>,
+    ) -> Result<(), Error> {
         let start = self.bytes.len();
-        absorb_header(&mut self.sponge, label, 0);
-        let payload = make(&mut self.sponge);
+        absorb_header(&mut self.sponge, Kind::Blob, label, 0);
+        let payload = make(&mut self.sponge)?;
+        absorb_bytes(&mut self.sponge, Kind::Blob, label, &payload);
+        #[allow(clippy::expect_used)]
         let len = u32::try_from(payload.len()).expect("a library's proof is below 4 GiB");
         self.bytes.extend_from_slice(&len.to_le_bytes());
         self.bytes.extend_from_slice(&payload);
         self.record(label, start);
+        Ok(())
     }
 
     /// A challenge that depends on everything sent so far.
@@ -163,10 +211,16 @@ impl ProverTape {
         (0..n).map(|_| self.sample()).collect()
     }
 
-    /// Does and sends a proof of work of `bits` bits.
+    /// Does and sends a proof of work of `bits` bits; nothing for 0 bits.
+    ///
+    /// # Panics
+    /// If `bits` is 64 or more.
     pub fn work(&mut self, label: &'static str, bits: usize) {
+        if bits == 0 {
+            return;
+        }
         let start = self.bytes.len();
-        absorb_header(&mut self.sponge, label, bits);
+        absorb_header(&mut self.sponge, Kind::Work, label, bits);
         let witness = self.sponge.grind(bits);
         self.bytes
             .extend_from_slice(&witness.as_canonical_u64().to_le_bytes());
@@ -214,21 +268,39 @@ impl<'a> VerifierTape<'a> {
         }
     }
 
-    /// Reads a library's proof and lends the sponge to the library's verifier, which must absorb
-    /// all of it.
+    /// Reads `n` cells.
+    pub(crate) fn recv_cells(&mut self, label: &'static str, n: usize) -> Result<Cells, TapeError> {
+        let (cells, rest) = Cells::split_from(self.rest, n).map_err(|error| match error {
+            Malformed::Truncated => TapeError::Truncated { label },
+            Malformed::NonCanonical => TapeError::NonCanonical { label },
+        })?;
+        let payload = self.take(label, self.rest.len() - rest.len())?;
+        absorb_bytes(&mut self.sponge, Kind::Bytes, label, payload);
+        Ok(cells)
+    }
+
+    /// Absorbs values that both sides compute.
     #[allow(dead_code)] // used by schemes that wrap a library
-    pub(crate) fn blob(
+    pub(crate) fn bind(&mut self, label: &'static str, values: &[E]) {
+        absorb_scalars(&mut self.sponge, Kind::Public, label, values);
+    }
+
+    /// Reads a library's proof and lends the sponge to the library's verifier, which must absorb
+    /// whatever its own challenges depend on.
+    #[allow(dead_code)] // used by schemes that wrap a library
+    pub(crate) fn blob<T, Error: From<TapeError>>(
         &mut self,
         label: &'static str,
-    ) -> Result<(&'a [u8], &mut Sponge), TapeError> {
-        let prefix: [u8; 4] = self
-            .take(label, 4)?
-            .try_into()
+        verify: impl FnOnce(&'a [u8], &mut Sponge) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let prefix = self.take_array(label)?;
+        let len = usize::try_from(u32::from_le_bytes(prefix))
             .map_err(|_| TapeError::Truncated { label })?;
-        let len = u32::from_le_bytes(prefix) as usize;
         let payload = self.take(label, len)?;
-        absorb_header(&mut self.sponge, label, 0);
-        Ok((payload, &mut self.sponge))
+        absorb_header(&mut self.sponge, Kind::Blob, label, 0);
+        let result = verify(payload, &mut self.sponge)?;
+        absorb_bytes(&mut self.sponge, Kind::Blob, label, payload);
+        Ok(result)
     }
 
     fn take(&mut self, label: &'static str, len: usize) -> Result<&'a [u8], TapeError> {
@@ -240,12 +312,17 @@ impl<'a> VerifierTape<'a> {
         Ok(head)
     }
 
+    fn take_array<const N: usize>(&mut self, label: &'static str) -> Result<[u8; N], TapeError> {
+        let (head, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or(TapeError::Truncated { label })?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
     fn take_element(&mut self, label: &'static str) -> Result<F, TapeError> {
-        let bytes: [u8; 8] = self
-            .take(label, 8)?
-            .try_into()
-            .map_err(|_| TapeError::Truncated { label })?;
-        let value = u64::from_le_bytes(bytes);
+        let value = u64::from_le_bytes(self.take_array(label)?);
         if value >= F::ORDER_U64 {
             return Err(TapeError::NonCanonical { label });
         }
@@ -268,15 +345,13 @@ impl Channel for VerifierTape<'_> {
                 |k| if k == 0 { c0 } else { c1 },
             ));
         }
-        absorb_header(&mut self.sponge, label, n);
-        absorb_scalars(&mut self.sponge, &values);
+        absorb_scalars(&mut self.sponge, Kind::Scalars, label, &values);
         Ok(values)
     }
 
     fn recv_bytes(&mut self, label: &'static str, len: usize) -> Result<Vec<u8>, TapeError> {
         let payload = self.take(label, len)?;
-        absorb_header(&mut self.sponge, label, len);
-        self.sponge.inner_observe(payload);
+        absorb_bytes(&mut self.sponge, Kind::Bytes, label, payload);
         Ok(payload.to_vec())
     }
 
@@ -309,8 +384,11 @@ impl Channel for VerifierTape<'_> {
     }
 
     fn check_work(&mut self, label: &'static str, bits: usize) -> Result<(), TapeError> {
+        if bits == 0 {
+            return Ok(());
+        }
         let witness = self.take_element(label)?;
-        absorb_header(&mut self.sponge, label, bits);
+        absorb_header(&mut self.sponge, Kind::Work, label, bits);
         if self.sponge.check_witness(bits, witness) {
             Ok(())
         } else {
