@@ -3,6 +3,7 @@
 use super::op::Op;
 use super::table::Table;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The tensor that node `TensorId.0` produces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -15,6 +16,53 @@ pub struct Interval {
     pub lo: i64,
     /// Largest element.
     pub hi: i64,
+}
+
+impl Interval {
+    /// Every bound of a model lies strictly between `-LIMIT` and `LIMIT`, so that no cell wraps
+    /// in a 64-bit field.
+    pub const LIMIT: i64 = 1 << 62;
+
+    /// Whether the interval is not empty and lies inside `(-2^62, 2^62)`.
+    pub fn is_bounded(self) -> bool {
+        -Self::LIMIT < self.lo && self.lo <= self.hi && self.hi < Self::LIMIT
+    }
+
+    /// Whether `x` is an element.
+    pub fn contains(self, x: i64) -> bool {
+        self.lo <= x && x <= self.hi
+    }
+
+    /// Whether `other` is a subset.
+    pub fn covers(self, other: Self) -> bool {
+        self.lo <= other.lo && other.hi <= self.hi
+    }
+
+    /// The smallest interval with `self` and `x` in it.
+    #[must_use]
+    pub fn with(self, x: i64) -> Self {
+        Self {
+            lo: self.lo.min(x),
+            hi: self.hi.max(x),
+        }
+    }
+
+    /// The smallest interval that covers `self` and `other`.
+    #[must_use]
+    pub fn hull(self, other: Self) -> Self {
+        self.with(other.lo).with(other.hi)
+    }
+
+    /// The largest magnitude of an element.
+    pub fn max_abs(self) -> u64 {
+        self.lo.unsigned_abs().max(self.hi.unsigned_abs())
+    }
+}
+
+impl fmt::Display for Interval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}, {}]", self.lo, self.hi)
+    }
 }
 
 /// One operator applied to earlier tensors.

@@ -10,12 +10,16 @@
 //! carry their own view of their operands, which must agree with the operands' axes once axes
 //! of length 1 are dropped.
 
+#[cfg(feature = "executor")]
+mod bounds;
 mod graph;
 #[cfg(feature = "executor")]
 mod model;
 mod op;
 mod table;
 
+#[cfg(feature = "executor")]
+pub use bounds::{affine_bounds, map_bounds, sum_bounds};
 pub use graph::{Graph, Interval, Node, Port, TensorId};
 #[cfg(feature = "executor")]
 pub use model::{Ints, Model, Trace};

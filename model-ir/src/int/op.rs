@@ -160,6 +160,26 @@ impl MapAxis {
             Self::Window { taps, .. } => taps.len(),
         }
     }
+
+    /// Whether some tap of some output falls outside the input.
+    pub fn reads_outside(&self) -> bool {
+        let Self::Window {
+            input,
+            output,
+            stride,
+            taps,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let inside = 0..*input as i128;
+        let last = i128::from(*stride) * (*output as i128 - 1);
+        taps.iter().any(|tap| {
+            let first = i128::from(tap.offset);
+            !inside.contains(&first) || !inside.contains(&(first + last))
+        })
+    }
 }
 
 impl Affine {
@@ -175,6 +195,11 @@ impl Affine {
         let windows = self.windows.iter().map(MapAxis::output);
         let channels = self.lead.iter().chain(&self.groups).chain(&self.outputs);
         channels.copied().chain(windows).collect()
+    }
+
+    /// Number of rows `(g, o)` of the weight tensor: groups times outputs.
+    pub fn rows(&self) -> usize {
+        self.groups.iter().chain(&self.outputs).product()
     }
 
     /// Shape of the weight tensor.

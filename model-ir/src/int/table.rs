@@ -1,5 +1,6 @@
 //! Lookup tables: functions on an interval of integers.
 
+use super::graph::Interval;
 use serde::{Deserialize, Serialize};
 
 /// Index of a table in its graph.
@@ -34,6 +35,29 @@ pub struct Table {
 }
 
 impl Table {
+    /// The arguments, `start ..= start + len - 1`.
+    pub fn domain(&self) -> Interval {
+        Interval {
+            lo: self.start,
+            hi: self.start.saturating_add(self.len as i64 - 1),
+        }
+    }
+
+    /// The smallest interval that holds every value.
+    pub fn image(&self) -> Interval {
+        match &self.function {
+            Function::Range => Interval { lo: 0, hi: 0 },
+            Function::Clamp { lo, hi } => Interval {
+                lo: self.domain().lo.clamp(*lo, *hi),
+                hi: self.domain().hi.clamp(*lo, *hi),
+            },
+            Function::Values(values) => Interval {
+                lo: values.iter().copied().min().unwrap_or(0).into(),
+                hi: values.iter().copied().max().unwrap_or(0).into(),
+            },
+        }
+    }
+
     /// The value at `x`, or `None` outside the domain.
     pub fn get(&self, x: i64) -> Option<i64> {
         let row = usize::try_from(x.checked_sub(self.start)?).ok()?;
