@@ -4,8 +4,10 @@
 //! static: a dynamic batch axis of the source model is imported as 1, and a batch of inferences
 //! is a batch of runs of this graph.
 
+mod gemm;
 mod graph;
 mod op;
+mod run;
 mod shape;
 
 pub use graph::{Error, Graph, GraphBuilder, Node, ValueId};
