@@ -1,1 +1,3 @@
 //! The proof system: sumcheck, one logup-GKR for all lookups, the batched linear part, keys.
+
+pub mod lookup;

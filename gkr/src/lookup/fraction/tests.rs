@@ -1,0 +1,135 @@
+//! Trees against direct sums, and every scalar of every message altered.
+
+use super::{CLEAR_VARS, FractionClaim, Leaves, prove, verify};
+use proptest::prelude::*;
+use zkstrata_mle::{E, F, PrimeCharacteristicRing, eq_table};
+use zkstrata_pcs::{ProverTape, TapeError, VerifierTape};
+
+const STATEMENT: [u8; 32] = [7; 32];
+
+/// `live` leaves with zero and nonzero numerators and arbitrary denominators.
+fn leaves(live: usize, seed: u64) -> Leaves {
+    let mut x = E::from_u64(seed + 3);
+    let mut next = || {
+        x = x * x + E::from_basis(seed, 12_345);
+        x
+    };
+    Leaves {
+        p: (0..live)
+            .map(|i| F::from_u64([1, 1, 0, 1, 77][(i + i / 9) % 5]))
+            .collect(),
+        q: (0..live).map(|_| next()).collect(),
+    }
+}
+
+trait FromBasis {
+    fn from_basis(a: u64, b: u64) -> Self;
+}
+
+impl FromBasis for E {
+    fn from_basis(a: u64, b: u64) -> Self {
+        use zkstrata_mle::BasedVectorSpace;
+        E::from_basis_coefficients_fn(|k| F::from_u64(if k == 0 { a } else { b }))
+    }
+}
+
+/// The projective sum of all leaves.
+fn sum(leaves: &Leaves) -> (E, E) {
+    let fractions = leaves.p.iter().zip(&leaves.q);
+    fractions.fold((E::ZERO, E::ONE), |(p, q), (&a, &b)| (p * b + q * a, q * b))
+}
+
+/// Whether the claim holds of the leaves.
+fn holds(claim: &FractionClaim<E>, leaves: &Leaves) -> bool {
+    let n = claim.point.len();
+    let weights = eq_table(&claim.point, 1 << n, E::ONE);
+    let p: E = weights.iter().zip(&leaves.p).map(|(&w, &p)| w * p).sum();
+    let q: E = weights
+        .iter()
+        .enumerate()
+        .map(|(i, &w)| w * leaves.q.get(i).copied().unwrap_or(E::ONE))
+        .sum();
+    (p, q) == (claim.p, claim.q)
+}
+
+fn proof(num_vars: usize, leaves: &Leaves) -> (FractionClaim<E>, ProverTape) {
+    let mut tape = ProverTape::new(&STATEMENT);
+    let claim = prove(num_vars, leaves.clone(), &mut tape);
+    (claim, tape)
+}
+
+fn check(num_vars: usize, bytes: &[u8]) -> Result<FractionClaim<E>, TapeError> {
+    let mut tape = VerifierTape::new(&STATEMENT, bytes);
+    let claim = verify(num_vars, &mut tape)?;
+    tape.finish()?;
+    Ok(claim)
+}
+
+fn complete(num_vars: usize, live: usize) {
+    let leaves = leaves(live, live as u64);
+    let (claim, tape) = proof(num_vars, &leaves);
+    assert_eq!((claim.root_p, claim.root_q), sum(&leaves));
+    assert!(holds(&claim, &leaves), "{live} of 2^{num_vars} leaves");
+    assert_eq!(check(num_vars, &tape.finish()), Ok(claim));
+}
+
+#[test]
+fn small_trees_are_complete() {
+    for num_vars in 0..=6 {
+        for live in 0..=1 << num_vars {
+            complete(num_vars, live);
+        }
+    }
+}
+
+#[test]
+fn larger_trees_are_complete() {
+    for num_vars in 7..=12 {
+        let full = 1usize << num_vars;
+        for live in [
+            0,
+            1,
+            full / 2 - 1,
+            full / 2,
+            full / 2 + 1,
+            full * 3 / 4 + 5,
+            full - 1,
+            full,
+        ] {
+            complete(num_vars, live);
+        }
+    }
+}
+
+#[test]
+fn every_altered_scalar_is_rejected() {
+    for (num_vars, live) in [(0, 1), (2, 3), (CLEAR_VARS, 9), (7, 101)] {
+        let leaves = leaves(live, 5);
+        let (_, tape) = proof(num_vars, &leaves);
+        let bytes = tape.finish();
+        for at in (0..bytes.len()).step_by(8) {
+            let mut altered = bytes.clone();
+            altered[at] ^= 1;
+            let accepted = check(num_vars, &altered).is_ok_and(|claim| holds(&claim, &leaves));
+            assert!(!accepted, "2^{num_vars} leaves, byte {at}");
+        }
+    }
+}
+
+#[test]
+fn truncated_and_extended_proofs_are_rejected() {
+    let (_, tape) = proof(6, &leaves(50, 1));
+    let mut bytes = tape.finish();
+    let cut = &bytes[..bytes.len() - 1];
+    let label = "fraction right denominator";
+    assert_eq!(check(6, cut), Err(TapeError::Truncated { label }));
+    bytes.push(0);
+    assert_eq!(check(6, &bytes), Err(TapeError::TrailingBytes { bytes: 1 }));
+}
+
+proptest! {
+    #[test]
+    fn random_trees_are_complete(num_vars in 0usize..11, part in 0.0f64..=1.0) {
+        complete(num_vars, ((1 << num_vars) as f64 * part) as usize);
+    }
+}

@@ -1,0 +1,3 @@
+//! Lookups: all of a model's in one tree of fractions.
+
+pub mod fraction;
