@@ -4,12 +4,15 @@
 mod cells;
 mod channel;
 mod clear;
+mod counting;
 mod scheme;
+pub mod sumcheck;
 mod transcript;
 
 pub use cells::Cells;
 pub use channel::{Channel, Scalar};
 pub use clear::Clear;
+pub use counting::{Counted, Counting, Counts};
 pub use scheme::{
     Claim, ColumnId, CommitmentScheme, Error, Opening, OpeningShape, Place, SoundnessTerm,
     TableShape,

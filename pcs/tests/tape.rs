@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use zkstrata_mle::{E, PrimeCharacteristicRing};
-use zkstrata_pcs::{Channel, ProverTape, TapeError, VerifierTape};
+use zkstrata_pcs::{Channel, Counting, Counts, ProverTape, TapeError, VerifierTape};
 
 const STATEMENT: [u8; 32] = [7; 32];
 
@@ -76,7 +76,9 @@ fn statement_and_labels_reach_the_challenge() {
 fn boundaries_between_messages_reach_the_challenge() {
     let draw = |parts: &[&[E]]| {
         let mut tape = ProverTape::new(&STATEMENT);
-        parts.iter().for_each(|part| tape.send("m", part));
+        for part in parts {
+            tape.send("m", part);
+        }
         tape.sample()
     };
     let (a, b) = (E::from_u64(1), E::from_u64(2));
@@ -141,4 +143,43 @@ fn checks_name_themselves() {
     );
     assert_eq!(tape.assert_zero(E::ZERO, "zero"), Ok(()));
     assert_eq!(tape.assert_nonzero(E::ONE, "nonzero"), Ok(()));
+}
+
+#[test]
+fn a_verification_is_counted() {
+    let mut tape = ProverTape::new(&STATEMENT);
+    tape.send("a", &[E::from_u64(2), E::from_u64(3), E::from_u64(6)]);
+    tape.send_bytes("b", &[1, 2]);
+    let expected = tape.sample();
+    tape.work("w", 3);
+    let bytes = tape.finish();
+
+    let mut channel = Counting::new(VerifierTape::new(&STATEMENT, &bytes));
+    let values = channel.recv("a", 3).unwrap();
+    channel.recv_bytes("b", 2).unwrap();
+    assert_eq!(channel.sample(), expected);
+    let product = channel.mul(&values[0], &values[1]);
+    let one = channel.constant(E::ONE);
+    channel
+        .assert_zero(product.clone() - values[2].clone(), "product")
+        .unwrap();
+    channel
+        .assert_nonzero(product * E::TWO + one, "odd")
+        .unwrap();
+    channel.check_work("w", 3).unwrap();
+    assert_eq!(
+        channel.counts(),
+        Counts {
+            scalars: 3,
+            bytes: 2,
+            challenges: 1,
+            constants: 1,
+            additions: 2,
+            public_multiplications: 1,
+            multiplications: 1,
+            assertions: 2,
+            works: 1,
+        }
+    );
+    channel.into_inner().finish().unwrap();
 }
