@@ -4,9 +4,13 @@
 //! static: a dynamic batch axis of the source model is imported as 1, and a batch of inferences
 //! is a batch of runs of this graph.
 
+mod fold;
 mod gemm;
 mod graph;
 mod op;
+#[cfg(test)]
+pub(crate) mod random;
+mod rewrite;
 mod run;
 mod shape;
 
