@@ -8,6 +8,7 @@ mod counting;
 mod scheme;
 pub mod sumcheck;
 mod transcript;
+mod whir;
 
 pub use cells::Cells;
 pub use channel::{Channel, Scalar};
@@ -22,3 +23,6 @@ pub use scheme::{Columns, ProverOpening, ProverScheme};
 #[cfg(feature = "prover")]
 pub use transcript::ProverTape;
 pub use transcript::{Message, TapeError, VerifierTape};
+#[cfg(feature = "prover")]
+pub use whir::WhirData;
+pub use whir::{Whir, WhirCommitment};

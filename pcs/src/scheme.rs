@@ -135,7 +135,7 @@ pub enum Error {
 }
 
 /// Largest number of cells of a commitment: the field has no larger evaluation domains.
-const MAX_LOG_CELLS: u32 = 30;
+pub(crate) const MAX_LOG_CELLS: usize = 30;
 
 /// Number of cells of tables of this shape.
 pub(crate) fn cells_of(shape: &[TableShape]) -> Result<usize, Error> {
@@ -145,10 +145,8 @@ pub(crate) fn cells_of(shape: &[TableShape]) -> Result<usize, Error> {
     shape
         .iter()
         .try_fold(0usize, |sum, table| {
-            let vars = u32::try_from(table.num_vars)
-                .ok()
-                .filter(|&n| n <= MAX_LOG_CELLS)?;
-            let cells = table.width.checked_mul(1usize.checked_shl(vars)?)?;
+            let length = (table.num_vars <= MAX_LOG_CELLS).then(|| 1usize << table.num_vars)?;
+            let cells = table.width.checked_mul(length)?;
             let sum = sum.checked_add(cells)?;
             (table.width > 0 && sum <= 1 << MAX_LOG_CELLS).then_some(sum)
         })

@@ -80,7 +80,6 @@ pub struct Message {
 }
 
 /// What a message carries.
-#[allow(dead_code)] // used by schemes that wrap a library
 #[derive(Clone, Copy)]
 enum Kind {
     Scalars = 1,
@@ -94,6 +93,12 @@ fn new_sponge(statement: &[u8; 32]) -> Sponge {
     let mut state = b"zkstrata tape 1\0".to_vec();
     state.extend_from_slice(statement);
     Sponge::from_hasher(state, Blake3)
+}
+
+/// A sponge for what a library absorbs without need.
+#[cfg(feature = "prover")]
+pub(crate) fn scratch_sponge() -> Sponge {
+    new_sponge(&[0; 32])
 }
 
 fn absorb_number(sponge: &mut Sponge, n: usize) {
@@ -176,14 +181,17 @@ impl ProverTape {
         self.send_bytes(label, &cells.to_bytes());
     }
 
+    /// Absorbs bytes that the verifier knows.
+    pub(crate) fn bind_bytes(&mut self, label: &'static str, bytes: &[u8]) {
+        absorb_bytes(&mut self.sponge, Kind::Public, label, bytes);
+    }
+
     /// Absorbs values that the verifier computes itself.
-    #[allow(dead_code)] // used by schemes that wrap a library
     pub(crate) fn bind(&mut self, label: &'static str, values: &[E]) {
         absorb_scalars(&mut self.sponge, Kind::Public, label, values);
     }
 
     /// Sends a library's proof, which the library absorbs itself through the sponge lent to it.
-    #[allow(dead_code)] // used by schemes that wrap a library
     pub(crate) fn blob<Error>(
         &mut self,
         label: &'static str,
@@ -279,15 +287,28 @@ impl<'a> VerifierTape<'a> {
         Ok(cells)
     }
 
+    /// Reads a message of `N` bytes.
+    pub(crate) fn recv_array<const N: usize>(
+        &mut self,
+        label: &'static str,
+    ) -> Result<[u8; N], TapeError> {
+        let payload = self.take_array(label)?;
+        absorb_bytes(&mut self.sponge, Kind::Bytes, label, &payload);
+        Ok(payload)
+    }
+
+    /// Absorbs bytes that both sides know.
+    pub(crate) fn bind_bytes(&mut self, label: &'static str, bytes: &[u8]) {
+        absorb_bytes(&mut self.sponge, Kind::Public, label, bytes);
+    }
+
     /// Absorbs values that both sides compute.
-    #[allow(dead_code)] // used by schemes that wrap a library
     pub(crate) fn bind(&mut self, label: &'static str, values: &[E]) {
         absorb_scalars(&mut self.sponge, Kind::Public, label, values);
     }
 
     /// Reads a library's proof and lends the sponge to the library's verifier, which must absorb
     /// whatever its own challenges depend on.
-    #[allow(dead_code)] // used by schemes that wrap a library
     pub(crate) fn blob<T, Error: From<TapeError>>(
         &mut self,
         label: &'static str,

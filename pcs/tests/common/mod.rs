@@ -89,7 +89,7 @@ pub struct Case {
 }
 
 impl Case {
-    /// Random columns, each with between 0 and `most` claims, several of a table at one point.
+    /// Random columns, each with at most `most` claims, several of a table at one point.
     pub fn random(place: Place, shape: &[TableShape], most: usize, rng: &mut Rng) -> Self {
         let columns = columns(shape, rng);
         let mut claims = vec![];
@@ -98,7 +98,7 @@ impl Case {
             for _ in 0..points {
                 let point = rng.point(s.num_vars);
                 for c in 0..s.width {
-                    if rng.below(4) > 0 {
+                    if c == 0 || rng.below(4) > 0 {
                         claims.push(claim(&columns, t, c, point.clone()));
                     }
                 }

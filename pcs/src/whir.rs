@@ -1,0 +1,196 @@
+//! Commitments by Merkle trees over Reed-Solomon words, opened with WHIR (Arnon, Chiesa, Fenzi,
+//! Yogev, "WHIR: Reed-Solomon proximity testing with super-fast verification", 2024/1586) as
+//! p3-whir implements it.
+//!
+//! A commitment is a list of parts ([`plan`]): each is one polynomial for the library, whose
+//! columns are stacked in decreasing order, or a few columns in the clear. A part is opened by one
+//! proof of the library for all claims on it; the parts of all commitments follow each other on
+//! one tape. Of a proof the tape holds everything but the claimed values, which the verifier fills
+//! in: there is no other value that could be compared with them.
+//!
+//! Before a proof starts, both sides absorb the roots of its commitment and each claim: column,
+//! point and value. What the library draws first is the challenge that batches the claims.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::expect_used
+)]
+
+mod batches;
+mod config;
+mod plan;
+mod wire;
+
+use crate::cells::Cells;
+use crate::clear::{CELLS, verify_cells};
+use crate::scheme::{
+    Claim, CommitmentScheme, Error, Opening, OpeningShape, Place, SoundnessTerm, TableShape,
+    cells_of, check_claims,
+};
+use crate::transcript::VerifierTape;
+use batches::Batches;
+use p3_sumcheck::PrescribedPointPcs;
+use p3_sumcheck::layout::PrefixProver;
+use p3_whir::PcsProof;
+use plan::{Part, plan};
+use serde::{Deserialize, Serialize};
+use zkstrata_mle::{E, F, PrimeCharacteristicRing};
+
+#[cfg(feature = "prover")]
+mod prover;
+#[cfg(feature = "prover")]
+pub use prover::WhirData;
+
+/// Message of a root.
+const ROOT: &str = "root";
+
+/// Message of an opening proof.
+const PROOF: &str = "opening proof";
+
+/// What is absorbed of the claims.
+const CLAIMS: &str = "claims";
+
+/// How the library lays out and binds columns: first variables first.
+type Layout = PrefixProver<F, E>;
+
+/// Merkle trees and WHIR.
+#[derive(Clone, Copy, Debug)]
+pub struct Whir;
+
+/// A commitment: the roots of its parts and the columns that are in the clear.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhirCommitment {
+    roots: Vec<[u8; 32]>,
+    clear: Option<Cells>,
+}
+
+impl CommitmentScheme for Whir {
+    type Commitment = WhirCommitment;
+
+    const NAME: &'static str = "whir";
+
+    fn recv_commitment(
+        shape: &[TableShape],
+        tape: &mut VerifierTape<'_>,
+    ) -> Result<WhirCommitment, Error> {
+        let mut commitment = WhirCommitment {
+            roots: vec![],
+            clear: None,
+        };
+        for part in plan(Place::Proof, shape)? {
+            if part.log_cells.is_some() {
+                commitment.roots.push(tape.recv_array(ROOT)?);
+            } else {
+                let cells = cells_of(&part.shape())?;
+                commitment.clear = Some(tape.recv_cells(CELLS, cells)?);
+            }
+        }
+        Ok(commitment)
+    }
+
+    fn check_commitment(commitment: &WhirCommitment, shape: &[TableShape]) -> Result<(), Error> {
+        check_form(commitment, &plan(Place::Key, shape)?)
+    }
+
+    fn verify(
+        openings: &[Opening<'_, WhirCommitment>],
+        tape: &mut VerifierTape<'_>,
+    ) -> Result<(), Error> {
+        for opening in openings {
+            let parts = plan(opening.place, opening.shape)?;
+            check_form(opening.commitment, &parts)?;
+            check_claims(opening.shape, opening.claims)?;
+            tape.bind_bytes(ROOT, &opening.commitment.roots.concat());
+            tape.bind(CLAIMS, &transcribe(opening.claims));
+            let mut roots = opening.commitment.roots.iter();
+            for part in &parts {
+                let claims = part.select(opening.claims);
+                if part.log_cells.is_none() {
+                    let cells = opening.commitment.clear.as_ref();
+                    let cells = cells.ok_or_else(|| form("no columns in the clear"))?;
+                    verify_cells(cells, &part.shape(), &claims)?;
+                    continue;
+                }
+                let root = roots.next().ok_or_else(|| form("too few roots"))?;
+                verify_part(part, *root, &claims, tape)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn soundness(openings: &[OpeningShape<'_>]) -> Result<Vec<SoundnessTerm>, Error> {
+        let mut terms = vec![];
+        for opening in openings {
+            for part in plan(opening.place, opening.shape)? {
+                if let Some(log_cells) = part.log_cells {
+                    terms.push(config::soundness(log_cells, opening.claims)?);
+                }
+            }
+        }
+        Ok(terms)
+    }
+}
+
+fn form(reason: &'static str) -> Error {
+    Error::Commitment { reason }
+}
+
+/// Checks that a commitment has a root for each part, and its columns in the clear.
+fn check_form(commitment: &WhirCommitment, parts: &[Part]) -> Result<(), Error> {
+    let (mut roots, mut clear) = (0usize, None);
+    for part in parts {
+        match part.log_cells {
+            Some(_) => roots += 1,
+            None => clear = Some(cells_of(&part.shape())?),
+        }
+    }
+    if commitment.roots.len() != roots {
+        return Err(form("the number of roots is not the shape's"));
+    }
+    if commitment.clear.as_ref().map(Cells::len) != clear {
+        return Err(form("the cells in the clear are not those of the shape"));
+    }
+    Ok(())
+}
+
+/// What both sides absorb of the claims. The numbers of coordinates follow from the shape.
+fn transcribe(claims: &[Claim<E>]) -> Vec<E> {
+    let mut scalars = vec![];
+    for claim in claims {
+        scalars.push(E::from_usize(claim.column.table));
+        scalars.push(E::from_usize(claim.column.column));
+        scalars.extend(claim.point.iter());
+        scalars.push(claim.value);
+    }
+    scalars
+}
+
+/// Verifies the claims on one part, whose columns they name by their position in it.
+fn verify_part(
+    part: &Part,
+    root: [u8; 32],
+    claims: &[Claim<E>],
+    tape: &mut VerifierTape<'_>,
+) -> Result<(), Error> {
+    let (Some(log_cells), false) = (part.log_cells, claims.is_empty()) else {
+        return Ok(());
+    };
+    let batches = Batches::new(part, claims);
+    let pcs = config::pcs::<Layout>(log_cells)?;
+    tape.blob(PROOF, |bytes, sponge| {
+        let whir = wire::decode(&pcs, bytes).ok_or_else(|| Error::Opening {
+            reason: "the bytes are not a proof of the shape".into(),
+        })?;
+        let proof = PcsProof {
+            whir,
+            evals: batches.values,
+        };
+        let root = wire::root(root);
+        pcs.verify_at(&root, &proof, &batches.protocol, &batches.points, sponge)
+            .map(drop)
+            .map_err(|error| Error::Opening {
+                reason: error.to_string(),
+            })
+    })
+}

@@ -1,0 +1,117 @@
+//! The library's types and parameters.
+//!
+//! A part of `2^k` cells is one multilinear polynomial, encoded as a Reed-Solomon word of rate 1/2
+//! and committed by a BLAKE3 Merkle tree whose leaves hold the `2^6` values that the first round
+//! folds. Later rounds fold 4 variables, and their words have the rates `2^-3, 2^-5, 2^-7, ...`,
+//! until at most 6 variables are left and the polynomial is sent. Decoding is unique, so that a
+//! commitment determines the columns before the first challenge.
+
+use super::plan::FIRST_FOLD;
+use crate::scheme::{Error, SoundnessTerm};
+use crate::transcript::Sponge;
+use p3_blake3::Blake3;
+use p3_dft::Radix2DFTSmallBatch;
+use p3_merkle_tree::MerkleTreeMmcs;
+use p3_sumcheck::{OpeningBatch, OpeningProtocol, PrescribedPointPcs, TableShape, TableSpec};
+use p3_symmetric::{CompressionFunctionFromHasher, SerializingHasher};
+use p3_whir::{FoldingFactor, ProtocolParameters, SecurityAssumption, WhirConfig, WhirProver};
+use std::sync::LazyLock;
+use zkstrata_mle::{E, F};
+
+/// Bits of each term of the union bound, whose sum is then at least 103.8 bits: the number of
+/// terms grows with the number of rounds.
+fn level(log_cells: usize) -> usize {
+    if log_cells <= 24 { 108 } else { 109 }
+}
+
+/// Bits of each proof of work.
+const WORK: usize = 16;
+
+/// Variables that a later round folds.
+const LATER_FOLD: usize = 4;
+
+/// Variables of a polynomial that is sent rather than folded.
+const SENT: usize = 6;
+
+/// Merkle trees over BLAKE3.
+pub(super) type Mmcs = MerkleTreeMmcs<
+    F,
+    u8,
+    SerializingHasher<Blake3>,
+    CompressionFunctionFromHasher<Blake3, 2, 32>,
+    2,
+    32,
+>;
+
+/// Fourier transforms with remembered twiddles.
+pub(super) type Dft = Radix2DFTSmallBatch<F>;
+
+/// The library's scheme, for one size and one way to lay out columns.
+pub(super) type Pcs<Layout> = WhirProver<E, F, Dft, Mmcs, Sponge, Layout>;
+
+/// The library's parameters for one size.
+pub(super) type Config = WhirConfig<E, F, Sponge>;
+
+/// Shared by all proofs of the process, so that twiddles are computed once. The verifier asks it
+/// for evaluation points only and computes none.
+static DFT: LazyLock<Dft> = LazyLock::new(Dft::default);
+
+/// The parameters for `2^log_cells` cells.
+pub(super) fn config(log_cells: usize) -> Result<Config, Error> {
+    let rounds = log_cells
+        .saturating_sub(FIRST_FOLD + SENT)
+        .div_ceil(LATER_FOLD);
+    let parameters = ProtocolParameters {
+        security_level: level(log_cells),
+        pow_bits: WORK,
+        folding_factor: FoldingFactor::ConstantFromSecondRound(FIRST_FOLD, LATER_FOLD),
+        soundness_type: SecurityAssumption::UniqueDecoding,
+        starting_log_inv_rate: 1,
+        round_log_inv_rates: (1..=rounds).map(|round| 2 * round + 1).collect(),
+    };
+    WhirConfig::new(log_cells, parameters).map_err(|error| Error::Parameters {
+        reason: error.to_string(),
+    })
+}
+
+/// The library's scheme for `2^log_cells` cells.
+pub(super) fn pcs<Layout>(log_cells: usize) -> Result<Pcs<Layout>, Error>
+where
+    Layout: p3_sumcheck::layout::Layout<F, E>,
+{
+    let hasher = SerializingHasher::new(Blake3);
+    let compression = CompressionFunctionFromHasher::new(Blake3);
+    let mmcs = Mmcs::new(hasher, compression, 0);
+    Ok(Pcs::new(config(log_cells)?, DFT.clone(), mmcs))
+}
+
+/// The union bound of the library on the error of opening `claims` claims.
+pub(super) fn soundness(log_cells: usize, claims: usize) -> Result<SoundnessTerm, Error> {
+    let batches = vec![OpeningBatch::new(vec![0], vec![]); claims];
+    let table = TableSpec::new(TableShape::new(log_cells, 1), batches);
+    pcs::<super::Layout>(log_cells)?
+        .prescribed_security(&OpeningProtocol::new(vec![table]))
+        .map(|security| SoundnessTerm {
+            name: format!("opening of {claims} claims on 2^{log_cells} cells"),
+            bits: security.error().bits(),
+        })
+        .ok_or_else(|| Error::Parameters {
+            reason: format!("no bound for {claims} claims on 2^{log_cells} cells"),
+        })
+}
+
+#[cfg(test)]
+#[allow(clippy::expect_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_size_has_parameters_and_reaches_the_level() {
+        for log_cells in 14..=30 {
+            for claims in [1, 50, 2000] {
+                let term = soundness(log_cells, claims).expect("parameters");
+                assert!(term.bits >= 103.8, "{term:?}");
+            }
+        }
+    }
+}
