@@ -81,6 +81,13 @@ pub struct Node {
     pub interval: Interval,
 }
 
+impl Node {
+    /// Number of cells of the tensor of one inference.
+    pub fn cells(&self) -> usize {
+        self.axes.iter().product()
+    }
+}
+
 /// A model input or output as the user sees it: `real = scale * integer`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Port {

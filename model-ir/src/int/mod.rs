@@ -12,16 +12,30 @@
 
 #[cfg(feature = "executor")]
 mod bounds;
+mod fault;
 mod graph;
+#[cfg(feature = "executor")]
+mod intervals;
 #[cfg(feature = "executor")]
 mod model;
 mod op;
+#[cfg(feature = "executor")]
+mod run;
 mod table;
+mod validate;
 
 #[cfg(feature = "executor")]
 pub use bounds::{affine_bounds, map_bounds, sum_bounds};
+pub use fault::{GraphError, NodeFault, PortFault, TableFault};
 pub use graph::{Graph, Interval, Node, Port, TensorId};
+#[cfg(feature = "executor")]
+pub use intervals::ModelError;
 #[cfg(feature = "executor")]
 pub use model::{Ints, Model, Trace};
 pub use op::{Affine, Axes, BiasId, Map, MapAxis, Op, Tap, WeightId, WeightShape};
+#[cfg(feature = "executor")]
+pub use run::{Executor, RunError, run};
 pub use table::{Function, Table, TableId};
+pub use validate::{
+    MAX_CELLS, MAX_FACTOR, MAX_GATHER, MAX_SHIFT, MAX_TABLE, MAX_TOTAL_CELLS, MAX_WINDOW_WORK,
+};

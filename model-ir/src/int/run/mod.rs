@@ -1,0 +1,243 @@
+//! The executor: the specification of every operator on integers.
+//!
+//! All arithmetic is exact; shifts are arithmetic and round half up. The formulas are those of
+//! [`Op`] and its parts.
+
+mod affine;
+mod cell;
+mod lookup;
+mod map;
+mod rearrange;
+mod window;
+
+use super::{Graph, Interval, Ints, Model, ModelError, Op, TensorId, Trace};
+use affine::AffinePlan;
+use cell::{Cell, each_type};
+use lookup::LookupPlan;
+use map::MapPlan;
+use rearrange::PermutePlan;
+
+/// Cells per parallel task of an elementwise pass.
+const GRAIN: usize = 1 << 14;
+
+/// A model made ready to run: weights are in the order in which the kernels read them.
+///
+/// Shared between threads; one executor serves any number of runs.
+#[derive(Debug)]
+pub struct Executor {
+    graph: Graph,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Input,
+    Affine(AffinePlan),
+    Map(MapPlan),
+    Sum(Vec<i64>),
+    Permute(PermutePlan),
+    Gather(Vec<u32>),
+    Lookup(LookupPlan),
+}
+
+/// Runs `model` once; see [`Executor::run`].
+pub fn run(model: &Model, inputs: &[Ints]) -> Result<Trace, RunError> {
+    Executor::new(model)?.run(inputs)
+}
+
+impl Executor {
+    /// Validates `model` and prepares it.
+    pub fn new(model: &Model) -> Result<Self, ModelError> {
+        model.validate()?;
+        let graph = model.graph.clone();
+        let interval = |t: TensorId| graph.node(t).interval;
+        let steps = graph.nodes.iter().map(|node| match &node.op {
+            Op::Input => Step::Input,
+            Op::Affine(affine) => {
+                let bias = affine.bias.map(|b| model.biases[b.0].as_slice());
+                Step::Affine(AffinePlan::new(
+                    affine,
+                    &model.weights[affine.weight.0],
+                    bias,
+                ))
+            }
+            Op::Map(map) => Step::Map(MapPlan::new(map)),
+            Op::Sum { coefs } => Step::Sum(coefs.clone()),
+            Op::Permute { axes, perm } => Step::Permute(PermutePlan::new(axes, perm)),
+            Op::Gather { map } => Step::Gather(map.clone()),
+            Op::Table { table, shift, .. } => Step::Lookup(LookupPlan::new(
+                &graph.tables[table.0],
+                *shift,
+                interval(node.inputs[0]),
+                node.interval,
+            )),
+        });
+        let steps = steps.collect();
+        Ok(Self { graph, steps })
+    }
+
+    /// Every tensor of a batch of inferences. `inputs[k]` holds graph input `k` of every
+    /// inference, dense `[B, axes..]`; `B` follows from its length.
+    pub fn run(&self, inputs: &[Ints]) -> Result<Trace, RunError> {
+        let batch = self.batch(inputs)?;
+        let nodes = self.graph.nodes.len();
+        let mut trace = Trace {
+            batch,
+            tensors: Vec::with_capacity(nodes),
+            remainders: Vec::with_capacity(nodes),
+        };
+        for (id, step) in self.steps.iter().enumerate() {
+            let node = &self.graph.nodes[id];
+            let x = |k: usize| &trace.tensors[node.inputs[k].0];
+            let (tensor, remainder) = match step {
+                Step::Input => {
+                    let port = self.graph.inputs.iter().position(|p| p.tensor.0 == id);
+                    let k = port.expect("validation gives every input node a port");
+                    (self.input(k, &inputs[k])?, None)
+                }
+                Step::Affine(plan) => (plan.run(x(0), node.interval, batch), None),
+                Step::Map(plan) => (plan.run(x(0), node.interval, batch), None),
+                Step::Sum(coefs) => {
+                    let terms: Vec<&Ints> = (0..coefs.len()).map(x).collect();
+                    (
+                        rearrange::sum(coefs, &terms, node.interval, x(0).len()),
+                        None,
+                    )
+                }
+                Step::Permute(plan) => (plan.run(x(0), node.interval, batch), None),
+                Step::Gather(map) => (rearrange::gather(map, x(0), node.interval, batch), None),
+                Step::Lookup(plan) => {
+                    plan.run(x(0), node.interval)
+                        .map_err(|outside| RunError::OutsideDomain {
+                            node: node.name.clone(),
+                            value: outside.0,
+                            domain: plan.domain(),
+                        })?
+                }
+            };
+            trace.tensors.push(tensor);
+            trace.remainders.push(remainder);
+        }
+        Ok(trace)
+    }
+
+    /// The number of inferences on which all inputs agree.
+    fn batch(&self, inputs: &[Ints]) -> Result<usize, RunError> {
+        let ports = &self.graph.inputs;
+        if inputs.len() != ports.len() {
+            return Err(RunError::InputCount {
+                got: inputs.len(),
+                expected: ports.len(),
+            });
+        }
+        let mut batch = None;
+        for (port, x) in ports.iter().zip(inputs) {
+            let cells = self.graph.node(port.tensor).cells();
+            if x.is_empty() || !x.len().is_multiple_of(cells) {
+                return Err(RunError::InputLength {
+                    input: port.name.clone(),
+                    got: x.len(),
+                    cells,
+                });
+            }
+            let got = x.len() / cells;
+            let expected = *batch.get_or_insert(got);
+            if got != expected {
+                return Err(RunError::BatchSize {
+                    input: port.name.clone(),
+                    got,
+                    expected,
+                });
+            }
+        }
+        batch.ok_or(RunError::InputCount {
+            got: 0,
+            expected: 0,
+        })
+    }
+
+    /// Input `k` in the type of its interval, every cell checked.
+    fn input(&self, k: usize, x: &Ints) -> Result<Ints, RunError> {
+        let port = &self.graph.inputs[k];
+        let interval = self.graph.node(port.tensor).interval;
+        let mut y = Ints::zeros(interval, x.len());
+        each_type!(x, x => {
+            if let Some(index) = x.iter().position(|x| !interval.contains(x.widen())) {
+                return Err(RunError::InputCell {
+                    input: port.name.clone(),
+                    index,
+                    value: x[index].widen(),
+                    interval,
+                });
+            }
+            each_type!(&mut y, y => {
+                for (y, &x) in y.iter_mut().zip(x) {
+                    *y = x.cast();
+                }
+            });
+        });
+        Ok(y)
+    }
+}
+
+/// Why a model did not run.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The model itself is malformed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// The wrong number of input tensors.
+    #[error("got {got} input tensors, the model has {expected}")]
+    InputCount {
+        /// Given.
+        got: usize,
+        /// The model's.
+        expected: usize,
+    },
+    /// An input is empty or not a whole number of inferences.
+    #[error("input `{input}` has {got} cells, which is not a positive multiple of {cells}")]
+    InputLength {
+        /// Name of the input.
+        input: String,
+        /// Cells given.
+        got: usize,
+        /// Cells of one inference.
+        cells: usize,
+    },
+    /// Two inputs hold different numbers of inferences.
+    #[error("input `{input}` holds {got} inferences, the inputs before it {expected}")]
+    BatchSize {
+        /// Name of the input.
+        input: String,
+        /// Inferences in this input.
+        got: usize,
+        /// Inferences in the inputs before it.
+        expected: usize,
+    },
+    /// An input cell is outside the interval that the model declares.
+    #[error("cell {index} of input `{input}` is {value}, outside the declared {interval}")]
+    InputCell {
+        /// Name of the input.
+        input: String,
+        /// Index in the dense batch.
+        index: usize,
+        /// The cell.
+        value: i64,
+        /// What the model declares.
+        interval: Interval,
+    },
+    /// A table's argument is not in its domain: the calibration saw no such value.
+    #[error(
+        "node `{node}`: the value {value} is outside the calibrated range {domain}; quantise \
+         again with calibration samples like this input, or with a profile of wider tables"
+    )]
+    OutsideDomain {
+        /// The table node.
+        node: String,
+        /// The argument.
+        value: i64,
+        /// The table's domain.
+        domain: Interval,
+    },
+}

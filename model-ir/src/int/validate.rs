@@ -1,0 +1,403 @@
+//! What a well-formed graph is.
+//!
+//! [`Graph::validate`] decides it for any bytes that deserialise: it never panics, and its time
+//! and memory are linear in the graph's size.
+
+use super::fault::{GraphError, NodeFault, PortFault, TableFault};
+use super::graph::{Graph, Interval, Node, TensorId};
+use super::op::{Affine, Map, MapAxis, Op};
+use super::table::{Function, Table};
+use std::collections::BTreeSet;
+
+/// Largest number of cells of one tensor of one inference.
+pub const MAX_CELLS: usize = 1 << 30;
+/// Largest number of cells of all tensors of one inference.
+pub const MAX_TOTAL_CELLS: usize = 1 << 33;
+/// Largest number of cells of a gather.
+pub const MAX_GATHER: usize = 1 << 16;
+/// Largest number of rows of a table.
+pub const MAX_TABLE: usize = 1 << 20;
+/// Largest shift of a table node.
+pub const MAX_SHIFT: u32 = 20;
+/// Largest magnitude of an offset, a stride, a tap's weight or a coefficient.
+pub const MAX_FACTOR: i64 = 1 << 31;
+/// Largest number of (output, tap) pairs of the windows of a graph.
+pub const MAX_WINDOW_WORK: usize = 1 << 28;
+/// Largest number of axes of a view.
+const MAX_AXES: usize = 32;
+
+impl Graph {
+    /// Checks everything that the verifier, the prover and the executor take for granted of a
+    /// graph, except what depends on the weights: that each declared interval of a linear node
+    /// holds its cells.
+    pub fn validate(&self) -> Result<(), GraphError> {
+        for (index, table) in self.tables.iter().enumerate() {
+            table
+                .check()
+                .map_err(|fault| GraphError::Table { index, fault })?;
+        }
+        let mut seen = Seen::default();
+        for (index, node) in self.nodes.iter().enumerate() {
+            self.check_node(index, node, &mut seen)
+                .map_err(|fault| GraphError::Node {
+                    index,
+                    name: node.name.clone(),
+                    fault,
+                })?;
+        }
+        let unused = |n: usize, used: &BTreeSet<usize>| {
+            (used.len() < n).then(|| (0..n).find(|i| !used.contains(i)))
+        };
+        if let Some(Some(w)) = unused(self.weights, &seen.weights) {
+            return Err(GraphError::UnusedWeight(w));
+        }
+        if let Some(Some(b)) = unused(self.biases.len(), &seen.biases) {
+            return Err(GraphError::UnusedBias(b));
+        }
+        self.check_ports()
+    }
+
+    /// Table nodes whose argument may leave the table's domain: running or proving an input for
+    /// which it does fails. For a validated graph.
+    pub fn partial_tables(&self) -> Vec<TensorId> {
+        let partial = |node: &Node| {
+            let Op::Table { table, shift, .. } = node.op else {
+                return false;
+            };
+            let half = (1i64 << shift) >> 1;
+            let x = self.node(node.inputs[0]).interval;
+            let argument = Interval {
+                lo: (x.lo + half) >> shift,
+                hi: (x.hi + half) >> shift,
+            };
+            !self.tables[table.0].domain().covers(argument)
+        };
+        let ids = (0..self.nodes.len()).filter(|&i| partial(&self.nodes[i]));
+        ids.map(TensorId).collect()
+    }
+
+    fn check_node(&self, index: usize, node: &Node, seen: &mut Seen) -> Result<(), NodeFault> {
+        use NodeFault as Fault;
+        let mut operands = Vec::new();
+        for id in &node.inputs {
+            let earlier = self.nodes.get(..index).and_then(|nodes| nodes.get(id.0));
+            operands.push(earlier.ok_or(Fault::Operand(id.0))?);
+        }
+        let cells = axes_product(&node.axes).filter(|_| node.axes.iter().all(|&n| n > 1));
+        let cells = cells.ok_or_else(|| Fault::Axes(node.axes.clone()))?;
+        seen.cells = seen.cells.saturating_add(cells);
+        if cells > MAX_CELLS || seen.cells > MAX_TOTAL_CELLS {
+            return Err(Fault::TooLarge);
+        }
+        if !node.interval.is_bounded() {
+            return Err(Fault::Interval(node.interval));
+        }
+        let arity = match &node.op {
+            Op::Input => 0,
+            Op::Sum { coefs } => coefs.len(),
+            _ => 1,
+        };
+        if operands.len() != arity {
+            return Err(Fault::Arity {
+                got: operands.len(),
+                expected: arity,
+            });
+        }
+        let operand = operands.first().copied();
+        match (&node.op, operand) {
+            (Op::Input, _) => {
+                let ports = self.inputs.iter().filter(|port| port.tensor.0 == index);
+                match ports.count() {
+                    1 => Ok(()),
+                    n => Err(Fault::Ports(n)),
+                }
+            }
+            (Op::Affine(affine), Some(x)) => {
+                affine.check(seen)?;
+                check_view(&affine.input_axes(), x)?;
+                check_result(&affine.output_axes(), node)?;
+                self.check_constants(affine, seen)
+            }
+            (Op::Map(map), Some(x)) => {
+                map.check(seen)?;
+                check_view(&map.axes.iter().map(MapAxis::input).collect::<Vec<_>>(), x)?;
+                check_result(
+                    &map.axes.iter().map(MapAxis::output).collect::<Vec<_>>(),
+                    node,
+                )
+            }
+            (Op::Sum { coefs }, Some(_)) => {
+                let valid = |&c: &i64| c != 0 && c.unsigned_abs() <= MAX_FACTOR.unsigned_abs();
+                if !coefs.iter().all(valid) {
+                    return Err(Fault::Coefficients);
+                }
+                operands.iter().try_for_each(|x| check_view(&node.axes, x))
+            }
+            (Op::Permute { axes, perm }, Some(x)) => {
+                check_view(axes, x)?;
+                let distinct: BTreeSet<usize> = perm.iter().copied().collect();
+                let permuted: Option<Vec<usize>> =
+                    perm.iter().map(|&a| axes.get(a).copied()).collect();
+                match permuted {
+                    Some(permuted) if perm.len() == axes.len() && distinct.len() == axes.len() => {
+                        check_result(&permuted, node)
+                    }
+                    _ => Err(Fault::Permutation(perm.clone())),
+                }
+            }
+            (Op::Gather { map }, Some(x)) => {
+                let inside = |&i: &u32| (i as usize) < x.cells();
+                if map.is_empty() || map.len() > MAX_GATHER || !map.iter().all(inside) {
+                    return Err(Fault::Gather);
+                }
+                if map.len() != cells {
+                    return Err(Fault::Cells {
+                        got: cells,
+                        expected: map.len(),
+                    });
+                }
+                Ok(())
+            }
+            (Op::Table { .. }, Some(x)) => {
+                check_view(&node.axes, x)?;
+                self.check_lookup(node, x)
+            }
+            // A sum of nothing.
+            (_, None) => Err(Fault::Coefficients),
+        }
+    }
+
+    fn check_constants(&self, affine: &Affine, seen: &mut Seen) -> Result<(), NodeFault> {
+        let weight = affine.weight.0;
+        if weight >= self.weights || !seen.weights.insert(weight) {
+            return Err(NodeFault::Weight(weight));
+        }
+        let Some(bias) = affine.bias else {
+            return Ok(());
+        };
+        let length = self.biases.get(bias.0).copied();
+        let length = length.filter(|_| seen.biases.insert(bias.0));
+        let length = length.ok_or(NodeFault::Bias(bias.0))?;
+        if length != affine.rows() {
+            return Err(NodeFault::BiasLength {
+                got: length,
+                expected: affine.rows(),
+            });
+        }
+        Ok(())
+    }
+
+    fn check_lookup(&self, node: &Node, x: &Node) -> Result<(), NodeFault> {
+        let Op::Table {
+            table,
+            shift,
+            range,
+        } = &node.op
+        else {
+            return Ok(());
+        };
+        let find = |id: usize| self.tables.get(id).ok_or(NodeFault::NoTable(id));
+        let function = find(table.0)?;
+        if *shift > MAX_SHIFT {
+            return Err(NodeFault::Shift(*shift));
+        }
+        let rows = 1usize << shift;
+        match range {
+            None if *shift == 0 => {}
+            Some(range) if *shift > 0 => {
+                let range = find(range.0)?;
+                if range.function != Function::Range || range.start != 0 || range.len != rows {
+                    return Err(NodeFault::Range);
+                }
+            }
+            _ => return Err(NodeFault::Range),
+        }
+        // Each term is below 2^83, so nothing wraps in 128 bits.
+        let (step, domain) = (1i128 << shift, i128::from(function.domain().max_abs()));
+        let sum = i128::from(x.interval.max_abs()) + (step >> 1) + step * (domain + 1);
+        if sum >= 1 << 63 {
+            return Err(NodeFault::Wraps);
+        }
+        let image = function.image();
+        if !node.interval.covers(image) {
+            return Err(NodeFault::Image {
+                image,
+                interval: node.interval,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_ports(&self) -> Result<(), GraphError> {
+        if self.inputs.is_empty() {
+            return Err(GraphError::NoInputs);
+        }
+        if self.outputs.is_empty() {
+            return Err(GraphError::NoOutputs);
+        }
+        let inputs = self.inputs.iter().map(|port| (port, true));
+        let outputs = self.outputs.iter().map(|port| (port, false));
+        for (port, is_input) in inputs.chain(outputs) {
+            let fault = |fault| GraphError::Port {
+                name: port.name.clone(),
+                fault,
+            };
+            let node = self.nodes.get(port.tensor.0);
+            let node = node.ok_or_else(|| fault(PortFault::Tensor(port.tensor.0)))?;
+            if is_input && node.op != Op::Input {
+                return Err(fault(PortFault::NotInput(port.tensor.0)));
+            }
+            if axes_product(&port.shape) != Some(node.cells()) {
+                return Err(fault(PortFault::Shape {
+                    shape: port.shape.clone(),
+                    cells: node.cells(),
+                }));
+            }
+            if !(port.scale.is_finite() && port.scale > 0.0) {
+                return Err(fault(PortFault::Scale));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the nodes checked so far have used up.
+#[derive(Default)]
+struct Seen {
+    cells: usize,
+    window_work: usize,
+    weights: BTreeSet<usize>,
+    biases: BTreeSet<usize>,
+}
+
+/// The product of at most 32 positive lengths, at most [`MAX_CELLS`].
+fn axes_product(axes: &[usize]) -> Option<usize> {
+    if axes.len() > MAX_AXES || axes.contains(&0) {
+        return None;
+    }
+    let product = axes.iter().try_fold(1usize, |p, &n| p.checked_mul(n))?;
+    (product <= MAX_CELLS).then_some(product)
+}
+
+fn without_ones(view: &[usize]) -> Result<Vec<usize>, NodeFault> {
+    match axes_product(view) {
+        Some(_) => Ok(view.iter().copied().filter(|&n| n > 1).collect()),
+        None => Err(NodeFault::Axes(view.to_vec())),
+    }
+}
+
+fn check_view(view: &[usize], operand: &Node) -> Result<(), NodeFault> {
+    let expected = without_ones(view)?;
+    if operand.axes != expected {
+        return Err(NodeFault::InputAxes {
+            got: operand.axes.clone(),
+            expected,
+        });
+    }
+    Ok(())
+}
+
+fn check_result(view: &[usize], node: &Node) -> Result<(), NodeFault> {
+    let expected = without_ones(view)?;
+    if node.axes != expected {
+        return Err(NodeFault::OutputAxes {
+            got: node.axes.clone(),
+            expected,
+        });
+    }
+    Ok(())
+}
+
+fn is_factor(x: i64) -> bool {
+    x.unsigned_abs() <= MAX_FACTOR.unsigned_abs()
+}
+
+impl MapAxis {
+    fn check(&self, axis: usize, seen: &mut Seen) -> Result<(), NodeFault> {
+        let Self::Window {
+            output,
+            stride,
+            taps,
+            coefs,
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        let taps_fit = |tap: &super::Tap| is_factor(tap.offset) && is_factor(tap.weight);
+        let coefs_fit = coefs.is_empty() || coefs.len() == *output;
+        if taps.is_empty()
+            || !taps.iter().all(taps_fit)
+            || !coefs_fit
+            || !coefs.iter().all(|&c| is_factor(c))
+            || !is_factor(*stride)
+        {
+            return Err(NodeFault::Window { axis });
+        }
+        let work = output.saturating_mul(taps.len());
+        seen.window_work = seen.window_work.saturating_add(work);
+        if seen.window_work > MAX_WINDOW_WORK {
+            return Err(NodeFault::TooManyTaps);
+        }
+        Ok(())
+    }
+}
+
+impl Affine {
+    fn check(&self, seen: &mut Seen) -> Result<(), NodeFault> {
+        for (axis, window) in self.windows.iter().enumerate() {
+            window.check(axis, seen)?;
+            let plain = match window {
+                MapAxis::Keep(_) => true,
+                MapAxis::Window { taps, coefs, .. } => {
+                    coefs.is_empty() && taps.iter().all(|tap| tap.weight == 1)
+                }
+            };
+            if !plain {
+                return Err(NodeFault::Window { axis });
+            }
+        }
+        let shape = self.weight_shape();
+        let parts = [&shape.groups, &shape.outputs, &shape.inputs, &shape.taps];
+        let weights: Vec<usize> = parts.into_iter().flatten().copied().collect();
+        // The taps of all outputs of all windows together: the executor tabulates them.
+        let lines = self.windows.iter().map(MapAxis::output);
+        let lines: Vec<usize> = lines.chain(shape.taps.iter().copied()).collect();
+        match (axes_product(&weights), axes_product(&lines)) {
+            (Some(_), Some(_)) => Ok(()),
+            _ => Err(NodeFault::TooLarge),
+        }
+    }
+}
+
+impl Map {
+    fn check(&self, seen: &mut Seen) -> Result<(), NodeFault> {
+        if self.fill.unsigned_abs() >= Interval::LIMIT.unsigned_abs() {
+            return Err(NodeFault::Fill(self.fill));
+        }
+        let mut axes = self.axes.iter().enumerate();
+        axes.try_for_each(|(i, axis)| axis.check(i, seen))
+    }
+}
+
+impl Table {
+    fn check(&self) -> Result<(), TableFault> {
+        if self.len == 0 || self.len > MAX_TABLE {
+            return Err(TableFault::Length(self.len));
+        }
+        let clamp_fits = match &self.function {
+            Function::Values(values) if values.len() != self.len => {
+                return Err(TableFault::Values {
+                    got: values.len(),
+                    expected: self.len,
+                });
+            }
+            Function::Range | Function::Values(_) => true,
+            Function::Clamp { lo, hi } => Interval { lo: *lo, hi: *hi }.is_bounded(),
+        };
+        if !clamp_fits || !self.domain().is_bounded() {
+            return Err(TableFault::Bounds);
+        }
+        Ok(())
+    }
+}
