@@ -48,7 +48,7 @@ impl AffinePlan {
                 y.fill(Y::wrap(self.bias[row]));
                 let w = &self.weights[row * weights..(row + 1) * weights];
                 let x = &x[group * self.inputs * plane..(group + 1) * self.inputs * plane];
-                if plane == 1 {
+                if self.planes.is_point() {
                     let terms = x
                         .iter()
                         .zip(w)

@@ -151,6 +151,11 @@ impl Planes {
         self.output_lines * self.line.output
     }
 
+    /// Whether planes are single cells that are passed through.
+    pub(super) fn is_point(&self) -> bool {
+        self.input() == 1 && self.output() == 1 && self.taps() == 1 && self.line.is_identity()
+    }
+
     /// Taps of a window over all axes.
     pub(super) fn taps(&self) -> usize {
         self.line_taps * self.line.taps.len()

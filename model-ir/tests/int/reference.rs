@@ -1,0 +1,163 @@
+//! The operators as their formulas stand in the documentation, in 128-bit integers, one cell at
+//! a time.
+
+use zkstrata_model_ir::int::{Affine, Ints, Map, MapAxis, Model, Op};
+
+/// Cells and, for table nodes with a shift, remainders.
+pub(crate) type Tensor = (Vec<i128>, Option<Vec<i128>>);
+
+/// Every tensor of a batch, dense `[batch, axes..]`.
+pub(crate) fn run(model: &Model, inputs: &[Ints], batch: usize) -> Vec<Tensor> {
+    let mut all: Vec<Tensor> = vec![(Vec::new(), None); model.graph.nodes.len()];
+    for b in 0..batch {
+        let mut one: Vec<Tensor> = Vec::new();
+        for (i, node) in model.graph.nodes.iter().enumerate() {
+            let operand = |k: usize| &one[node.inputs[k].0].0;
+            let mut remainders = None;
+            let cells = match &node.op {
+                Op::Input => {
+                    let port = model.graph.inputs.iter().position(|p| p.tensor.0 == i);
+                    let input = &inputs[port.expect("a port")];
+                    let n = node.cells();
+                    (b * n..(b + 1) * n).map(|i| input.get(i).into()).collect()
+                }
+                Op::Affine(op) => affine(model, op, operand(0)),
+                Op::Map(op) => map(op, operand(0)),
+                Op::Sum { coefs } => (0..operand(0).len())
+                    .map(|i| {
+                        let terms = coefs.iter().enumerate();
+                        terms.map(|(k, &c)| i128::from(c) * operand(k)[i]).sum()
+                    })
+                    .collect(),
+                Op::Permute { axes, perm } => {
+                    let permuted: Vec<usize> = perm.iter().map(|&a| axes[a]).collect();
+                    indices(&permuted)
+                        .map(|i| {
+                            let mut from = vec![0; axes.len()];
+                            for (&a, &i) in perm.iter().zip(&i) {
+                                from[a] = i;
+                            }
+                            operand(0)[ravel(&from, axes)]
+                        })
+                        .collect()
+                }
+                Op::Gather { map } => map.iter().map(|&i| operand(0)[i as usize]).collect(),
+                Op::Table { table, shift, .. } => {
+                    let table = &model.graph.tables[table.0];
+                    let half = if *shift == 0 { 0 } else { 1i128 << (shift - 1) };
+                    let hi = |x: i128| (x + half).div_euclid(1 << shift);
+                    if *shift > 0 {
+                        let rem = |&x: &i128| x + half - (hi(x) << shift);
+                        remainders = Some(operand(0).iter().map(rem).collect());
+                    }
+                    let value = |&x: &i128| {
+                        let hi = i64::try_from(hi(x)).expect("64 bits");
+                        i128::from(table.get(hi).expect("inside the domain"))
+                    };
+                    operand(0).iter().map(value).collect()
+                }
+            };
+            one.push((cells, remainders));
+        }
+        for (all, one) in all.iter_mut().zip(one) {
+            all.0.extend(one.0);
+            if let Some(remainders) = one.1 {
+                all.1.get_or_insert_default().extend(remainders);
+            }
+        }
+    }
+    all
+}
+
+fn affine(model: &Model, op: &Affine, x: &[i128]) -> Vec<i128> {
+    let product = |axes: &[usize]| axes.iter().product::<usize>();
+    let (groups, outputs) = (product(&op.groups), product(&op.outputs));
+    let inputs = product(&op.inputs);
+    let lengths = |f: fn(&MapAxis) -> usize| op.windows.iter().map(f).collect::<Vec<_>>();
+    let (from, to) = (lengths(MapAxis::input), lengths(MapAxis::output));
+    let taps = lengths(MapAxis::taps);
+    let weights = &model.weights[op.weight.0];
+    let mut y = Vec::new();
+    for l in 0..product(&op.lead) {
+        for g in 0..groups {
+            for o in 0..outputs {
+                let bias = op.bias.map_or(0, |b| model.biases[b.0][g * outputs + o]);
+                for i in indices(&to) {
+                    let mut sum = i128::from(bias);
+                    for c in 0..inputs {
+                        for t in indices(&taps) {
+                            let row = (g * outputs + o) * inputs + c;
+                            let w = weights[row * product(&taps) + ravel(&t, &taps)];
+                            let channel = (l * groups + g) * inputs + c;
+                            if let Some(p) = position(&op.windows, &i, &t) {
+                                let cell = x[channel * product(&from) + ravel(&p, &from)];
+                                sum += i128::from(w) * cell;
+                            }
+                        }
+                    }
+                    y.push(sum);
+                }
+            }
+        }
+    }
+    y
+}
+
+fn map(op: &Map, x: &[i128]) -> Vec<i128> {
+    let lengths = |f: fn(&MapAxis) -> usize| op.axes.iter().map(f).collect::<Vec<_>>();
+    let (from, taps) = (lengths(MapAxis::input), lengths(MapAxis::taps));
+    let mut y = Vec::new();
+    for i in indices(&lengths(MapAxis::output)) {
+        let mut sum = 0i128;
+        for t in indices(&taps) {
+            let mut factor = 1i128;
+            for (axis, (&i, &t)) in op.axes.iter().zip(i.iter().zip(&t)) {
+                if let MapAxis::Window { taps, coefs, .. } = axis {
+                    factor *= i128::from(taps[t].weight);
+                    factor *= i128::from(coefs.get(i).copied().unwrap_or(1));
+                }
+            }
+            sum += factor
+                * match position(&op.axes, &i, &t) {
+                    Some(p) => x[ravel(&p, &from)],
+                    None => op.fill.into(),
+                };
+        }
+        y.push(sum);
+    }
+    y
+}
+
+/// What taps `t` of output `i` read; `None` outside the input.
+fn position(axes: &[MapAxis], i: &[usize], t: &[usize]) -> Option<Vec<usize>> {
+    let read = |(axis, (&i, &t)): (&MapAxis, (&usize, &usize))| match axis {
+        MapAxis::Keep(_) => Some(i),
+        MapAxis::Window {
+            input,
+            stride,
+            taps,
+            ..
+        } => {
+            let x = *stride * i64::try_from(i).expect("small") + taps[t].offset;
+            usize::try_from(x).ok().filter(|x| x < input)
+        }
+    };
+    axes.iter().zip(i.iter().zip(t)).map(read).collect()
+}
+
+/// All indices of a row-major tensor, in order.
+fn indices(axes: &[usize]) -> impl Iterator<Item = Vec<usize>> + use<> {
+    let axes = axes.to_vec();
+    (0..axes.iter().product()).map(move |mut i| {
+        let mut index = vec![0; axes.len()];
+        for (index, &n) in index.iter_mut().zip(&axes).rev() {
+            *index = i % n;
+            i /= n;
+        }
+        index
+    })
+}
+
+fn ravel(index: &[usize], axes: &[usize]) -> usize {
+    index.iter().zip(axes).fold(0, |sum, (&i, &n)| sum * n + i)
+}
