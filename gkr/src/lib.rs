@@ -1,3 +1,48 @@
-//! The proof system: sumcheck, one logup-GKR for all lookups, the batched linear part, keys.
+//! The proof system: a quantised model, its keys, proofs and their verification.
+//!
+//! The protocol is *flat* (it does not walk the network layer by layer):
+//!
+//! 1. **commit**: outputs and remainders of all table nodes and the multiplicities;
+//! 2. **lookup**: one logup-GKR over every lookup ([`lookup`]);
+//! 3. **linear**: a few batched sumchecks ([`linear`]) reduce what is left to claims on committed
+//!    columns and public tensors;
+//! 4. **open**: one opening of the witness, one of the weights.
+//!
+//! Without the `prover` feature this crate is the verifier alone.
 
-pub mod lookup;
+mod error;
+mod file;
+mod key;
+mod linear;
+mod lookup;
+mod plan;
+mod proof;
+#[cfg(feature = "prover")]
+mod prove;
+mod security;
+#[cfg(feature = "prover")]
+mod setup;
+mod statement;
+#[cfg(feature = "prover")]
+mod tensor;
+mod verify;
+#[cfg(feature = "prover")]
+mod weights;
+#[cfg(feature = "prover")]
+mod witness;
+
+#[cfg(feature = "prover")]
+pub use error::ProveError;
+pub use error::{FileError, SetupError, StatementError, VerifyError};
+pub use file::FORMAT_VERSION;
+pub use key::{FileKind, VerifyingKey, file_kind};
+pub use proof::{Proof, decode_proof, encode_proof};
+#[cfg(feature = "prover")]
+pub use prove::ProvingKey;
+pub use security::{REQUIRED_BITS, Security};
+#[cfg(feature = "prover")]
+pub use setup::{MAX_BATCH, setup, setup_with};
+pub use statement::Statement;
+
+#[cfg(all(test, feature = "prover"))]
+mod tests;

@@ -55,20 +55,7 @@ impl CommitmentScheme for Clear {
         for opening in openings {
             Self::check_commitment(opening.commitment, opening.shape)?;
             check_claims(opening.shape, opening.claims)?;
-            let shape = opening.shape;
-            let num_vars = shape
-                .iter()
-                .flat_map(|table| std::iter::repeat_n(table.num_vars, table.width));
-            let claims: Vec<_> = opening
-                .claims
-                .iter()
-                .map(|claim| {
-                    let tables = shape.iter().take(claim.column.table);
-                    let first: usize = tables.map(|table| table.width).sum();
-                    (first + claim.column.column, claim)
-                })
-                .collect();
-            verify_cells(opening.commitment, num_vars, &claims)?;
+            verify_cells(opening.commitment, opening.shape, opening.claims)?;
         }
         Ok(())
     }
@@ -78,30 +65,30 @@ impl CommitmentScheme for Clear {
     }
 }
 
-/// Checks claims on columns of these numbers of variables, which lie one after another; a claim
-/// comes with the position of its column.
+/// Checks claims on cells whose number is the shape's.
 ///
 /// # Soundness
 /// Accepts if and only if every claim is true.
 pub(crate) fn verify_cells(
     cells: &Cells,
-    num_vars: impl IntoIterator<Item = usize>,
-    claims: &[(usize, &Claim<E>)],
+    shape: &[TableShape],
+    claims: &[Claim<E>],
 ) -> Result<(), Error> {
-    let mut columns: Vec<&[F]> = vec![];
+    let mut columns: Vec<Vec<&[F]>> = Vec::with_capacity(shape.len());
     let mut rest = cells.as_slice();
-    for num_vars in num_vars {
+    for table in shape {
         let (head, tail) = rest
-            .split_at_checked(1 << num_vars)
+            .split_at_checked(table.cells())
             .ok_or(Error::Commitment {
                 reason: "fewer cells than the shape has",
             })?;
-        columns.push(head);
+        columns.push(head.chunks_exact(1 << table.num_vars).collect());
         rest = tail;
     }
-    for (position, claim) in claims {
+    for claim in claims {
         let column = columns
-            .get(*position)
+            .get(claim.column.table)
+            .and_then(|table| table.get(claim.column.column))
             .ok_or_else(|| claim.unfit("no such column"))?;
         if evaluate(column, &claim.point) != claim.value {
             return Err(TapeError::Rejected { check: VALUE }.into());

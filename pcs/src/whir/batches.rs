@@ -1,29 +1,10 @@
-//! The claims on one part as the library wants them: a table for the columns of each length, and
-//! for each table one batch of columns a point.
+//! The claims on one part as the library wants them: for each table one batch of columns a point.
 
 use super::plan::Part;
-use crate::scheme::{Claim, TableShape};
+use crate::scheme::{Claim, ColumnId};
 use p3_multilinear_util::point::Point as LibraryPoint;
-use p3_sumcheck::{OpeningBatch, OpeningEvals, OpeningProtocol, TableSpec};
+use p3_sumcheck::{OpeningBatch, OpeningEvals, OpeningProtocol, TableShape, TableSpec};
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
-
-/// A claim on a part, with the position of its column.
-pub(super) type Located<'a> = (usize, &'a Claim<E>);
-
-/// The claims on the part's columns.
-pub(super) fn locate<'a>(
-    part: &Part,
-    shape: &[TableShape],
-    claims: &'a [Claim<E>],
-) -> Vec<Located<'a>> {
-    claims
-        .iter()
-        .filter_map(|claim| {
-            let num_vars = shape.get(claim.column.table)?.num_vars;
-            Some((part.position(claim.column, num_vars)?, claim))
-        })
-        .collect()
-}
 
 /// A part's claims, batch by batch in the library's order.
 pub(super) struct Batches {
@@ -33,47 +14,55 @@ pub(super) struct Batches {
     pub(super) points: Vec<LibraryPoint<E>>,
     /// The claimed values of each batch.
     pub(super) values: Vec<OpeningEvals<E>>,
-    /// The positions of each batch's columns, for the prover.
-    #[cfg_attr(not(feature = "prover"), allow(dead_code))]
-    pub(super) positions: Vec<Vec<usize>>,
+}
+
+impl Part {
+    /// The claims on this part's columns, renamed to their position in it.
+    pub(super) fn select(&self, claims: &[Claim<E>]) -> Vec<Claim<E>> {
+        claims
+            .iter()
+            .filter_map(|claim| {
+                let (table, column) = self.position(claim.column)?;
+                Some(Claim {
+                    column: ColumnId { table, column },
+                    ..claim.clone()
+                })
+            })
+            .collect()
+    }
 }
 
 impl Batches {
     /// Groups the claims of each table by their points.
-    pub(super) fn new(part: &Part, claims: &[Located<'_>]) -> Self {
-        let (mut specs, mut points) = (vec![], vec![]);
-        let (mut values, mut positions) = (vec![], vec![]);
-        let mut first = 0;
-        for table in part.tables() {
-            let range = first..first + table.width();
-            let mut groups: Vec<(&Point, Vec<Located<'_>>)> = vec![];
-            for &(position, claim) in claims.iter().filter(|(k, _)| range.contains(k)) {
+    pub(super) fn new(part: &Part, claims: &[Claim<E>]) -> Self {
+        let (mut tables, mut points, mut values) = (vec![], vec![], vec![]);
+        for (k, table) in part.tables.iter().enumerate() {
+            let mut groups: Vec<(&Point, Vec<&Claim<E>>)> = vec![];
+            for claim in claims.iter().filter(|claim| claim.column.table == k) {
                 match groups.iter_mut().find(|(point, _)| **point == claim.point) {
-                    Some((_, group)) => group.push((position, claim)),
-                    None => groups.push((&claim.point, vec![(position, claim)])),
+                    Some((_, group)) => group.push(claim),
+                    None => groups.push((&claim.point, vec![claim])),
                 }
             }
             let mut batches = vec![];
             for (point, group) in groups {
                 // A padded column is zero where a padding variable is 1.
-                let padding = table.num_variables() - point.len();
+                let padding = table.padded_vars() - table.num_vars;
                 let mut coordinates = vec![E::ZERO; padding];
                 coordinates.extend(point.iter());
                 points.push(LibraryPoint::new(coordinates));
-                let columns = group.iter().map(|(k, _)| k - first).collect();
+                let columns = group.iter().map(|claim| claim.column.column).collect();
                 batches.push(OpeningBatch::new(columns, vec![]));
-                let claimed = group.iter().map(|(_, claim)| claim.value).collect();
+                let claimed = group.iter().map(|claim| claim.value).collect();
                 values.push(OpeningBatch::new(claimed, vec![]));
-                positions.push(group.iter().map(|&(k, _)| k).collect());
             }
-            specs.push(TableSpec::new(table, batches));
-            first = range.end;
+            let shape = TableShape::new(table.padded_vars(), table.width);
+            tables.push(TableSpec::new(shape, batches));
         }
         Self {
-            protocol: OpeningProtocol::new(specs),
+            protocol: OpeningProtocol::new(tables),
             points,
             values,
-            positions,
         }
     }
 }

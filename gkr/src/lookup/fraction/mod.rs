@@ -38,7 +38,7 @@ use zkstrata_mle::{E, Point, PrimeCharacteristicRing, eq_table};
 use zkstrata_pcs::{Channel, TapeError};
 
 #[cfg(feature = "prover")]
-pub use prove::{Leaves, prove};
+pub(crate) use prove::{Leaves, prove};
 
 /// Layers of up to `2^CLEAR_VARS` fractions are in the clear: the sumchecks that this saves would
 /// be as long.
@@ -47,7 +47,7 @@ const CLEAR_VARS: usize = 4;
 /// What a tree of fractions comes down to.
 #[must_use = "the leaves at the point and the root have to be checked"]
 #[derive(Clone, Debug, PartialEq)]
-pub struct FractionClaim<S> {
+pub(crate) struct FractionClaim<S> {
     /// Numerator of the sum.
     pub root_p: S,
     /// Denominator of the sum: the product of the leaves' denominators.
@@ -68,7 +68,7 @@ pub struct FractionClaim<S> {
 /// (layer `k` costs 1 for `lambda`, `2 k` for its rounds and 1 for its last challenge, the clear
 /// layer `c`). The leaves must be fixed before the first challenge drawn here. The caller checks `p` and `q`, that
 /// `root_q` is not zero (then no denominator is), and what it wants of `root_p / root_q`.
-pub fn verify<C: Channel>(
+pub(crate) fn verify<C: Channel>(
     num_vars: usize,
     channel: &mut C,
 ) -> Result<FractionClaim<C::S>, TapeError> {

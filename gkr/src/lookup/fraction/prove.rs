@@ -6,7 +6,7 @@ use zkstrata_pcs::ProverTape;
 
 /// The leaves of a tree: `p[i] / q[i]`, and 0/1 from their common length to the end of the cube.
 #[derive(Clone, Debug)]
-pub struct Leaves {
+pub(crate) struct Leaves {
     /// Numerators.
     pub p: Vec<F>,
     /// Denominators.
@@ -14,7 +14,7 @@ pub struct Leaves {
 }
 
 /// Proves a tree over `2^num_vars` leaves, as [`super::verify`] reads it.
-pub fn prove(num_vars: usize, leaves: Leaves, tape: &mut ProverTape) -> FractionClaim<E> {
+pub(crate) fn prove(num_vars: usize, leaves: Leaves, tape: &mut ProverTape) -> FractionClaim<E> {
     let live = leaves.p.len();
     assert_eq!(live, leaves.q.len(), "each leaf is a fraction");
     assert!(live <= 1 << num_vars, "the leaves exceed the cube");

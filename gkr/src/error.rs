@@ -1,0 +1,149 @@
+//! Who is at fault: the model, the input, the statement, the proof or a file.
+
+use zkstrata_model_ir::Digest;
+use zkstrata_pcs as pcs;
+
+/// Why a model cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The integer model is not well formed.
+    #[error("the model is not well formed: {0}")]
+    Model(String),
+    /// The model needs more claims, cells or stages than the protocol allows.
+    #[error("the model exceeds a limit: {0}")]
+    Limit(String),
+    /// The union bound on a forgery's success is too weak.
+    #[error(
+        "the soundness error sums to 2^-{bits:.1} at batch {batch}, above 2^-{required}: the model \
+         has too many lookups or weights for this field"
+    )]
+    Security {
+        /// Minus the logarithm of the sum.
+        bits: f64,
+        /// Minus the logarithm of the largest allowed sum.
+        required: f64,
+        /// Number of inferences.
+        batch: usize,
+    },
+    /// The commitment scheme refuses the weights.
+    #[error("committing to the weights: {0}")]
+    Commit(#[from] pcs::Error),
+}
+
+/// Why an input cannot be proven.
+#[cfg(feature = "prover")]
+#[derive(Debug, thiserror::Error)]
+pub enum ProveError {
+    /// The inputs do not fit the model, or an activation leaves its table's domain.
+    #[error(transparent)]
+    Run(#[from] zkstrata_model_ir::int::RunError),
+    /// The statement is outside what the key allows.
+    #[error(transparent)]
+    Statement(#[from] StatementError),
+    /// The commitment scheme fails.
+    #[error("committing to the witness: {0}")]
+    Commit(#[from] pcs::Error),
+}
+
+/// Why a statement is not one that the key can judge.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatementError {
+    /// The statement is about another model.
+    #[error("the statement is about model {found}, the key about model {expected}")]
+    Model {
+        /// The key's model.
+        expected: Digest,
+        /// The statement's model.
+        found: Digest,
+    },
+    /// A number of tensors or cells is wrong.
+    #[error("{what}: got {found}, expected {expected}")]
+    Length {
+        /// What is counted.
+        what: String,
+        /// The statement's number.
+        found: usize,
+        /// The key's number.
+        expected: usize,
+    },
+    /// A cell lies outside its tensor's interval.
+    #[error("{port}, cell {cell}: {value} lies outside [{lo}, {hi}]")]
+    Interval {
+        /// The input or output.
+        port: String,
+        /// Index of the cell.
+        cell: usize,
+        /// Its value.
+        value: i64,
+        /// Smallest allowed value.
+        lo: i64,
+        /// Largest allowed value.
+        hi: i64,
+    },
+    /// The batch is empty or larger than the key allows.
+    #[error("a batch of {batch} inferences; the key allows 1 to {max}")]
+    Batch {
+        /// The statement's batch.
+        batch: usize,
+        /// The key's bound.
+        max: usize,
+    },
+}
+
+/// Why a proof is rejected.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The statement is not one that the key can judge.
+    #[error("statement: {0}")]
+    Statement(#[from] StatementError),
+    /// The proof is malformed or a check fails.
+    #[error("proof: {0}")]
+    Tape(#[from] pcs::TapeError),
+    /// An opening is rejected.
+    #[error("proof: {0}")]
+    Opening(#[from] pcs::Error),
+    /// The key is malformed; keys come from someone the verifier trusts.
+    #[error("key: {0}")]
+    Key(String),
+}
+
+/// Why bytes are not a key or a proof file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// The first bytes are not those of this kind of file.
+    #[error("not a {expected} file")]
+    Magic {
+        /// The kind that was asked for.
+        expected: &'static str,
+    },
+    /// The file is of another version of the format.
+    #[error("version {found} of the format; this build reads version {expected}")]
+    Version {
+        /// The file's version.
+        found: u32,
+        /// The version of this build.
+        expected: u32,
+    },
+    /// The file's commitment scheme is not the one asked for.
+    #[error("the file is for commitment scheme `{found}`, not `{expected}`")]
+    Scheme {
+        /// The file's scheme.
+        found: String,
+        /// The scheme asked for.
+        expected: &'static str,
+    },
+    /// The file is larger than any honest one.
+    #[error("{found} bytes; at most {limit} are read")]
+    TooLarge {
+        /// Length of the file.
+        found: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The file ends early or holds an impossible value.
+    #[error("the file is truncated or corrupt: {0}")]
+    Malformed(String),
+    /// The file decodes but is not the canonical encoding of what it holds.
+    #[error("bytes are left over or not in canonical form")]
+    NotCanonical,
+}

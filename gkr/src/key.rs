@@ -1,0 +1,156 @@
+//! The verifying key: everything the verifier knows of a model.
+
+use crate::error::{FileError, VerifyError};
+use crate::file::{self, FORMAT_VERSION, VERIFYING_KEY};
+use crate::lookup::WORK_BITS;
+use crate::plan::WeightPlan;
+use crate::security::{REQUIRED_BITS, Security};
+use serde::{Deserialize, Serialize};
+use zkstrata_model_ir::Digest;
+use zkstrata_model_ir::int::Graph;
+use zkstrata_pcs::{CommitmentScheme, Whir};
+
+/// Verifies proofs about one model.
+///
+/// The key is a deterministic function of the ONNX file, the calibration data, the options and
+/// the version of this library: whoever has them can recompute [`VerifyingKey::digest`]. **A
+/// verifier must get the key, or its digest, from someone it trusts, or recompute it**; a key that
+/// comes with the proof proves nothing.
+#[derive(Debug)]
+pub struct VerifyingKey<C: CommitmentScheme = Whir> {
+    pub(crate) graph: Graph,
+    pub(crate) weights: Option<C::Commitment>,
+    pub(crate) max_batch: usize,
+    digest: Digest,
+}
+
+impl<C: CommitmentScheme> Clone for VerifyingKey<C> {
+    fn clone(&self) -> Self {
+        Self {
+            graph: self.graph.clone(),
+            weights: self.weights.clone(),
+            max_batch: self.max_batch,
+            digest: self.digest,
+        }
+    }
+}
+
+impl<C: CommitmentScheme> PartialEq for VerifyingKey<C> {
+    fn eq(&self, other: &Self) -> bool {
+        self.graph == other.graph
+            && self.weights == other.weights
+            && self.max_batch == other.max_batch
+    }
+}
+
+/// The fields of a key file; the digest is recomputed.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+struct Body<C: CommitmentScheme> {
+    scheme: String,
+    graph: Graph,
+    weights: Option<C::Commitment>,
+    max_batch: usize,
+}
+
+impl<C: CommitmentScheme> VerifyingKey<C> {
+    /// The key of a valid graph.
+    pub(crate) fn new(graph: Graph, weights: Option<C::Commitment>, max_batch: usize) -> Self {
+        let parameters = (FORMAT_VERSION, C::NAME, WORK_BITS as u64, max_batch as u64);
+        let digest = Digest::of(
+            "zkstrata 2026 verifying key",
+            &(parameters, &graph, &weights),
+        );
+        Self {
+            graph,
+            weights,
+            max_batch,
+            digest,
+        }
+    }
+
+    /// Names the model: graph, shapes, shifts, tables, scales, weights and protocol parameters.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// The integer model without its weights.
+    pub fn graph(&self) -> &Graph {
+        &self.graph
+    }
+
+    /// The largest batch that the key accepts.
+    pub fn max_batch(&self) -> usize {
+        self.max_batch
+    }
+
+    /// Every term of the soundness error for a batch of `batch` inferences.
+    pub fn security(&self, batch: usize) -> Result<Security, VerifyError> {
+        Security::new::<C>(&self.graph, batch)
+    }
+
+    /// The bytes of a `.zkvk` file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        file::encode(
+            VERIFYING_KEY,
+            &Body::<C> {
+                scheme: C::NAME.into(),
+                graph: self.graph.clone(),
+                weights: self.weights.clone(),
+                max_batch: self.max_batch,
+            },
+        )
+    }
+
+    /// Reads a `.zkvk` file and checks that its parts fit together.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
+        let body: Body<C> = file::decode_key::<C, _>(VERIFYING_KEY, bytes)?;
+        let malformed = |e: String| FileError::Malformed(e);
+        body.graph
+            .validate()
+            .map_err(|e| malformed(e.to_string()))?;
+        let plan = WeightPlan::new(&body.graph);
+        match (&body.weights, plan.shape.is_empty()) {
+            (None, true) => {}
+            (Some(commitment), false) => C::check_commitment(commitment, &plan.shape)
+                .map_err(|e| malformed(e.to_string()))?,
+            _ => return Err(malformed("weights do not fit the graph".into())),
+        }
+        let key = Self::new(body.graph, body.weights, body.max_batch);
+        let security = key
+            .security(key.max_batch.max(1))
+            .map_err(|e| malformed(e.to_string()))?;
+        if security.total_bits < REQUIRED_BITS {
+            return Err(malformed(format!(
+                "{:.1} bits of security at batch {}",
+                security.total_bits, key.max_batch
+            )));
+        }
+        Ok(key)
+    }
+}
+
+/// What kind of file bytes are, by their first bytes.
+pub fn file_kind(bytes: &[u8]) -> Option<FileKind> {
+    let kinds = [
+        (FileKind::VerifyingKey, VERIFYING_KEY),
+        (FileKind::Proof, file::PROOF),
+        #[cfg(feature = "prover")]
+        (FileKind::ProvingKey, file::PROVING_KEY),
+    ];
+    kinds
+        .into_iter()
+        .find_map(|(kind, magic)| file::is(magic, bytes).then_some(kind))
+}
+
+/// The files of this library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileKind {
+    /// `.zkpk`
+    ProvingKey,
+    /// `.zkvk`
+    VerifyingKey,
+    /// `.zkp`
+    Proof,
+}

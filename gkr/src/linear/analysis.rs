@@ -1,0 +1,103 @@
+//! A dry run of the walk: how many stages, rounds and claims a model needs. It depends on the
+//! graph and the batch size only.
+
+use super::{Instance, InstanceEnd, Party, TensorClaim, Wanted, reduce};
+use crate::plan::{Plan, WeightPlan};
+use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
+use zkstrata_model_ir::int::TensorId;
+
+/// Most claims on committed columns: beyond it a virtual tensor is reached along too many paths.
+const MAX_CLAIMS: usize = 1 << 14;
+
+/// One batched sumcheck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stage {
+    /// Number of instances.
+    pub(crate) instances: usize,
+    /// Rounds.
+    pub(crate) rounds: usize,
+    /// Largest degree.
+    pub(crate) degree: usize,
+}
+
+/// What the linear part of a model costs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Analysis {
+    /// The stages in order.
+    pub(crate) stages: Vec<Stage>,
+    /// Claims on activations and multiplicities, those of the lookups included.
+    pub(crate) witness_claims: usize,
+    /// Claims on weights and biases.
+    pub(crate) weight_claims: usize,
+    values: usize,
+}
+
+impl Party for Analysis {
+    type V = E;
+
+    fn constant(&mut self, _: E) -> E {
+        E::ZERO
+    }
+
+    fn value(&mut self, _: Wanted<'_>) -> Result<E, crate::VerifyError> {
+        self.values += 1;
+        if self.values > MAX_CLAIMS {
+            return Err(too_many());
+        }
+        Ok(E::ZERO)
+    }
+
+    fn sumcheck(
+        &mut self,
+        instances: &[Instance],
+        _: &[E],
+    ) -> Result<Vec<InstanceEnd<E>>, crate::VerifyError> {
+        self.values += instances.iter().map(Instance::end_values).sum::<usize>();
+        if self.values > MAX_CLAIMS {
+            return Err(too_many());
+        }
+        self.stages.push(Stage {
+            instances: instances.len(),
+            rounds: instances.iter().map(Instance::vars).max().unwrap_or(0),
+            degree: instances.iter().map(Instance::degree).max().unwrap_or(0),
+        });
+        Ok(instances
+            .iter()
+            .map(|i| {
+                let point = Point::new(vec![E::ZERO; i.vars()]);
+                (point, vec![E::ZERO; i.end_values()])
+            })
+            .collect())
+    }
+}
+
+fn too_many() -> crate::VerifyError {
+    crate::VerifyError::Key(format!(
+        "more than {MAX_CLAIMS} claims: some virtual tensor is reached along too many paths"
+    ))
+}
+
+/// Walks the graph with empty values.
+pub(crate) fn analyse(
+    plan: &Plan<'_>,
+    weights: &WeightPlan,
+) -> Result<Analysis, crate::VerifyError> {
+    let zero = |tensor: TensorId| TensorClaim {
+        tensor,
+        point: Point::new(vec![E::ZERO; plan.num_vars(tensor)]),
+        value: E::ZERO,
+    };
+    let arguments = plan.blocks.iter().map(|b| zero(b.input));
+    let outputs = plan.graph.outputs.iter().map(|o| zero(o.tensor));
+    let mut analysis = Analysis::default();
+    let ends = reduce(
+        plan,
+        weights,
+        arguments.chain(outputs).collect(),
+        &mut analysis,
+    )?;
+    let lookups: usize = plan.witness.iter().map(|t| t.width).sum();
+    analysis.witness_claims = ends.witness.len() + lookups;
+    analysis.weight_claims = ends.weights.len();
+    Ok(analysis)
+}

@@ -1,0 +1,202 @@
+//! Public functionals of a tensor: index maps, windows, gathers.
+//!
+//! The claim is `y = sum_x prod_a A_a(x_a) X(r, x)`: some axes of `X` are fixed at coordinates
+//! `r`, the others are summed with public coefficient vectors `A_a`, which live on real indices
+//! only (the padding rule). A sumcheck of degree 2 over the summed variables ends in the claim
+//! `X(r, s)`; the verifier evaluates `A_a(s_a)` itself. Soundness error: `2 * vars / |E|`.
+//!
+//! A window along one axis has `A[x] = sum_t w_t sum_{i: x(i,t) = x} c_i eq(r, i)`, with `w_t = eq(s, t)` for the
+//! taps of a convolution (DESIGN, the second step of the convolution) and public `w_t` for pooling,
+//! slicing, padding and concatenation.
+
+use super::fixed;
+use crate::lookup::table::signed;
+use crate::plan::mask;
+use zkstrata_mle::{
+    E, Point, PrimeCharacteristicRing, axis_vars, eq_table, tensor_eq, tensor_vars,
+};
+use zkstrata_model_ir::int::{Map, MapAxis, TensorId};
+
+/// What happens to consecutive axes of the tensor.
+#[derive(Clone, Debug)]
+pub(crate) enum Part {
+    /// They are fixed at these coordinates.
+    Fixed(Vec<E>),
+    /// They are summed with a dense coefficient tensor.
+    Summed {
+        /// Lengths of the axes.
+        axes: Vec<usize>,
+        /// One coefficient per live cell of these axes.
+        coefs: Vec<E>,
+    },
+}
+
+/// `X -> sum_x prod A(x) X(r, x)`
+#[derive(Clone, Debug)]
+pub(crate) struct Functional {
+    /// `X`.
+    pub(crate) tensor: TensorId,
+    /// All axes of `X` in order, the batch first.
+    pub(crate) parts: Vec<Part>,
+}
+
+impl Functional {
+    /// Number of summed variables.
+    pub(crate) fn vars(&self) -> usize {
+        let summed = |part: &Part| match part {
+            Part::Fixed(_) => 0,
+            Part::Summed { axes, .. } => tensor_vars(axes),
+        };
+        self.parts.iter().map(summed).sum()
+    }
+
+    /// The fixed coordinates if nothing is summed.
+    pub(crate) fn as_point(&self) -> Option<Point> {
+        let mut coordinates = Vec::new();
+        for part in &self.parts {
+            match part {
+                Part::Fixed(r) => coordinates.extend_from_slice(r),
+                Part::Summed { .. } => return None,
+            }
+        }
+        Some(Point::new(coordinates))
+    }
+
+    /// The point of `X` when the sumcheck ended at `s`.
+    pub(crate) fn end_point(&self, s: &[E]) -> Option<Point> {
+        let mut coordinates = Vec::new();
+        let mut rest = s;
+        for part in &self.parts {
+            match part {
+                Part::Fixed(r) => coordinates.extend_from_slice(r),
+                Part::Summed { axes, .. } => {
+                    let (head, tail) = rest.split_at_checked(tensor_vars(axes))?;
+                    coordinates.extend_from_slice(head);
+                    rest = tail;
+                }
+            }
+        }
+        rest.is_empty().then(|| Point::new(coordinates))
+    }
+
+    /// `prod_a A_a(s_a)`
+    pub(crate) fn coefficient_at(&self, s: &[E]) -> Option<E> {
+        let mut product = E::ONE;
+        let mut rest = s;
+        for part in &self.parts {
+            if let Part::Summed { axes, coefs } = part {
+                let (head, tail) = rest.split_at_checked(tensor_vars(axes))?;
+                let eq = tensor_eq(axes, head);
+                product *= eq.iter().zip(coefs).map(|(&e, &c)| e * c).sum::<E>();
+                rest = tail;
+            }
+        }
+        rest.is_empty().then_some(product)
+    }
+}
+
+/// `A[x] = sum_t w_t sum_{i: x(i,t) = x} c_i eq(r, i)` for the live `x` of one window axis, where
+/// `w_t = factors[t] * weight_t`.
+pub(crate) fn window_vector(axis: &MapAxis, factors: &[E], r: &[E]) -> Option<Vec<E>> {
+    let MapAxis::Window {
+        input,
+        output,
+        stride,
+        taps,
+        coefs,
+    } = axis
+    else {
+        return None;
+    };
+    let mut vector = vec![E::ZERO; *input];
+    let eq = scaled_eq(*output, coefs, r);
+    for (tap, &factor) in taps.iter().zip(factors) {
+        let weight = factor * signed(tap.weight);
+        for (i, &e) in eq.iter().enumerate() {
+            let x = i64::try_from(i)
+                .ok()?
+                .checked_mul(*stride)?
+                .checked_add(tap.offset)?;
+            if let Some(cell) = usize::try_from(x).ok().and_then(|x| vector.get_mut(x)) {
+                *cell += weight * e;
+            }
+        }
+    }
+    Some(vector)
+}
+
+/// `c_i eq(r, i)` for the live outputs of a window.
+fn scaled_eq(output: usize, coefs: &[i64], r: &[E]) -> Vec<E> {
+    let mut eq = eq_table(r, output, E::ONE);
+    for (e, &c) in eq.iter_mut().zip(coefs) {
+        *e *= signed(c);
+    }
+    eq
+}
+
+/// The functional of a claim on a map's output, and the constant its fill contributes:
+///
+/// `Y(r) = (M X)(r) + fill * mask(kept) * (prod_a (sum_t w_t)(sum_i c_i eq(r_a,i)) - prod_a sum_x A_a[x])`.
+pub(crate) fn of_map(
+    map: &Map,
+    batch: usize,
+    tensor: TensorId,
+    point: &Point,
+) -> Option<(Functional, E)> {
+    let (r_batch, mut rest) = point.split_at_checked(axis_vars(batch))?;
+    let mut parts = vec![fixed(r_batch)];
+    let mut kept = mask(&[batch], r_batch);
+    let (mut everywhere, mut inside) = (E::ONE, E::ONE);
+    for axis in &map.axes {
+        let (r, tail) = rest.split_at_checked(axis_vars(axis.output()))?;
+        rest = tail;
+        match axis {
+            MapAxis::Keep(n) => {
+                kept *= mask(&[*n], r);
+                parts.push(fixed(r));
+            }
+            MapAxis::Window {
+                input,
+                output,
+                taps,
+                coefs,
+                ..
+            } => {
+                let vector = window_vector(axis, &vec![E::ONE; taps.len()], r)?;
+                let weights: E = taps.iter().map(|t| signed(t.weight)).sum();
+                everywhere *= weights * scaled_eq(*output, coefs, r).into_iter().sum::<E>();
+                inside *= vector.iter().copied().sum::<E>();
+                parts.push(Part::Summed {
+                    axes: vec![*input],
+                    coefs: vector,
+                });
+            }
+        }
+    }
+    let constant = signed(map.fill) * kept * (everywhere - inside);
+    rest.is_empty()
+        .then_some((Functional { tensor, parts }, constant))
+}
+
+/// The functional of a claim on a gather's output: `A[x] = sum_{i: map(i) = x} eq(r, i)`.
+pub(crate) fn of_gather(
+    map: &[u32],
+    batch: usize,
+    (tensor, input_axes): (TensorId, &[usize]),
+    output_axes: &[usize],
+    point: &Point,
+) -> Option<Functional> {
+    let (r_batch, r) = point.split_at_checked(axis_vars(batch))?;
+    let mut coefs = vec![E::ZERO; input_axes.iter().product()];
+    for (&x, e) in map.iter().zip(tensor_eq(output_axes, r)) {
+        *coefs.get_mut(usize::try_from(x).ok()?)? += e;
+    }
+    let summed = Part::Summed {
+        axes: input_axes.to_vec(),
+        coefs,
+    };
+    Some(Functional {
+        tensor,
+        parts: vec![fixed(r_batch), summed],
+    })
+}

@@ -1,0 +1,372 @@
+//! The linear part: claims on tensors become claims on committed columns and public inputs.
+//!
+//! A claim "the multilinear extension of tensor `t` is `v` at `r`" is reduced through the operator
+//! that produces `t`:
+//!
+//! * sums and permutations move it to the operands, with one value sent per further operand;
+//! * affine layers ([`affine`]), index maps and gathers ([`functional`]) need a sumcheck;
+//! * table nodes and inputs end it: a committed column, a public tensor.
+//!
+//! The reduction runs in *stages*: all sumchecks whose claims are there run as one batched
+//! sumcheck, whose end values are the claims of the next stage. The walk is the same for the
+//! prover and the verifier and depends on public data only; they differ in where values come from
+//! ([`Party`]).
+//!
+//! **The padding rule.** Padding cells of committed columns hold anything. Axes that an operator
+//! keeps may carry garbage through; axes that it sums over are cut to their real length by
+//! factors the verifier knows (index maps) or by weights that are zero at padding; constants
+//! (bias, fill) are multiplied by the mask of the kept axes.
+
+pub(crate) mod affine;
+mod analysis;
+pub(crate) mod functional;
+#[cfg(feature = "prover")]
+mod prove;
+mod verify;
+
+pub(crate) use analysis::{Stage, analyse};
+#[cfg(feature = "prover")]
+pub(crate) use prove::LinearProver;
+pub(crate) use verify::LinearVerifier;
+
+use crate::error::VerifyError;
+use crate::lookup::table::signed;
+use crate::plan::{Plan, WeightPlan};
+use affine::AffineInstance;
+use functional::{Functional, Part};
+use std::collections::VecDeque;
+use zkstrata_mle::{E, Field, Point, tensor_vars};
+use zkstrata_model_ir::int::{BiasId, Node, Op, TensorId};
+use zkstrata_pcs::sumcheck::InstanceShape;
+use zkstrata_pcs::{Claim, Scalar};
+
+/// "The multilinear extension of `tensor` is `value` at `point`."
+#[must_use = "a claim that nobody proves is an assertion that nobody checks"]
+#[derive(Clone, Debug)]
+pub(crate) struct TensorClaim<V> {
+    /// The tensor.
+    pub(crate) tensor: TensorId,
+    /// The point, batch coordinates first.
+    pub(crate) point: Point,
+    /// The claimed value.
+    pub(crate) value: V,
+}
+
+/// Where the linear part ends.
+#[must_use = "the linear part holds only if these claims do"]
+#[derive(Debug)]
+pub(crate) struct Ends<V> {
+    /// Claims on committed activations.
+    pub(crate) witness: Vec<Claim<V>>,
+    /// Claims on committed weights and biases.
+    pub(crate) weights: Vec<Claim<V>>,
+    /// Claims on public inputs.
+    pub(crate) inputs: Vec<TensorClaim<V>>,
+}
+
+/// A value that the prover sends in the course of the walk.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "prover"), allow(dead_code))] // only a prover looks inside
+pub(crate) enum Wanted<'a> {
+    /// A tensor at a point.
+    Tensor(TensorId, &'a Point),
+    /// A bias at a point of its groups and outputs.
+    Bias(BiasId, &'a [E]),
+}
+
+/// A sumcheck of one operator.
+#[derive(Clone, Debug)]
+pub(crate) enum Instance {
+    /// Weights times gathered inputs.
+    Affine(Box<AffineInstance>),
+    /// A public functional of a tensor.
+    Functional(Functional),
+}
+
+impl Instance {
+    /// Number of variables.
+    pub(crate) fn vars(&self) -> usize {
+        match self {
+            Self::Affine(a) => a.vars(),
+            Self::Functional(f) => f.vars(),
+        }
+    }
+
+    /// Degree of the round polynomials.
+    pub(crate) fn degree(&self) -> usize {
+        match self {
+            Self::Affine(a) => a.degree(),
+            Self::Functional(_) => 2,
+        }
+    }
+
+    /// Number of values that the prover sends at the end.
+    pub(crate) fn end_values(&self) -> usize {
+        match self {
+            Self::Affine(a) => a.taps() + 1,
+            Self::Functional(_) => 1,
+        }
+    }
+}
+
+/// Where an instance's sumcheck ended, and the values the prover sends for its factors.
+pub(crate) type InstanceEnd<V> = (Point, Vec<V>);
+
+/// One end of the protocol. The walk asks it for values and sumchecks in a fixed order.
+pub(crate) trait Party {
+    /// What values look like.
+    type V: Scalar;
+
+    /// A public value.
+    fn constant(&mut self, value: E) -> Self::V;
+
+    /// The next value that the prover sends.
+    fn value(&mut self, wanted: Wanted<'_>) -> Result<Self::V, VerifyError>;
+
+    /// One batched sumcheck of all instances with their claims. Returns for each instance its
+    /// point and the values the prover sends for its factors.
+    fn sumcheck(
+        &mut self,
+        instances: &[Instance],
+        claims: &[Self::V],
+    ) -> Result<Vec<InstanceEnd<Self::V>>, VerifyError>;
+}
+
+/// The state of a walk.
+struct Walk<'a, P: Party> {
+    plan: &'a Plan<'a>,
+    weights: &'a WeightPlan,
+    party: &'a mut P,
+    ends: Ends<P::V>,
+    queue: VecDeque<TensorClaim<P::V>>,
+    instances: Vec<Instance>,
+    claims: Vec<P::V>,
+}
+
+/// Reduces claims on tensors to claims on committed columns and inputs.
+///
+/// # Soundness
+/// Accepting establishes the given claims if the returned ones hold, up to the error of the
+/// batched sumchecks: per stage `(instances + rounds * degree) / |E|`.
+pub(crate) fn reduce<P: Party>(
+    plan: &Plan<'_>,
+    weights: &WeightPlan,
+    claims: Vec<TensorClaim<P::V>>,
+    party: &mut P,
+) -> Result<Ends<P::V>, VerifyError> {
+    let mut walk = Walk {
+        plan,
+        weights,
+        party,
+        ends: Ends {
+            witness: Vec::new(),
+            weights: Vec::new(),
+            inputs: Vec::new(),
+        },
+        queue: claims.into(),
+        instances: Vec::new(),
+        claims: Vec::new(),
+    };
+    loop {
+        while let Some(claim) = walk.queue.pop_front() {
+            walk.step(claim)?;
+        }
+        if walk.instances.is_empty() {
+            return Ok(walk.ends);
+        }
+        walk.stage()?;
+    }
+}
+
+/// A key whose parts do not fit together; keys are validated, so this is not reached.
+fn malformed(node: &Node) -> VerifyError {
+    VerifyError::Key(format!("node `{}` does not fit its operands", node.name))
+}
+
+impl<P: Party> Walk<'_, P> {
+    /// Moves one claim to its operands, ends it, or adds it to the stage.
+    fn step(&mut self, claim: TensorClaim<P::V>) -> Result<(), VerifyError> {
+        let node = self.plan.graph.node(claim.tensor);
+        let first = || node.inputs.first().copied().ok_or_else(|| malformed(node));
+        match &node.op {
+            Op::Input => self.ends.inputs.push(claim),
+            Op::Table { .. } => {
+                let column = self
+                    .plan
+                    .output_column(claim.tensor)
+                    .ok_or_else(|| malformed(node))?;
+                self.ends.witness.push(Claim {
+                    column,
+                    point: claim.point,
+                    value: claim.value,
+                });
+            }
+            Op::Sum { coefs } => self.sum(node, coefs, claim)?,
+            Op::Permute { axes, perm } => {
+                let point = permute(self.plan.batch, axes, perm, &claim.point)
+                    .ok_or_else(|| malformed(node))?;
+                self.queue.push_back(TensorClaim {
+                    tensor: first()?,
+                    point,
+                    value: claim.value,
+                });
+            }
+            Op::Map(map) => {
+                let (functional, constant) =
+                    functional::of_map(map, self.plan.batch, first()?, &claim.point)
+                        .ok_or_else(|| malformed(node))?;
+                let constant = self.party.constant(constant);
+                self.functional(functional, claim.value - constant);
+            }
+            Op::Gather { map } => {
+                let input = first()?;
+                let axes = &self.plan.graph.node(input).axes;
+                let functional = functional::of_gather(
+                    map,
+                    self.plan.batch,
+                    (input, axes),
+                    &node.axes,
+                    &claim.point,
+                )
+                .ok_or_else(|| malformed(node))?;
+                self.functional(functional, claim.value);
+            }
+            Op::Affine(layer) => {
+                let instance = AffineInstance::new(layer, self.plan.batch, first()?, &claim.point)
+                    .ok_or_else(|| malformed(node))?;
+                let mut value = claim.value;
+                if let Some(bias) = layer.bias {
+                    value = self.subtract_bias(bias, &instance, value)?;
+                }
+                self.instances.push(Instance::Affine(Box::new(instance)));
+                self.claims.push(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// `y = sum_k c_k x_k`: the prover sends all `x_k` but the first, which follows.
+    fn sum(
+        &mut self,
+        node: &Node,
+        coefs: &[i64],
+        claim: TensorClaim<P::V>,
+    ) -> Result<(), VerifyError> {
+        let mut operands = coefs.iter().zip(&node.inputs);
+        let (&c0, &x0) = operands.next().ok_or_else(|| malformed(node))?;
+        let mut value = claim.value;
+        for (&c, &tensor) in operands {
+            let x = self.party.value(Wanted::Tensor(tensor, &claim.point))?;
+            value = value - x.clone() * signed(c);
+            self.queue.push_back(TensorClaim {
+                tensor,
+                point: claim.point.clone(),
+                value: x,
+            });
+        }
+        let inverse = signed(c0).try_inverse().ok_or_else(|| malformed(node))?;
+        self.queue.push_back(TensorClaim {
+            tensor: x0,
+            point: claim.point,
+            value: value * inverse,
+        });
+        Ok(())
+    }
+
+    /// `y - b(r_g, r_o) * mask(kept axes)`.
+    fn subtract_bias(
+        &mut self,
+        bias: BiasId,
+        instance: &AffineInstance,
+        value: P::V,
+    ) -> Result<P::V, VerifyError> {
+        let low = [instance.groups.as_slice(), &instance.outputs].concat();
+        let b = self.party.value(Wanted::Bias(bias, &low))?;
+        let block = self
+            .weights
+            .biases
+            .get(bias.0)
+            .ok_or_else(|| VerifyError::Key(format!("bias {} is missing", bias.0)))?;
+        let vars = tensor_vars(&block.axes);
+        let high = self.weights.bias_vars.saturating_sub(vars);
+        self.ends.weights.push(Claim {
+            column: self.weights.bias_column(),
+            point: Point::vertex(block.offset >> vars, high).concat(&low),
+            value: b.clone(),
+        });
+        Ok(value - b * instance.kept_mask)
+    }
+
+    /// Adds a functional to the stage, or moves the claim if nothing is summed.
+    fn functional(&mut self, functional: Functional, value: P::V) {
+        if let Some(point) = functional.as_point() {
+            self.queue.push_back(TensorClaim {
+                tensor: functional.tensor,
+                point,
+                value,
+            });
+        } else {
+            self.instances.push(Instance::Functional(functional));
+            self.claims.push(value);
+        }
+    }
+
+    /// Runs the batched sumcheck of a stage and distributes its end values.
+    fn stage(&mut self) -> Result<(), VerifyError> {
+        let instances = std::mem::take(&mut self.instances);
+        let claims = std::mem::take(&mut self.claims);
+        let ends = self.party.sumcheck(&instances, &claims)?;
+        for (instance, (point, values)) in instances.into_iter().zip(ends) {
+            let missing = || VerifyError::Key("a sumcheck's end values do not fit".into());
+            let mut values = values.into_iter();
+            match instance {
+                Instance::Functional(f) => {
+                    let value = values.next().ok_or_else(missing)?;
+                    self.queue.push_back(TensorClaim {
+                        tensor: f.tensor,
+                        point: f.end_point(&point).ok_or_else(missing)?,
+                        value,
+                    });
+                }
+                Instance::Affine(a) => {
+                    let (weight_point, input) = a.end(&point).ok_or_else(missing)?;
+                    for column in a.columns() {
+                        self.ends.weights.push(Claim {
+                            column,
+                            point: weight_point.clone(),
+                            value: values.next().ok_or_else(missing)?,
+                        });
+                    }
+                    let z = values.next().ok_or_else(missing)?;
+                    self.functional(input, z);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The operand's point of a claim on a permutation of its axes.
+fn permute(batch: usize, axes: &[usize], perm: &[usize], point: &Point) -> Option<Point> {
+    let (batch, mut rest) = point.split_at_checked(tensor_vars(&[batch]))?;
+    let mut pieces: Vec<&[E]> = vec![&[]; axes.len()];
+    for &axis in perm {
+        let (piece, tail) = rest.split_at_checked(tensor_vars(&[*axes.get(axis)?]))?;
+        *pieces.get_mut(axis)? = piece;
+        rest = tail;
+    }
+    Some(Point::from(batch).concat(&pieces.concat()))
+}
+
+/// Concatenates the coordinates of parts, for operators that build functionals.
+fn fixed(coordinates: &[E]) -> Part {
+    Part::Fixed(coordinates.to_vec())
+}
+
+/// What the batched sumcheck knows of an instance.
+fn shape(instance: &Instance) -> InstanceShape {
+    InstanceShape {
+        num_vars: instance.vars(),
+        degree: instance.degree(),
+    }
+}

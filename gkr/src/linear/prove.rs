@@ -1,0 +1,160 @@
+//! The prover's end of the linear part: values are evaluated and sent, factors are contracted from
+//! small integers.
+
+use super::affine::AffineInstance;
+use super::functional::{Functional, Part};
+use super::verify::{FACTORS, OPERAND};
+use super::{Instance, InstanceEnd, Party, Wanted};
+use crate::error::VerifyError;
+use crate::tensor::{Action, Tensor, contract_ext, pad_axes};
+use zkstrata_mle::{E, PrimeCharacteristicRing, contract_middle, eq_table, tensor_eq, tensor_vars};
+use zkstrata_model_ir::int::{MapAxis, Model};
+use zkstrata_pcs::ProverTape;
+use zkstrata_pcs::sumcheck::{self, Factor};
+
+/// Answers the walk from the trace and the model.
+pub(crate) struct LinearProver<'a> {
+    /// The model with its weights.
+    pub(crate) model: &'a Model,
+    /// Axes of each bias.
+    pub(crate) bias_axes: Vec<&'a [usize]>,
+    /// Every tensor of the run.
+    pub(crate) tensors: &'a [Tensor],
+    /// The tape.
+    pub(crate) tape: &'a mut ProverTape,
+}
+
+impl Party for LinearProver<'_> {
+    type V = E;
+
+    fn constant(&mut self, value: E) -> E {
+        value
+    }
+
+    fn value(&mut self, wanted: Wanted<'_>) -> Result<E, VerifyError> {
+        let value = match wanted {
+            Wanted::Tensor(tensor, point) => self.tensors[tensor.0].eval(point),
+            Wanted::Bias(bias, point) => {
+                let axes = self.bias_axes[bias.0];
+                zkstrata_mle::eval_dense(&self.model.biases[bias.0], axes, point)
+            }
+        };
+        self.tape.send(OPERAND, &[value]);
+        Ok(value)
+    }
+
+    fn sumcheck(
+        &mut self,
+        instances: &[Instance],
+        claims: &[E],
+    ) -> Result<Vec<InstanceEnd<E>>, VerifyError> {
+        let _span = tracing::debug_span!("linear stage", instances = instances.len()).entered();
+        let mut columns = Vec::with_capacity(instances.len());
+        let factors = instances
+            .iter()
+            .map(|instance| {
+                let (factors, w) = self.factors(instance);
+                columns.push(w);
+                sumcheck::Instance {
+                    factors: factors.into_iter().map(Factor::Ext).collect(),
+                }
+            })
+            .collect();
+        let bound = sumcheck::prove(factors, claims, self.tape);
+        let mut ends = Vec::with_capacity(instances.len());
+        for ((instance, w), values) in instances.iter().zip(columns).zip(&bound.ends) {
+            let point = bound.tail(instance.vars());
+            let last = *values.last().expect("an instance has factors");
+            let own = match instance {
+                Instance::Functional(_) => vec![last],
+                Instance::Affine(a) => [tap_columns(a, &w, &point), vec![last]].concat(),
+            };
+            ends.push((point, own));
+        }
+        let message: Vec<E> = ends.iter().flat_map(|(_, own)| own).copied().collect();
+        self.tape.send(FACTORS, &message);
+        Ok(ends)
+    }
+}
+
+impl LinearProver<'_> {
+    /// The factor tables of an instance over its padded variables, the prover's own factor last;
+    /// for an affine layer also `w(g,c,t)`, dense.
+    fn factors(&self, instance: &Instance) -> (Vec<Vec<E>>, Vec<E>) {
+        match instance {
+            Instance::Functional(f) => (self.functional_factors(f), vec![]),
+            Instance::Affine(a) => self.affine_factors(a),
+        }
+    }
+
+    fn functional_factors(&self, f: &Functional) -> Vec<Vec<E>> {
+        let mut coefficient = vec![E::ONE];
+        for part in &f.parts {
+            if let Part::Summed { axes, coefs } = part {
+                let padded = pad_axes(axes, coefs);
+                coefficient = coefficient
+                    .iter()
+                    .flat_map(|&a| padded.iter().map(move |&b| a * b))
+                    .collect();
+            }
+        }
+        let actions: Vec<Action<'_>> = f
+            .parts
+            .iter()
+            .map(|part| match part {
+                Part::Fixed(r) => Action::Fix(r),
+                Part::Summed { axes, .. } => Action::Keep(axes.clone()),
+            })
+            .collect();
+        let (axes, values) = self.tensors[f.tensor.0].apply(&actions);
+        vec![coefficient, pad_axes(&axes, &values)]
+    }
+
+    fn affine_factors(&self, a: &AffineInstance) -> (Vec<Vec<E>>, Vec<E>) {
+        let shape = &a.weight;
+        let product = |axes: &[usize]| axes.iter().product::<usize>();
+        let axes = [shape.groups.as_slice(), &shape.inputs, &shape.taps].concat();
+        let w = contract_middle(
+            &self.model.weights[a.layer.weight.0],
+            product(&shape.groups),
+            product(&shape.outputs),
+            product(&shape.inputs) * product(&shape.taps),
+            &tensor_eq(&shape.outputs, &a.outputs),
+        );
+        let z = self.gathered_input(a);
+        let mut factors = Vec::with_capacity(3);
+        if a.degree() == 3 {
+            // The groups are a kept axis: its eq factor covers the padding, too.
+            let eq = eq_table(&a.groups, 1 << a.groups.len(), E::ONE);
+            let inner = 1 << tensor_vars(&[shape.inputs.as_slice(), &shape.taps].concat());
+            factors.push(eq.iter().flat_map(|&e| vec![e; inner]).collect());
+        }
+        factors.push(pad_axes(&axes, &w));
+        factors.push(z);
+        (factors, w)
+    }
+
+    /// `Z(g,c,t)` over padded `(g, c, t)`.
+    fn gathered_input(&self, a: &AffineInstance) -> Vec<E> {
+        let tensor = &self.tensors[a.input.0];
+        let shape = &a.weight;
+        let rows: Vec<Vec<Vec<E>>> = (0..a.windows.len()).map(|k| a.tap_vectors(k)).collect();
+        let channels = [shape.groups.as_slice(), &shape.inputs].concat();
+        let mut actions = vec![Action::Fix(&a.lead), Action::Keep(channels)];
+        for ((window, r), rows) in a.layer.windows.iter().zip(&a.windows).zip(&rows) {
+            actions.push(match window {
+                MapAxis::Keep(_) => Action::Fix(r),
+                MapAxis::Window { .. } => Action::Rows(rows),
+            });
+        }
+        let (axes, values) = tensor.apply(&actions);
+        pad_axes(&axes, &values)
+    }
+}
+
+/// `W_t(s_g, r_o, s_c)` for every tap, from `w(g,c,t) = W(g, r_o, c, t)`.
+fn tap_columns(a: &AffineInstance, w: &[E], s: &[E]) -> Vec<E> {
+    let channels = [a.weight.groups.as_slice(), &a.weight.inputs].concat();
+    let eq = tensor_eq(&channels, &s[..tensor_vars(&channels)]);
+    contract_ext(w, 1, eq.len(), a.taps(), &eq)
+}

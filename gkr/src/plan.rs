@@ -1,0 +1,252 @@
+//! Every length and shape of a proof, derived from the graph and the batch size alone.
+//!
+//! The tensor of node `i` for a batch of `B` has axes `[B, axes..]`; an axis of length `n` has
+//! `ceil(log2 n)` variables, most significant first, and the tensor's multilinear extension the
+//! variables of all its axes in order.
+
+use crate::lookup::{Block, TableBlock};
+use zkstrata_mle::{E, PrimeCharacteristicRing, axis_vars, less_than, tensor_vars};
+use zkstrata_model_ir::int::{Affine, Graph, Op, TensorId};
+use zkstrata_pcs::{ColumnId, TableShape};
+
+/// Leaves of the lookup tree and cells of a commitment stay below `2^MAX_LOG_LEAVES`.
+pub(crate) const MAX_LOG_LEAVES: usize = 30;
+
+/// `prod_a LT_{n_a}(r_a)`: the multilinear extension of "every index is below its axis' length".
+///
+/// `point` must have exactly the variables of `axes`.
+pub(crate) fn mask(axes: &[usize], point: &[E]) -> E {
+    let mut rest = point;
+    let mut product = E::ONE;
+    for &n in axes {
+        let (axis, tail) = rest.split_at(axis_vars(n));
+        if !n.is_power_of_two() {
+            product *= less_than(n, axis);
+        }
+        rest = tail;
+    }
+    product
+}
+
+/// The committed columns and lookups of a proof.
+#[derive(Debug)]
+pub(crate) struct Plan<'a> {
+    /// The model.
+    pub(crate) graph: &'a Graph,
+    /// Number of inferences.
+    pub(crate) batch: usize,
+    /// Lookup blocks, largest first; one per table node.
+    pub(crate) blocks: Vec<Block>,
+    /// Variables of the lookup tree over the leaves.
+    pub(crate) leaf_vars: usize,
+    /// Tables in the table hypercube, largest first.
+    pub(crate) tables: Vec<TableBlock>,
+    /// Variables of the table hypercube.
+    pub(crate) table_vars: usize,
+    /// Shape of the witness commitment: one table per block in order, then the multiplicities.
+    /// Empty if the model has no lookups.
+    pub(crate) witness: Vec<TableShape>,
+    /// Which block belongs to a node.
+    block_of: Vec<Option<usize>>,
+}
+
+impl<'a> Plan<'a> {
+    /// The plan of a batch of `batch` inferences, or which limit is exceeded.
+    pub(crate) fn new(graph: &'a Graph, batch: usize) -> Result<Self, String> {
+        let mut blocks: Vec<Block> = Vec::new();
+        for (node, n) in graph.nodes.iter().enumerate() {
+            if let Op::Table {
+                table,
+                shift,
+                range,
+            } = n.op
+            {
+                let vars = axis_vars(batch) + tensor_vars(&n.axes);
+                if vars >= MAX_LOG_LEAVES {
+                    return Err(format!("node `{}` has 2^{vars} cells", n.name));
+                }
+                let input = n
+                    .inputs
+                    .first()
+                    .copied()
+                    .ok_or("table node without input")?;
+                blocks.push(Block {
+                    node,
+                    input,
+                    table,
+                    shift,
+                    range,
+                    vars,
+                    offset: 0,
+                });
+            }
+        }
+        blocks.sort_by_key(|b| std::cmp::Reverse(b.leaf_vars()));
+        let mut leaves = 0usize;
+        let mut block_of = vec![None; graph.nodes.len()];
+        for (index, block) in blocks.iter_mut().enumerate() {
+            block.offset = leaves;
+            leaves += 1 << block.leaf_vars();
+            if let Some(slot) = block_of.get_mut(block.node) {
+                *slot = Some(index);
+            }
+        }
+        let leaf_vars = axis_vars(leaves.max(1));
+        let (tables, table_vars) = TableBlock::stack(&graph.tables);
+        if leaf_vars >= MAX_LOG_LEAVES || table_vars >= MAX_LOG_LEAVES {
+            return Err(format!(
+                "a batch of {batch} has 2^{leaf_vars} lookups; fewer than 2^{MAX_LOG_LEAVES} are allowed"
+            ));
+        }
+        let mut witness: Vec<TableShape> = blocks
+            .iter()
+            .map(|b| TableShape {
+                num_vars: b.vars,
+                width: if b.shift > 0 { 2 } else { 1 },
+            })
+            .collect();
+        if !blocks.is_empty() {
+            witness.push(TableShape {
+                num_vars: table_vars,
+                width: 1,
+            });
+        }
+        Ok(Self {
+            graph,
+            batch,
+            blocks,
+            leaf_vars,
+            tables,
+            table_vars,
+            witness,
+            block_of,
+        })
+    }
+
+    /// Axes of a tensor, the batch first.
+    pub(crate) fn axes(&self, tensor: TensorId) -> Vec<usize> {
+        let mut axes = vec![self.batch];
+        axes.extend_from_slice(&self.graph.node(tensor).axes);
+        axes
+    }
+
+    /// Number of variables of a tensor.
+    pub(crate) fn num_vars(&self, tensor: TensorId) -> usize {
+        axis_vars(self.batch) + tensor_vars(&self.graph.node(tensor).axes)
+    }
+
+    /// The committed column of a table node's output.
+    pub(crate) fn output_column(&self, tensor: TensorId) -> Option<ColumnId> {
+        let table = self.block_of.get(tensor.0).copied().flatten()?;
+        Some(ColumnId { table, column: 0 })
+    }
+
+    /// The committed column of the multiplicities.
+    pub(crate) fn multiplicity_column(&self) -> ColumnId {
+        ColumnId {
+            table: self.blocks.len(),
+            column: 0,
+        }
+    }
+}
+
+/// Shape of the commitment to a model's constants: one table per weight tensor with one column
+/// per tap over `(groups, outputs, inputs)`, then one column with all biases.
+#[derive(Debug)]
+pub(crate) struct WeightPlan {
+    /// The commitment's tables. Empty if the model has no weights.
+    pub(crate) shape: Vec<TableShape>,
+    /// The node of each weight tensor.
+    pub(crate) nodes: Vec<usize>,
+    /// Where each bias lies in the bias column.
+    pub(crate) biases: Vec<BiasBlock>,
+    /// Variables of the bias column.
+    pub(crate) bias_vars: usize,
+}
+
+/// An aligned block of the bias column over `(groups, outputs)` of a node.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BiasBlock {
+    /// Axes of the bias: groups, then outputs.
+    pub(crate) axes: Vec<usize>,
+    /// First cell.
+    pub(crate) offset: usize,
+}
+
+impl BiasBlock {
+    /// Number of variables.
+    pub(crate) fn vars(&self) -> usize {
+        tensor_vars(&self.axes)
+    }
+}
+
+impl WeightPlan {
+    /// The plan of a graph's constants.
+    pub(crate) fn new(graph: &Graph) -> Self {
+        let mut nodes = vec![0; graph.weights];
+        let mut shape = vec![
+            TableShape {
+                num_vars: 0,
+                width: 1
+            };
+            graph.weights
+        ];
+        let mut biases = vec![BiasBlock::default(); graph.biases.len()];
+        for (index, node) in graph.nodes.iter().enumerate() {
+            let Op::Affine(affine) = &node.op else {
+                continue;
+            };
+            let w = affine.weight_shape();
+            if let (Some(node), Some(table)) = (
+                nodes.get_mut(affine.weight.0),
+                shape.get_mut(affine.weight.0),
+            ) {
+                *node = index;
+                *table = TableShape {
+                    num_vars: tensor_vars(&w.groups)
+                        + tensor_vars(&w.outputs)
+                        + tensor_vars(&w.inputs),
+                    width: w.taps.iter().product(),
+                };
+            }
+            if let Some(block) = affine.bias.and_then(|b| biases.get_mut(b.0)) {
+                block.axes = bias_axes(affine);
+            }
+        }
+        let mut order: Vec<usize> = (0..biases.len()).collect();
+        order.sort_by_key(|&b| std::cmp::Reverse(biases.get(b).map_or(0, BiasBlock::vars)));
+        let mut cells = 0usize;
+        for b in order {
+            if let Some(block) = biases.get_mut(b) {
+                block.offset = cells;
+                cells += 1 << block.vars();
+            }
+        }
+        let bias_vars = axis_vars(cells.max(1));
+        if !biases.is_empty() {
+            shape.push(TableShape {
+                num_vars: bias_vars,
+                width: 1,
+            });
+        }
+        Self {
+            shape,
+            nodes,
+            biases,
+            bias_vars,
+        }
+    }
+
+    /// The committed column of the biases.
+    pub(crate) fn bias_column(&self) -> ColumnId {
+        ColumnId {
+            table: self.nodes.len(),
+            column: 0,
+        }
+    }
+}
+
+/// Axes of an affine layer's bias.
+pub(crate) fn bias_axes(affine: &Affine) -> Vec<usize> {
+    [affine.groups.as_slice(), &affine.outputs].concat()
+}

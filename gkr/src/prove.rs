@@ -1,0 +1,261 @@
+//! Proving: a run of the integer model becomes a statement and a tape.
+
+use crate::error::{FileError, ProveError, StatementError};
+use crate::file::{self, PROVING_KEY};
+use crate::key::VerifyingKey;
+use crate::linear::{Ends, LinearProver, TensorClaim, reduce};
+use crate::lookup;
+use crate::plan::{Plan, WeightPlan};
+use crate::proof::Proof;
+use crate::statement::{Statement, eval_public};
+use crate::witness::Witness;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use zkstrata_mle::{E, Point};
+use zkstrata_model_ir::int::{Executor, Graph, Ints, Model, Port, Trace};
+use zkstrata_pcs::{Claim, Message, ProverOpening, ProverScheme, ProverTape, Whir};
+
+/// Proves runs of one model. Cheap to clone and to share between threads.
+pub struct ProvingKey<C: ProverScheme = Whir> {
+    inner: Arc<Inner<C>>,
+}
+
+struct Inner<C: ProverScheme> {
+    model: Model,
+    executor: Executor,
+    vk: VerifyingKey<C>,
+    weights: WeightPlan,
+    data: Option<C::ProverData>,
+}
+
+impl<C: ProverScheme> Clone for ProvingKey<C> {
+    fn clone(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+        }
+    }
+}
+
+/// The fields of a key file; everything else is recomputed.
+#[derive(Serialize, Deserialize)]
+struct Body {
+    scheme: String,
+    model: Model,
+}
+
+impl<C: ProverScheme> ProvingKey<C> {
+    pub(crate) fn new(
+        model: Model,
+        executor: Executor,
+        vk: VerifyingKey<C>,
+        data: Option<C::ProverData>,
+    ) -> Self {
+        let inner = Inner {
+            executor,
+            weights: WeightPlan::new(&model.graph),
+            model,
+            vk,
+            data,
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The key that verifies this key's proofs.
+    pub fn verifying_key(&self) -> &VerifyingKey<C> {
+        &self.inner.vk
+    }
+
+    /// The integer model.
+    pub fn model(&self) -> &Model {
+        &self.inner.model
+    }
+
+    /// Runs the model on a batch of integer inputs: one dense tensor `[B, axes..]` per model
+    /// input, scaled by the input's port.
+    pub fn run(&self, inputs: &[Vec<i64>]) -> Result<Trace, ProveError> {
+        let graph = &self.inner.model.graph;
+        let typed = |(port, cells): (&Port, &Vec<i64>)| narrow(graph, port, cells);
+        let inputs: Vec<Ints> = graph.inputs.iter().zip(inputs).map(typed).collect();
+        Ok(self.inner.executor.run(&inputs)?)
+    }
+
+    /// Runs the model and proves the run. The batch size is that of the inputs, 1 to
+    /// [`VerifyingKey::max_batch`].
+    ///
+    /// # Errors
+    /// An input outside its interval, an activation outside its table's domain (calibrate with
+    /// samples that include such inputs), or a batch that is too large.
+    pub fn prove(&self, inputs: &[Vec<i64>]) -> Result<(Statement, Proof), ProveError> {
+        let _span = tracing::info_span!("prove").entered();
+        self.check_inputs(inputs)?;
+        let trace = tracing::info_span!("run").in_scope(|| self.run(inputs))?;
+        self.prove_trace(inputs, trace)
+    }
+
+    /// Proves a run that [`run`](Self::run) made.
+    pub fn prove_trace(
+        &self,
+        inputs: &[Vec<i64>],
+        trace: Trace,
+    ) -> Result<(Statement, Proof), ProveError> {
+        let graph = &self.inner.model.graph;
+        let outputs = graph
+            .outputs
+            .iter()
+            .map(|port| widen(&trace.tensors[port.tensor.0]))
+            .collect();
+        let statement = Statement {
+            model: self.inner.vk.digest(),
+            inputs: inputs.to_vec(),
+            outputs,
+        };
+        let plan = Plan::new(graph, trace.batch).map_err(|_| too_large(self, trace.batch))?;
+        let witness = tracing::info_span!("witness").in_scope(|| Witness::new(&plan, trace));
+        let (tape, _) = self.prove_witness(&plan, &statement, &witness)?;
+        Ok((statement, Proof { tape }))
+    }
+
+    /// Proves any witness, honest or not, and also tells where the messages lie.
+    pub(crate) fn prove_witness(
+        &self,
+        plan: &Plan<'_>,
+        statement: &Statement,
+        witness: &Witness,
+    ) -> Result<(Vec<u8>, Vec<Message>), ProveError> {
+        let mut tape = ProverTape::new(&statement.digest(plan.batch).0);
+        let data = if plan.witness.is_empty() {
+            None
+        } else {
+            let _span = tracing::info_span!("commit").entered();
+            let columns = witness.columns(plan);
+            let place = zkstrata_pcs::Place::Proof;
+            let (commitment, data) = C::commit(place, &plan.witness, columns)?;
+            C::send_commitment(&commitment, &plan.witness, &mut tape);
+            Some(data)
+        };
+        let ends = self.reduce(plan, statement, witness, &mut tape);
+        let (witness_claims, weight_claims) = (merge(ends.witness), merge(ends.weights));
+        let mut openings = Vec::with_capacity(2);
+        if let Some(data) = &data {
+            openings.push(ProverOpening {
+                data,
+                claims: &witness_claims,
+            });
+        }
+        if let Some(data) = &self.inner.data {
+            openings.push(ProverOpening {
+                data,
+                claims: &weight_claims,
+            });
+        }
+        tracing::info_span!("open").in_scope(|| C::open(&openings, &mut tape))?;
+        let messages = tape.messages().to_vec();
+        Ok((tape.finish(), messages))
+    }
+
+    /// Lookups and the linear part: everything between the commitment and the openings.
+    fn reduce(
+        &self,
+        plan: &Plan<'_>,
+        statement: &Statement,
+        witness: &Witness,
+        tape: &mut ProverTape,
+    ) -> Ends<E> {
+        let (mut committed, mut claims) = (Vec::new(), Vec::new());
+        if !plan.blocks.is_empty() {
+            let _span = tracing::info_span!("lookup").entered();
+            let lookups = lookup::prove(plan, witness, tape);
+            committed = lookups.witness;
+            claims = lookups.arguments;
+        }
+        let _span = tracing::info_span!("linear").entered();
+        for (port, cells) in plan.graph.outputs.iter().zip(&statement.outputs) {
+            let point = Point::new(tape.sample_vec(plan.num_vars(port.tensor)));
+            let value = eval_public(plan, port.tensor, cells, &point);
+            claims.push(TensorClaim {
+                tensor: port.tensor,
+                point,
+                value,
+            });
+        }
+        let weights = &self.inner.weights;
+        let mut prover = LinearProver {
+            model: &self.inner.model,
+            bias_axes: weights.biases.iter().map(|b| b.axes.as_slice()).collect(),
+            tensors: &witness.tensors,
+            tape,
+        };
+        let mut ends =
+            reduce(plan, weights, claims, &mut prover).expect("a validated graph can be walked");
+        committed.append(&mut ends.witness);
+        ends.witness = committed;
+        ends
+    }
+
+    fn check_inputs(&self, inputs: &[Vec<i64>]) -> Result<(), ProveError> {
+        let graph = &self.inner.model.graph;
+        let statement = Statement {
+            model: self.inner.vk.digest(),
+            inputs: inputs.to_vec(),
+            outputs: vec![],
+        };
+        let batch = statement.batch(graph);
+        if batch == 0 || batch > self.inner.vk.max_batch() {
+            return Err(too_large(self, batch));
+        }
+        Ok(statement.check_inputs(graph, batch)?)
+    }
+
+    /// The bytes of a `.zkpk` file: the integer model. The commitment is recomputed on loading.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        file::encode(
+            PROVING_KEY,
+            &Body {
+                scheme: C::NAME.into(),
+                model: self.inner.model.clone(),
+            },
+        )
+    }
+
+    /// Reads a `.zkpk` file and commits to its weights.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
+        let body: Body = file::decode_key::<C, _>(PROVING_KEY, bytes)?;
+        let (pk, _) = crate::setup::setup_with(body.model)
+            .map_err(|e| FileError::Malformed(e.to_string()))?;
+        Ok(pk)
+    }
+}
+
+fn too_large<C: ProverScheme>(key: &ProvingKey<C>, batch: usize) -> ProveError {
+    ProveError::Statement(StatementError::Batch {
+        batch,
+        max: key.inner.vk.max_batch(),
+    })
+}
+
+/// Cells of an input in the type of its interval; out-of-range cells have been refused.
+fn narrow(graph: &Graph, port: &Port, cells: &[i64]) -> Ints {
+    match Ints::zeros(graph.node(port.tensor).interval, 0) {
+        Ints::I16(_) => Ints::I16(cells.iter().map(|&x| x as i16).collect()),
+        Ints::I32(_) => Ints::I32(cells.iter().map(|&x| x as i32).collect()),
+        Ints::I64(_) => Ints::I64(cells.to_vec()),
+    }
+}
+
+fn widen(cells: &Ints) -> Vec<i64> {
+    (0..cells.len()).map(|i| cells.get(i)).collect()
+}
+
+/// Drops repeated (column, point) pairs, as the verifier does.
+fn merge(claims: Vec<Claim<E>>) -> Vec<Claim<E>> {
+    let mut merged: Vec<Claim<E>> = Vec::with_capacity(claims.len());
+    for claim in claims {
+        let same = |other: &Claim<E>| other.column == claim.column && other.point == claim.point;
+        if !merged.iter().any(same) {
+            merged.push(claim);
+        }
+    }
+    merged
+}

@@ -1,0 +1,113 @@
+//! The union bound on a forger's chance against the interactive protocol, term by term.
+//!
+//! The figure is the interactive error; the Fiat-Shamir transform costs a factor of the number of
+//! hash queries. Collisions of BLAKE3 (2^128 work) are not a term.
+
+use crate::error::VerifyError;
+use crate::linear::{Stage, analyse};
+use crate::lookup::WORK_BITS;
+use crate::plan::{Plan, WeightPlan};
+use zkstrata_model_ir::int::Graph;
+use zkstrata_pcs::{CommitmentScheme, OpeningShape, Place, SoundnessTerm};
+
+/// Bits of security that every key must have at its largest batch.
+pub const REQUIRED_BITS: f64 = 100.0;
+
+/// `log2 |E|` for the quadratic extension of Goldilocks.
+const FIELD_BITS: f64 = 127.999_999_999;
+
+/// What a forger can hope for, term by term.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Security {
+    /// Number of inferences in the batch.
+    pub batch: usize,
+    /// Every term of the union bound.
+    pub terms: Vec<SoundnessTerm>,
+    /// Minus the base-2 logarithm of the sum of all terms.
+    pub total_bits: f64,
+}
+
+impl Security {
+    /// The bound for a batch of `batch` inferences.
+    pub(crate) fn new<C: CommitmentScheme>(
+        graph: &Graph,
+        batch: usize,
+    ) -> Result<Self, VerifyError> {
+        let plan = Plan::new(graph, batch).map_err(VerifyError::Key)?;
+        let weights = WeightPlan::new(graph);
+        let analysis = analyse(&plan, &weights)?;
+        let mut terms = Vec::new();
+        if !plan.blocks.is_empty() {
+            let leaves: f64 = plan
+                .blocks
+                .iter()
+                .map(|b| 2f64.powi(exponent(b.leaf_vars())))
+                .sum();
+            let rows = 2f64.powi(exponent(plan.table_vars));
+            terms.push(SoundnessTerm {
+                name: "lookup: random linear combination".into(),
+                bits: FIELD_BITS - (2.0 * (leaves + rows)).log2() + float(WORK_BITS),
+            });
+            for (name, n) in [("leaf", plan.leaf_vars), ("table", plan.table_vars)] {
+                let n = float(n.max(1));
+                terms.push(SoundnessTerm {
+                    name: format!("GKR of the {name} tree"),
+                    bits: FIELD_BITS - (n * n + n).log2(),
+                });
+            }
+        }
+        let outputs: usize = graph.outputs.iter().map(|o| plan.num_vars(o.tensor)).sum();
+        terms.push(SoundnessTerm {
+            name: "outputs: random point".into(),
+            bits: FIELD_BITS - float(outputs.max(1)).log2(),
+        });
+        for (index, stage) in analysis.stages.iter().enumerate() {
+            terms.push(stage_term(index, stage));
+        }
+        let openings = [
+            OpeningShape {
+                place: Place::Proof,
+                shape: &plan.witness,
+                claims: analysis.witness_claims,
+            },
+            OpeningShape {
+                place: Place::Key,
+                shape: &weights.shape,
+                claims: analysis.weight_claims,
+            },
+        ];
+        let openings: Vec<_> = openings
+            .into_iter()
+            .filter(|o| !o.shape.is_empty())
+            .collect();
+        terms.extend(C::soundness(&openings)?);
+        let sum: f64 = terms.iter().map(|t| 2f64.powf(-t.bits)).sum();
+        Ok(Self {
+            batch,
+            terms,
+            total_bits: -sum.log2(),
+        })
+    }
+}
+
+fn stage_term(index: usize, stage: &Stage) -> SoundnessTerm {
+    let degree = float(stage.instances + stage.rounds * stage.degree);
+    SoundnessTerm {
+        name: format!(
+            "linear stage {}: {} operators, {} rounds of degree {}",
+            index + 1,
+            stage.instances,
+            stage.rounds,
+            stage.degree
+        ),
+        bits: FIELD_BITS - degree.log2(),
+    }
+}
+
+fn float(n: usize) -> f64 {
+    u32::try_from(n).map_or(f64::INFINITY, f64::from)
+}
+
+fn exponent(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,62 @@
+//! Setup: a model becomes a pair of keys.
+
+use crate::error::{SetupError, VerifyError};
+use crate::key::VerifyingKey;
+use crate::plan::{Plan, WeightPlan};
+use crate::prove::ProvingKey;
+use crate::security::{REQUIRED_BITS, Security};
+use crate::weights;
+use zkstrata_model_ir::int::{Executor, Graph, Model};
+use zkstrata_pcs::{Place, ProverScheme, Whir};
+
+/// The largest batch that any key allows.
+pub const MAX_BATCH: usize = 1 << 10;
+
+/// Makes the keys of a model with the default commitment scheme.
+pub fn setup(model: Model) -> Result<(ProvingKey<Whir>, VerifyingKey<Whir>), SetupError> {
+    setup_with(model)
+}
+
+/// Makes the keys of a model.
+pub fn setup_with<C: ProverScheme>(
+    model: Model,
+) -> Result<(ProvingKey<C>, VerifyingKey<C>), SetupError> {
+    let executor = Executor::new(&model).map_err(|e| SetupError::Model(e.to_string()))?;
+    let max_batch = largest_batch::<C>(&model.graph)?;
+    let plan = WeightPlan::new(&model.graph);
+    let (commitment, data) = if plan.shape.is_empty() {
+        (None, None)
+    } else {
+        let columns = weights::columns(&model, &plan);
+        let (commitment, data) = C::commit(Place::Key, &plan.shape, columns)?;
+        (Some(commitment), Some(data))
+    };
+    let vk = VerifyingKey::new(model.graph.clone(), commitment, max_batch);
+    let pk = ProvingKey::new(model, executor, vk.clone(), data);
+    Ok((pk, vk))
+}
+
+/// The largest power of two, at most [`MAX_BATCH`], whose proofs are within the limits and secure.
+fn largest_batch<C: ProverScheme>(graph: &Graph) -> Result<usize, SetupError> {
+    let bits = |batch| -> Result<f64, SetupError> {
+        Plan::new(graph, batch).map_err(SetupError::Limit)?;
+        let security = Security::new::<C>(graph, batch).map_err(|e| match e {
+            VerifyError::Opening(e) => SetupError::Commit(e),
+            other => SetupError::Limit(other.to_string()),
+        })?;
+        Ok(security.total_bits)
+    };
+    let one = bits(1)?;
+    if one < REQUIRED_BITS {
+        return Err(SetupError::Security {
+            bits: one,
+            required: REQUIRED_BITS,
+            batch: 1,
+        });
+    }
+    let mut batch = MAX_BATCH;
+    while batch > 1 && !bits(batch).is_ok_and(|b| b >= REQUIRED_BITS) {
+        batch /= 2;
+    }
+    Ok(batch)
+}

@@ -1,0 +1,102 @@
+//! What is proven: this model maps these inputs to these outputs.
+
+use crate::error::StatementError;
+use crate::plan::Plan;
+use serde::{Deserialize, Serialize};
+use zkstrata_mle::{E, F, PrimeCharacteristicRing, eval_dense};
+use zkstrata_model_ir::Digest;
+use zkstrata_model_ir::int::{Graph, Port, TensorId};
+
+/// Public inputs and outputs of a batch of inferences. Tensors are dense and row-major with the
+/// batch as the first axis, in the order of the model's ports; `real = port scale * integer`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// The model: the digest of its verifying key.
+    pub model: Digest,
+    /// One integer tensor per model input.
+    pub inputs: Vec<Vec<i64>>,
+    /// One integer tensor per model output.
+    pub outputs: Vec<Vec<i64>>,
+}
+
+impl Statement {
+    /// Number of inferences, from the length of the first input.
+    pub(crate) fn batch(&self, graph: &Graph) -> usize {
+        match (self.inputs.first(), graph.inputs.first()) {
+            (Some(cells), Some(port)) => cells.len() / cells_of(graph, port).max(1),
+            _ => 0,
+        }
+    }
+
+    /// The digest that the tape starts from: the model, the batch size, inputs and outputs.
+    pub(crate) fn digest(&self, batch: usize) -> Digest {
+        Digest::of("zkstrata 2026 statement", &(batch as u64, self))
+    }
+
+    /// Checks that every tensor has the length and every cell lies in the interval that the
+    /// graph gives them.
+    pub(crate) fn check(&self, graph: &Graph, batch: usize) -> Result<(), StatementError> {
+        self.check_inputs(graph, batch)?;
+        check_ports(graph, "output", &graph.outputs, &self.outputs, batch)
+    }
+
+    /// The same for the inputs only.
+    pub(crate) fn check_inputs(&self, graph: &Graph, batch: usize) -> Result<(), StatementError> {
+        check_ports(graph, "input", &graph.inputs, &self.inputs, batch)
+    }
+}
+
+/// Cells of one inference.
+fn cells_of(graph: &Graph, port: &Port) -> usize {
+    graph.node(port.tensor).axes.iter().product()
+}
+
+fn check_ports(
+    graph: &Graph,
+    kind: &str,
+    ports: &[Port],
+    tensors: &[Vec<i64>],
+    batch: usize,
+) -> Result<(), StatementError> {
+    if tensors.len() != ports.len() {
+        return Err(StatementError::Length {
+            what: format!("number of {kind}s"),
+            found: tensors.len(),
+            expected: ports.len(),
+        });
+    }
+    for (port, cells) in ports.iter().zip(tensors) {
+        let expected = cells_of(graph, port).saturating_mul(batch);
+        if cells.len() != expected {
+            return Err(StatementError::Length {
+                what: format!("cells of {kind} `{}`", port.name),
+                found: cells.len(),
+                expected,
+            });
+        }
+        let interval = graph.node(port.tensor).interval;
+        let outside = |&(_, &x): &(usize, &i64)| x < interval.lo || x > interval.hi;
+        if let Some((cell, &value)) = cells.iter().enumerate().find(outside) {
+            return Err(StatementError::Interval {
+                port: format!("{kind} `{}`", port.name),
+                cell,
+                value,
+                lo: interval.lo,
+                hi: interval.hi,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The multilinear extension of a public tensor.
+pub(crate) fn eval_public(plan: &Plan<'_>, tensor: TensorId, cells: &[i64], point: &[E]) -> E {
+    let cells: Vec<F> = cells
+        .iter()
+        .map(|&x| {
+            let magnitude = F::from_u64(x.unsigned_abs());
+            if x < 0 { -magnitude } else { magnitude }
+        })
+        .collect();
+    eval_dense(&cells, &plan.axes(tensor), point)
+}

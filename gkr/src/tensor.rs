@@ -1,0 +1,289 @@
+//! The prover's tensors: dense small integers, contracted with challenges.
+//!
+//! A tensor is stored over its live cells only, row-major over axes of length greater than 1; its
+//! multilinear extension is that of the tensor padded with zeros. Contractions use `eq` tables cut
+//! to the live lengths, so padding is never touched. Tests also make tensors of field elements
+//! whose axes are the padded ones, garbage included; the same code serves both.
+
+use rayon::prelude::*;
+use zkstrata_mle::{
+    Cell, E, F, PrimeCharacteristicRing, axis_vars, contract_middle, eval_dense, tensor_eq,
+    tensor_vars,
+};
+use zkstrata_model_ir::int::Ints;
+
+/// Cells below which embedding runs on one thread.
+const PARALLEL_CELLS: usize = 1 << 14;
+
+/// The cells of a tensor.
+#[derive(Clone, Debug)]
+pub(crate) enum Cells {
+    /// Live cells of an honest run.
+    Ints(Ints),
+    /// Field elements; made by tests, which also fill the padding.
+    #[cfg_attr(not(test), allow(dead_code))]
+    Field(Vec<F>),
+}
+
+/// A tensor of a batch.
+#[derive(Clone, Debug)]
+pub(crate) struct Tensor {
+    /// Axes of length greater than 1, the batch first.
+    pub(crate) axes: Vec<usize>,
+    /// Row-major cells.
+    pub(crate) cells: Cells,
+}
+
+/// What a contraction does to consecutive axes.
+pub(crate) enum Action<'a> {
+    /// They stay.
+    Keep(Vec<usize>),
+    /// They are fixed at coordinates.
+    Fix(&'a [E]),
+    /// The axis is replaced by one index per row; rows may be shorter than the axis.
+    Rows(&'a [Vec<E>]),
+}
+
+/// A contraction with lengths resolved.
+enum Step {
+    Keep,
+    Fix(Vec<E>),
+    Rows(Vec<Vec<E>>),
+}
+
+impl Tensor {
+    /// The tensor with these axes, of which those of length 1 are dropped.
+    pub(crate) fn new(axes: &[usize], cells: Cells) -> Self {
+        let axes = axes.iter().copied().filter(|&n| n > 1).collect();
+        Self { axes, cells }
+    }
+
+    /// The multilinear extension at `point`.
+    pub(crate) fn eval(&self, point: &[E]) -> E {
+        match &self.cells {
+            Cells::Ints(Ints::I16(x)) => eval_dense(x, &self.axes, point),
+            Cells::Ints(Ints::I32(x)) => eval_dense(x, &self.axes, point),
+            Cells::Ints(Ints::I64(x)) => eval_dense(x, &self.axes, point),
+            Cells::Field(x) => eval_dense(x, &self.axes, point),
+        }
+    }
+
+    /// Cell `i` as a field element.
+    fn cell(&self, i: usize) -> F {
+        match &self.cells {
+            Cells::Ints(x) => F::from_i64(x.get(i)),
+            Cells::Field(x) => x[i],
+        }
+    }
+
+    /// Contracts the axes as `actions` say, in order. Returns the lengths that are left and the
+    /// dense result.
+    pub(crate) fn apply(&self, actions: &[Action<'_>]) -> (Vec<usize>, Vec<E>) {
+        let (mut dims, mut steps) = self.resolve(actions);
+        let mut values: Option<Vec<E>> = None;
+        // The largest fixed block shrinks the integers most; rows multiply them least when inner.
+        let first = (0..steps.len())
+            .filter(|&k| matches!(steps[k], Step::Fix(_)))
+            .max_by_key(|&k| dims[k]);
+        let rows = (0..steps.len())
+            .rev()
+            .filter(|&k| matches!(steps[k], Step::Rows(_)));
+        let order: Vec<usize> = first
+            .into_iter()
+            .chain(
+                (0..steps.len()).filter(|&k| matches!(steps[k], Step::Fix(_)) && Some(k) != first),
+            )
+            .chain(rows)
+            .collect();
+        for k in order {
+            let (outer, inner) = (
+                dims[..k].iter().product::<usize>(),
+                dims[k + 1..].iter().product::<usize>(),
+            );
+            let contract = |e: &[E]| match &values {
+                None => self.contract_middle(outer, dims[k], inner, e),
+                Some(x) => contract_ext(x, outer, dims[k], inner, e),
+            };
+            let (next, length) = match &steps[k] {
+                Step::Keep => continue,
+                Step::Fix(e) => (contract(e), 1),
+                Step::Rows(rows) => {
+                    let parts: Vec<Vec<E>> = rows.iter().map(|row| contract(row)).collect();
+                    (interleave(&parts, outer, inner), rows.len())
+                }
+            };
+            values = Some(next);
+            dims[k] = length;
+            steps[k] = Step::Keep;
+        }
+        let values =
+            values.unwrap_or_else(|| self.contract_middle(1, 1, dims.iter().product(), &[E::ONE]));
+        (dims, values)
+    }
+
+    /// One (length, step) per merged block of axes, kept blocks axis by axis.
+    fn resolve(&self, actions: &[Action<'_>]) -> (Vec<usize>, Vec<Step>) {
+        let (mut dims, mut steps) = (Vec::new(), Vec::new());
+        let mut axes = self.axes.iter().copied();
+        let mut fixed: (Vec<usize>, Vec<E>) = (vec![], vec![]);
+        let flush = |fixed: &mut (Vec<usize>, Vec<E>), dims: &mut Vec<_>, steps: &mut Vec<_>| {
+            if !fixed.0.is_empty() {
+                dims.push(fixed.0.iter().product());
+                steps.push(Step::Fix(tensor_eq(&fixed.0, &fixed.1)));
+                *fixed = (vec![], vec![]);
+            }
+        };
+        for action in actions {
+            match action {
+                Action::Fix(r) => {
+                    let mut vars = 0;
+                    while vars < r.len() {
+                        let n = axes.next().expect("an axis for every coordinate");
+                        vars += axis_vars(n);
+                        fixed.0.push(n);
+                    }
+                    assert_eq!(vars, r.len(), "coordinates fill whole axes");
+                    fixed.1.extend_from_slice(r);
+                }
+                Action::Keep(view) => {
+                    flush(&mut fixed, &mut dims, &mut steps);
+                    for _ in view.iter().filter(|&&n| n > 1) {
+                        dims.push(axes.next().expect("an axis for every kept one"));
+                        steps.push(Step::Keep);
+                    }
+                }
+                Action::Rows(rows) => {
+                    flush(&mut fixed, &mut dims, &mut steps);
+                    let live = rows[0].len();
+                    let n = if live > 1 {
+                        axes.next().expect("an axis for the window")
+                    } else {
+                        1
+                    };
+                    let extend = |row: &Vec<E>| {
+                        let mut row = row.clone();
+                        row.resize(n, E::ZERO);
+                        row
+                    };
+                    dims.push(n);
+                    steps.push(Step::Rows(rows.iter().map(extend).collect()));
+                }
+            }
+        }
+        flush(&mut fixed, &mut dims, &mut steps);
+        assert!(axes.next().is_none(), "an action for every axis");
+        (dims, steps)
+    }
+
+    fn contract_middle(&self, outer: usize, mid: usize, inner: usize, e: &[E]) -> Vec<E> {
+        match &self.cells {
+            Cells::Ints(Ints::I16(x)) => contract_middle(x, outer, mid, inner, e),
+            Cells::Ints(Ints::I32(x)) => contract_middle(x, outer, mid, inner, e),
+            Cells::Ints(Ints::I64(x)) => contract_middle(x, outer, mid, inner, e),
+            Cells::Field(x) => contract_middle(x, outer, mid, inner, e),
+        }
+    }
+
+    /// The padded column of field elements that is committed.
+    pub(crate) fn padded(&self) -> Vec<F> {
+        match &self.cells {
+            Cells::Ints(Ints::I16(x)) => padded(&self.axes, x),
+            Cells::Ints(Ints::I32(x)) => padded(&self.axes, x),
+            Cells::Ints(Ints::I64(x)) => padded(&self.axes, x),
+            Cells::Field(x) => x.clone(),
+        }
+    }
+
+    /// The padded cells one by one; slow, for tensors of field elements.
+    pub(crate) fn padded_cells(&self) -> Vec<F> {
+        let mut out = vec![F::ZERO; 1 << tensor_vars(&self.axes)];
+        for_each_live(&self.axes, |dense, at| out[at] = self.cell(dense));
+        out
+    }
+}
+
+fn padded<T: Cell>(axes: &[usize], x: &[T]) -> Vec<F> {
+    let mut out = vec![F::ZERO; 1 << tensor_vars(axes)];
+    embed(axes, x, &mut out);
+    out
+}
+
+/// Copies a dense tensor into its padded place.
+fn embed<T: Cell>(axes: &[usize], x: &[T], out: &mut [F]) {
+    match axes {
+        [] => out[0] = x[0].embed(),
+        [_] => out.iter_mut().zip(x).for_each(|(o, &v)| *o = v.embed()),
+        [n, rest @ ..] => {
+            let (stride, padded) = (x.len() / n, out.len() >> axis_vars(*n));
+            if x.len() >= PARALLEL_CELLS {
+                out.par_chunks_mut(padded)
+                    .zip(x.par_chunks(stride))
+                    .for_each(|(out, x)| embed(rest, x, out));
+            } else {
+                out.chunks_mut(padded)
+                    .zip(x.chunks(stride))
+                    .for_each(|(out, x)| embed(rest, x, out));
+            }
+        }
+    }
+}
+
+/// Calls `f(dense index, padded index)` for every live cell, in order.
+pub(crate) fn for_each_live(axes: &[usize], mut f: impl FnMut(usize, usize)) {
+    let Some((&last, outer)) = axes.split_last() else {
+        return f(0, 0);
+    };
+    let row_bits = axis_vars(last);
+    for row in 0..outer.iter().product() {
+        let (mut rest, mut padded, mut shift) = (row, 0, row_bits);
+        for &n in outer.iter().rev() {
+            padded |= (rest % n) << shift;
+            rest /= n;
+            shift += axis_vars(n);
+        }
+        for j in 0..last {
+            f(row * last + j, padded + j);
+        }
+    }
+}
+
+/// A dense table over `axes`, padded with zeros along every axis.
+pub(crate) fn pad_axes(axes: &[usize], values: &[E]) -> Vec<E> {
+    let mut out = vec![E::ZERO; 1 << tensor_vars(axes)];
+    for_each_live(axes, |dense, at| out[at] = values[dense]);
+    out
+}
+
+/// `out[a][i] = sum_m e[m] x[a][m][i]` for values in E.
+pub(crate) fn contract_ext(x: &[E], outer: usize, mid: usize, inner: usize, e: &[E]) -> Vec<E> {
+    assert_eq!(x.len(), outer * mid * inner, "cells of the array");
+    let mut out = vec![E::ZERO; outer * inner];
+    let block = |(out, x): (&mut [E], &[E])| {
+        for (row, &e) in x.chunks_exact(inner).zip(e) {
+            for (o, &v) in out.iter_mut().zip(row) {
+                *o += v * e;
+            }
+        }
+    };
+    if x.len() >= PARALLEL_CELLS && outer > 1 {
+        out.par_chunks_mut(inner)
+            .zip(x.par_chunks(mid * inner))
+            .for_each(block);
+    } else {
+        out.chunks_mut(inner)
+            .zip(x.chunks(mid * inner))
+            .for_each(block);
+    }
+    out
+}
+
+/// `out[a][t][i] = parts[t][a][i]`
+fn interleave(parts: &[Vec<E>], outer: usize, inner: usize) -> Vec<E> {
+    let mut out = Vec::with_capacity(parts.len() * outer * inner);
+    for a in 0..outer {
+        for part in parts {
+            out.extend_from_slice(&part[a * inner..(a + 1) * inner]);
+        }
+    }
+    out
+}

@@ -1,0 +1,361 @@
+//! Cheating provers: whatever an adversary commits to, only the executor's statement is accepted.
+
+use super::build::{SHIFT, inputs};
+use super::field_run::{Tamper, run};
+use super::suite::{self, models};
+use crate::plan::Plan;
+use crate::proof::Proof;
+use crate::statement::Statement;
+use crate::witness::Witness;
+use crate::{ProvingKey, VerifyError, VerifyingKey, setup_with};
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{RngCore, SeedableRng};
+use zkstrata_mle::{F, PrimeCharacteristicRing};
+use zkstrata_model_ir::int::{Model, Op};
+use zkstrata_pcs::{Clear, ProverScheme};
+
+/// A model with its keys and an honest run of a batch.
+struct Case<C: ProverScheme> {
+    model: Model,
+    pk: ProvingKey<C>,
+    vk: VerifyingKey<C>,
+    inputs: Vec<Vec<i64>>,
+    honest: Statement,
+    batch: usize,
+}
+
+impl<C: ProverScheme> Case<C> {
+    fn new(model: Model, batch: usize) -> Self {
+        let (pk, vk) = setup_with::<C>(model.clone()).expect("a test model sets up");
+        let inputs = inputs(&model, batch, 77);
+        let (honest, proof) = pk.prove(&inputs).expect("an honest run proves");
+        vk.verify(&honest, &proof)
+            .expect("an honest proof verifies");
+        Self {
+            model,
+            pk,
+            vk,
+            inputs,
+            honest,
+            batch,
+        }
+    }
+
+    /// The adversary's statement, and what the verifier says of its proof.
+    fn attack(&self, tamper: Tamper<'_>) -> (Statement, Result<(), VerifyError>) {
+        let plan = Plan::new(&self.model.graph, self.batch).expect("a plan");
+        let (statement, witness) = run(&plan, &self.model, self.vk.digest(), &self.inputs, tamper);
+        let verdict = self.judge(&plan, &statement, &witness);
+        (statement, verdict)
+    }
+
+    fn judge(
+        &self,
+        plan: &Plan<'_>,
+        statement: &Statement,
+        witness: &Witness,
+    ) -> Result<(), VerifyError> {
+        let (tape, _) = self
+            .pk
+            .prove_witness(plan, statement, witness)
+            .expect("commits");
+        self.vk.verify(statement, &Proof { tape })
+    }
+
+    fn table_nodes(&self) -> Vec<usize> {
+        let is_table = |i: &usize| matches!(self.model.graph.nodes[*i].op, Op::Table { .. });
+        (0..self.model.graph.nodes.len()).filter(is_table).collect()
+    }
+}
+
+/// A field element that is no small integer.
+fn garbage(rng: &mut ChaCha8Rng) -> F {
+    F::from_u64(rng.next_u64() >> 1)
+}
+
+#[test]
+fn honest_proofs_are_accepted() {
+    let mut failures = vec![];
+    for (name, model) in models() {
+        for batch in [1, 2, 5] {
+            let (pk, vk) = setup_with::<Clear>(model.clone()).expect("sets up");
+            let (statement, proof) = pk.prove(&inputs(&model, batch, 3)).expect("proves");
+            if let Err(e) = vk.verify(&statement, &proof) {
+                failures.push(format!("{name}, batch {batch}: {e}"));
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn honest_runs_over_padded_field_elements_are_accepted() {
+    for (name, model) in models() {
+        for batch in [1, 3] {
+            let case = Case::<Clear>::new(model.clone(), batch);
+            let (statement, verdict) = case.attack(&mut |_, _, _, _| {});
+            assert_eq!(statement, case.honest, "{name}: naive run");
+            verdict.unwrap_or_else(|e| panic!("{name}, batch {batch}: {e}"));
+        }
+    }
+}
+
+#[test]
+fn garbage_in_padding_never_changes_an_accepted_statement() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for (name, model) in models() {
+        let case = Case::<Clear>::new(model, 3);
+        for target in case.table_nodes() {
+            let (statement, verdict) = case.attack(&mut |node, out, rem, live| {
+                if node == target {
+                    for (x, &live) in out.iter_mut().zip(live) {
+                        if !live {
+                            *x = garbage(&mut rng);
+                        }
+                    }
+                    for (x, &live) in rem.into_iter().flatten().zip(live) {
+                        if !live {
+                            *x = garbage(&mut rng);
+                        }
+                    }
+                }
+            });
+            // Live cells of a result depend on live cells only: the statement cannot change.
+            assert_eq!(
+                statement, case.honest,
+                "{name}: node {target} leaks padding"
+            );
+            // Garbage that reaches a public output's polynomial is rejected, elsewhere it is
+            // harmless; either verdict is sound.
+            let _ = verdict;
+        }
+        // All columns at once.
+        let (statement, _) = case.attack(&mut |_, out, rem, live| {
+            for (k, &live) in live.iter().enumerate() {
+                if !live {
+                    out[k] = garbage(&mut rng);
+                }
+            }
+            for (x, &live) in rem.into_iter().flatten().zip(live) {
+                if !live {
+                    *x = garbage(&mut rng);
+                }
+            }
+        });
+        assert_eq!(statement, case.honest, "{name}: padding leaks");
+    }
+}
+
+/// Alters one live cell of one column in every table node in turn and requires rejection.
+fn reject_live_change(what: &str, mut alter: impl FnMut(&mut F, Option<&mut F>) -> bool) {
+    let mut attacks = 0;
+    for (name, model) in models() {
+        for batch in [1, 3] {
+            let case = Case::<Clear>::new(model.clone(), batch);
+            for target in case.table_nodes() {
+                for pick in [0, 1, 5] {
+                    let mut altered = false;
+                    let (_, verdict) = case.attack(&mut |node, out, rem, live| {
+                        if node == target {
+                            let cells: Vec<usize> = (0..live.len()).filter(|&i| live[i]).collect();
+                            let cell = cells[pick % cells.len()];
+                            let rem = rem.map(|r| &mut r[cell]);
+                            altered = alter(&mut out[cell], rem);
+                        }
+                    });
+                    if altered {
+                        attacks += 1;
+                        assert!(verdict.is_err(), "{name}: {what} at node {target} accepted");
+                    }
+                }
+            }
+        }
+    }
+    assert!(attacks > 10, "{what}: the suite must offer targets");
+}
+
+#[test]
+fn an_output_off_by_one_is_rejected() {
+    reject_live_change("output + 1", |out, _| {
+        *out += F::ONE;
+        true
+    });
+    reject_live_change("output - 1", |out, _| {
+        *out -= F::ONE;
+        true
+    });
+}
+
+#[test]
+fn an_output_replaced_by_zero_is_rejected() {
+    reject_live_change("output := 0", |out, _| {
+        let changed = *out != F::ZERO;
+        *out = F::ZERO;
+        changed
+    });
+}
+
+#[test]
+fn a_remainder_out_of_range_is_rejected() {
+    // With the quotient shifted to match: rem + 2^S means hi - 1.
+    let step = F::from_u64(1 << SHIFT);
+    reject_live_change("remainder + 2^S", |_, rem| {
+        rem.is_some_and(|r| {
+            *r += step;
+            true
+        })
+    });
+    reject_live_change("remainder - 2^S", |_, rem| {
+        rem.is_some_and(|r| {
+            *r -= step;
+            true
+        })
+    });
+    reject_live_change("remainder + 1", |_, rem| {
+        rem.is_some_and(|r| {
+            *r += F::ONE;
+            true
+        })
+    });
+}
+
+#[test]
+fn swapped_batch_rows_are_rejected() {
+    for (name, model) in models() {
+        let case = Case::<Clear>::new(model, 4);
+        for target in case.table_nodes() {
+            let mut changed = false;
+            let (_, verdict) = case.attack(&mut |node, out, rem, _| {
+                if node == target {
+                    let row = out.len() / 4;
+                    for i in 0..row {
+                        changed |= out[i] != out[row + i];
+                        out.swap(i, row + i);
+                    }
+                    if let Some(rem) = rem {
+                        for i in 0..row {
+                            rem.swap(i, row + i);
+                        }
+                    }
+                }
+            });
+            assert!(!changed || verdict.is_err(), "{name}: node {target}");
+        }
+    }
+}
+
+#[test]
+fn max_pool_choosing_another_element_is_rejected() {
+    let case = Case::<Clear>::new(suite::max_pool(), 2);
+    let mut attacks = 0;
+    for target in case.table_nodes() {
+        let Op::Table { shift: 0, .. } = case.model.graph.nodes[target].op else {
+            continue;
+        };
+        // relu(a - b) := 0 chooses b although a is larger.
+        let mut changed = false;
+        let (statement, verdict) = case.attack(&mut |node, out, _, _| {
+            if node == target {
+                for x in out.iter_mut() {
+                    changed |= *x != F::ZERO;
+                    *x = F::ZERO;
+                }
+            }
+        });
+        assert!(changed, "some maximum is the first element");
+        assert!(verdict.is_err(), "node {target}: {:?}", statement.outputs);
+        attacks += 1;
+    }
+    assert_eq!(attacks, 2);
+}
+
+#[test]
+fn changed_multiplicities_are_rejected() {
+    let case = Case::<Clear>::new(suite::mlp(), 2);
+    let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
+    for row in [0, 1, 17, (1 << plan.table_vars) - 1] {
+        for delta in [F::ONE, -F::ONE] {
+            let mut honest = |_: usize, _: &mut [F], _: Option<&mut [F]>, _: &[bool]| {};
+            let key = case.vk.digest();
+            let (statement, mut witness) = run(&plan, &case.model, key, &case.inputs, &mut honest);
+            witness.multiplicities[row] += delta;
+            assert!(
+                case.judge(&plan, &statement, &witness).is_err(),
+                "row {row}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_changed_weight_is_rejected() {
+    // The prover runs and proves another model but claims this one's key.
+    let mut attacks = 0;
+    for (name, model) in models() {
+        let case = Case::<Clear>::new(model, 1);
+        for w in 0..case.model.weights.len() {
+            for (k, step) in [(0, 1), (0, -1), (1, 1), (1, -1)] {
+                let mut other = case.model.clone();
+                other.weights[w][k] += step;
+                // A change that leaves the declared intervals is another graph altogether.
+                let Ok((pk, _)) = setup_with::<Clear>(other.clone()) else {
+                    continue;
+                };
+                let (mut statement, _) = pk.prove(&case.inputs).expect("proves");
+                statement.model = case.vk.digest();
+                let plan = Plan::new(&other.graph, 1).expect("a plan");
+                let trace = pk.run(&case.inputs).expect("runs");
+                let witness = Witness::new(&plan, trace);
+                let (tape, _) = pk
+                    .prove_witness(&plan, &statement, &witness)
+                    .expect("commits");
+                let verdict = case.vk.verify(&statement, &Proof { tape });
+                assert!(verdict.is_err(), "{name}: weight tensor {w}");
+                attacks += 1;
+            }
+        }
+    }
+    assert!(attacks > 20, "most changes keep the intervals");
+}
+
+#[test]
+fn a_false_output_with_an_honest_trace_is_rejected() {
+    for (name, model) in models() {
+        let case = Case::<Clear>::new(model, 3);
+        let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
+        for port in 0..case.honest.outputs.len() {
+            for cell in [0, case.honest.outputs[port].len() - 1] {
+                let mut statement = case.honest.clone();
+                let at = &mut statement.outputs[port][cell];
+                let tensor = case.model.graph.outputs[port].tensor;
+                let interval = case.model.graph.node(tensor).interval;
+                *at = if *at < interval.hi { *at + 1 } else { *at - 1 };
+                let trace = case.pk.run(&case.inputs).expect("runs");
+                let witness = Witness::new(&plan, trace);
+                let verdict = case.judge(&plan, &statement, &witness);
+                assert!(verdict.is_err(), "{name}: output {port}, cell {cell}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_false_input_with_an_honest_trace_is_rejected() {
+    for (name, model) in models() {
+        let case = Case::<Clear>::new(model, 3);
+        let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
+        for port in 0..case.honest.inputs.len() {
+            let mut statement = case.honest.clone();
+            let at = &mut statement.inputs[port][1];
+            *at = if *at > 0 { *at - 1 } else { *at + 1 };
+            let trace = case.pk.run(&case.inputs).expect("runs");
+            let witness = Witness::new(&plan, trace);
+            let verdict = case.judge(&plan, &statement, &witness);
+            // The model may not depend on that cell; then the statement is true.
+            let truth = case.pk.prove(&statement.inputs).expect("proves").0;
+            if truth.outputs != statement.outputs {
+                assert!(verdict.is_err(), "{name}: input {port}");
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The verifier over a second ring: a channel that counts. It shows that nothing in the protocol
+//! is hard-wired to the field and prints what a verification costs.
+
+use super::build::inputs;
+use super::suite::models;
+use crate::plan::{Plan, WeightPlan};
+use crate::setup_with;
+use crate::verify::reduce_statement;
+use zkstrata_pcs::{Clear, CommitmentScheme, Counting, VerifierTape};
+
+#[test]
+fn the_verifier_runs_over_a_counting_ring() {
+    for (name, model) in models() {
+        let mut previous = None;
+        for seed in [1, 2] {
+            let batch = 2;
+            let inputs = inputs(&model, batch, seed);
+            let (pk, vk) = setup_with::<Clear>(model.clone()).expect("sets up");
+            let (statement, proof) = pk.prove(&inputs).expect("proves");
+            let plan = Plan::new(vk.graph(), batch).expect("a plan");
+            let weights = WeightPlan::new(vk.graph());
+            let mut tape = VerifierTape::new(&statement.digest(batch).0, &proof.tape);
+            if !plan.witness.is_empty() {
+                let _ = Clear::recv_commitment(&plan.witness, &mut tape).expect("a commitment");
+            }
+            let mut channel = Counting::new(tape);
+            let ends = reduce_statement(&plan, &weights, &statement, &mut channel)
+                .expect("an honest proof");
+            let counts = channel.counts();
+            if seed == 1 {
+                eprintln!(
+                    "{name}: {} + {} claims, {counts:?}",
+                    ends.witness.len(),
+                    ends.weights.len()
+                );
+            }
+            assert!(counts.assertions > 0 && counts.scalars > 0, "{name}");
+            // What a verification does depends on the key and the batch size only.
+            assert_eq!(*previous.get_or_insert(counts), counts, "{name}");
+        }
+    }
+}

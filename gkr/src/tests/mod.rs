@@ -1,0 +1,8 @@
+//! Completeness on honest runs, soundness against cheating provers, and the tape.
+
+mod attacks;
+mod build;
+mod channel;
+mod field_run;
+mod suite;
+mod tape;

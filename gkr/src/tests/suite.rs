@@ -1,0 +1,264 @@
+//! Small models that together use every operator variant.
+
+use super::build::{Builder, SHIFT, taps, window};
+use zkstrata_model_ir::int::{Affine, MapAxis, Model, WeightId};
+
+/// `(name, model)` of every test model.
+pub(super) fn models() -> Vec<(&'static str, Model)> {
+    vec![
+        ("mlp", mlp()),
+        ("linear only", linear_only()),
+        ("conv", conv()),
+        ("strided dilated conv", strided()),
+        ("grouped conv", grouped()),
+        ("depthwise", depthwise()),
+        ("residual", residual()),
+        ("max pool", max_pool()),
+        ("average pool", average_pool()),
+        ("permute and gather", permute_gather()),
+        ("two inputs, two outputs", two_ports()),
+        ("lead axes", lead_axes()),
+        ("scale per channel", scale()),
+        ("pad with a constant", pad()),
+        ("committed output", committed_output()),
+    ]
+}
+
+#[allow(clippy::unnecessary_wraps)] // the form that `Builder::table` takes
+/// A table with T[0] != 0, so that a zero row would be a forgery.
+fn shifted(hi: i64) -> Option<i32> {
+    Some((8 + (hi >> 2)).clamp(0, 15) as i32)
+}
+
+pub(super) fn mlp() -> Model {
+    let mut b = Builder::new(1);
+    let x = b.input(&[5], -8, 7);
+    let h = b.dense(x, &[5], &[6]);
+    let h = b.table(h, SHIFT, shifted, (0, 0));
+    let h = b.dense(h, &[6], &[7]);
+    let h = b.relu(h);
+    let y = b.dense(h, &[7], &[3]);
+    b.output(y);
+    b.finish()
+}
+
+fn linear_only() -> Model {
+    let mut b = Builder::new(2);
+    let x = b.input(&[6], -8, 7);
+    let y = b.dense(x, &[6], &[5]);
+    b.output(y);
+    b.finish()
+}
+
+pub(super) fn conv() -> Model {
+    let mut b = Builder::new(3);
+    let x = b.input(&[3, 5, 6], -8, 7);
+    let windows = vec![window(5, 3, 1, 1, 1), window(6, 3, 1, 0, 1)];
+    let h = b.conv(x, &[], &[3], &[5], windows);
+    let h = b.relu(h);
+    let y = b.dense(h, &[5, 5, 4], &[3]);
+    b.output(y);
+    b.finish()
+}
+
+fn strided() -> Model {
+    let mut b = Builder::new(4);
+    let x = b.input(&[2, 7, 9], -8, 7);
+    let windows = vec![window(7, 3, 2, 1, 2), window(9, 2, 3, 0, 1)];
+    let h = b.conv(x, &[], &[2], &[3], windows.clone());
+    let h = b.relu(h);
+    let (rows, columns) = (windows[0].output(), windows[1].output());
+    let h = b.conv(
+        h,
+        &[],
+        &[3],
+        &[4],
+        vec![MapAxis::Keep(rows), MapAxis::Keep(columns)],
+    );
+    let h = b.relu(h);
+    // A one-dimensional convolution over the flattened rows.
+    let h = b.conv(
+        h,
+        &[],
+        &[4],
+        &[2],
+        vec![window(rows, 2, 1, 1, 1), MapAxis::Keep(columns)],
+    );
+    b.output(h);
+    b.finish()
+}
+
+fn grouped() -> Model {
+    let mut b = Builder::new(5);
+    let x = b.input(&[3, 3, 5], -8, 7);
+    let h = b.conv(x, &[3], &[3], &[5], vec![window(5, 3, 1, 1, 1)]);
+    let h = b.relu(h);
+    let h = b.conv(h, &[3], &[5], &[2], vec![window(5, 2, 2, 0, 1)]);
+    b.output(h);
+    b.finish()
+}
+
+fn depthwise() -> Model {
+    let mut b = Builder::new(6);
+    let x = b.input(&[5, 4, 4], -8, 7);
+    let windows = vec![window(4, 3, 1, 1, 1), window(4, 3, 1, 1, 1)];
+    let h = b.conv(x, &[5], &[], &[], windows);
+    let h = b.relu(h);
+    let h = b.conv(h, &[], &[5], &[3], vec![MapAxis::Keep(4), MapAxis::Keep(4)]);
+    b.output(h);
+    b.finish()
+}
+
+pub(super) fn residual() -> Model {
+    let mut b = Builder::new(7);
+    let x = b.input(&[3, 4, 4], -8, 7);
+    let same = || vec![window(4, 3, 1, 1, 1), window(4, 3, 1, 1, 1)];
+    let h = b.conv(x, &[], &[3], &[3], same());
+    let h = b.relu(h);
+    let g = b.conv(h, &[], &[3], &[3], same());
+    let g = b.sum(&[(1, g), (1 << SHIFT, h)]);
+    let g = b.relu(g);
+    // A sum of two committed tensors without a linear layer.
+    let s = b.sum(&[(1, g), (-1, h)]);
+    let s = b.plain_relu(s);
+    let y = b.dense(s, &[3, 4, 4], &[4]);
+    b.output(y);
+    b.finish()
+}
+
+pub(super) fn max_pool() -> Model {
+    let mut b = Builder::new(8);
+    let x = b.input(&[2, 5, 6], -8, 7);
+    let h = b.conv(
+        x,
+        &[],
+        &[2],
+        &[3],
+        vec![window(5, 3, 1, 1, 1), window(6, 3, 1, 1, 1)],
+    );
+    // Negative values, so that a padding tap read as 0 would change the result.
+    let h = b.table(h, SHIFT, |_| None, (-40, -3));
+    let h = b.max_pool(h, &[3, 5, 6]);
+    let y = b.dense(h, &[3, 3, 3], &[4]);
+    b.output(y);
+    b.finish()
+}
+
+fn average_pool() -> Model {
+    let mut b = Builder::new(9);
+    let x = b.input(&[3, 6, 5], -8, 7);
+    let h = b.conv(
+        x,
+        &[],
+        &[3],
+        &[3],
+        vec![window(6, 3, 1, 1, 1), window(5, 3, 1, 1, 1)],
+    );
+    let h = b.relu(h);
+    let mut axis = window(6, 3, 2, 1, 1);
+    if let MapAxis::Window { coefs, .. } = &mut axis {
+        *coefs = vec![3, 2, 2];
+    }
+    let h = b.map(h, vec![MapAxis::Keep(3), axis, window(5, 5, 1, 0, 1)], 0);
+    let y = b.dense(h, &[3, 3], &[4]);
+    b.output(y);
+    b.finish()
+}
+
+fn permute_gather() -> Model {
+    let mut b = Builder::new(10);
+    let x = b.input(&[3, 4, 5], -8, 7);
+    let x = b.permute(x, &[3, 4, 5], &[2, 0, 1]);
+    let h = b.dense(x, &[5, 3, 4], &[3, 5]);
+    let h = b.relu(h);
+    let h = b.gather(h, &[5, 3], (0..15).rev().collect());
+    let h = b.permute(h, &[5, 3], &[1, 0]);
+    let h = b.gather(h, &[4], vec![3, 3, 14, 0]);
+    b.output(h);
+    b.finish()
+}
+
+fn two_ports() -> Model {
+    let mut b = Builder::new(11);
+    let x = b.input(&[6], -8, 7);
+    let z = b.input(&[3], 0, 15);
+    let h = b.dense(x, &[6], &[5]);
+    let h = b.relu(h);
+    let g = b.dense(z, &[3], &[5]);
+    let g = b.relu(g);
+    let s = b.sum(&[(1, h), (3, g)]);
+    b.output(s);
+    let y = b.dense(h, &[5], &[2]);
+    b.output(y);
+    b.finish()
+}
+
+fn lead_axes() -> Model {
+    let mut b = Builder::new(12);
+    let x = b.input(&[3, 6], -8, 7);
+    let layer = |inputs, outputs| Affine {
+        lead: vec![3],
+        groups: vec![],
+        outputs: vec![outputs],
+        inputs: vec![inputs],
+        windows: vec![],
+        weight: WeightId(0),
+        bias: None,
+    };
+    let h = b.affine(x, layer(6, 5), true);
+    let h = b.table(h, SHIFT, shifted, (0, 0));
+    let y = b.affine(h, layer(5, 2), false);
+    b.output(y);
+    b.finish()
+}
+
+fn scale() -> Model {
+    let mut b = Builder::new(13);
+    let x = b.input(&[3, 5], -8, 7);
+    let h = b.conv(x, &[3], &[], &[], vec![MapAxis::Keep(5)]);
+    let h = b.relu(h);
+    // Elementwise over all axes.
+    let y = b.conv(h, &[3, 5], &[], &[], vec![]);
+    b.output(y);
+    b.finish()
+}
+
+fn pad() -> Model {
+    let mut b = Builder::new(14);
+    let x = b.input(&[3, 4], -8, 7);
+    let h = b.dense(x, &[3, 4], &[3, 4]);
+    let h = b.relu(h);
+    let h = b.map(h, vec![MapAxis::Keep(3), taps(4, 7, 1, &[(-2, 1)])], 5);
+    let y = b.conv(h, &[], &[3], &[2], vec![window(7, 2, 1, 0, 1)]);
+    b.output(y);
+    // A slice with a step, and one with nothing but its fill.
+    let s = b.map(
+        h,
+        vec![taps(3, 2, 2, &[(0, 1)]), taps(7, 3, 2, &[(1, 2)])],
+        -1,
+    );
+    b.output(s);
+    b.finish()
+}
+
+fn committed_output() -> Model {
+    let mut b = Builder::new(15);
+    let x = b.input(&[5], -8, 7);
+    let h = b.dense(x, &[5], &[6]);
+    let h = b.relu(h);
+    b.output(h);
+    b.finish()
+}
+
+/// Large enough for a real commitment on both sides; not part of [`models`].
+pub(super) fn wide() -> Model {
+    let mut b = Builder::new(16);
+    let x = b.input(&[64], -8, 7);
+    let h = b.dense(x, &[64], &[700]);
+    let h = b.relu(h);
+    let h = b.dense(h, &[700], &[90]);
+    let h = b.relu(h);
+    let y = b.dense(h, &[90], &[10]);
+    b.output(y);
+    b.finish()
+}

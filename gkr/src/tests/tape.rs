@@ -1,0 +1,287 @@
+//! The tape of real proofs, altered in every way that keeps or breaks its form: all rejected, none
+//! panics. Keys and statements of another model likewise.
+
+use super::build::inputs;
+use super::suite::{self, models};
+use crate::plan::Plan;
+use crate::proof::Proof;
+use crate::witness::Witness;
+use crate::{
+    FileError, ProvingKey, Statement, VerifyError, VerifyingKey, decode_proof, encode_proof,
+    setup_with,
+};
+use std::ops::Range;
+use zkstrata_model_ir::Digest;
+use zkstrata_model_ir::int::Model;
+use zkstrata_pcs::{Clear, ProverScheme, Whir};
+
+struct Real<C: ProverScheme> {
+    vk: VerifyingKey<C>,
+    pk: ProvingKey<C>,
+    statement: Statement,
+    tape: Vec<u8>,
+    messages: Vec<(&'static str, Range<usize>)>,
+}
+
+impl<C: ProverScheme> Real<C> {
+    fn new(model: Model, batch: usize) -> Self {
+        let inputs = inputs(&model, batch, 5);
+        let (pk, vk) = setup_with::<C>(model).expect("sets up");
+        let (statement, proof) = pk.prove(&inputs).expect("proves");
+        vk.verify(&statement, &proof).expect("verifies");
+        let plan = Plan::new(vk.graph(), batch).expect("a plan");
+        let witness = Witness::new(&plan, pk.run(&inputs).expect("runs"));
+        let (tape, messages) = pk
+            .prove_witness(&plan, &statement, &witness)
+            .expect("proves");
+        assert_eq!(
+            tape.len(),
+            proof.len(),
+            "a proof's length depends on the key only"
+        );
+        let messages = messages.into_iter().map(|m| (m.label, m.range)).collect();
+        Self {
+            vk,
+            pk,
+            statement,
+            tape,
+            messages,
+        }
+    }
+
+    fn verdict(&self, tape: Vec<u8>) -> Result<(), VerifyError> {
+        self.vk.verify(&self.statement, &Proof { tape })
+    }
+}
+
+/// Alters, removes and duplicates every message, and cuts and extends the tape.
+fn attack_tape<C: ProverScheme>(model: Model) {
+    let real = Real::<C>::new(model, 2);
+    let covered: usize = real.messages.iter().map(|(_, r)| r.len()).sum();
+    assert_eq!(covered, real.tape.len(), "every byte belongs to a message");
+    for (label, range) in &real.messages {
+        for position in [0, range.len() / 3, range.len() / 2, range.len() - 1] {
+            for mask in [1u8, 0x80] {
+                let mut tape = real.tape.clone();
+                tape[range.start + position] ^= mask;
+                assert!(
+                    real.verdict(tape).is_err(),
+                    "`{label}` altered at {position}"
+                );
+            }
+        }
+        let removed = [&real.tape[..range.start], &real.tape[range.end..]].concat();
+        assert!(real.verdict(removed).is_err(), "`{label}` removed");
+        let doubled = [&real.tape[..range.end], &real.tape[range.start..]].concat();
+        assert!(real.verdict(doubled).is_err(), "`{label}` duplicated");
+        let zeroed = [
+            &real.tape[..range.start],
+            &vec![0; range.len()],
+            &real.tape[range.end..],
+        ]
+        .concat();
+        if zeroed != real.tape {
+            assert!(real.verdict(zeroed).is_err(), "`{label}` zeroed");
+        }
+        assert!(real.verdict(real.tape[..range.start].to_vec()).is_err());
+    }
+    assert!(real.verdict(vec![]).is_err(), "an empty tape");
+    for extra in [vec![0u8], vec![0; 16], vec![0xff; 40]] {
+        let tape = [real.tape.as_slice(), &extra].concat();
+        assert!(real.verdict(tape).is_err(), "an extended tape");
+    }
+}
+
+#[test]
+fn every_altered_tape_is_rejected_in_the_clear() {
+    for (_, model) in models() {
+        attack_tape::<Clear>(model);
+    }
+}
+
+#[test]
+fn every_altered_tape_is_rejected_with_whir() {
+    attack_tape::<Whir>(suite::mlp());
+    attack_tape::<Whir>(suite::wide());
+}
+
+#[test]
+fn statements_that_differ_are_rejected() {
+    let real = Real::<Whir>::new(suite::conv(), 2);
+    let proof = Proof {
+        tape: real.tape.clone(),
+    };
+    let rejects = |edit: &dyn Fn(&mut Statement)| {
+        let mut statement = real.statement.clone();
+        edit(&mut statement);
+        assert_ne!(statement, real.statement);
+        real.vk
+            .verify(&statement, &proof)
+            .expect_err("a changed statement")
+    };
+    let error = rejects(&|s| s.model = Digest([7; 32]));
+    assert!(matches!(error, VerifyError::Statement(_)), "{error}");
+    rejects(&|s| s.inputs[0][3] ^= 1);
+    rejects(&|s| s.outputs[0][0] += 1);
+    rejects(&|s| s.outputs[0].swap(0, 1));
+    for (what, error) in [
+        (
+            "cell beyond its interval",
+            rejects(&|s| s.inputs[0][3] = 1000),
+        ),
+        (
+            "output beyond its interval",
+            rejects(&|s| s.outputs[0][0] = i64::MIN),
+        ),
+        ("missing input", rejects(&|s| s.inputs.clear())),
+        ("missing output", rejects(&|s| s.outputs.clear())),
+        ("short output", rejects(&|s| s.outputs[0].truncate(3))),
+        ("short input", rejects(&|s| s.inputs[0].truncate(17))),
+        ("empty batch", rejects(&|s| s.inputs[0].clear())),
+        (
+            "huge batch",
+            rejects(&|s| {
+                let one = s.inputs[0].clone();
+                s.inputs[0] = one.repeat(4096);
+            }),
+        ),
+    ] {
+        assert!(
+            matches!(error, VerifyError::Statement(_)),
+            "{what}: {error}"
+        );
+    }
+    // One inference of the two.
+    rejects(&|s| {
+        for tensor in s.inputs.iter_mut().chain(&mut s.outputs) {
+            tensor.truncate(tensor.len() / 2);
+        }
+    });
+}
+
+#[test]
+fn a_proof_under_another_models_key_is_rejected() {
+    let real = Real::<Whir>::new(suite::mlp(), 1);
+    let mut other = suite::mlp();
+    other.weights[2][0] += 1;
+    let (_, vk) = setup_with::<Whir>(other).expect("sets up");
+    assert_ne!(vk.digest(), real.vk.digest());
+    let proof = Proof {
+        tape: real.tape.clone(),
+    };
+    assert!(vk.verify(&real.statement, &proof).is_err());
+    // Even if the statement is made to name the other key.
+    let mut statement = real.statement.clone();
+    statement.model = vk.digest();
+    assert!(vk.verify(&statement, &proof).is_err());
+}
+
+#[test]
+fn clear_and_whir_agree() {
+    for (name, model) in models() {
+        let clear = Real::<Clear>::new(model.clone(), 3);
+        let whir = Real::<Whir>::new(model, 3);
+        assert_eq!(clear.statement.outputs, whir.statement.outputs, "{name}");
+        let mut statement = whir.statement.clone();
+        let interval = {
+            let port = &whir.vk.graph().outputs[0];
+            whir.vk.graph().node(port.tensor).interval
+        };
+        let cell = &mut statement.outputs[0][0];
+        *cell = if *cell < interval.hi {
+            *cell + 1
+        } else {
+            *cell - 1
+        };
+        let proof = Proof { tape: whir.tape };
+        assert!(whir.vk.verify(&statement, &proof).is_err(), "{name}");
+        statement.model = clear.vk.digest();
+        let proof = Proof { tape: clear.tape };
+        assert!(clear.vk.verify(&statement, &proof).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn files_round_trip_and_reject_what_is_not_canonical() {
+    let real = Real::<Whir>::new(suite::mlp(), 1);
+    let proof = Proof {
+        tape: real.tape.clone(),
+    };
+    let file = encode_proof(&real.statement, &proof);
+    assert_eq!(decode_proof(&file), Ok((real.statement.clone(), proof)));
+    let vk = real.vk.to_bytes();
+    assert_eq!(VerifyingKey::<Whir>::from_bytes(&vk), Ok(real.vk.clone()));
+    let pk = ProvingKey::<Whir>::from_bytes(&real.pk.to_bytes()).expect("a proving key");
+    assert_eq!(pk.verifying_key().digest(), real.vk.digest());
+
+    let trailing = [file.as_slice(), &[0]].concat();
+    assert_eq!(decode_proof(&trailing), Err(FileError::NotCanonical));
+    assert!(matches!(
+        decode_proof(&file[..file.len() - 1]),
+        Err(FileError::Malformed(_))
+    ));
+    assert!(matches!(decode_proof(&vk), Err(FileError::Magic { .. })));
+    assert!(matches!(decode_proof(&[]), Err(FileError::Magic { .. })));
+    let mut version = file.clone();
+    version[8] = 99;
+    assert!(matches!(
+        decode_proof(&version),
+        Err(FileError::Version { found: 99, .. })
+    ));
+    assert!(matches!(
+        VerifyingKey::<Clear>::from_bytes(&vk),
+        Err(FileError::Scheme { .. } | FileError::Malformed(_))
+    ));
+    for cut in 0..vk.len().min(400) {
+        assert!(VerifyingKey::<Whir>::from_bytes(&vk[..cut]).is_err());
+    }
+    // Every flipped bit gives an error or a key with another digest, never the same key.
+    for position in (0..vk.len()).step_by(vk.len() / 200 + 1) {
+        let mut bytes = vk.clone();
+        bytes[position] ^= 4;
+        if let Ok(key) = VerifyingKey::<Whir>::from_bytes(&bytes) {
+            assert_ne!(key.digest(), real.vk.digest(), "byte {position}");
+        }
+    }
+}
+
+/// The bytes of one small proof. A difference means that the protocol has changed: raise
+/// `FORMAT_VERSION`.
+#[test]
+fn golden_proof() {
+    // Threads race for the proof of work; one thread finds the first.
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let pool = pool.expect("a pool of one thread");
+    let real = pool.install(|| Real::<Whir>::new(suite::mlp(), 1));
+    let proof = Proof { tape: real.tape };
+    let digest = Digest::of("golden", &encode_proof(&real.statement, &proof));
+    insta::assert_snapshot!(
+        format!("model {}\nproof {digest}", real.vk.digest()),
+        @r"
+    model fddad2dc1637e5bd49a7339554486b4837b25f064106c2443ffeeba7562d3aba
+    proof 7e4ddfba6b0a02cc61f75defce543e31a948eee41978bc4c54e80ea1016b8949
+    "
+    );
+}
+
+#[test]
+fn keys_are_shared_between_threads() {
+    fn assert_shareable<T: Send + Sync + Clone + 'static>() {}
+    assert_shareable::<ProvingKey<Whir>>();
+    assert_shareable::<VerifyingKey<Whir>>();
+    let real = Real::<Whir>::new(suite::mlp(), 1);
+    let model = real.pk.model().clone();
+    let threads: Vec<_> = (0..3)
+        .map(|seed| {
+            let (pk, vk) = (real.pk.clone(), real.vk.clone());
+            let inputs = inputs(&model, 1, seed);
+            std::thread::spawn(move || {
+                let (statement, proof) = pk.prove(&inputs).expect("proves");
+                vk.verify(&statement, &proof).expect("verifies");
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().expect("no panic");
+    }
+}

@@ -1,0 +1,148 @@
+//! Verification: from a statement and a tape to accept or reject.
+
+use crate::error::{StatementError, VerifyError};
+use crate::key::VerifyingKey;
+use crate::linear::{Ends, LinearVerifier, TensorClaim, reduce};
+use crate::lookup;
+use crate::plan::{Plan, WeightPlan};
+use crate::proof::Proof;
+use crate::security::REQUIRED_BITS;
+use crate::statement::{Statement, eval_public};
+use zkstrata_mle::{E, Point};
+use zkstrata_pcs::{Channel, Claim, CommitmentScheme, Opening, Place, TapeError, VerifierTape};
+
+impl<C: CommitmentScheme> VerifyingKey<C> {
+    /// Accepts if `proof` shows that the model maps the statement's inputs to its outputs.
+    ///
+    /// # Soundness
+    /// Accepting establishes the statement, except with the probability that
+    /// [`security`](Self::security) reports per forgery attempt (times the number of hash queries
+    /// of the attempt). It says nothing about where this key comes from, nor whether the inputs
+    /// are the ones the caller has in mind: compare [`Statement::inputs`].
+    pub fn verify(&self, statement: &Statement, proof: &Proof) -> Result<(), VerifyError> {
+        let batch = self.check_statement(statement)?;
+        let plan = Plan::new(&self.graph, batch).map_err(VerifyError::Key)?;
+        let weights = WeightPlan::new(&self.graph);
+        let mut tape = VerifierTape::new(&statement.digest(batch).0, &proof.tape);
+        let witness = if plan.witness.is_empty() {
+            None
+        } else {
+            Some(C::recv_commitment(&plan.witness, &mut tape)?)
+        };
+        let ends = reduce_statement(&plan, &weights, statement, &mut tape)?;
+        let mut openings = Vec::with_capacity(2);
+        if let Some(commitment) = &witness {
+            openings.push(Opening {
+                commitment,
+                place: Place::Proof,
+                shape: &plan.witness,
+                claims: &ends.witness,
+            });
+        }
+        if let Some(commitment) = &self.weights {
+            openings.push(Opening {
+                commitment,
+                place: Place::Key,
+                shape: &weights.shape,
+                claims: &ends.weights,
+            });
+        }
+        C::verify(&openings, &mut tape)?;
+        Ok(tape.finish()?)
+    }
+
+    /// Checks everything about a statement that needs no proof, and returns its batch size.
+    fn check_statement(&self, statement: &Statement) -> Result<usize, VerifyError> {
+        if statement.model != self.digest() {
+            return Err(VerifyError::Statement(StatementError::Model {
+                expected: self.digest(),
+                found: statement.model,
+            }));
+        }
+        let batch = statement.batch(&self.graph);
+        if batch == 0 || batch > self.max_batch {
+            return Err(VerifyError::Statement(StatementError::Batch {
+                batch,
+                max: self.max_batch,
+            }));
+        }
+        statement.check(&self.graph, batch)?;
+        let bits = self.security(batch)?.total_bits;
+        if bits < REQUIRED_BITS {
+            return Err(VerifyError::Key(format!("{bits:.1} bits of security")));
+        }
+        Ok(batch)
+    }
+}
+
+/// Reduces the statement to claims on committed columns; everything between the witness
+/// commitment and the openings. Generic over the channel: this is the verifier as a circuit.
+///
+/// # Soundness
+/// Accepting establishes the statement if the returned claims hold, up to the lookup, GKR, linear
+/// and output terms of [`crate::Security`].
+pub(crate) fn reduce_statement<C: Channel>(
+    plan: &Plan<'_>,
+    weights: &WeightPlan,
+    statement: &Statement,
+    channel: &mut C,
+) -> Result<Ends<C::S>, VerifyError> {
+    let (mut committed, mut claims) = (Vec::new(), Vec::new());
+    if !plan.blocks.is_empty() {
+        let lookups = lookup::verify(plan, channel)?;
+        committed = lookups.witness;
+        claims = lookups.arguments;
+    }
+    for (port, cells) in plan.graph.outputs.iter().zip(&statement.outputs) {
+        let point = Point::new(channel.sample_vec(plan.num_vars(port.tensor)));
+        let value = channel.constant(eval_public(plan, port.tensor, cells, &point));
+        claims.push(TensorClaim {
+            tensor: port.tensor,
+            point,
+            value,
+        });
+    }
+    let mut ends = reduce(plan, weights, claims, &mut LinearVerifier { channel })?;
+    for claim in std::mem::take(&mut ends.inputs) {
+        let expected = input_at(plan, statement, &claim)?;
+        let expected = channel.constant(expected);
+        channel.assert_zero(claim.value - expected, "public input")?;
+    }
+    committed.append(&mut ends.witness);
+    ends.witness = merge(committed, channel)?;
+    ends.weights = merge(ends.weights, channel)?;
+    Ok(ends)
+}
+
+/// The public input that a claim is about, at the claim's point.
+fn input_at<S>(
+    plan: &Plan<'_>,
+    statement: &Statement,
+    claim: &TensorClaim<S>,
+) -> Result<E, VerifyError> {
+    let mut ports = plan.graph.inputs.iter().zip(&statement.inputs);
+    let (_, cells) = ports
+        .find(|(port, _)| port.tensor == claim.tensor)
+        .ok_or_else(|| VerifyError::Key("an input without a port".into()))?;
+    Ok(eval_public(plan, claim.tensor, cells, &claim.point))
+}
+
+/// Merges claims on one column at one point, asserting that their values are equal.
+fn merge<C: Channel>(
+    claims: Vec<Claim<C::S>>,
+    channel: &mut C,
+) -> Result<Vec<Claim<C::S>>, TapeError> {
+    let mut merged: Vec<Claim<C::S>> = Vec::with_capacity(claims.len());
+    for claim in claims {
+        let same =
+            |other: &&Claim<C::S>| other.column == claim.column && other.point == claim.point;
+        match merged.iter().find(same) {
+            Some(other) => {
+                let difference = other.value.clone() - claim.value;
+                channel.assert_zero(difference, "two claims at one point")?;
+            }
+            None => merged.push(claim),
+        }
+    }
+    Ok(merged)
+}
