@@ -55,7 +55,20 @@ impl CommitmentScheme for Clear {
         for opening in openings {
             Self::check_commitment(opening.commitment, opening.shape)?;
             check_claims(opening.shape, opening.claims)?;
-            verify_cells(opening.commitment, opening.shape, opening.claims)?;
+            let shape = opening.shape;
+            let num_vars = shape
+                .iter()
+                .flat_map(|table| std::iter::repeat_n(table.num_vars, table.width));
+            let claims: Vec<_> = opening
+                .claims
+                .iter()
+                .map(|claim| {
+                    let tables = shape.iter().take(claim.column.table);
+                    let first: usize = tables.map(|table| table.width).sum();
+                    (first + claim.column.column, claim)
+                })
+                .collect();
+            verify_cells(opening.commitment, num_vars, &claims)?;
         }
         Ok(())
     }
@@ -65,30 +78,30 @@ impl CommitmentScheme for Clear {
     }
 }
 
-/// Checks claims on cells whose number is the shape's.
+/// Checks claims on columns of these numbers of variables, which lie one after another; a claim
+/// comes with the position of its column.
 ///
 /// # Soundness
 /// Accepts if and only if every claim is true.
 pub(crate) fn verify_cells(
     cells: &Cells,
-    shape: &[TableShape],
-    claims: &[Claim<E>],
+    num_vars: impl IntoIterator<Item = usize>,
+    claims: &[(usize, &Claim<E>)],
 ) -> Result<(), Error> {
-    let mut columns: Vec<Vec<&[F]>> = Vec::with_capacity(shape.len());
+    let mut columns: Vec<&[F]> = vec![];
     let mut rest = cells.as_slice();
-    for table in shape {
+    for num_vars in num_vars {
         let (head, tail) = rest
-            .split_at_checked(table.cells())
+            .split_at_checked(1 << num_vars)
             .ok_or(Error::Commitment {
                 reason: "fewer cells than the shape has",
             })?;
-        columns.push(head.chunks_exact(1 << table.num_vars).collect());
+        columns.push(head);
         rest = tail;
     }
-    for claim in claims {
+    for (position, claim) in claims {
         let column = columns
-            .get(claim.column.table)
-            .and_then(|table| table.get(claim.column.column))
+            .get(*position)
             .ok_or_else(|| claim.unfit("no such column"))?;
         if evaluate(column, &claim.point) != claim.value {
             return Err(TapeError::Rejected { check: VALUE }.into());

@@ -95,12 +95,6 @@ fn new_sponge(statement: &[u8; 32]) -> Sponge {
     Sponge::from_hasher(state, Blake3)
 }
 
-/// A sponge for what a library absorbs without need.
-#[cfg(feature = "prover")]
-pub(crate) fn scratch_sponge() -> Sponge {
-    new_sponge(&[0; 32])
-}
-
 fn absorb_number(sponge: &mut Sponge, n: usize) {
     // Lengths are far below the modulus, so the element is the number.
     sponge.observe(F::from_usize(n));

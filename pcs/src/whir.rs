@@ -20,25 +20,27 @@
 mod batches;
 mod config;
 mod plan;
+mod trees;
 mod wire;
 
 use crate::cells::Cells;
 use crate::clear::{CELLS, verify_cells};
 use crate::scheme::{
     Claim, CommitmentScheme, Error, Opening, OpeningShape, Place, SoundnessTerm, TableShape,
-    cells_of, check_claims,
+    check_claims,
 };
 use crate::transcript::VerifierTape;
-use batches::Batches;
+use batches::{Batches, Located, locate};
 use p3_sumcheck::PrescribedPointPcs;
-use p3_sumcheck::layout::PrefixProver;
 use p3_whir::PcsProof;
 use plan::{Part, plan};
 use serde::{Deserialize, Serialize};
-use zkstrata_mle::{E, F, PrimeCharacteristicRing};
+use zkstrata_mle::{E, PrimeCharacteristicRing};
 
 #[cfg(feature = "prover")]
 mod prover;
+#[cfg(feature = "prover")]
+mod stack;
 #[cfg(feature = "prover")]
 pub use prover::WhirData;
 
@@ -50,9 +52,6 @@ const PROOF: &str = "opening proof";
 
 /// What is absorbed of the claims.
 const CLAIMS: &str = "claims";
-
-/// How the library lays out and binds columns: first variables first.
-type Layout = PrefixProver<F, E>;
 
 /// Merkle trees and WHIR.
 #[derive(Clone, Copy, Debug)]
@@ -82,8 +81,7 @@ impl CommitmentScheme for Whir {
             if part.log_cells.is_some() {
                 commitment.roots.push(tape.recv_array(ROOT)?);
             } else {
-                let cells = cells_of(&part.shape())?;
-                commitment.clear = Some(tape.recv_cells(CELLS, cells)?);
+                commitment.clear = Some(tape.recv_cells(CELLS, part.cells())?);
             }
         }
         Ok(commitment)
@@ -105,11 +103,11 @@ impl CommitmentScheme for Whir {
             tape.bind(CLAIMS, &transcribe(opening.claims));
             let mut roots = opening.commitment.roots.iter();
             for part in &parts {
-                let claims = part.select(opening.claims);
+                let claims = locate(part, opening.shape, opening.claims);
                 if part.log_cells.is_none() {
                     let cells = opening.commitment.clear.as_ref();
                     let cells = cells.ok_or_else(|| form("no columns in the clear"))?;
-                    verify_cells(cells, &part.shape(), &claims)?;
+                    verify_cells(cells, part.columns.iter().map(|c| c.num_vars), &claims)?;
                     continue;
                 }
                 let root = roots.next().ok_or_else(|| form("too few roots"))?;
@@ -142,7 +140,7 @@ fn check_form(commitment: &WhirCommitment, parts: &[Part]) -> Result<(), Error> 
     for part in parts {
         match part.log_cells {
             Some(_) => roots += 1,
-            None => clear = Some(cells_of(&part.shape())?),
+            None => clear = Some(part.cells()),
         }
     }
     if commitment.roots.len() != roots {
@@ -166,18 +164,18 @@ fn transcribe(claims: &[Claim<E>]) -> Vec<E> {
     scalars
 }
 
-/// Verifies the claims on one part, whose columns they name by their position in it.
+/// Verifies the claims on one part.
 fn verify_part(
     part: &Part,
     root: [u8; 32],
-    claims: &[Claim<E>],
+    claims: &[Located<'_>],
     tape: &mut VerifierTape<'_>,
 ) -> Result<(), Error> {
     let (Some(log_cells), false) = (part.log_cells, claims.is_empty()) else {
         return Ok(());
     };
     let batches = Batches::new(part, claims);
-    let pcs = config::pcs::<Layout>(log_cells)?;
+    let pcs = config::pcs::<config::Prefix>(log_cells)?;
     tape.blob(PROOF, |bytes, sponge| {
         let whir = wire::decode(&pcs, bytes).ok_or_else(|| Error::Opening {
             reason: "the bytes are not a proof of the shape".into(),

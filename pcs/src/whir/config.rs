@@ -7,13 +7,11 @@
 //! commitment determines the columns before the first challenge.
 
 use super::plan::FIRST_FOLD;
+use super::trees::Trees;
 use crate::scheme::{Error, SoundnessTerm};
 use crate::transcript::Sponge;
-use p3_blake3::Blake3;
 use p3_dft::Radix2DFTSmallBatch;
-use p3_merkle_tree::MerkleTreeMmcs;
 use p3_sumcheck::{OpeningBatch, OpeningProtocol, PrescribedPointPcs, TableShape, TableSpec};
-use p3_symmetric::{CompressionFunctionFromHasher, SerializingHasher};
 use p3_whir::{FoldingFactor, ProtocolParameters, SecurityAssumption, WhirConfig, WhirProver};
 use std::sync::LazyLock;
 use zkstrata_mle::{E, F};
@@ -33,21 +31,11 @@ const LATER_FOLD: usize = 4;
 /// Variables of a polynomial that is sent rather than folded.
 const SENT: usize = 6;
 
-/// Merkle trees over BLAKE3.
-pub(super) type Mmcs = MerkleTreeMmcs<
-    F,
-    u8,
-    SerializingHasher<Blake3>,
-    CompressionFunctionFromHasher<Blake3, 2, 32>,
-    2,
-    32,
->;
-
 /// Fourier transforms with remembered twiddles.
 pub(super) type Dft = Radix2DFTSmallBatch<F>;
 
 /// The library's scheme, for one size and one way to lay out columns.
-pub(super) type Pcs<Layout> = WhirProver<E, F, Dft, Mmcs, Sponge, Layout>;
+pub(super) type Pcs<Layout> = WhirProver<E, F, Dft, Trees, Sponge, Layout>;
 
 /// The library's parameters for one size.
 pub(super) type Config = WhirConfig<E, F, Sponge>;
@@ -55,6 +43,11 @@ pub(super) type Config = WhirConfig<E, F, Sponge>;
 /// Shared by all proofs of the process, so that twiddles are computed once. The verifier asks it
 /// for evaluation points only and computes none.
 static DFT: LazyLock<Dft> = LazyLock::new(Dft::default);
+
+/// The Fourier transforms of the process.
+pub(super) fn dft() -> Dft {
+    DFT.clone()
+}
 
 /// The parameters for `2^log_cells` cells.
 pub(super) fn config(log_cells: usize) -> Result<Config, Error> {
@@ -74,22 +67,22 @@ pub(super) fn config(log_cells: usize) -> Result<Config, Error> {
     })
 }
 
+/// How the verifier names the library's layout: first variables are bound first.
+pub(super) type Prefix = p3_sumcheck::layout::PrefixProver<F, E>;
+
 /// The library's scheme for `2^log_cells` cells.
 pub(super) fn pcs<Layout>(log_cells: usize) -> Result<Pcs<Layout>, Error>
 where
     Layout: p3_sumcheck::layout::Layout<F, E>,
 {
-    let hasher = SerializingHasher::new(Blake3);
-    let compression = CompressionFunctionFromHasher::new(Blake3);
-    let mmcs = Mmcs::new(hasher, compression, 0);
-    Ok(Pcs::new(config(log_cells)?, DFT.clone(), mmcs))
+    Ok(Pcs::new(config(log_cells)?, dft(), Trees::new()))
 }
 
 /// The union bound of the library on the error of opening `claims` claims.
 pub(super) fn soundness(log_cells: usize, claims: usize) -> Result<SoundnessTerm, Error> {
     let batches = vec![OpeningBatch::new(vec![0], vec![]); claims];
     let table = TableSpec::new(TableShape::new(log_cells, 1), batches);
-    pcs::<super::Layout>(log_cells)?
+    pcs::<Prefix>(log_cells)?
         .prescribed_security(&OpeningProtocol::new(vec![table]))
         .map(|security| SoundnessTerm {
             name: format!("opening of {claims} claims on 2^{log_cells} cells"),

@@ -8,6 +8,8 @@
 //! in cells: a part of `2^k` cells costs `2^k + PART` and a cell in the clear costs `CLEAR_CELL`.
 
 use crate::scheme::{ColumnId, Error, MAX_LOG_CELLS, Place, TableShape, cells_of};
+use p3_sumcheck::TableShape as LibraryTable;
+use std::cmp::Reverse;
 
 /// Variables that the first round folds; a smaller column is padded to this many.
 pub(super) const FIRST_FOLD: usize = 6;
@@ -35,24 +37,20 @@ const CLEAR_CELL: usize = 8;
 pub(super) struct Part {
     /// `log2` of the number of cells of a part for the library, `None` for one in the clear.
     pub(super) log_cells: Option<usize>,
-    /// Its columns, table by table in the order of the shape.
-    pub(super) tables: Vec<PartTable>,
+    /// Its columns, in decreasing order of length, then by table and index.
+    pub(super) columns: Vec<PartColumn>,
 }
 
-/// The columns of one table that lie in one part.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PartTable {
-    /// Index of the table in the commitment's shape.
-    pub(super) table: usize,
-    /// Number of variables of its columns.
+/// A column and its number of variables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PartColumn {
+    /// Which column of the commitment.
+    pub(super) id: ColumnId,
+    /// `log2` of its length.
     pub(super) num_vars: usize,
-    /// Columns `first .. first + width`.
-    pub(super) first: usize,
-    /// How many.
-    pub(super) width: usize,
 }
 
-impl PartTable {
+impl PartColumn {
     /// Number of variables with padding.
     pub(super) fn padded_vars(&self) -> usize {
         self.num_vars.max(FIRST_FOLD)
@@ -60,32 +58,25 @@ impl PartTable {
 }
 
 impl Part {
-    /// The position of a column: its table within the part and its index there.
-    pub(super) fn position(&self, column: ColumnId) -> Option<(usize, usize)> {
-        self.tables.iter().enumerate().find_map(|(k, t)| {
-            let offset = column.column.checked_sub(t.first)?;
-            (t.table == column.table && offset < t.width).then_some((k, offset))
-        })
+    /// The position of a column of `num_vars` variables among the part's.
+    pub(super) fn position(&self, id: ColumnId, num_vars: usize) -> Option<usize> {
+        let key = (Reverse(num_vars), id);
+        self.columns
+            .binary_search_by_key(&key, |column| (Reverse(column.num_vars), column.id))
+            .ok()
     }
 
-    /// The shape of the part as tables of its own.
-    pub(super) fn shape(&self) -> Vec<TableShape> {
-        self.tables
-            .iter()
-            .map(|t| TableShape {
-                num_vars: t.num_vars,
-                width: t.width,
-            })
+    /// Number of cells without padding.
+    pub(super) fn cells(&self) -> usize {
+        self.columns.iter().map(|column| 1 << column.num_vars).sum()
+    }
+
+    /// The library's tables: the numbers of columns of equal length.
+    pub(super) fn tables(&self) -> Vec<LibraryTable> {
+        self.columns
+            .chunk_by(|a, b| a.padded_vars() == b.padded_vars())
+            .filter_map(|class| Some(LibraryTable::new(class.first()?.padded_vars(), class.len())))
             .collect()
-    }
-
-    fn push(&mut self, table: usize, num_vars: usize, first: usize, width: usize) {
-        self.tables.push(PartTable {
-            table,
-            num_vars,
-            first,
-            width,
-        });
     }
 }
 
@@ -141,35 +132,36 @@ pub(super) fn plan(place: Place, shape: &[TableShape]) -> Result<Vec<Part>, Erro
 /// Fills parts of these sizes with the columns in decreasing order, and one in the clear with what
 /// does not fit.
 fn divide(shape: &[TableShape], sizes: &[usize]) -> Vec<Part> {
-    let mut order: Vec<(usize, &TableShape)> = shape.iter().enumerate().collect();
-    order.sort_by_key(|(_, table)| std::cmp::Reverse(table.num_vars));
-    let mut columns = order
-        .into_iter()
-        .flat_map(|(t, table)| (0..table.width).map(move |c| (t, table.num_vars, c)))
-        .peekable();
+    let mut columns: Vec<PartColumn> = shape
+        .iter()
+        .enumerate()
+        .flat_map(|(table, s)| {
+            (0..s.width).map(move |column| PartColumn {
+                id: ColumnId { table, column },
+                num_vars: s.num_vars,
+            })
+        })
+        .collect();
+    columns.sort_by_key(|column| (Reverse(column.num_vars), column.id));
+    let mut columns = columns.into_iter().peekable();
     let mut parts = Vec::with_capacity(sizes.len() + 1);
-    let bounds = sizes.iter().map(|&b| Some(b)).chain([None]);
-    for log_cells in bounds {
+    for &log_cells in sizes {
         let mut part = Part {
-            log_cells,
-            tables: vec![],
+            log_cells: Some(log_cells),
+            columns: vec![],
         };
-        let mut room = log_cells.map_or(usize::MAX, |b| 1 << b);
-        while let Some((t, num_vars, c)) =
-            columns.next_if(|&(_, n, _)| log_cells.is_none() || 1 << n.max(FIRST_FOLD) <= room)
-        {
-            if log_cells.is_some() {
-                room -= 1 << num_vars.max(FIRST_FOLD);
-            }
-            match part.tables.last_mut() {
-                Some(last) if last.table == t => last.width += 1,
-                _ => part.push(t, num_vars, c, 1),
-            }
+        let mut room = 1usize << log_cells;
+        while let Some(column) = columns.next_if(|column| 1 << column.padded_vars() <= room) {
+            room -= 1 << column.padded_vars();
+            part.columns.push(column);
         }
-        part.tables.sort_by_key(|table| table.table);
-        if !part.tables.is_empty() {
-            parts.push(part);
-        }
+        parts.push(part);
+    }
+    if columns.peek().is_some() {
+        parts.push(Part {
+            log_cells: None,
+            columns: columns.collect(),
+        });
     }
     parts
 }
@@ -231,23 +223,22 @@ mod tests {
             for (t, s) in shape.iter().enumerate() {
                 for c in 0..s.width {
                     let id = ColumnId { table: t, column: c };
-                    let homes = parts.iter().filter(|part| part.position(id).is_some());
+                    let homes = parts.iter().filter(|p| p.position(id, s.num_vars).is_some());
                     prop_assert_eq!(homes.count(), 1);
                 }
             }
             let total = cells_of(&shape).expect("a valid shape");
             let mut padded = 0;
             for part in &parts {
-                let cells: usize = part.tables.iter().map(|t| t.width << t.padded_vars()).sum();
+                let cells: usize = part.columns.iter().map(|c| 1 << c.padded_vars()).sum();
                 if let Some(b) = part.log_cells {
                     // The library derives the size from the columns: it must be the planned one.
                     prop_assert!(cells <= 1 << b && cells > 1 << (b - 1));
                     padded += 1 << b;
                 } else {
-                    let cells = cells_of(&part.shape()).expect("a valid shape");
                     let most = if key { CLEAR_IN_KEY } else { CLEAR_IN_PROOF };
-                    prop_assert!(cells <= most);
-                    padded += cells;
+                    prop_assert!(part.cells() <= most);
+                    padded += part.cells();
                 }
             }
             // Padding of large commitments: a third at most, for want of a cheap split.

@@ -1,21 +1,21 @@
 //! Committing and opening.
-#![allow(clippy::indexing_slicing, clippy::expect_used)]
+#![allow(clippy::indexing_slicing)]
 
-use super::batches::Batches;
-use super::config::{self, Pcs};
-use super::plan::{Part, plan};
-use super::{CLAIMS, Layout, PROOF, ROOT, Whir, WhirCommitment, transcribe, wire};
+use super::batches::{Batches, Located, locate};
+use super::plan::{FIRST_FOLD, Part, plan};
+use super::stack::{Columns as Stacked, Stack};
+use super::trees::Trees;
+use super::{CLAIMS, PROOF, ROOT, Whir, WhirCommitment, config, transcribe, wire};
 use crate::cells::Cells;
 use crate::clear::{CELLS, verify_cells};
 use crate::scheme::{
     Columns, Error, Place, ProverOpening, ProverScheme, TableShape, assert_columns, check_claims,
 };
-use crate::transcript::{ProverTape, Sponge};
-use p3_commit::MultilinearPcs;
-use p3_matrix::dense::RowMajorMatrix;
-use p3_sumcheck::PrescribedPointPcs;
-use p3_sumcheck::layout::{Layout as _, Table};
-use zkstrata_mle::{E, F, PrimeCharacteristicRing};
+use crate::transcript::ProverTape;
+use p3_commit::Mmcs;
+use p3_matrix::dense::DenseMatrix;
+use p3_sumcheck::commit::commit_base;
+use zkstrata_mle::F;
 
 /// What the prover keeps of a commitment.
 pub struct WhirData {
@@ -26,10 +26,64 @@ pub struct WhirData {
 
 enum PartData {
     Clear(Cells),
-    Tree(
-        Box<Pcs<Layout>>,
-        Box<<Pcs<Layout> as MultilinearPcs<E, Sponge>>::ProverData>,
-    ),
+    Tree(Tree),
+}
+
+/// A part that the library opens.
+struct Tree {
+    log_cells: usize,
+    columns: Stacked,
+    merkle: <Trees as Mmcs<F>>::ProverData<DenseMatrix<F>>,
+}
+
+impl Tree {
+    fn commit(
+        part: &Part,
+        log_cells: usize,
+        values: Vec<Vec<F>>,
+    ) -> Result<([u8; 32], Self), Error> {
+        let config = config::config(log_cells)?;
+        let columns = Stacked::new(part, log_cells, values);
+        let (root, merkle) = commit_base(
+            &config::dft(),
+            &Trees::new(),
+            log_cells,
+            FIRST_FOLD,
+            config.starting_log_inv_rate,
+            |message| columns.write(message),
+        );
+        let tree = Self {
+            log_cells,
+            columns,
+            merkle,
+        };
+        Ok((root.roots()[0], tree))
+    }
+
+    fn open(
+        &self,
+        part: &Part,
+        claims: &[Located<'_>],
+        tape: &mut ProverTape,
+    ) -> Result<(), Error> {
+        let batches = Batches::new(part, claims);
+        let pcs = config::pcs::<Stack<'_>>(self.log_cells)?;
+        let parameters = |error: p3_whir::WhirConfigError| Error::Parameters {
+            reason: error.to_string(),
+        };
+        pcs.validate_initial_claims(claims.len())
+            .map_err(parameters)?;
+        let mut stack = Stack::new(&self.columns, &batches).ok_or_else(|| Error::Opening {
+            reason: "a claim is false".into(),
+        })?;
+        tape.blob(PROOF, |sponge| {
+            stack.absorb(&batches, sponge);
+            let merkle = self.merkle.clone();
+            pcs.prove(vec![], sponge, stack, merkle, batches.points.len())
+                .map(|proof| wire::encode(&pcs, &proof))
+                .map_err(parameters)
+        })
+    }
 }
 
 impl ProverScheme for Whir {
@@ -47,38 +101,17 @@ impl ProverScheme for Whir {
         };
         let mut parts = vec![];
         for part in plan(place, shape)? {
-            let mut tables: Vec<Vec<Vec<F>>> = part
-                .tables
+            let values: Vec<Vec<F>> = part
+                .columns
                 .iter()
-                .map(|t| {
-                    columns[t.table][t.first..t.first + t.width]
-                        .iter_mut()
-                        .map(std::mem::take)
-                        .collect()
-                })
+                .map(|c| std::mem::take(&mut columns[c.id.table][c.id.column]))
                 .collect();
             let data = if let Some(log_cells) = part.log_cells {
-                for (table, t) in tables.iter_mut().zip(&part.tables) {
-                    for column in table {
-                        column.resize(1 << t.padded_vars(), F::ZERO);
-                    }
-                }
-                let tables = tables
-                    .into_iter()
-                    .zip(&part.tables)
-                    .map(|(t, p)| Table::new(RowMajorMatrix::new(t.concat(), 1 << p.padded_vars())))
-                    .collect();
-                let pcs = config::pcs::<Layout>(log_cells)?;
-                let witness = Layout::new_witness(tables, super::plan::FIRST_FOLD);
-                let mut sponge = crate::transcript::scratch_sponge();
-                let (root, data) = MultilinearPcs::<E, Sponge>::commit(&pcs, witness, &mut sponge)
-                    .map_err(|error| Error::Parameters {
-                        reason: error.to_string(),
-                    })?;
-                commitment.roots.push(root.roots()[0]);
-                PartData::Tree(Box::new(pcs), Box::new(data))
+                let (root, tree) = rayon::scope(|_| Tree::commit(&part, log_cells, values))?;
+                commitment.roots.push(root);
+                PartData::Tree(tree)
             } else {
-                let cells = Cells::new(tables.into_iter().flatten().flatten().collect());
+                let cells = Cells::new(values.concat());
                 commitment.clear = Some(cells.clone());
                 PartData::Clear(cells)
             };
@@ -107,32 +140,16 @@ impl ProverScheme for Whir {
             check_claims(&data.shape, opening.claims)?;
             tape.bind_bytes(ROOT, &data.roots.concat());
             tape.bind(CLAIMS, &transcribe(opening.claims));
-            for (part, data) in &data.parts {
-                let claims = part.select(opening.claims);
-                let (pcs, data) = match data {
+            for (part, part_data) in &data.parts {
+                let claims = locate(part, &data.shape, opening.claims);
+                match part_data {
                     PartData::Clear(cells) => {
-                        verify_cells(cells, &part.shape(), &claims)?;
-                        continue;
+                        verify_cells(cells, part.columns.iter().map(|c| c.num_vars), &claims)?;
                     }
-                    PartData::Tree(pcs, data) => (pcs, data),
-                };
-                if claims.is_empty() {
-                    continue;
+                    PartData::Tree(_) if claims.is_empty() => {}
+                    // One switch to the pool's threads instead of one a parallel loop.
+                    PartData::Tree(tree) => rayon::scope(|_| tree.open(part, &claims, tape))?,
                 }
-                let batches = Batches::new(part, &claims);
-                tape.blob(PROOF, |sponge| {
-                    let proof = pcs
-                        .open_at((**data).clone(), &batches.protocol, &batches.points, sponge)
-                        .map_err(|error| Error::Parameters {
-                            reason: error.to_string(),
-                        })?;
-                    if proof.evals != batches.values {
-                        return Err(Error::Opening {
-                            reason: "a claim is false".into(),
-                        });
-                    }
-                    Ok(wire::encode(pcs, &proof.whir))
-                })?;
             }
         }
         Ok(())

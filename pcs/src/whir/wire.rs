@@ -5,7 +5,8 @@
 //! number of Merkle siblings, which depends on how the queries' paths overlap; it is a `u32`, and
 //! the library checks it against the queries. The claimed values are not in the proof at all.
 
-use super::config::{Config, Mmcs};
+use super::config::Config;
+use super::trees::Trees;
 use p3_merkle_tree::{MerkleCap, PrunedMerklePaths};
 use p3_multilinear_util::poly::Poly;
 use p3_sumcheck::SumcheckData;
@@ -13,7 +14,7 @@ use p3_whir::{QueryOpenings, RoundConfig, SharedProofOpening, WhirProof, WhirRou
 use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, PrimeField64};
 
 /// A proof as the library knows it, without the claimed values.
-pub(super) type Proof = WhirProof<F, E, Mmcs>;
+pub(super) type Proof = WhirProof<F, E, Trees>;
 
 /// A Merkle root as the library knows it.
 pub(super) type Root = MerkleCap<F, [u8; 32]>;
