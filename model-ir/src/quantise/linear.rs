@@ -1,0 +1,198 @@
+//! Linear layers: weights at scale `s_w = (s_out / s_in) * 2^-S`, bias at scale `s_in * s_w`.
+
+use super::Error;
+use super::lower::{Handle, Lowered, keep, window_axis};
+use super::plan::Form;
+use crate::float::{Node, Op};
+use crate::int::{Affine, Interval, Op as IntOp, TensorId, WeightId, affine_bounds};
+use ndarray::ArrayD;
+
+/// Largest magnitude of a weight. Beyond it the input's scale is so much coarser than the
+/// output's that the calibrated ranges must be wrong.
+const MAX_WEIGHT: f64 = (1 << 24) as f64;
+
+/// A layer before its constants are quantised.
+struct Layer {
+    /// Logical axes; the constants' names are filled in later.
+    affine: Affine,
+    /// Row-major in the affine's weight shape.
+    weights: Vec<f32>,
+    bias: Option<Vec<f32>>,
+}
+
+/// The dense, convolution or affine layer of value `v`.
+pub(super) fn layer(lowered: &mut Lowered, v: usize) -> Result<Handle, Error> {
+    let node = lowered.plan.node(v);
+    let shape = &lowered.plan.node(node.inputs[0].0).shape;
+    let x = lowered.feed(node.inputs[0]);
+    let layer = match &node.op {
+        Op::Dense { weight, bias } => dense(weight, bias.as_ref(), shape),
+        Op::Conv { weight, bias, .. } => conv(node, weight, bias.as_ref(), shape),
+        Op::Affine { scale, shift } => affine(scale, shift, shape),
+        _ => unreachable!("asked of linear layers only"),
+    };
+    emit(lowered, v, x, lowered.plan.feed_scale(v), layer)
+}
+
+/// The sum pool `sum` divided by `divisor` through a layer of one weight.
+pub(super) fn rescale(
+    lowered: &mut Lowered,
+    v: usize,
+    sum: TensorId,
+    divisor: usize,
+) -> Result<Handle, Error> {
+    let node = lowered.plan.node(v);
+    let scale = lowered.plan.scale(node.inputs[0].0) / divisor as f64;
+    let layer = Layer {
+        affine: blank(vec![], vec![], vec![], vec![], keep(&node.shape)),
+        weights: vec![1.0],
+        bias: None,
+    };
+    emit(lowered, v, sum, scale, layer)
+}
+
+fn emit(
+    lowered: &mut Lowered,
+    v: usize,
+    x: TensorId,
+    input_scale: f64,
+    layer: Layer,
+) -> Result<Handle, Error> {
+    let name = &lowered.plan.node(v).name;
+    debug_assert_ne!(lowered.plan.form(v), Form::Small);
+    let shift = if lowered.plan.is_free(v) {
+        0
+    } else {
+        lowered.shift
+    };
+    let scale = lowered.plan.scale(v) * (-f64::from(shift)).exp2();
+    let quantised = |w: &f32| (f64::from(*w) * (input_scale / scale)).round();
+    let largest = layer
+        .weights
+        .iter()
+        .fold(0.0_f64, |m, w| m.max(quantised(w).abs()));
+    if largest > MAX_WEIGHT {
+        return Err(Error::Weight {
+            node: name.clone(),
+            largest,
+        });
+    }
+    let weights: Vec<i32> = layer.weights.iter().map(|w| quantised(w) as i32).collect();
+    // Saturates far outside (-2^62, 2^62), where the bounds refuse it.
+    let bias = layer.bias.map(|bias| -> Vec<i64> {
+        let scaled = bias.iter().map(|&b| (f64::from(b) / scale).round() as i64);
+        scaled.collect()
+    });
+    let bias = bias.filter(|bias| bias.iter().any(|&b| b != 0));
+    let mut affine = layer.affine;
+    let bounds = affine_bounds(&affine, &weights, bias.as_deref(), lowered.interval(x));
+    let bounds = bounds.and_then(|rows| {
+        rows.into_iter().reduce(|a, b| Interval {
+            lo: a.lo.min(b.lo),
+            hi: a.hi.max(b.hi),
+        })
+    });
+    let interval = bounds.ok_or_else(|| Error::overflow(name))?;
+    affine.weight = WeightId(lowered.weights.len());
+    affine.bias = bias.map(|bias| lowered.bias(bias));
+    lowered.weights.push(weights);
+    lowered.layers.push((name.clone(), largest as i64));
+    let cells = affine.output_axes().iter().product();
+    let tensor = lowered.push(name, IntOp::Affine(affine), vec![x], cells, interval);
+    Ok(Handle {
+        tensor,
+        shift,
+        small: false,
+    })
+}
+
+fn blank(
+    lead: Vec<usize>,
+    groups: Vec<usize>,
+    outputs: Vec<usize>,
+    inputs: Vec<usize>,
+    windows: Vec<crate::int::MapAxis>,
+) -> Affine {
+    Affine {
+        lead,
+        groups,
+        outputs,
+        inputs,
+        windows,
+        weight: WeightId(0),
+        bias: None,
+    }
+}
+
+fn values(array: &ArrayD<f32>) -> Vec<f32> {
+    array.iter().copied().collect()
+}
+
+fn dense(weight: &ArrayD<f32>, bias: Option<&ArrayD<f32>>, shape: &[usize]) -> Layer {
+    let (inputs, outputs) = (weight.shape()[0], weight.shape()[1]);
+    let lead = shape[..shape.len() - 1].to_vec();
+    Layer {
+        affine: blank(lead, vec![], vec![outputs], vec![inputs], vec![]),
+        weights: weight.t().iter().copied().collect(),
+        bias: bias.map(values),
+    }
+}
+
+fn conv(node: &Node, weight: &ArrayD<f32>, bias: Option<&ArrayD<f32>>, shape: &[usize]) -> Layer {
+    let Op::Conv {
+        groups, windows, ..
+    } = &node.op
+    else {
+        unreachable!("called for convolutions only");
+    };
+    let windows = windows.iter().zip(&shape[2..]);
+    let windows = windows.map(|(window, &n)| window_axis(window, n)).collect();
+    let outputs = vec![weight.shape()[0] / groups];
+    let inputs = vec![weight.shape()[1]];
+    Layer {
+        affine: blank(vec![shape[0]], vec![*groups], outputs, inputs, windows),
+        weights: values(weight),
+        bias: bias.map(values),
+    }
+}
+
+/// A factor and a shift that vary over the axes from the first to the last on which either does.
+fn affine(scale: &ArrayD<f32>, shift: &ArrayD<f32>, shape: &[usize]) -> Layer {
+    let varies = |factor: &ArrayD<f32>, axis: usize| {
+        let skip = shape.len() - factor.ndim();
+        axis >= skip && factor.shape()[axis - skip] > 1
+    };
+    let varying = (0..shape.len()).filter(|&i| varies(scale, i) || varies(shift, i));
+    let (first, end) = varying.fold((shape.len(), 0), |(a, b), i| (a.min(i), b.max(i + 1)));
+    let end = end.max(first);
+    let groups = shape[first..end].to_vec();
+    let spread = |factor: &ArrayD<f32>| -> Vec<f32> {
+        // Constant outside the groups: keep the axes of the groups, broadcast over those.
+        let skip = shape.len() - factor.ndim();
+        let view = (first..end).map(|axis| {
+            let axis = axis.checked_sub(skip);
+            axis.map_or(1, |axis| factor.shape()[axis])
+        });
+        let view: Vec<usize> = view.collect();
+        let cells: Vec<f32> = factor.iter().copied().collect();
+        let view = ArrayD::from_shape_vec(ndarray::IxDyn(&view), cells);
+        let view = view.expect("the other axes have length 1");
+        let spread = view.broadcast(groups.as_slice());
+        spread
+            .expect("the shape rule allowed it")
+            .iter()
+            .copied()
+            .collect()
+    };
+    Layer {
+        weights: spread(scale),
+        bias: Some(spread(shift)),
+        affine: blank(
+            shape[..first].to_vec(),
+            groups.clone(),
+            vec![],
+            vec![],
+            keep(&shape[end..]),
+        ),
+    }
+}

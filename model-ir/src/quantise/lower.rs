@@ -1,0 +1,426 @@
+//! From a planned float graph to integer nodes on logical views.
+//!
+//! Operators see their operands through the float graph's shapes; the layout pass refines them
+//! afterwards, and tables get their domains last, when every argument's interval is known.
+
+use super::calibration::Range;
+use super::function::Curve;
+use super::plan::{Form, Plan};
+use super::{Error, average, linear, maximum};
+use crate::float::{Activation, Op as FloatOp, PoolKind, ValueId, Window};
+use crate::int::{
+    BiasId, Interval, Map, MapAxis, Node, Op, Port, TableId, Tap, TensorId, map_bounds,
+};
+
+/// A value of the float graph as an integer tensor; with a shift, an accumulator.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Handle {
+    pub(super) tensor: TensorId,
+    pub(super) shift: u32,
+    pub(super) small: bool,
+}
+
+/// A table node whose domain is not yet known.
+#[derive(Clone, Debug)]
+pub(super) struct Lookup {
+    /// The node.
+    pub(super) node: TensorId,
+    /// Index of the curve; the node's [`TableId`] until tables exist.
+    pub(super) curve: usize,
+    /// Static interval of `hi`.
+    pub(super) argument: Interval,
+    /// Calibrated real range of the argument in units of `hi`, for lookups of float values.
+    pub(super) calibrated: Option<Range>,
+}
+
+/// The integer model under construction; [`Node::axes`] is one axis of all cells.
+#[derive(Debug)]
+pub(super) struct Lowered<'a> {
+    pub(super) plan: &'a Plan<'a>,
+    /// The model's `S`.
+    pub(super) shift: u32,
+    pub(super) nodes: Vec<Node>,
+    pub(super) weights: Vec<Vec<i32>>,
+    pub(super) biases: Vec<Vec<i64>>,
+    pub(super) curves: Vec<Curve>,
+    pub(super) lookups: Vec<Lookup>,
+    pub(super) inputs: Vec<Port>,
+    pub(super) outputs: Vec<Port>,
+    /// Largest weight of each linear layer, for the report.
+    pub(super) layers: Vec<(String, i64)>,
+    values: Vec<Handle>,
+}
+
+/// Lowers the whole graph.
+pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, Error> {
+    let mut lowered = Lowered {
+        plan,
+        shift,
+        nodes: vec![],
+        weights: vec![],
+        biases: vec![],
+        curves: vec![],
+        lookups: vec![],
+        inputs: vec![],
+        outputs: vec![],
+        layers: vec![],
+        values: vec![],
+    };
+    for v in 0..plan.graph.nodes().len() {
+        let handle = lowered.value(v)?;
+        lowered.values.push(handle);
+    }
+    for (name, value) in plan.graph.outputs() {
+        let handle = lowered.values[value.0];
+        lowered.outputs.push(Port {
+            name: name.clone(),
+            tensor: handle.tensor,
+            shape: plan.node(value.0).shape.clone(),
+            scale: plan.scale(value.0) * (-f64::from(handle.shift)).exp2(),
+        });
+    }
+    Ok(lowered)
+}
+
+impl Lowered<'_> {
+    fn value(&mut self, v: usize) -> Result<Handle, Error> {
+        let node = self.plan.node(v);
+        let small = |tensor| Handle {
+            tensor,
+            shift: 0,
+            small: true,
+        };
+        match &node.op {
+            FloatOp::Input => Ok(small(self.input(v))),
+            FloatOp::Dense { .. } | FloatOp::Conv { .. } => linear::layer(self, v),
+            FloatOp::Affine { .. } => match self.plan.pure_scale(v) {
+                Some(factor) => self.rescale(v, factor),
+                None => linear::layer(self, v),
+            },
+            FloatOp::Activation(activation) => Ok(small(self.activation(v, *activation))),
+            FloatOp::Pool { kind, windows } => match kind {
+                PoolKind::Max => {
+                    let x = self.small(node.inputs[0]);
+                    maximum::pool(self, v, x, windows).map(small)
+                }
+                _ => self.average_pool(v),
+            },
+            FloatOp::Add => self.sum(v, [1, 1]),
+            FloatOp::Sub => self.sum(v, [1, -1]),
+            FloatOp::Reshape { .. } => Ok(self.values[node.inputs[0].0]),
+            FloatOp::Transpose { perm } => {
+                let handle = self.values[node.inputs[0].0];
+                let tensor = self.transpose(v, handle.tensor, perm);
+                Ok(Handle { tensor, ..handle })
+            }
+            FloatOp::Concat { axis } => self.concat(v, *axis).map(small),
+            FloatOp::Pad { pads, value } => self.pad(v, pads, *value).map(small),
+        }
+    }
+
+    /// Appends a node of the size of value `v`'s source shape or any other `cells`.
+    pub(super) fn push(
+        &mut self,
+        name: &str,
+        op: Op,
+        inputs: Vec<TensorId>,
+        cells: usize,
+        interval: Interval,
+    ) -> TensorId {
+        self.nodes.push(Node {
+            name: name.into(),
+            op,
+            inputs,
+            axes: vec![cells],
+            interval,
+        });
+        TensorId(self.nodes.len() - 1)
+    }
+
+    /// Number of cells of a tensor.
+    pub(super) fn cells(&self, tensor: TensorId) -> usize {
+        self.nodes[tensor.0].axes[0]
+    }
+
+    /// Static interval of a tensor.
+    pub(super) fn interval(&self, tensor: TensorId) -> Interval {
+        self.nodes[tensor.0].interval
+    }
+
+    /// A map node.
+    pub(super) fn map(&mut self, name: &str, x: TensorId, map: Map) -> Result<TensorId, Error> {
+        let cells = map.axes.iter().map(MapAxis::output).product();
+        let interval = map_bounds(&map, self.interval(x)).ok_or_else(|| Error::overflow(name))?;
+        Ok(self.push(name, Op::Map(map), vec![x], cells, interval))
+    }
+
+    /// A sum node.
+    pub(super) fn weighted_sum(
+        &mut self,
+        name: &str,
+        terms: &[(i64, TensorId)],
+    ) -> Result<TensorId, Error> {
+        let (coefs, inputs): (Vec<i64>, Vec<TensorId>) = terms.iter().copied().unzip();
+        let cells = self.cells(inputs[0]);
+        let interval = maximum::sum_interval(&self.nodes, &self.curves, &coefs, &inputs);
+        let interval = interval.ok_or_else(|| Error::overflow(name))?;
+        Ok(self.push(name, Op::Sum { coefs }, inputs, cells, interval))
+    }
+
+    /// A table node; one that exists already is shared.
+    pub(super) fn lookup(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        curve: Curve,
+        shift: u32,
+        calibrated: Option<Range>,
+    ) -> TensorId {
+        let known = self.curves.iter().position(|&c| c == curve);
+        let curve_id = known.unwrap_or_else(|| {
+            self.curves.push(curve);
+            self.curves.len() - 1
+        });
+        let op = Op::Table {
+            table: TableId(curve_id),
+            shift,
+            range: None,
+        };
+        let same = |l: &&Lookup| {
+            let node = &self.nodes[l.node.0];
+            node.op == op && node.inputs == [x]
+        };
+        if let Some(lookup) = self.lookups.iter().find(same) {
+            return lookup.node;
+        }
+        let half = (1_i64 << shift) >> 1;
+        let Interval { lo, hi } = self.interval(x);
+        let argument = Interval {
+            lo: (lo + half) >> shift,
+            hi: (hi + half) >> shift,
+        };
+        let node = self.push(name, op, vec![x], self.cells(x), curve.image());
+        self.lookups.push(Lookup {
+            node,
+            curve: curve_id,
+            argument,
+            calibrated,
+        });
+        node
+    }
+
+    /// The small form of a value.
+    pub(super) fn small(&mut self, value: ValueId) -> TensorId {
+        let handle = self.values[value.0];
+        if handle.small {
+            return handle.tensor;
+        }
+        let (lo, hi) = self.plan.interval(value.0);
+        let curve = Curve::Clamp { lo, hi };
+        let name = &self.plan.node(value.0).name;
+        let calibrated = Some(self.calibrated(value.0));
+        self.lookup(name, handle.tensor, curve, handle.shift, calibrated)
+    }
+
+    /// What a linear layer reads: a small value, or an accumulator that feeds it directly.
+    pub(super) fn feed(&mut self, value: ValueId) -> TensorId {
+        if self.plan.needs_small(value.0) || self.values[value.0].small {
+            return self.small(value);
+        }
+        self.values[value.0].tensor
+    }
+
+    /// The calibrated range of value `v` in units of its scale.
+    fn calibrated(&self, v: usize) -> Range {
+        let Range { lo, hi } = self.plan.ranges[v];
+        let scale = self.plan.scale(v);
+        Range {
+            lo: lo / scale,
+            hi: hi / scale,
+        }
+    }
+
+    fn input(&mut self, v: usize) -> TensorId {
+        let node = self.plan.node(v);
+        let (lo, hi) = self.plan.interval(v);
+        let cells = node.shape.iter().product();
+        let interval = Interval { lo, hi };
+        let tensor = self.push(&node.name, Op::Input, vec![], cells, interval);
+        self.inputs.push(Port {
+            name: node.name.clone(),
+            tensor,
+            shape: node.shape.clone(),
+            scale: self.plan.scale(v),
+        });
+        tensor
+    }
+
+    /// A change of scale: nothing but perhaps a sign.
+    fn rescale(&mut self, v: usize, factor: f64) -> Result<Handle, Error> {
+        let node = self.plan.node(v);
+        let handle = self.values[node.inputs[0].0];
+        if factor > 0.0 {
+            return Ok(handle);
+        }
+        let tensor = self.weighted_sum(&node.name, &[(-1, handle.tensor)])?;
+        Ok(Handle { tensor, ..handle })
+    }
+
+    fn activation(&mut self, v: usize, activation: Activation) -> TensorId {
+        let node = self.plan.node(v);
+        let x = node.inputs[0];
+        let handle = self.values[x.0];
+        let (least, most) = self.plan.interval(v);
+        let (s, t) = (self.plan.scale(x.0), self.plan.scale(v));
+        let curve = match activation {
+            Activation::Relu => Curve::Clamp { lo: 0, hi: most },
+            Activation::LeakyRelu { alpha } => Curve::Leaky {
+                alpha: alpha.into(),
+                lo: least,
+                hi: most,
+            },
+            Activation::Clip { lo, hi } => {
+                let bound = |x: f32| ((f64::from(x) / t).round() as i64).clamp(least, most);
+                Curve::Clamp {
+                    lo: bound(lo),
+                    hi: bound(hi),
+                }
+            }
+            Activation::Sigmoid => Curve::Sigmoid { s, t },
+            Activation::Tanh => Curve::Tanh { s, t },
+        };
+        let calibrated = Some(self.calibrated(x.0));
+        self.lookup(&node.name, handle.tensor, curve, handle.shift, calibrated)
+    }
+
+    /// `a + sign * b`, on accumulators where the plan allows it.
+    fn sum(&mut self, v: usize, signs: [i64; 2]) -> Result<Handle, Error> {
+        let node = self.plan.node(v);
+        let mut terms = Vec::new();
+        for (&value, sign) in node.inputs.iter().zip(signs) {
+            let handle = self.values[value.0];
+            if self.plan.adds_directly(value.0) || handle.small {
+                terms.push((sign, handle.tensor, handle.shift));
+            } else {
+                terms.push((sign, self.small(value), 0));
+            }
+        }
+        let shift = terms.iter().map(|t| t.2).max().expect("two terms");
+        let scaled = |&(sign, tensor, k): &(i64, TensorId, u32)| (sign << (shift - k), tensor);
+        let terms: Vec<(i64, TensorId)> = terms.iter().map(scaled).collect();
+        Ok(Handle {
+            tensor: self.weighted_sum(&node.name, &terms)?,
+            shift,
+            small: false,
+        })
+    }
+
+    fn average_pool(&mut self, v: usize) -> Result<Handle, Error> {
+        let node = self.plan.node(v);
+        let x = self.small(node.inputs[0]);
+        let average = self.plan.average(v)?;
+        let mut axes = keep(&node.shape[..2]);
+        axes.extend(average.axes.iter().cloned());
+        let sum = self.map(&node.name, x, Map { axes, fill: 0 })?;
+        match self.plan.form(v) {
+            Form::Exact(shift) => Ok(Handle {
+                tensor: sum,
+                shift,
+                small: false,
+            }),
+            _ => linear::rescale(self, v, sum, average.divisor),
+        }
+    }
+
+    fn transpose(&mut self, v: usize, x: TensorId, perm: &[usize]) -> TensorId {
+        let node = self.plan.node(v);
+        let axes = self.plan.node(node.inputs[0].0).shape.clone();
+        let long = || perm.iter().filter(|&&p| axes[p] > 1);
+        if long().is_sorted() {
+            return x;
+        }
+        let op = Op::Permute {
+            axes: axes.clone(),
+            perm: perm.to_vec(),
+        };
+        self.push(&node.name, op, vec![x], self.cells(x), self.interval(x))
+    }
+
+    fn concat(&mut self, v: usize, axis: usize) -> Result<TensorId, Error> {
+        let node = self.plan.node(v);
+        let mut terms = Vec::new();
+        let mut start = 0;
+        for &value in &node.inputs {
+            let shape = &self.plan.node(value.0).shape;
+            let mut axes = keep(shape);
+            axes[axis] = shifted(shape[axis], node.shape[axis], -start);
+            start += shape[axis] as i64;
+            let x = self.small(value);
+            terms.push((1, self.map(&node.name, x, Map { axes, fill: 0 })?));
+        }
+        self.weighted_sum(&node.name, &terms)
+    }
+
+    fn pad(&mut self, v: usize, pads: &[(i64, i64)], value: f32) -> Result<TensorId, Error> {
+        let node = self.plan.node(v);
+        let x = self.small(node.inputs[0]);
+        let shape = &self.plan.node(node.inputs[0].0).shape;
+        let mut axes = keep(shape);
+        for (i, &(before, after)) in pads.iter().enumerate() {
+            if (before, after) != (0, 0) {
+                axes[i] = shifted(shape[i], node.shape[i], -before);
+            }
+        }
+        let fill = (f64::from(value) / self.plan.scale(v)).round() as i64;
+        self.map(&node.name, x, Map { axes, fill })
+    }
+}
+
+/// Axes that are passed through.
+pub(super) fn keep(shape: &[usize]) -> Vec<MapAxis> {
+    shape.iter().copied().map(MapAxis::Keep).collect()
+}
+
+/// Output `i` reads input `i + offset`.
+fn shifted(input: usize, output: usize, offset: i64) -> MapAxis {
+    MapAxis::Window {
+        input,
+        output,
+        stride: 1,
+        taps: vec![Tap { offset, weight: 1 }],
+        coefs: vec![],
+    }
+}
+
+/// The axis of a convolution or pool window with taps of weight 1.
+pub(super) fn window_axis(window: &Window, n: usize) -> MapAxis {
+    if (
+        window.kernel,
+        window.stride,
+        window.pad_begin,
+        window.pad_end,
+    ) == (1, 1, 0, 0)
+    {
+        return MapAxis::Keep(n);
+    }
+    MapAxis::Window {
+        input: n,
+        output: average::outputs(window, n),
+        stride: window.stride as i64,
+        taps: (0..window.kernel)
+            .map(|a| Tap {
+                offset: average::offset(window, a),
+                weight: 1,
+            })
+            .collect(),
+        coefs: vec![],
+    }
+}
+
+impl Lowered<'_> {
+    /// Registers a bias vector.
+    pub(super) fn bias(&mut self, bias: Vec<i64>) -> BiasId {
+        self.biases.push(bias);
+        BiasId(self.biases.len() - 1)
+    }
+}

@@ -1,0 +1,273 @@
+//! From a float graph to the integer model that is proven.
+//!
+//! Symmetric and shift-only. Each tensor of `b`-bit activations has a real scale `s`; a linear
+//! layer takes the weight scale `s_w = (s_out / s_in) * 2^-S`, so that requantisation is exactly
+//! `out = T[(acc + 2^(S-1)) >> S]` with no multiplier, zero point or per-channel vector. The
+//! passes, in order:
+//!
+//! 1. [`Graph::simplified`]: exact rewritings of the float graph;
+//! 2. [`calibration`]: the range of every value;
+//! 3. [`plan`]: forms, tied scales, bits;
+//! 4. [`lower`]: integer nodes, one table node for a linear layer, its residual sums and its
+//!    activation;
+//! 5. [`layout`]: physical axes; [`tables`]: domains.
+//!
+//! The result is a function of the graph, the samples and the options: every float operation
+//! on the way is deterministic IEEE arithmetic in a fixed order.
+
+mod average;
+mod calibration;
+mod cuts;
+mod function;
+mod layout;
+mod linear;
+mod lower;
+mod maximum;
+mod plan;
+mod scales;
+mod tables;
+
+pub use calibration::{Calibration, unstack};
+
+use crate::float::{self, Graph};
+use crate::int;
+
+/// The usual shift.
+const SHIFT: u32 = 12;
+/// The shift of models whose lookups are fewer than [`FEW_LOOKUPS`]: a range table of `2^12`
+/// rows would outweigh them.
+const SMALL_SHIFT: u32 = 8;
+const FEW_LOOKUPS: usize = 1 << 12;
+/// A layer whose largest weight is below this loses accuracy: the small shift is not used then.
+const COARSE_WEIGHT: i64 = 48;
+/// Largest shift: the range table has `2^S` rows.
+const MAX_SHIFT: u32 = 16;
+
+/// Bits of the activations and margin of their scales.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// 8 bits, scales of 1.25 times the calibrated range.
+    #[default]
+    Fast,
+    /// 12 bits, scales of twice the calibrated range.
+    Accurate,
+}
+
+impl Profile {
+    /// Bits of an activation: `0 ..= 2^b - 1` for tensors that cannot be negative,
+    /// `-(2^(b-1) - 1) ..= 2^(b-1) - 1` for the others.
+    pub fn bits(self) -> u32 {
+        match self {
+            Self::Fast => 8,
+            Self::Accurate => 12,
+        }
+    }
+
+    /// What the largest calibrated magnitude is multiplied by.
+    pub fn margin(self) -> f64 {
+        match self {
+            Self::Fast => 1.25,
+            Self::Accurate => 2.0,
+        }
+    }
+}
+
+/// How to quantise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Options {
+    /// Bits and margin.
+    pub profile: Profile,
+    /// `S`; by default 12, or 8 for models of few activations.
+    pub shift: Option<u32>,
+}
+
+impl Options {
+    /// The defaults of a profile.
+    pub fn new(profile: Profile) -> Self {
+        Self {
+            profile,
+            shift: None,
+        }
+    }
+
+    /// With this shift instead of the automatic one.
+    #[must_use]
+    pub fn with_shift(mut self, shift: u32) -> Self {
+        self.shift = Some(shift);
+        self
+    }
+}
+
+/// An integer model and how it was made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantised {
+    /// The model.
+    pub model: int::Model,
+    /// Facts and warnings.
+    pub report: Report,
+}
+
+/// Facts about a quantised model.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Report {
+    /// `S`.
+    pub shift: u32,
+    /// Bits of the activations.
+    pub bits: u32,
+    /// Number of weights.
+    pub parameters: usize,
+    /// Multiplications of a weight and an activation in one inference.
+    pub macs: usize,
+    /// Cells of all table nodes in one inference.
+    pub lookups: usize,
+    /// Rows of all tables.
+    pub rows: usize,
+    /// Name and largest magnitude of a weight of every linear layer.
+    pub layers: Vec<(String, i64)>,
+    /// What may hurt accuracy or make an input impossible to prove.
+    pub warnings: Vec<String>,
+    /// The import's remarks.
+    pub notes: Vec<String>,
+}
+
+/// Why a graph cannot be quantised.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A sample does not fit the graph.
+    #[error(transparent)]
+    Graph(#[from] float::Error),
+    /// No calibration samples.
+    #[error("calibration needs at least one sample")]
+    NoSamples,
+    /// Stacked samples that do not fit the model's inputs.
+    #[error("stacked samples have shapes {got:?}, expected [samples, ..] of {expected:?}")]
+    Samples {
+        /// Given.
+        got: Vec<Vec<usize>>,
+        /// The model's inputs.
+        expected: Vec<Vec<usize>>,
+    },
+    /// A calibration run produced NaN or an infinity.
+    #[error("node `{node}` is NaN or infinite on a calibration sample")]
+    NotFinite {
+        /// The node.
+        node: String,
+    },
+    /// A shift outside `1 ..= 16`.
+    #[error("shift {0} is not in 1 ..= 16")]
+    Shift(u32),
+    /// An operator without an integer form.
+    #[error("node `{node}`: {reason}")]
+    Unsupported {
+        /// The node.
+        node: String,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A weight above `2^24`.
+    #[error(
+        "node `{node}`: the largest weight would be {largest:e}; its output is calibrated to be \
+         far smaller than its input: calibrate with representative samples or use a smaller shift"
+    )]
+    Weight {
+        /// The layer.
+        node: String,
+        /// Its largest quantised weight.
+        largest: f64,
+    },
+    /// An accumulator may leave `(-2^62, 2^62)`.
+    #[error("node `{node}`: its integers may leave (-2^62, 2^62)")]
+    Overflow {
+        /// The node.
+        node: String,
+    },
+    /// No axes make the reshapes before a node free.
+    #[error(
+        "node `{node}` views a tensor of {cells} cells in a way that no layout allows; split the \
+         reshape or make the channel counts multiples of each other (up to 65536 cells are copied)"
+    )]
+    Layout {
+        /// The node.
+        node: String,
+        /// The tensor's cells.
+        cells: usize,
+    },
+    /// A table would need more rows than are allowed.
+    #[error("node `{node}`: its table would need {rows} rows, at most {limit} are allowed")]
+    Table {
+        /// The node.
+        node: String,
+        /// Rows of the calibrated range.
+        rows: u64,
+        /// The limit.
+        limit: u64,
+    },
+}
+
+impl Error {
+    fn overflow(node: &str) -> Self {
+        Self::Overflow { node: node.into() }
+    }
+}
+
+/// Quantises `graph` with the ranges of `calibration`.
+///
+/// The model's inputs and outputs keep their names and shapes; [`int::Port::scale`] says what
+/// their integers mean.
+pub fn quantise(
+    graph: &Graph,
+    calibration: &Calibration,
+    options: &Options,
+) -> Result<Quantised, Error> {
+    if let Some(shift) = options.shift.filter(|s| !(1..=MAX_SHIFT).contains(s)) {
+        return Err(Error::Shift(shift));
+    }
+    let graph = graph.simplified();
+    let ranges = calibration.ranges(&graph)?;
+    let plan = plan::Plan::new(&graph, &ranges, options.profile)?;
+    let mut lowered = lower::lower(&plan, options.shift.unwrap_or(SHIFT))?;
+    if options.shift.is_none() && lowered.lookup_cells() < FEW_LOOKUPS {
+        let coarser = lower::lower(&plan, SMALL_SHIFT)?;
+        if coarser.layers.iter().all(|&(_, w)| w >= COARSE_WEIGHT) {
+            lowered = coarser;
+        }
+    }
+    let mut warnings = vec![];
+    if calibration.is_synthetic() {
+        warnings.push(
+            "calibrated with synthetic samples: the ranges may not fit real inputs".to_owned(),
+        );
+    }
+    let shift = lowered.shift;
+    let layers = std::mem::take(&mut lowered.layers);
+    let lookups = lowered.lookup_cells();
+    let model = tables::finish(lowered, &mut warnings)?;
+    let report = Report {
+        shift,
+        bits: options.profile.bits(),
+        parameters: model.weights.iter().map(Vec::len).sum(),
+        macs: model.graph.nodes.iter().map(macs).sum(),
+        lookups,
+        rows: model.graph.tables.iter().map(|t| t.len).sum(),
+        layers,
+        warnings,
+        notes: graph.notes().to_vec(),
+    };
+    Ok(Quantised { model, report })
+}
+
+/// Multiplications by weights of one node.
+fn macs(node: &int::Node) -> usize {
+    match &node.op {
+        int::Op::Affine(affine) => {
+            let outputs: usize = node.axes.iter().product();
+            let inputs: usize = affine.inputs.iter().product();
+            let taps: usize = affine.windows.iter().map(int::MapAxis::taps).product();
+            outputs * inputs * taps
+        }
+        _ => 0,
+    }
+}

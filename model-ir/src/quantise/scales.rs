@@ -1,0 +1,69 @@
+//! Scale classes: values whose scales stand in fixed ratios.
+//!
+//! A union-find over values with `scale(v) = ratio(v) * scale(root)`. Ties come from operators
+//! that add or move integers (a sum needs equal scales, an average pool divides by its window
+//! through the scale); a class's scale is the largest that a member demands.
+
+/// Relative difference of ratios that counts as rounding.
+const SLACK: f64 = 1e-9;
+
+/// The classes of `0..len`.
+#[derive(Clone, Debug)]
+pub(super) struct Scales {
+    /// Parent and `scale(v) / scale(parent)`.
+    parent: Vec<(usize, f64)>,
+}
+
+impl Scales {
+    /// `len` values, each a class of its own.
+    pub(super) fn new(len: usize) -> Self {
+        Self {
+            parent: (0..len).map(|v| (v, 1.0)).collect(),
+        }
+    }
+
+    /// The root of `v`'s class and `scale(v) / scale(root)`.
+    pub(super) fn root(&self, v: usize) -> (usize, f64) {
+        let (mut v, mut ratio) = (v, 1.0);
+        loop {
+            let (parent, step) = self.parent[v];
+            if parent == v {
+                return (v, ratio);
+            }
+            ratio *= step;
+            v = parent;
+        }
+    }
+
+    /// Demands `scale(a) = ratio * scale(b)`; whether that is consistent with earlier ties.
+    pub(super) fn tie(&mut self, a: usize, b: usize, ratio: f64) -> bool {
+        let ((a, of_a), (b, of_b)) = (self.root(a), self.root(b));
+        // scale(a) = ratio * of_b / of_a * scale(b), on roots.
+        let ratio = ratio * of_b / of_a;
+        if a == b {
+            return (ratio - 1.0).abs() <= SLACK;
+        }
+        self.parent[a] = (b, ratio);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ratios_multiply_along_ties() {
+        let mut scales = Scales::new(5);
+        assert!(scales.tie(0, 1, 2.0));
+        assert!(scales.tie(2, 3, 0.25));
+        assert!(scales.tie(1, 3, 3.0));
+        let (root, of_0) = scales.root(0);
+        let (same, of_2) = scales.root(2);
+        assert_eq!(root, same);
+        assert!((of_0 / of_2 - 24.0).abs() < 1e-12);
+        assert!(scales.tie(0, 2, 24.0));
+        assert!(!scales.tie(0, 2, 1.0));
+        assert_eq!(scales.root(4), (4, 1.0));
+    }
+}
