@@ -1,11 +1,12 @@
 //! What a well-formed model is: a well-formed graph whose constants have its lengths and keep
 //! every tensor inside its declared interval.
 
-use super::bounds::{affine_bounds, map_bounds, sum_bounds};
+use super::bounds::{affine_bounds, map_bounds};
 use super::fault::GraphError;
 use super::graph::{Interval, Node};
 use super::model::Model;
 use super::op::Op;
+use super::sums::dependent_sum_bounds;
 
 /// Why a model is malformed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -105,8 +106,13 @@ impl Model {
             }
             Op::Map(map) => map_bounds(map, operand(0)),
             Op::Sum { coefs } => {
-                let operands: Vec<Interval> = (0..coefs.len()).map(operand).collect();
-                sum_bounds(coefs, &operands)
+                let relu = |op: &Op| match op {
+                    Op::Table {
+                        table, shift: 0, ..
+                    } => self.graph.tables[table.0].is_relu(),
+                    _ => false,
+                };
+                dependent_sum_bounds(&self.graph.nodes, &relu, coefs, &node.inputs)
             }
             Op::Permute { .. } | Op::Gather { .. } => Some(operand(0)),
             Op::Table { table, .. } => Some(self.graph.tables[table.0].image()),

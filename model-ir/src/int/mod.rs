@@ -21,6 +21,8 @@ mod model;
 mod op;
 #[cfg(feature = "executor")]
 mod run;
+#[cfg(feature = "executor")]
+mod sums;
 mod table;
 mod validate;
 
@@ -35,6 +37,8 @@ pub use model::{Ints, Model, Trace};
 pub use op::{Affine, Axes, BiasId, Map, MapAxis, Op, Tap, WeightId, WeightShape};
 #[cfg(feature = "executor")]
 pub use run::{Executor, RunError, run};
+#[cfg(feature = "executor")]
+pub use sums::dependent_sum_bounds;
 pub use table::{Function, Table, TableId};
 pub use validate::{
     MAX_CELLS, MAX_FACTOR, MAX_GATHER, MAX_SHIFT, MAX_TABLE, MAX_TOTAL_CELLS, MAX_WINDOW_WORK,

@@ -58,6 +58,11 @@ impl Table {
         }
     }
 
+    /// Whether the function is `min(max(x, 0), h)` for some `h >= 0`.
+    pub fn is_relu(&self) -> bool {
+        matches!(self.function, Function::Clamp { lo: 0, hi } if hi >= 0)
+    }
+
     /// The value at `x`, or `None` outside the domain.
     pub fn get(&self, x: i64) -> Option<i64> {
         let row = usize::try_from(x.checked_sub(self.start)?).ok()?;

@@ -9,7 +9,8 @@ use super::plan::{Form, Plan};
 use super::{Error, average, linear, maximum};
 use crate::float::{Activation, Op as FloatOp, PoolKind, ValueId, Window};
 use crate::int::{
-    BiasId, Interval, Map, MapAxis, Node, Op, Port, TableId, Tap, TensorId, map_bounds,
+    BiasId, Interval, Map, MapAxis, Node, Op, Port, TableId, Tap, TensorId, dependent_sum_bounds,
+    map_bounds,
 };
 
 /// A value of the float graph as an integer tensor; with a shift, an accumulator.
@@ -162,7 +163,14 @@ impl Lowered<'_> {
     ) -> Result<TensorId, Error> {
         let (coefs, inputs): (Vec<i64>, Vec<TensorId>) = terms.iter().copied().unzip();
         let cells = self.cells(inputs[0]);
-        let interval = maximum::sum_interval(&self.nodes, &self.curves, &coefs, &inputs);
+        // A table node names its curve until tables exist.
+        let relu = |op: &Op| match op {
+            Op::Table {
+                table, shift: 0, ..
+            } => matches!(self.curves[table.0], Curve::Clamp { lo: 0, .. }),
+            _ => false,
+        };
+        let interval = dependent_sum_bounds(&self.nodes, &relu, &coefs, &inputs);
         let interval = interval.ok_or_else(|| Error::overflow(name))?;
         Ok(self.push(name, Op::Sum { coefs }, inputs, cells, interval))
     }

@@ -10,7 +10,7 @@ use super::average::{offset, outputs};
 use super::function::Curve;
 use super::lower::{Lowered, keep};
 use crate::float::Window;
-use crate::int::{Interval, Map, MapAxis, Node, Tap, TensorId, sum_bounds};
+use crate::int::{Interval, Map, MapAxis, Tap, TensorId};
 
 /// `X[tap] + sum of tables`
 #[derive(Clone, Debug)]
@@ -129,16 +129,4 @@ fn tree(
     let a = tree(lowered, taps.start..middle, combine)?;
     let b = tree(lowered, middle..taps.end, combine)?;
     combine(lowered, &a, &b)
-}
-
-/// Bounds of a sum.
-pub(super) fn sum_interval(
-    nodes: &[Node],
-    curves: &[Curve],
-    coefs: &[i64],
-    inputs: &[TensorId],
-) -> Option<Interval> {
-    let _ = curves;
-    let intervals: Vec<Interval> = inputs.iter().map(|t| nodes[t.0].interval).collect();
-    sum_bounds(coefs, &intervals)
 }

@@ -15,6 +15,7 @@
 //! The result is a function of the graph, the samples and the options: every float operation
 //! on the way is deterministic IEEE arithmetic in a fixed order.
 
+mod accuracy;
 mod average;
 mod calibration;
 mod cuts;
@@ -24,10 +25,15 @@ mod linear;
 mod lower;
 mod maximum;
 mod plan;
+mod ports;
 mod scales;
 mod tables;
+#[cfg(test)]
+mod tests;
 
+pub use accuracy::{Accuracy, OutputAccuracy, TableUse, argmax};
 pub use calibration::{Calibration, unstack};
+pub use ports::{InputError, Inputs};
 
 use crate::float::{self, Graph};
 use crate::int;
@@ -139,6 +145,15 @@ pub enum Error {
     /// A sample does not fit the graph.
     #[error(transparent)]
     Graph(#[from] float::Error),
+    /// Inputs that the integer model does not take.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The integer model is malformed.
+    #[error(transparent)]
+    Model(#[from] int::ModelError),
+    /// The integer model cannot be run on a sample.
+    #[error(transparent)]
+    Run(#[from] int::RunError),
     /// No calibration samples.
     #[error("calibration needs at least one sample")]
     NoSamples,

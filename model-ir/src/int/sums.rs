@@ -1,0 +1,361 @@
+//! Bounds of sums whose terms depend on each other.
+//!
+//! Two patterns of quantised models are much narrower than the sum of their terms' intervals:
+//!
+//! * `F + R` with `R = min(relu(d), h)`, a table of shift 0, as in a max pool:
+//!   `F <= F + R <= max(F, F + d)` and `min(F, F - d) <= F - R <= F`, where the terms of `d`
+//!   cancel against those of `F`;
+//! * disjoint placements along an axis: a concatenation.
+//!
+//! A sum is expanded into a linear form over *atoms*, tensors read at one tap. A form is bounded
+//! by its terms' intervals and by the first rule, applied to its last `R`.
+
+use super::bounds::sum_bounds;
+use super::graph::{Interval, Node, TensorId};
+use super::op::{Map, MapAxis, Op};
+use std::collections::BTreeMap;
+
+/// Forms that one bound may look at, and depth of nested sums and tables: what is beyond them is
+/// bounded by its interval alone.
+const MAX_FORMS: usize = 512;
+const MAX_DEPTH: usize = 32;
+/// Terms that one form may have.
+const MAX_TERMS: usize = 64;
+
+/// `sum coef * atom`, by index of the atom.
+type Form = BTreeMap<usize, i128>;
+
+/// Bounds of `sum_k coefs[k] * nodes[inputs[k]]`, never wider than [`sum_bounds`]; `None` means
+/// that a bound is not inside `(-2^62, 2^62)`.
+///
+/// `relu` says of a table node's operator whether it is `min(max(x, 0), h)` of shift 0 for some
+/// `h >= 0`.
+///
+/// # Panics
+/// If the lengths differ or an input is not one of `nodes`.
+pub fn dependent_sum_bounds(
+    nodes: &[Node],
+    relu: &dyn Fn(&Op) -> bool,
+    coefs: &[i64],
+    inputs: &[TensorId],
+) -> Option<Interval> {
+    let intervals: Vec<Interval> = inputs.iter().map(|t| nodes[t.0].interval).collect();
+    let plain = sum_bounds(coefs, &intervals)?;
+    if placements_are_disjoint(nodes, coefs, inputs) {
+        let hull = intervals.iter().copied().reduce(Interval::hull)?;
+        return Some(hull.with(0));
+    }
+    let mut forms = Forms {
+        nodes,
+        relu,
+        atoms: vec![],
+        left: MAX_FORMS,
+    };
+    let mut form = Form::new();
+    for (&c, &t) in coefs.iter().zip(inputs) {
+        forms.expand(&mut form, t, c.into(), 0);
+    }
+    let (lo, hi) = forms.bounds(&form, 0);
+    // Both bounds are right, so their intersection is not empty.
+    Some(Interval {
+        lo: i64::try_from(lo).map_or(plain.lo, |lo| lo.max(plain.lo)),
+        hi: i64::try_from(hi).map_or(plain.hi, |hi| hi.min(plain.hi)),
+    })
+}
+
+struct Forms<'a> {
+    nodes: &'a [Node],
+    relu: &'a dyn Fn(&Op) -> bool,
+    /// A tensor, read through a map of one tap of weight 1 if any.
+    atoms: Vec<(TensorId, Option<Map>)>,
+    left: usize,
+}
+
+impl Forms<'_> {
+    /// Adds `coef * tensor` to `form`.
+    fn expand(&mut self, form: &mut Form, tensor: TensorId, coef: i128, depth: usize) {
+        let node = &self.nodes[tensor.0];
+        match &node.op {
+            Op::Sum { coefs } if depth < MAX_DEPTH && form.len() + coefs.len() <= MAX_TERMS => {
+                for (&c, &t) in coefs.iter().zip(&node.inputs) {
+                    self.expand(form, t, coef.saturating_mul(c.into()), depth + 1);
+                }
+            }
+            Op::Map(map) => match single_taps(map) {
+                Some(taps) if form.len() + taps.len() <= MAX_TERMS => {
+                    for (weight, tap) in taps {
+                        let coef = coef.saturating_mul(weight.into());
+                        self.add(form, (node.inputs[0], Some(tap)), coef);
+                    }
+                }
+                _ => self.add(form, (tensor, None), coef),
+            },
+            _ => self.add(form, (tensor, None), coef),
+        }
+    }
+
+    fn add(&mut self, form: &mut Form, atom: (TensorId, Option<Map>), coef: i128) {
+        let known = self.atoms.iter().position(|a| *a == atom);
+        let index = known.unwrap_or_else(|| {
+            self.atoms.push(atom);
+            self.atoms.len() - 1
+        });
+        let total = form.entry(index).or_insert(0);
+        *total = total.saturating_add(coef);
+        if *total == 0 {
+            form.remove(&index);
+        }
+    }
+
+    /// Bounds of a form.
+    fn bounds(&mut self, form: &Form, depth: usize) -> (i128, i128) {
+        let plain = self.plain(form);
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 || depth >= MAX_DEPTH {
+            return plain;
+        }
+        let last = form
+            .iter()
+            .filter(|&(&atom, &coef)| coef.abs() == 1 && self.is_relu(atom));
+        let Some((&atom, &sign)) = last.max_by_key(|&(&atom, _)| self.atoms[atom].0) else {
+            return plain;
+        };
+        let mut without = form.clone();
+        without.remove(&atom);
+        let argument = self.nodes[self.atoms[atom].0.0].inputs[0];
+        let mut with = without.clone();
+        self.expand(&mut with, argument, sign, 0);
+        let (lo, hi) = self.bounds(&without, depth + 1);
+        let (with_lo, with_hi) = self.bounds(&with, depth + 1);
+        let (lo, hi) = if sign > 0 {
+            (lo, hi.max(with_hi))
+        } else {
+            (lo.min(with_lo), hi)
+        };
+        (plain.0.max(lo), plain.1.min(hi))
+    }
+
+    /// Bounds of a form whose atoms are independent.
+    fn plain(&self, form: &Form) -> (i128, i128) {
+        let (mut low, mut high) = (0_i128, 0_i128);
+        for (&atom, &coef) in form {
+            let (tensor, map) = &self.atoms[atom];
+            let x = self.nodes[tensor.0].interval;
+            let x = map.as_ref().map_or(x, |map| x.with(map.fill));
+            let ends = [x.lo, x.hi].map(|x| coef.saturating_mul(x.into()));
+            low = low.saturating_add(ends[0].min(ends[1]));
+            high = high.saturating_add(ends[0].max(ends[1]));
+        }
+        (low, high)
+    }
+
+    fn is_relu(&self, atom: usize) -> bool {
+        let (tensor, map) = &self.atoms[atom];
+        map.is_none() && (self.relu)(&self.nodes[tensor.0].op)
+    }
+}
+
+/// A map as a sum of maps of one tap of weight 1 each, if it has few taps and no coefficients.
+fn single_taps(map: &Map) -> Option<Vec<(i64, Map)>> {
+    let taps = map
+        .axes
+        .iter()
+        .try_fold(1_usize, |n, axis| n.checked_mul(axis.taps()));
+    if taps.is_none_or(|n| n > 4) {
+        return None;
+    }
+    let mut parts = vec![(1_i64, map.clone())];
+    for (i, axis) in map.axes.iter().enumerate() {
+        let MapAxis::Window { taps, coefs, .. } = axis else {
+            continue;
+        };
+        if !coefs.is_empty() {
+            return None;
+        }
+        let mut split = vec![];
+        for (weight, part) in parts {
+            for tap in taps {
+                let mut part = part.clone();
+                if let MapAxis::Window { taps, .. } = &mut part.axes[i] {
+                    *taps = vec![*tap];
+                    taps[0].weight = 1;
+                }
+                split.push((weight.checked_mul(tap.weight)?, part));
+            }
+        }
+        parts = split;
+    }
+    Some(parts)
+}
+
+/// Whether the terms are tensors placed side by side along one axis, with 0 elsewhere.
+fn placements_are_disjoint(nodes: &[Node], coefs: &[i64], inputs: &[TensorId]) -> bool {
+    if coefs.iter().any(|&c| c != 1) {
+        return false;
+    }
+    let mut places = vec![];
+    for t in inputs {
+        match placement(&nodes[t.0].op) {
+            Some(place) => places.push(place),
+            None => return false,
+        }
+    }
+    places.sort_unstable();
+    places.windows(2).all(|w| {
+        let ((inner, length, _, end), (inner_2, length_2, start, _)) = (w[0], w[1]);
+        (inner, length) == (inner_2, length_2) && end <= start
+    })
+}
+
+/// `(cells inside, length, start, end)` of the axis on which a map places its input.
+fn placement(op: &Op) -> Option<(usize, usize, i64, i64)> {
+    let Op::Map(map) = op else { return None };
+    let mut windows = map
+        .axes
+        .iter()
+        .enumerate()
+        .filter(|(_, a)| !matches!(a, MapAxis::Keep(_)));
+    let (Some((i, axis)), None) = (windows.next(), windows.next()) else {
+        return None;
+    };
+    let MapAxis::Window {
+        input,
+        output,
+        stride: 1,
+        taps,
+        coefs,
+    } = axis
+    else {
+        return None;
+    };
+    let [tap] = taps.as_slice() else { return None };
+    if tap.weight != 1 || !coefs.is_empty() || map.fill != 0 {
+        return None;
+    }
+    let inner = map.axes[i + 1..].iter().map(MapAxis::output).product();
+    let start = tap.offset.checked_neg()?;
+    Some((inner, *output, start, start.checked_add(*input as i64)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::op::Tap;
+    use super::super::table::TableId;
+    use super::*;
+
+    fn node(op: Op, inputs: &[usize], axes: &[usize], lo: i64, hi: i64) -> Node {
+        Node {
+            name: "n".into(),
+            op,
+            inputs: inputs.iter().copied().map(TensorId).collect(),
+            axes: axes.to_vec(),
+            interval: Interval { lo, hi },
+        }
+    }
+
+    fn window(input: usize, output: usize, stride: i64, taps: &[(i64, i64)]) -> Op {
+        let taps = taps.iter().map(|&(offset, weight)| Tap { offset, weight });
+        Op::Map(Map {
+            axes: vec![MapAxis::Window {
+                input,
+                output,
+                stride,
+                taps: taps.collect(),
+                coefs: vec![],
+            }],
+            fill: 0,
+        })
+    }
+
+    fn relu() -> Op {
+        Op::Table {
+            table: TableId(0),
+            shift: 0,
+            range: None,
+        }
+    }
+
+    fn bounds(nodes: &[Node], coefs: &[i64], inputs: &[usize]) -> (i64, i64) {
+        let inputs: Vec<TensorId> = inputs.iter().copied().map(TensorId).collect();
+        let is_relu = |op: &Op| matches!(op, Op::Table { .. });
+        let bounds = dependent_sum_bounds(nodes, &is_relu, coefs, &inputs).expect("small");
+        (bounds.lo, bounds.hi)
+    }
+
+    /// `x`, then `max(x_0, x_1, x_2)` in the form of the quantiser.
+    fn maximum(lo: i64, hi: i64) -> Vec<Node> {
+        let width = hi - lo;
+        vec![
+            node(Op::Input, &[], &[6], lo, hi),
+            node(
+                window(6, 2, 3, &[(0, 1), (1, -1)]),
+                &[0],
+                &[2],
+                -width,
+                width,
+            ),
+            node(relu(), &[1], &[2], 0, width),
+            node(
+                window(6, 2, 3, &[(1, 1), (2, -1)]),
+                &[0],
+                &[2],
+                -width,
+                width,
+            ),
+        ]
+    }
+
+    #[test]
+    fn a_maximum_stays_in_the_interval() {
+        for (lo, hi) in [(0, 255), (-5, 9)] {
+            let width = hi - lo;
+            let (lo, hi) = (lo.min(0), hi);
+            let mut nodes = maximum(lo, hi);
+            assert_eq!(bounds(&nodes, &[1, 1], &[3, 2]), (-(hi - lo), hi - lo));
+            let coefs = vec![1, 1];
+            nodes.push(node(Op::Sum { coefs }, &[3, 2], &[2], -width, width));
+            nodes.push(node(relu(), &[4], &[2], 0, width));
+            nodes.push(node(window(6, 2, 3, &[(2, 1)]), &[0], &[2], lo, hi));
+            assert_eq!(bounds(&nodes, &[1, 1], &[6, 5]), (lo, hi));
+            // Twice the table is no maximum.
+            assert_eq!(bounds(&nodes, &[1, 2], &[6, 5]), (lo, hi + 2 * width));
+        }
+    }
+
+    #[test]
+    fn an_unrelated_difference_is_not_cancelled() {
+        let mut nodes = maximum(0, 255);
+        nodes.push(node(window(6, 2, 3, &[(0, 1)]), &[0], &[2], 0, 255));
+        // x_0 + relu(x_0 - x_1) may reach 510; x_1 + relu(x_0 - x_1) may not.
+        assert_eq!(bounds(&nodes, &[1, 1], &[4, 2]), (0, 510));
+        nodes.push(node(window(6, 2, 3, &[(1, 1)]), &[0], &[2], 0, 255));
+        assert_eq!(bounds(&nodes, &[1, 1], &[5, 2]), (0, 255));
+    }
+
+    #[test]
+    fn placements_side_by_side_do_not_add() {
+        let mut nodes = vec![
+            node(Op::Input, &[], &[2], 3, 100),
+            node(Op::Input, &[], &[3], -7, 50),
+            node(window(2, 5, 1, &[(0, 1)]), &[0], &[5], 0, 100),
+            node(window(3, 5, 1, &[(-2, 1)]), &[1], &[5], -7, 50),
+        ];
+        assert_eq!(bounds(&nodes, &[1, 1], &[2, 3]), (-7, 100));
+        nodes[3] = node(window(3, 5, 1, &[(-1, 1)]), &[1], &[5], -7, 50);
+        assert_eq!(bounds(&nodes, &[1, 1], &[2, 3]), (-7, 150));
+    }
+
+    #[test]
+    fn deep_sums_end() {
+        let mut nodes = vec![node(Op::Input, &[], &[2], 0, 1)];
+        for i in 0..300_usize {
+            let op = match i % 3 {
+                0 => relu(),
+                _ => Op::Sum { coefs: vec![1; 2] },
+            };
+            let inputs = [i, i.saturating_sub(1)];
+            nodes.push(node(op, &inputs, &[2], 0, 1 << 40));
+        }
+        assert_eq!(bounds(&nodes, &[1, 1], &[300, 298]).0, 0);
+    }
+}
