@@ -37,6 +37,9 @@ pub enum ProveError {
     /// The inputs do not fit the model, or an activation leaves its table's domain.
     #[error(transparent)]
     Run(#[from] zkstrata_model_ir::int::RunError),
+    /// The arrays do not fit the model's inputs.
+    #[error(transparent)]
+    Input(#[from] zkstrata_model_ir::quantise::InputError),
     /// The statement is outside what the key allows.
     #[error(transparent)]
     Statement(#[from] StatementError),

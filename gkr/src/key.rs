@@ -1,4 +1,11 @@
 //! The verifying key: everything the verifier knows of a model.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 use crate::error::{FileError, VerifyError};
 use crate::file::{self, FORMAT_VERSION, VERIFYING_KEY};
@@ -56,7 +63,7 @@ struct Body<C: CommitmentScheme> {
 impl<C: CommitmentScheme> VerifyingKey<C> {
     /// The key of a valid graph.
     pub(crate) fn new(graph: Graph, weights: Option<C::Commitment>, max_batch: usize) -> Self {
-        let parameters = (FORMAT_VERSION, C::NAME, WORK_BITS as u64, max_batch as u64);
+        let parameters = (FORMAT_VERSION, C::NAME, WORK_BITS, max_batch);
         let digest = Digest::of(
             "zkstrata 2026 verifying key",
             &(parameters, &graph, &weights),

@@ -3,6 +3,13 @@
 //! The tensor of node `i` for a batch of `B` has axes `[B, axes..]`; an axis of length `n` has
 //! `ceil(log2 n)` variables, most significant first, and the tensor's multilinear extension the
 //! variables of all its axes in order.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 use crate::lookup::{Block, TableBlock};
 use zkstrata_mle::{E, PrimeCharacteristicRing, axis_vars, less_than, tensor_vars};

@@ -1,4 +1,11 @@
 //! A proof: the bytes of a tape.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 use crate::error::FileError;
 use crate::file::{self, PROOF};

@@ -9,10 +9,11 @@ use crate::plan::{Plan, WeightPlan};
 use crate::proof::Proof;
 use crate::statement::{Statement, eval_public};
 use crate::witness::Witness;
+use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zkstrata_mle::{E, Point};
-use zkstrata_model_ir::int::{Executor, Graph, Ints, Model, Port, Trace};
+use zkstrata_model_ir::int::{Executor, Ints, Model, Port, Trace};
 use zkstrata_pcs::{Claim, Message, ProverOpening, ProverScheme, ProverTape, Whir};
 
 /// Proves runs of one model. Cheap to clone and to share between threads.
@@ -76,18 +77,39 @@ impl<C: ProverScheme> ProvingKey<C> {
     /// input, scaled by the input's port.
     pub fn run(&self, inputs: &[Vec<i64>]) -> Result<Trace, ProveError> {
         let graph = &self.inner.model.graph;
-        let typed = |(port, cells): (&Port, &Vec<i64>)| narrow(graph, port, cells);
+        let typed = |(port, cells): (&Port, &Vec<i64>)| {
+            Ints::from_cells(graph.node(port.tensor).interval, cells)
+        };
         let inputs: Vec<Ints> = graph.inputs.iter().zip(inputs).map(typed).collect();
         Ok(self.inner.executor.run(&inputs)?)
     }
 
-    /// Runs the model and proves the run. The batch size is that of the inputs, 1 to
+    /// Runs the model on a batch of real inputs and proves the run. `batch[i]` is inference `i`,
+    /// one array per model input, of the input's shape; at most [`VerifyingKey::max_batch`].
+    ///
+    /// # Errors
+    /// Arrays of the wrong number or shape, NaN or infinities, an activation outside its table's
+    /// domain (calibrate with samples that include such inputs), or a batch that is too large.
+    pub fn prove(&self, batch: &[Vec<ArrayD<f32>>]) -> Result<(Statement, Proof), ProveError> {
+        let inputs = self.inner.model.graph.quantise_inputs(batch)?;
+        if inputs.saturated > 0 {
+            tracing::warn!(
+                cells = inputs.saturated,
+                "input cells beyond the calibrated range were clamped to it"
+            );
+        }
+        let cells: Vec<Vec<i64>> = inputs.cells.iter().map(widen).collect();
+        self.prove_integers(&cells)
+    }
+
+    /// Runs the model on integer inputs and proves the run: one dense tensor `[B, axes..]` per
+    /// model input, scaled by the input's port. The batch size is that of the inputs, 1 to
     /// [`VerifyingKey::max_batch`].
     ///
     /// # Errors
-    /// An input outside its interval, an activation outside its table's domain (calibrate with
-    /// samples that include such inputs), or a batch that is too large.
-    pub fn prove(&self, inputs: &[Vec<i64>]) -> Result<(Statement, Proof), ProveError> {
+    /// An input outside its interval, an activation outside its table's domain, or a batch that
+    /// is too large.
+    pub fn prove_integers(&self, inputs: &[Vec<i64>]) -> Result<(Statement, Proof), ProveError> {
         let _span = tracing::info_span!("prove").entered();
         self.check_inputs(inputs)?;
         let trace = tracing::info_span!("run").in_scope(|| self.run(inputs))?;
@@ -233,15 +255,6 @@ fn too_large<C: ProverScheme>(key: &ProvingKey<C>, batch: usize) -> ProveError {
         batch,
         max: key.inner.vk.max_batch(),
     })
-}
-
-/// Cells of an input in the type of its interval; out-of-range cells have been refused.
-fn narrow(graph: &Graph, port: &Port, cells: &[i64]) -> Ints {
-    match Ints::zeros(graph.node(port.tensor).interval, 0) {
-        Ints::I16(_) => Ints::I16(cells.iter().map(|&x| x as i16).collect()),
-        Ints::I32(_) => Ints::I32(cells.iter().map(|&x| x as i32).collect()),
-        Ints::I64(_) => Ints::I64(cells.to_vec()),
-    }
 }
 
 fn widen(cells: &Ints) -> Vec<i64> {

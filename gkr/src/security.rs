@@ -2,6 +2,13 @@
 //!
 //! The figure is the interactive error; the Fiat-Shamir transform costs a factor of the number of
 //! hash queries. Collisions of BLAKE3 (2^128 work) are not a term.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 use crate::error::VerifyError;
 use crate::linear::{Stage, analyse};

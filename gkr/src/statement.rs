@@ -1,4 +1,11 @@
 //! What is proven: this model maps these inputs to these outputs.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 use crate::error::StatementError;
 use crate::plan::Plan;
@@ -20,8 +27,24 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// The outputs as real numbers: `[inference][output][cell]`, cells in row-major order of the
+    /// output's shape. `graph` is that of the key that accepted the statement.
+    #[allow(clippy::as_conversions)] // to the nearest real number
+    pub fn real_outputs(&self, graph: &Graph) -> Vec<Vec<Vec<f64>>> {
+        let batch = self.batch(graph);
+        let output = |inference: usize, (port, cells): (&Port, &Vec<i64>)| {
+            let one = cells.len() / batch;
+            let cells = cells.iter().skip(inference * one).take(one);
+            cells.map(|&x| x as f64 * port.scale).collect()
+        };
+        let ports = || graph.outputs.iter().zip(&self.outputs);
+        (0..batch)
+            .map(|inference| ports().map(|p| output(inference, p)).collect())
+            .collect()
+    }
+
     /// Number of inferences, from the length of the first input.
-    pub(crate) fn batch(&self, graph: &Graph) -> usize {
+    pub fn batch(&self, graph: &Graph) -> usize {
         match (self.inputs.first(), graph.inputs.first()) {
             (Some(cells), Some(port)) => cells.len() / cells_of(graph, port).max(1),
             _ => 0,
@@ -30,7 +53,7 @@ impl Statement {
 
     /// The digest that the tape starts from: the model, the batch size, inputs and outputs.
     pub(crate) fn digest(&self, batch: usize) -> Digest {
-        Digest::of("zkstrata 2026 statement", &(batch as u64, self))
+        Digest::of("zkstrata 2026 statement", &(batch, self))
     }
 
     /// Checks that every tensor has the length and every cell lies in the interval that the

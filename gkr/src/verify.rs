@@ -1,4 +1,11 @@
 //! Verification: from a statement and a tape to accept or reject.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 use crate::error::{StatementError, VerifyError};
 use crate::key::VerifyingKey;

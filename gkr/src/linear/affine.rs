@@ -13,6 +13,13 @@
 //! `W_t(s_g,r_o,s_c)` for every tap column `t` (the verifier combines them with `eq(s_t,t)`) and
 //! in `Z(s_g,s_c,s_t)`, a functional of `X` ([`super::functional`]). `W` is zero at padding, which
 //! cuts the sums over `c` and `t`; `g` is a kept axis.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 use super::fixed;
 use super::functional::{Functional, Part, window_vector};
@@ -134,24 +141,5 @@ impl AffineInstance {
             parts,
         };
         Some((Point::new(weight), input))
-    }
-
-    /// For a window axis, `V[t][x] = sum_{i: x(i,t) = x} eq(r, i)`, one row per tap; nothing for
-    /// a kept axis.
-    #[cfg(feature = "prover")]
-    pub(crate) fn tap_vectors(&self, axis: usize) -> Vec<Vec<E>> {
-        use zkstrata_mle::PrimeCharacteristicRing;
-        let (window, r) = (&self.layer.windows[axis], &self.windows[axis]);
-        let taps = match window {
-            MapAxis::Keep(_) => 0,
-            MapAxis::Window { taps, .. } => taps.len(),
-        };
-        (0..taps)
-            .map(|t| {
-                let mut factors = vec![E::ZERO; taps];
-                factors[t] = E::ONE;
-                window_vector(window, &factors, r).expect("a window axis")
-            })
-            .collect()
     }
 }

@@ -1,5 +1,12 @@
 //! A dry run of the walk: how many stages, rounds and claims a model needs. It depends on the
 //! graph and the batch size only.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 use super::{Instance, InstanceEnd, Party, TensorClaim, Wanted, reduce};
 use crate::plan::{Plan, WeightPlan};

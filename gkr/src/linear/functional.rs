@@ -8,6 +8,13 @@
 //! A window along one axis has `A[x] = sum_t w_t sum_{i: x(i,t) = x} c_i eq(r, i)`, with `w_t = eq(s, t)` for the
 //! taps of a convolution (DESIGN, the second step of the convolution) and public `w_t` for pooling,
 //! slicing, padding and concatenation.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 use super::fixed;
 use crate::lookup::table::signed;

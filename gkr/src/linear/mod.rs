@@ -16,6 +16,13 @@
 //! keeps may carry garbage through; axes that it sums over are cut to their real length by
 //! factors the verifier knows (index maps) or by weights that are zero at padding; constants
 //! (bias, fill) are multiplied by the mask of the kept axes.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 pub(crate) mod affine;
 mod analysis;

@@ -2,7 +2,7 @@
 //! small integers.
 
 use super::affine::AffineInstance;
-use super::functional::{Functional, Part};
+use super::functional::{Functional, Part, window_vector};
 use super::verify::{FACTORS, OPERAND};
 use super::{Instance, InstanceEnd, Party, Wanted};
 use crate::error::VerifyError;
@@ -138,7 +138,7 @@ impl LinearProver<'_> {
     fn gathered_input(&self, a: &AffineInstance) -> Vec<E> {
         let tensor = &self.tensors[a.input.0];
         let shape = &a.weight;
-        let rows: Vec<Vec<Vec<E>>> = (0..a.windows.len()).map(|k| a.tap_vectors(k)).collect();
+        let rows: Vec<Vec<Vec<E>>> = (0..a.windows.len()).map(|k| tap_vectors(a, k)).collect();
         let channels = [shape.groups.as_slice(), &shape.inputs].concat();
         let mut actions = vec![Action::Fix(&a.lead), Action::Keep(channels)];
         for ((window, r), rows) in a.layer.windows.iter().zip(&a.windows).zip(&rows) {
@@ -150,6 +150,23 @@ impl LinearProver<'_> {
         let (axes, values) = tensor.apply(&actions);
         pad_axes(&axes, &values)
     }
+}
+
+/// For a window axis, `V[t][x] = sum_{i: x(i,t) = x} eq(r, i)`, one row per tap; nothing for a
+/// kept axis.
+fn tap_vectors(a: &AffineInstance, axis: usize) -> Vec<Vec<E>> {
+    let (window, r) = (&a.layer.windows[axis], &a.windows[axis]);
+    let taps = match window {
+        MapAxis::Keep(_) => 0,
+        MapAxis::Window { taps, .. } => taps.len(),
+    };
+    (0..taps)
+        .map(|t| {
+            let mut factors = vec![E::ZERO; taps];
+            factors[t] = E::ONE;
+            window_vector(window, &factors, r).expect("a window axis")
+        })
+        .collect()
 }
 
 /// `W_t(s_g, r_o, s_c)` for every tap, from `w(g,c,t) = W(g, r_o, c, t)`.

@@ -1,5 +1,12 @@
 //! The verifier's end of the linear part: values come from the channel, and every sumcheck's end is
 //! compared with the product of its factors.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 use super::{Instance, InstanceEnd, Party, Wanted};
 use crate::error::VerifyError;

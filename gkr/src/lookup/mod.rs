@@ -18,6 +18,13 @@
 //! nonzero rational function of degree at most `leaves + rows` in each challenge, so it vanishes
 //! with probability at most `2 (leaves + rows) / |E|`. Multiplicities may be any field elements: the
 //! number of live cells with one tuple is an integer below p. Masked leaves have numerator 0.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 pub(crate) mod fraction;
 #[cfg(feature = "prover")]

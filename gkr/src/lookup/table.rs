@@ -7,6 +7,13 @@
 //!
 //! Clamp and range tables are evaluated in `O(log n)` through `sum_{j<n} eq(x,j)` and
 //! `sum_{j<n} j eq(x,j)`; tables of arbitrary values densely.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
 
 use zkstrata_mle::{
     E, F, Point, PrimeCharacteristicRing, axis_vars, eq_eval, eq_table, less_than,
@@ -98,7 +105,7 @@ impl Row {
 
 /// The row at argument number `j` of a table.
 pub(crate) fn row(table: &Table, id: TableId, j: usize) -> Row {
-    let x = table.start.saturating_add_unsigned(j as u64);
+    let x = i64::try_from(j).map_or(i64::MAX, |j| table.start.saturating_add(j));
     Row {
         id: identifier(id),
         argument: signed(x),

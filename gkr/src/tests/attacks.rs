@@ -28,7 +28,7 @@ impl<C: ProverScheme> Case<C> {
     fn new(model: Model, batch: usize) -> Self {
         let (pk, vk) = setup_with::<C>(model.clone()).expect("a test model sets up");
         let inputs = inputs(&model, batch, 77);
-        let (honest, proof) = pk.prove(&inputs).expect("an honest run proves");
+        let (honest, proof) = pk.prove_integers(&inputs).expect("an honest run proves");
         vk.verify(&honest, &proof)
             .expect("an honest proof verifies");
         Self {
@@ -79,7 +79,9 @@ fn honest_proofs_are_accepted() {
     for (name, model) in models() {
         for batch in [1, 2, 5] {
             let (pk, vk) = setup_with::<Clear>(model.clone()).expect("sets up");
-            let (statement, proof) = pk.prove(&inputs(&model, batch, 3)).expect("proves");
+            let (statement, proof) = pk
+                .prove_integers(&inputs(&model, batch, 3))
+                .expect("proves");
             if let Err(e) = vk.verify(&statement, &proof) {
                 failures.push(format!("{name}, batch {batch}: {e}"));
             }
@@ -301,7 +303,7 @@ fn a_changed_weight_is_rejected() {
                 let Ok((pk, _)) = setup_with::<Clear>(other.clone()) else {
                     continue;
                 };
-                let (mut statement, _) = pk.prove(&case.inputs).expect("proves");
+                let (mut statement, _) = pk.prove_integers(&case.inputs).expect("proves");
                 statement.model = case.vk.digest();
                 let plan = Plan::new(&other.graph, 1).expect("a plan");
                 let trace = pk.run(&case.inputs).expect("runs");
@@ -352,7 +354,7 @@ fn a_false_input_with_an_honest_trace_is_rejected() {
             let witness = Witness::new(&plan, trace);
             let verdict = case.judge(&plan, &statement, &witness);
             // The model may not depend on that cell; then the statement is true.
-            let truth = case.pk.prove(&statement.inputs).expect("proves").0;
+            let truth = case.pk.prove_integers(&statement.inputs).expect("proves").0;
             if truth.outputs != statement.outputs {
                 assert!(verdict.is_err(), "{name}: input {port}");
             }

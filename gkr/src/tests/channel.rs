@@ -16,7 +16,7 @@ fn the_verifier_runs_over_a_counting_ring() {
             let batch = 2;
             let inputs = inputs(&model, batch, seed);
             let (pk, vk) = setup_with::<Clear>(model.clone()).expect("sets up");
-            let (statement, proof) = pk.prove(&inputs).expect("proves");
+            let (statement, proof) = pk.prove_integers(&inputs).expect("proves");
             let plan = Plan::new(vk.graph(), batch).expect("a plan");
             let weights = WeightPlan::new(vk.graph());
             let mut tape = VerifierTape::new(&statement.digest(batch).0, &proof.tape);

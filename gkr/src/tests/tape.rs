@@ -27,7 +27,7 @@ impl<C: ProverScheme> Real<C> {
     fn new(model: Model, batch: usize) -> Self {
         let inputs = inputs(&model, batch, 5);
         let (pk, vk) = setup_with::<C>(model).expect("sets up");
-        let (statement, proof) = pk.prove(&inputs).expect("proves");
+        let (statement, proof) = pk.prove_integers(&inputs).expect("proves");
         vk.verify(&statement, &proof).expect("verifies");
         let plan = Plan::new(vk.graph(), batch).expect("a plan");
         let witness = Witness::new(&plan, pk.run(&inputs).expect("runs"));
@@ -276,7 +276,7 @@ fn keys_are_shared_between_threads() {
             let (pk, vk) = (real.pk.clone(), real.vk.clone());
             let inputs = inputs(&model, 1, seed);
             std::thread::spawn(move || {
-                let (statement, proof) = pk.prove(&inputs).expect("proves");
+                let (statement, proof) = pk.prove_integers(&inputs).expect("proves");
                 vk.verify(&statement, &proof).expect("verifies");
             })
         })
