@@ -1,5 +1,11 @@
 //! The prover's end of the linear part: values are evaluated and sent, factors are contracted from
 //! small integers.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::unreachable
+)] // prover code asserts its preconditions
 
 use super::affine::AffineInstance;
 use super::functional::{Functional, Part, window_vector};

@@ -26,6 +26,7 @@
     clippy::unreachable
 )]
 
+#[allow(clippy::indexing_slicing, clippy::as_conversions, clippy::expect_used)] // has its own
 pub(crate) mod fraction;
 #[cfg(feature = "prover")]
 mod prove;

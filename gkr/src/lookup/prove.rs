@@ -2,6 +2,12 @@
 //!
 //! An honest leaf's denominator equals that of its table row, so the rows' denominators are
 //! computed once and leaves are copies of them.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::unreachable
+)] // prover code asserts its preconditions
 
 use super::fraction::{self, Leaves};
 use super::table::{identifier, row};

@@ -181,6 +181,7 @@ pub(crate) fn eval_all(tables: &[Table], blocks: &[TableBlock], r: &[E]) -> Opti
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, clippy::expect_used)]
 mod tests {
     use super::*;
 
