@@ -13,6 +13,9 @@ pub struct Calibration {
     synthetic: bool,
 }
 
+/// Number of synthetic samples.
+const SYNTHETIC: usize = 32;
+
 /// Smallest and largest value of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Range {
@@ -54,7 +57,7 @@ impl Calibration {
             inputs.map(array).collect()
         };
         Self {
-            samples: (0..16).map(|_| sample()).collect(),
+            samples: (0..SYNTHETIC).map(|_| sample()).collect(),
             synthetic: true,
         }
     }

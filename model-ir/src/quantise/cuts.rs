@@ -45,7 +45,21 @@ struct Layout {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Cuts {
     tensors: Vec<Layout>,
+    /// What changed, in order, to be undone when a demand conflicts.
+    journal: Vec<Change>,
 }
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Tensor,
+    Cut { tensor: usize, at: usize },
+    Solid { tensor: usize },
+    Tie { tensor: usize },
+}
+
+/// A state to return to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark(usize);
 
 impl Cuts {
     /// A new tensor of `len` cells without demands; returns its index.
@@ -54,10 +68,37 @@ impl Cuts {
             len,
             ..Layout::default()
         });
+        self.journal.push(Change::Tensor);
         self.tensors.len() - 1
     }
 
-    /// Imposes a demand and everything that follows from it.
+    /// The present state.
+    pub(super) fn mark(&self) -> Mark {
+        Mark(self.journal.len())
+    }
+
+    /// Undoes everything since `mark`.
+    pub(super) fn undo(&mut self, mark: Mark) {
+        for change in self.journal.drain(mark.0..).rev() {
+            match change {
+                Change::Tensor => {
+                    self.tensors.pop();
+                }
+                Change::Cut { tensor, at } => {
+                    self.tensors[tensor].cuts.remove(&at);
+                }
+                Change::Solid { tensor } => {
+                    self.tensors[tensor].solids.pop();
+                }
+                Change::Tie { tensor } => {
+                    self.tensors[tensor].ties.pop();
+                }
+            }
+        }
+    }
+
+    /// Imposes a demand and everything that follows from it. After a conflict the state is
+    /// undefined until it is undone.
     pub(super) fn demand(&mut self, demand: Demand) -> Result<(), Conflict> {
         match demand {
             Demand::Axis(s) => {
@@ -71,12 +112,16 @@ impl Cuts {
                     return Err(Conflict);
                 }
                 layout.solids.push((from, to));
+                self.journal.push(Change::Solid { tensor: s.tensor });
                 Ok(())
             }
             Demand::Tie(a, b) => {
                 assert_eq!(a.len, b.len, "tied segments have equal lengths");
                 for (from, to) in [(a, b), (b, a)] {
                     self.tensors[from.tensor].ties.push((from, to));
+                    self.journal.push(Change::Tie {
+                        tensor: from.tensor,
+                    });
                     let inside: Vec<usize> = self.inside(from).collect();
                     for cut in inside {
                         self.mirror(from, to, cut)?;
@@ -152,6 +197,7 @@ impl Cuts {
                 return Err(Conflict);
             }
             layout.cuts.insert(at);
+            self.journal.push(Change::Cut { tensor, at });
             for (from, to) in &layout.ties {
                 if from.stride < at && at < from.stride * from.len {
                     if !at.is_multiple_of(from.stride) {
@@ -201,10 +247,15 @@ mod tests {
             .expect("free");
         cuts.demand(Demand::Axis(segment(a, 1, 2))).expect("free");
         assert_eq!(cuts.demand(Demand::Axis(segment(b, 1, 3))), Err(Conflict));
+        let mark = cuts.mark();
         let c = cuts.push(8);
         cuts.demand(Demand::Axis(segment(c, 1, 4))).expect("free");
         assert_eq!(cuts.demand(Demand::Solid(segment(c, 1, 8))), Err(Conflict));
         cuts.demand(Demand::Solid(segment(c, 1, 4))).expect("free");
         assert_eq!(cuts.demand(Demand::Axis(segment(c, 1, 2))), Err(Conflict));
+        cuts.undo(mark);
+        assert_eq!(cuts.push(30), c);
+        assert_eq!(cuts.axes(cuts.whole(c)), [30]);
+        assert_eq!(cuts.axes(cuts.whole(a)), [3, 2]);
     }
 }

@@ -60,7 +60,7 @@ fn place(node: Node, cuts: &mut Cuts, placed: &mut Vec<Node>) -> Result<(), NoLa
             blamed = Some(size);
             continue;
         }
-        let mut trial = cuts.clone();
+        let mark = cuts.mark();
         let mut node = node.clone();
         let mut copies = Vec::new();
         for &k in &copied {
@@ -74,14 +74,14 @@ fn place(node: Node, cuts: &mut Cuts, placed: &mut Vec<Node>) -> Result<(), NoLa
                 axes: source.axes.clone(),
                 interval: source.interval,
             });
-            node.inputs[k] = TensorId(trial.push(cells(source)));
+            node.inputs[k] = TensorId(cuts.push(cells(source)));
         }
-        let tensor = trial.push(cells(&node));
+        let tensor = cuts.push(cells(&node));
         let mut demands = demands(&node, tensor).into_iter();
-        if demands.try_for_each(|d| trial.demand(d)) == Err(Conflict) {
+        if demands.try_for_each(|d| cuts.demand(d)) == Err(Conflict) {
+            cuts.undo(mark);
             continue;
         }
-        *cuts = trial;
         placed.extend(copies);
         placed.push(node);
         return Ok(());

@@ -1,7 +1,8 @@
 //! Linear layers: weights at scale `s_w = (s_out / s_in) * 2^-S`, bias at scale `s_in * s_w`.
 
 use super::Error;
-use super::lower::{Handle, Lowered, keep, window_axis};
+use super::lower::{Handle, Lowered};
+use super::moves::{keep, window_axis};
 use super::plan::Form;
 use crate::float::{Node, Op};
 use crate::int::{Affine, Interval, Op as IntOp, TensorId, WeightId, affine_bounds};

@@ -5,11 +5,12 @@
 
 use super::calibration::Range;
 use super::function::Curve;
+use super::moves::keep;
 use super::plan::{Form, Plan};
-use super::{Error, average, linear, maximum};
-use crate::float::{Activation, Op as FloatOp, PoolKind, ValueId, Window};
+use super::{Error, linear, maximum};
+use crate::float::{Activation, Op as FloatOp, PoolKind, ValueId};
 use crate::int::{
-    BiasId, Interval, Map, MapAxis, Node, Op, Port, TableId, Tap, TensorId, dependent_sum_bounds,
+    BiasId, Interval, Map, MapAxis, Node, Op, Port, TableId, TensorId, dependent_sum_bounds,
     map_bounds,
 };
 
@@ -340,92 +341,6 @@ impl Lowered<'_> {
         }
     }
 
-    fn transpose(&mut self, v: usize, x: TensorId, perm: &[usize]) -> TensorId {
-        let node = self.plan.node(v);
-        let axes = self.plan.node(node.inputs[0].0).shape.clone();
-        let long = || perm.iter().filter(|&&p| axes[p] > 1);
-        if long().is_sorted() {
-            return x;
-        }
-        let op = Op::Permute {
-            axes: axes.clone(),
-            perm: perm.to_vec(),
-        };
-        self.push(&node.name, op, vec![x], self.cells(x), self.interval(x))
-    }
-
-    fn concat(&mut self, v: usize, axis: usize) -> Result<TensorId, Error> {
-        let node = self.plan.node(v);
-        let mut terms = Vec::new();
-        let mut start = 0;
-        for &value in &node.inputs {
-            let shape = &self.plan.node(value.0).shape;
-            let mut axes = keep(shape);
-            axes[axis] = shifted(shape[axis], node.shape[axis], -start);
-            start += shape[axis] as i64;
-            let x = self.small(value);
-            terms.push((1, self.map(&node.name, x, Map { axes, fill: 0 })?));
-        }
-        self.weighted_sum(&node.name, &terms)
-    }
-
-    fn pad(&mut self, v: usize, pads: &[(i64, i64)], value: f32) -> Result<TensorId, Error> {
-        let node = self.plan.node(v);
-        let x = self.small(node.inputs[0]);
-        let shape = &self.plan.node(node.inputs[0].0).shape;
-        let mut axes = keep(shape);
-        for (i, &(before, after)) in pads.iter().enumerate() {
-            if (before, after) != (0, 0) {
-                axes[i] = shifted(shape[i], node.shape[i], -before);
-            }
-        }
-        let fill = (f64::from(value) / self.plan.scale(v)).round() as i64;
-        self.map(&node.name, x, Map { axes, fill })
-    }
-}
-
-/// Axes that are passed through.
-pub(super) fn keep(shape: &[usize]) -> Vec<MapAxis> {
-    shape.iter().copied().map(MapAxis::Keep).collect()
-}
-
-/// Output `i` reads input `i + offset`.
-fn shifted(input: usize, output: usize, offset: i64) -> MapAxis {
-    MapAxis::Window {
-        input,
-        output,
-        stride: 1,
-        taps: vec![Tap { offset, weight: 1 }],
-        coefs: vec![],
-    }
-}
-
-/// The axis of a convolution or pool window with taps of weight 1.
-pub(super) fn window_axis(window: &Window, n: usize) -> MapAxis {
-    if (
-        window.kernel,
-        window.stride,
-        window.pad_begin,
-        window.pad_end,
-    ) == (1, 1, 0, 0)
-    {
-        return MapAxis::Keep(n);
-    }
-    MapAxis::Window {
-        input: n,
-        output: average::outputs(window, n),
-        stride: window.stride as i64,
-        taps: (0..window.kernel)
-            .map(|a| Tap {
-                offset: average::offset(window, a),
-                weight: 1,
-            })
-            .collect(),
-        coefs: vec![],
-    }
-}
-
-impl Lowered<'_> {
     /// Registers a bias vector.
     pub(super) fn bias(&mut self, bias: Vec<i64>) -> BiasId {
         self.biases.push(bias);

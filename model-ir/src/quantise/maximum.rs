@@ -8,9 +8,13 @@
 use super::Error;
 use super::average::{offset, outputs};
 use super::function::Curve;
-use super::lower::{Lowered, keep};
+use super::lower::Lowered;
+use super::moves::keep;
 use crate::float::Window;
 use crate::int::{Interval, Map, MapAxis, Tap, TensorId};
+
+/// Largest window of an axis: every tap but one is a table node.
+const MAX_TAPS: usize = 64;
 
 /// `X[tap] + sum of tables`
 #[derive(Clone, Debug)]
@@ -31,6 +35,15 @@ pub(super) fn pool(
     let mut x = x;
     for axis in cheapest_order(windows, &shape[2..]) {
         let window = &windows[axis];
+        if window.kernel > MAX_TAPS {
+            return Err(Error::Unsupported {
+                node: node.name.clone(),
+                reason: format!(
+                    "a maximum over {} taps of an axis; split it into pools of at most {MAX_TAPS}",
+                    window.kernel
+                ),
+            });
+        }
         x = along(lowered, v, x, &shape, axis + 2, window)?;
         shape[axis + 2] = outputs(window, shape[axis + 2]);
     }

@@ -24,8 +24,10 @@ mod layout;
 mod linear;
 mod lower;
 mod maximum;
+mod moves;
 mod plan;
 mod ports;
+mod resolve;
 mod scales;
 mod tables;
 #[cfg(test)]
@@ -40,12 +42,17 @@ use crate::int;
 
 /// The usual shift.
 const SHIFT: u32 = 12;
-/// The shift of models whose lookups are fewer than [`FEW_LOOKUPS`]: a range table of `2^12`
-/// rows would outweigh them.
+/// The shift of [`Profile::Fast`] models whose lookups are fewer than [`FEW_LOOKUPS`]: a range
+/// table of `2^12` rows would outweigh them.
+///
+/// Measured against `S = 12` on models of handwritten digits, a dense and a convolutional one:
+/// root mean square error of the logits 0.8 and 1.2 % instead of 0.3 and 0.6 %, the same top-1
+/// accuracy. With 12-bit activations the error would be tenfold that of `S = 12`.
 const SMALL_SHIFT: u32 = 8;
 const FEW_LOOKUPS: usize = 1 << 12;
-/// A layer whose largest weight is below this loses accuracy: the small shift is not used then.
-const COARSE_WEIGHT: i64 = 48;
+/// A layer whose largest weight is below this loses too much (`S = 6`, with weights of about 10,
+/// has logit errors of 4 %): the small shift is not used then.
+const COARSE_WEIGHT: i64 = 24;
 /// Largest shift: the range table has `2^S` rows.
 const MAX_SHIFT: u32 = 16;
 
@@ -84,7 +91,7 @@ impl Profile {
 pub struct Options {
     /// Bits and margin.
     pub profile: Profile,
-    /// `S`; by default 12, or 8 for models of few activations.
+    /// `S`; by default 12, or 8 for fast models of few activations.
     pub shift: Option<u32>,
 }
 
@@ -193,6 +200,14 @@ pub enum Error {
         /// Its largest quantised weight.
         largest: f64,
     },
+    /// A scale that is zero, infinite or close to it.
+    #[error("node `{node}`: its scale would be {scale:e}; constant factors before it are extreme")]
+    Scale {
+        /// The node.
+        node: String,
+        /// The scale.
+        scale: f64,
+    },
     /// An accumulator may leave `(-2^62, 2^62)`.
     #[error("node `{node}`: its integers may leave (-2^62, 2^62)")]
     Overflow {
@@ -244,7 +259,8 @@ pub fn quantise(
     let ranges = calibration.ranges(&graph)?;
     let plan = plan::Plan::new(&graph, &ranges, options.profile)?;
     let mut lowered = lower::lower(&plan, options.shift.unwrap_or(SHIFT))?;
-    if options.shift.is_none() && lowered.lookup_cells() < FEW_LOOKUPS {
+    let small = options.profile == Profile::Fast && lowered.lookup_cells() < FEW_LOOKUPS;
+    if options.shift.is_none() && small {
         let coarser = lower::lower(&plan, SMALL_SHIFT)?;
         if coarser.layers.iter().all(|&(_, w)| w >= COARSE_WEIGHT) {
             lowered = coarser;
@@ -260,6 +276,7 @@ pub fn quantise(
     let layers = std::mem::take(&mut lowered.layers);
     let lookups = lowered.lookup_cells();
     let model = tables::finish(lowered, &mut warnings)?;
+    model.validate()?;
     let report = Report {
         shift,
         bits: options.profile.bits(),

@@ -20,8 +20,6 @@ use std::collections::BTreeSet;
 
 /// Least bits of a small value that is a model output.
 const OUTPUT_BITS: u32 = 12;
-/// Largest weight of a layer whose scale is free.
-const FREE_WEIGHT: f64 = 32_767.0;
 /// An exact accumulator of at most this shift feeds a linear layer as it is.
 const DIRECT_SHIFT: u32 = 2;
 
@@ -42,19 +40,19 @@ pub(super) enum Form {
 pub(super) struct Plan<'a> {
     pub(super) graph: &'a Graph,
     pub(super) ranges: &'a [Range],
-    profile: Profile,
-    forms: Vec<Form>,
-    consumers: Vec<Vec<usize>>,
+    pub(super) profile: Profile,
+    pub(super) forms: Vec<Form>,
+    pub(super) consumers: Vec<Vec<usize>>,
     outputs: Vec<bool>,
-    needs_small: Vec<bool>,
-    nonnegative: Vec<bool>,
+    pub(super) needs_small: Vec<bool>,
+    pub(super) nonnegative: Vec<bool>,
     /// Values whose operator is computed as a linear layer with one weight because a tie would
     /// contradict others.
     rescaled: BTreeSet<usize>,
-    classes: Scales,
-    bits: Vec<u32>,
-    free: Vec<bool>,
-    scales: Vec<f64>,
+    pub(super) classes: Scales,
+    pub(super) bits: Vec<u32>,
+    pub(super) free: Vec<bool>,
+    pub(super) scales: Vec<f64>,
 }
 
 impl<'a> Plan<'a> {
@@ -96,7 +94,7 @@ impl<'a> Plan<'a> {
         plan.nonnegative = plan.find_nonnegative();
         plan.bits = plan.find_bits();
         plan.find_needs();
-        plan.find_scales();
+        plan.find_scales()?;
         Ok(plan)
     }
 
@@ -322,7 +320,7 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether `v` is made small where it is produced.
-    fn is_source(&self, v: usize) -> bool {
+    pub(super) fn is_source(&self, v: usize) -> bool {
         matches!(
             self.node(v).op,
             Op::Input | Op::Activation(_) | Op::Pad { .. }
@@ -330,128 +328,11 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether `v` is an accumulator that a sigmoid or tanh takes.
-    fn feeds_curve(&self, v: usize) -> bool {
+    pub(super) fn feeds_curve(&self, v: usize) -> bool {
         let curve = |&c: &usize| {
             let op = &self.node(c).op;
             matches!(op, Op::Activation(Activation::Sigmoid | Activation::Tanh))
         };
         self.forms[v] != Form::Small && self.consumers[v].iter().any(curve)
-    }
-
-    /// Largest absolute value that the small form of `v` must hold.
-    fn wanted(&self, v: usize) -> f64 {
-        let size = self.ranges[v].size();
-        let with_margin = size * self.profile.margin();
-        match self.node(v).op {
-            // A nonnegative input is taken to be bounded (pixels, counts).
-            Op::Input if self.nonnegative[v] => size,
-            Op::Activation(Activation::Sigmoid | Activation::Tanh) => 1.0,
-            Op::Activation(Activation::Clip { lo, hi }) => {
-                with_margin.min(f64::from(hi.abs().max(lo.abs())))
-            }
-            _ => with_margin,
-        }
-    }
-
-    fn find_scales(&mut self) {
-        let n = self.forms.len();
-        let mut least = vec![0.0_f64; n];
-        let mut curve = vec![f64::INFINITY; n];
-        for v in 0..n {
-            let (root, ratio) = self.classes.root(v);
-            if self.is_source(v) || self.needs_small[v] {
-                let (_, most) = self.interval(v);
-                least[root] = least[root].max(self.wanted(v) / most as f64 / ratio);
-            } else if self.feeds_curve(v) {
-                let step = (-f64::from(self.curve_bits(v))).exp2();
-                curve[root] = curve[root].min(step / ratio);
-            }
-        }
-        let scale_of = |least: f64, curve: f64| match (least > 0.0, curve.is_finite()) {
-            (true, _) => round_up(least),
-            (false, true) => curve,
-            (false, false) => 1.0,
-        };
-        let roots: Vec<f64> = least
-            .iter()
-            .zip(curve)
-            .map(|(&l, c)| scale_of(l, c))
-            .collect();
-        let scale = |v: usize, roots: &[f64]| {
-            let (root, ratio) = self.classes.root(v);
-            roots[root] * ratio
-        };
-        self.scales = (0..n).map(|v| scale(v, &roots)).collect();
-        let mut chosen = vec![0.0_f64; n];
-        for v in 0..n {
-            let (root, ratio) = self.classes.root(v);
-            if self.free[root]
-                && let Some(weight) = self.largest_weight(v)
-            {
-                let step = self.feed_scale(v) * weight / FREE_WEIGHT;
-                chosen[root] = chosen[root].max(step / ratio);
-            }
-        }
-        for v in 0..n {
-            let (root, ratio) = self.classes.root(v);
-            if self.free[root] && chosen[root] > 0.0 {
-                self.scales[v] = round_up(chosen[root]) * ratio;
-            }
-        }
-    }
-
-    /// `-log2` of the argument's step of the curves that take `v`: fine enough that rounding the
-    /// argument moves the result by about half a step of its own.
-    fn curve_bits(&self, v: usize) -> u32 {
-        let bits = |&c: &usize| self.bits[self.classes.root(c).0];
-        let bits = self.consumers[v].iter().map(bits).max().unwrap_or(8);
-        (bits - 1).min(10)
-    }
-
-    /// Largest absolute weight of the linear layer that produces `v`.
-    fn largest_weight(&self, v: usize) -> Option<f64> {
-        let weights = match &self.node(v).op {
-            Op::Dense { weight, .. } | Op::Conv { weight, .. } => weight,
-            Op::Affine { scale, .. } if self.pure_scale(v).is_none() => scale,
-            Op::Pool { .. } if self.is_rescaled(v) => return Some(1.0),
-            _ => return None,
-        };
-        let largest = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
-        Some(f64::from(if largest > 0.0 { largest } else { 1.0 }))
-    }
-
-    /// Scale of the integers that the linear layer of `v` reads.
-    pub(super) fn feed_scale(&self, v: usize) -> f64 {
-        let source = self.node(v).inputs[0].0;
-        match self.forms[source] {
-            Form::Exact(shift) if !self.needs_small[source] => {
-                self.scales[source] * (-f64::from(shift)).exp2()
-            }
-            _ => self.scales[source],
-        }
-    }
-}
-
-/// The least number of 11 significant bits that is at least `x > 0`: scales do not depend on the
-/// last bits of a calibration run.
-fn round_up(x: f64) -> f64 {
-    let mask = (1_u64 << 42) - 1;
-    f64::from_bits((x.to_bits() + mask) & !mask)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rounding_up_keeps_eleven_bits() {
-        assert_eq!(round_up(1.0).to_bits(), 1.0_f64.to_bits());
-        assert_eq!(
-            round_up(1.000_000_1).to_bits(),
-            (1.0 + 1.0 / 1024.0_f64).to_bits()
-        );
-        for x in [0.1, 3.7, 1e-9, 12345.678] {
-            assert!(x <= round_up(x) && round_up(x) < x * (1.0 + 1.0 / 1023.0));
-        }
     }
 }

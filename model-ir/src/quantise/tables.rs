@@ -2,10 +2,12 @@
 //!
 //! A table covers the static interval of every argument that reads it when that has at most
 //! `2^16` rows (`2^18` for models of more than `2^20` lookups): then every input in range can be
-//! proven. Otherwise it covers the calibrated range four times over, and an input that leaves it
-//! cannot be proven, which the report says.
+//! proven. Otherwise it covers at least the calibrated range four times over, and an input that
+//! leaves it cannot be proven, which the report says. Lookups of one function share a table as
+//! long as the union of their domains keeps the limit.
 
 use super::Error;
+use super::function::Curve;
 use super::layout;
 use super::lower::{Lookup, Lowered};
 use crate::int::{Function, Graph, Interval, Model, Op, Table, TableId};
@@ -21,6 +23,16 @@ impl Lowered<'_> {
     }
 }
 
+/// A table before it is filled.
+struct Draft {
+    curve: usize,
+    domain: Interval,
+    /// Whether a reader's static interval is not covered.
+    partial: bool,
+    /// Union of the readers' static intervals.
+    reachable: Interval,
+}
+
 /// Gives tables their domains and tensors their axes.
 pub(super) fn finish(mut lowered: Lowered, warnings: &mut Vec<String>) -> Result<Model, Error> {
     let limit = if lowered.lookup_cells() > MANY_LOOKUPS {
@@ -28,31 +40,14 @@ pub(super) fn finish(mut lowered: Lowered, warnings: &mut Vec<String>) -> Result
     } else {
         MAX_ROWS
     };
-    let mut domains: Vec<Option<Interval>> = vec![None; lowered.curves.len()];
-    for lookup in &lowered.lookups {
-        let name = &lowered.nodes[lookup.node.0].name;
-        let domain = domain(lookup, name, limit, warnings)?;
-        let union = &mut domains[lookup.curve];
-        *union = Some(union.map_or(domain, |u| Interval {
-            lo: u.lo.min(domain.lo),
-            hi: u.hi.max(domain.hi),
-        }));
-    }
-    let curves = lowered.curves.iter().zip(domains);
-    let mut tables: Vec<Table> = curves
-        .map(|(curve, domain)| curve.table(domain.expect("every curve has a lookup")))
-        .collect();
+    let mut tables = assign(&mut lowered, limit, warnings)?;
     for node in &mut lowered.nodes {
         if let Op::Table { shift, range, .. } = &mut node.op {
             *range = (*shift > 0).then(|| range_table(&mut tables, *shift));
         }
     }
+    let inputs = lowered.inputs.len();
     let mut ports = [lowered.inputs, lowered.outputs].concat();
-    let inputs = lowered
-        .nodes
-        .iter()
-        .filter(|n| matches!(n.op, Op::Input))
-        .count();
     let nodes = layout::assign(lowered.nodes, &mut ports).map_err(|e| Error::Layout {
         node: e.node,
         cells: e.cells,
@@ -70,6 +65,57 @@ pub(super) fn finish(mut lowered: Lowered, warnings: &mut Vec<String>) -> Result
         weights: lowered.weights,
         biases: lowered.biases,
     })
+}
+
+/// Builds the function tables and names them in their nodes.
+fn assign(
+    lowered: &mut Lowered,
+    limit: u64,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Table>, Error> {
+    let mut drafts: Vec<Draft> = vec![];
+    let mut chosen = vec![];
+    for lookup in &lowered.lookups {
+        let name = &lowered.nodes[lookup.node.0].name;
+        let domain = domain(lookup, name, limit)?;
+        let joins = |d: &Draft| d.curve == lookup.curve && rows(d.domain.hull(domain)) <= limit;
+        let index = drafts.iter().position(joins).unwrap_or(drafts.len());
+        match drafts.get_mut(index) {
+            Some(draft) => {
+                draft.domain = draft.domain.hull(domain);
+                draft.reachable = draft.reachable.hull(lookup.argument);
+                draft.partial |= domain != lookup.argument;
+            }
+            None => drafts.push(Draft {
+                curve: lookup.curve,
+                domain,
+                partial: domain != lookup.argument,
+                reachable: lookup.argument,
+            }),
+        }
+        chosen.push(index);
+    }
+    for draft in drafts.iter_mut().filter(|d| d.partial) {
+        draft.domain = widened(draft.domain, draft.reachable);
+    }
+    for (lookup, &index) in lowered.lookups.iter().zip(&chosen) {
+        let node = &mut lowered.nodes[lookup.node.0];
+        if let Op::Table { table, .. } = &mut node.op {
+            *table = TableId(index);
+        }
+        let (domain, whole) = (drafts[index].domain, lookup.argument);
+        if !domain.covers(whole) {
+            let calibrated = lookup.calibrated.map_or((0.0, 0.0), |r| (r.lo, r.hi));
+            warnings.push(format!(
+                "node `{}`: its argument may lie in {whole}, was in {:.0}..={:.0} during \
+                 calibration, and its table covers {domain}: an input that leaves it cannot be \
+                 proven",
+                node.name, calibrated.0, calibrated.1
+            ));
+        }
+    }
+    let curve = |draft: &Draft| -> Curve { lowered.curves[draft.curve] };
+    Ok(drafts.iter().map(|d| curve(d).table(d.domain)).collect())
 }
 
 /// The range table `0 .. 2^shift`, added when it is the first.
@@ -90,41 +136,36 @@ fn rows(interval: Interval) -> u64 {
     interval.hi.abs_diff(interval.lo).saturating_add(1)
 }
 
-/// The arguments that a lookup's table covers.
-fn domain(
-    lookup: &Lookup,
-    name: &str,
-    limit: u64,
-    warnings: &mut Vec<String>,
-) -> Result<Interval, Error> {
+/// `domain` with the rows up to the next power of two, which cost nothing, shared between its
+/// ends but inside `reachable`.
+fn widened(domain: Interval, reachable: Interval) -> Interval {
+    let free = (rows(domain).next_power_of_two() - rows(domain)) as i64;
+    let below = (free / 2).min(domain.lo - reachable.lo);
+    let above = (free - below).min(reachable.hi - domain.hi);
+    let below = (free - above).min(domain.lo - reachable.lo);
+    Interval {
+        lo: domain.lo - below,
+        hi: domain.hi + above,
+    }
+}
+
+/// The arguments that a lookup's table must cover.
+fn domain(lookup: &Lookup, name: &str, limit: u64) -> Result<Interval, Error> {
     let whole = lookup.argument;
     if rows(whole) <= limit {
         return Ok(whole);
     }
-    let widened = |factor: f64| {
+    let times = |factor: f64| {
         let range = lookup.calibrated?;
         let lo = ((range.lo.min(0.0) * factor).floor() as i64).clamp(whole.lo, whole.hi);
         let hi = ((range.hi.max(0.0) * factor).ceil() as i64).clamp(lo, whole.hi);
         Some(Interval { lo, hi })
     };
-    let fitting = [4.0, 2.0, 1.0]
-        .into_iter()
-        .filter_map(widened)
-        .find(|&i| rows(i) <= limit);
-    let domain = fitting.ok_or_else(|| Error::Table {
+    let mut fitting = [4.0, 2.0, 1.0].into_iter().filter_map(times);
+    let domain = fitting.find(|&i| rows(i) <= limit);
+    domain.ok_or_else(|| Error::Table {
         node: name.into(),
-        rows: rows(widened(1.0).unwrap_or(whole)),
+        rows: rows(times(1.0).unwrap_or(whole)),
         limit,
-    })?;
-    warnings.push(format!(
-        "node `{name}`: its argument may lie in {}..={}, its table covers {}..={} (calibrated \
-         range {:.0}..{:.0}): an input that leaves it cannot be proven",
-        whole.lo,
-        whole.hi,
-        domain.lo,
-        domain.hi,
-        lookup.calibrated.map_or(0.0, |r| r.lo),
-        lookup.calibrated.map_or(0.0, |r| r.hi),
-    ));
-    Ok(domain)
+    })
 }

@@ -1,0 +1,141 @@
+//! The scales of a plan's classes.
+//!
+//! `scale(class) = max over members of wanted(v) / most(v) / ratio(v)`, rounded up to 11
+//! significant bits; for accumulators that only a sigmoid or tanh reads, the step of the curve's
+//! argument; for free classes, what gives the largest weight 16 bits.
+
+use super::Error;
+use super::plan::{Form, Plan};
+use crate::float::{Activation, Op};
+
+/// Largest weight of a layer whose scale is free.
+const FREE_WEIGHT: f64 = 32_767.0;
+/// Scales outside are a sign of ranges that no arithmetic of doubles can serve.
+const USABLE: std::ops::Range<f64> = 1e-60..1e60;
+
+impl Plan<'_> {
+    /// Largest absolute value that the small form of `v` must hold.
+    fn wanted(&self, v: usize) -> f64 {
+        let size = self.ranges[v].size();
+        let with_margin = size * self.profile.margin();
+        match self.node(v).op {
+            // A nonnegative input is taken to be bounded (pixels, counts).
+            Op::Input if self.nonnegative[v] => size,
+            Op::Activation(Activation::Sigmoid | Activation::Tanh) => 1.0,
+            Op::Activation(Activation::Clip { lo, hi }) => {
+                with_margin.min(f64::from(hi.abs().max(lo.abs())))
+            }
+            _ => with_margin,
+        }
+    }
+
+    /// Chooses every value's scale.
+    pub(super) fn find_scales(&mut self) -> Result<(), Error> {
+        let n = self.forms.len();
+        let mut least = vec![0.0_f64; n];
+        let mut curve = vec![f64::INFINITY; n];
+        for v in 0..n {
+            let (root, ratio) = self.classes.root(v);
+            if self.is_source(v) || self.needs_small[v] {
+                let (_, most) = self.interval(v);
+                least[root] = least[root].max(self.wanted(v) / most as f64 / ratio);
+            } else if self.feeds_curve(v) {
+                let step = (-f64::from(self.curve_bits(v))).exp2();
+                curve[root] = curve[root].min(step / ratio);
+            }
+        }
+        let scale_of = |least: f64, curve: f64| match (least > 0.0, curve.is_finite()) {
+            (true, _) => round_up(least),
+            (false, true) => curve,
+            (false, false) => 1.0,
+        };
+        let roots: Vec<f64> = least
+            .iter()
+            .zip(curve)
+            .map(|(&l, c)| scale_of(l, c))
+            .collect();
+        let scale = |v: usize, roots: &[f64]| {
+            let (root, ratio) = self.classes.root(v);
+            roots[root] * ratio
+        };
+        self.scales = (0..n).map(|v| scale(v, &roots)).collect();
+        let mut chosen = vec![0.0_f64; n];
+        for v in 0..n {
+            let (root, ratio) = self.classes.root(v);
+            if self.free[root]
+                && let Some(weight) = self.largest_weight(v)
+            {
+                let step = self.feed_scale(v) * weight / FREE_WEIGHT;
+                chosen[root] = chosen[root].max(step / ratio);
+            }
+        }
+        for v in 0..n {
+            let (root, ratio) = self.classes.root(v);
+            if self.free[root] && chosen[root] > 0.0 {
+                self.scales[v] = round_up(chosen[root]) * ratio;
+            }
+        }
+        match (0..n).find(|&v| !USABLE.contains(&self.scales[v])) {
+            Some(v) => Err(Error::Scale {
+                node: self.node(v).name.clone(),
+                scale: self.scales[v],
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// `-log2` of the argument's step of the curves that take `v`: fine enough that rounding the
+    /// argument moves the result by about half a step of its own.
+    fn curve_bits(&self, v: usize) -> u32 {
+        let bits = |&c: &usize| self.bits[self.classes.root(c).0];
+        let bits = self.consumers[v].iter().map(bits).max().unwrap_or(8);
+        (bits - 1).min(10)
+    }
+
+    /// Largest absolute weight of the linear layer that produces `v`.
+    fn largest_weight(&self, v: usize) -> Option<f64> {
+        let weights = match &self.node(v).op {
+            Op::Dense { weight, .. } | Op::Conv { weight, .. } => weight,
+            Op::Affine { scale, .. } if self.pure_scale(v).is_none() => scale,
+            Op::Pool { .. } if self.is_rescaled(v) => return Some(1.0),
+            _ => return None,
+        };
+        let largest = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
+        Some(f64::from(if largest > 0.0 { largest } else { 1.0 }))
+    }
+
+    /// Scale of the integers that the linear layer of `v` reads.
+    pub(super) fn feed_scale(&self, v: usize) -> f64 {
+        let source = self.node(v).inputs[0].0;
+        match self.forms[source] {
+            Form::Exact(shift) if !self.needs_small[source] => {
+                self.scales[source] * (-f64::from(shift)).exp2()
+            }
+            _ => self.scales[source],
+        }
+    }
+}
+
+/// The least number of 11 significant bits that is at least `x > 0`: scales do not depend on the
+/// last bits of a calibration run.
+fn round_up(x: f64) -> f64 {
+    let mask = (1_u64 << 42) - 1;
+    f64::from_bits((x.to_bits() + mask) & !mask)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounding_up_keeps_eleven_bits() {
+        assert_eq!(round_up(1.0).to_bits(), 1.0_f64.to_bits());
+        assert_eq!(
+            round_up(1.000_000_1).to_bits(),
+            (1.0 + 1.0 / 1024.0_f64).to_bits()
+        );
+        for x in [0.1, 3.7, 1e-9, 12345.678] {
+            assert!(x <= round_up(x) && round_up(x) < x * (1.0 + 1.0 / 1023.0));
+        }
+    }
+}
