@@ -4,5 +4,6 @@ mod attacks;
 mod build;
 mod channel;
 mod field_run;
+mod random;
 mod suite;
 mod tape;

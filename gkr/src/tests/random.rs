@@ -1,0 +1,182 @@
+//! Every operator on random shapes: odd sizes, padding, stride, dilation, groups, batches. Honest
+//! proofs are accepted; with one live cell of a committed column changed they are not.
+
+use super::build::{Builder, SHIFT, inputs, taps, window};
+use super::field_run::run;
+use crate::plan::Plan;
+use crate::proof::Proof;
+use crate::setup_with;
+use proptest::prelude::*;
+use proptest::test_runner::RngSeed;
+use zkstrata_mle::{F, PrimeCharacteristicRing};
+use zkstrata_model_ir::int::{Affine, MapAxis, Model, Op, WeightId};
+use zkstrata_pcs::Clear;
+
+/// `(input, kernel, stride, padding, dilation)` of a window that fits.
+fn any_window() -> impl Strategy<Value = MapAxis> {
+    (1usize..=4, 1usize..=3, 0usize..=2, 1usize..=2, 0usize..=5).prop_map(
+        |(kernel, stride, pad, dilation, extra)| {
+            let span = dilation * (kernel - 1) + 1;
+            let input = (span + extra).saturating_sub(2 * pad).max(1);
+            window(
+                input.max(span.saturating_sub(2 * pad)),
+                kernel,
+                stride,
+                pad,
+                dilation,
+            )
+        },
+    )
+}
+
+fn any_axis() -> impl Strategy<Value = MapAxis> {
+    prop_oneof![3 => any_window(), 1 => (1usize..=5).prop_map(MapAxis::Keep)]
+}
+
+fn axes(max: usize) -> impl Strategy<Value = Vec<usize>> {
+    prop::collection::vec(1usize..=5, 0..=max)
+}
+
+prop_compose! {
+    /// A convolution of any kind, then a table, then a dense layer.
+    fn affine_model()(
+        seed in any::<u64>(),
+        lead in axes(1),
+        groups in axes(1),
+        inputs in axes(2),
+        outputs in axes(2),
+        windows in prop::collection::vec(any_axis(), 0..=2),
+        with_bias in any::<bool>(),
+    ) -> Model {
+        let mut b = Builder::new(seed);
+        let layer = Affine {
+            lead,
+            groups,
+            outputs,
+            inputs,
+            windows,
+            weight: WeightId(0),
+            bias: None,
+        };
+        let x = b.input(&layer.input_axes(), -8, 7);
+        let out = layer.output_axes();
+        let h = b.affine(x, layer, with_bias);
+        let h = b.table(h, SHIFT, |x| Some((8 + (x >> 2)).clamp(0, 15) as i32), (0, 0));
+        let y = b.dense(h, &out, &[3]);
+        b.output(y);
+        b.finish()
+    }
+}
+
+prop_compose! {
+    /// A public map with weighted taps and a fill, on committed and on public tensors.
+    fn map_model()(
+        seed in any::<u64>(),
+        mut maps in prop::collection::vec(any_axis(), 1..=3),
+        weights in prop::collection::vec(-3i64..=3, 16),
+        fill in -5i64..=5,
+    ) -> Model {
+        let mut b = Builder::new(seed);
+        let mut next = weights.into_iter().cycle();
+        for axis in &mut maps {
+            if let MapAxis::Window { taps, coefs, output, .. } = axis {
+                for tap in taps {
+                    tap.weight = next.next().filter(|&w| w != 0).unwrap_or(2);
+                }
+                if next.next().is_some_and(|w| w > 0) {
+                    *coefs = (0..*output).map(|i| 1 + i as i64 % 3).collect();
+                }
+            }
+        }
+        let axes: Vec<usize> = maps.iter().map(MapAxis::input).collect();
+        let x = b.input(&axes, -8, 7);
+        let h = b.table(x, 0, |x| Some((x * x) as i32), (0, 0));
+        let m = b.map(h, maps.clone(), fill);
+        b.output(m);
+        let p = b.map(x, maps, fill);
+        b.output(p);
+        b.finish()
+    }
+}
+
+prop_compose! {
+    /// Rearrangements and sums.
+    fn index_model()(
+        seed in any::<u64>(),
+        shape in prop::collection::vec(1usize..=5, 3),
+        perm in Just(vec![0usize, 1, 2]).prop_shuffle(),
+        offset in 0i64..=3,
+    ) -> Model {
+        let mut b = Builder::new(seed);
+        let x = b.input(&shape, -8, 7);
+        let h = b.table(x, 0, |x| Some(x.abs() as i32 + 1), (0, 0));
+        let p = b.permute(h, &shape, &perm);
+        let permuted: Vec<usize> = perm.iter().map(|&k| shape[k]).collect();
+        let cells: usize = shape.iter().product();
+        let map = (0..cells).map(|i| (i as u32 * 7 + 3) % cells as u32).collect();
+        let g = b.gather(p, &permuted, map);
+        let s = b.sum(&[(2, p), (-1, g), (1, p)]);
+        let s = b.plain_relu(s);
+        // A slice with an offset, then a concatenation by padding.
+        let n = permuted[0];
+        let out = n + offset as usize;
+        let padded = vec![
+            taps(n, out, 1, &[(-offset, 1)]),
+            MapAxis::Keep(permuted[1]),
+            MapAxis::Keep(permuted[2]),
+        ];
+        let y = b.map(s, padded, 0);
+        b.output(y);
+        b.finish()
+    }
+}
+
+fn check(model: &Model, batch: usize, pick: usize) -> Result<(), TestCaseError> {
+    let (pk, vk) = setup_with::<Clear>(model.clone()).expect("sets up");
+    let inputs = inputs(model, batch, 9);
+    let (honest, proof) = pk.prove_integers(&inputs).expect("proves");
+    vk.verify(&honest, &proof).expect("an honest proof");
+
+    let plan = Plan::new(&model.graph, batch).expect("a plan");
+    let nodes: Vec<usize> = (0..model.graph.nodes.len())
+        .filter(|&i| matches!(model.graph.nodes[i].op, Op::Table { .. }))
+        .collect();
+    let target = nodes[pick % nodes.len()];
+    let mut tamper = |node: usize, out: &mut [F], _: Option<&mut [F]>, live: &[bool]| {
+        if node == target {
+            let cells: Vec<usize> = (0..live.len()).filter(|&i| live[i]).collect();
+            out[cells[pick % cells.len()]] += F::ONE;
+        }
+    };
+    let (statement, witness) = run(&plan, model, vk.digest(), &inputs, &mut tamper);
+    let (tape, _) = pk
+        .prove_witness(&plan, &statement, &witness)
+        .expect("commits");
+    let verdict = vk.verify(&statement, &Proof { tape });
+    prop_assert!(verdict.is_err(), "a false witness is accepted");
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 40,
+        rng_seed: RngSeed::Fixed(20_261_122),
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn affine_layers(model in affine_model(), batch in 1usize..=5, pick in any::<usize>()) {
+        check(&model, batch, pick)?;
+    }
+
+    #[test]
+    fn maps(model in map_model(), batch in 1usize..=5, pick in any::<usize>()) {
+        check(&model, batch, pick)?;
+    }
+
+    #[test]
+    fn rearrangements(model in index_model(), batch in 1usize..=5, pick in any::<usize>()) {
+        check(&model, batch, pick)?;
+    }
+}
