@@ -67,21 +67,31 @@ impl Tree {
         tape: &mut ProverTape,
     ) -> Result<(), Error> {
         let batches = Batches::new(part, claims);
+        let stack = Stack::new(&self.columns, &batches);
+        if !stack.is_true() {
+            return Err(Error::Opening {
+                reason: "a claim is false".into(),
+            });
+        }
+        self.prove(stack, &batches, tape)
+    }
+
+    /// Proves the claims, whether they are true or not.
+    fn prove(
+        &self,
+        mut stack: Stack<'_>,
+        batches: &Batches,
+        tape: &mut ProverTape,
+    ) -> Result<(), Error> {
         let pcs = config::pcs::<Stack<'_>>(self.log_cells)?;
-        let parameters = |error: p3_whir::WhirConfigError| Error::Parameters {
-            reason: error.to_string(),
-        };
-        pcs.validate_initial_claims(claims.len())
-            .map_err(parameters)?;
-        let mut stack = Stack::new(&self.columns, &batches).ok_or_else(|| Error::Opening {
-            reason: "a claim is false".into(),
-        })?;
         tape.blob(PROOF, |sponge| {
-            stack.absorb(&batches, sponge);
+            stack.absorb(batches, sponge);
             let merkle = self.merkle.clone();
             pcs.prove(vec![], sponge, stack, merkle, batches.points.len())
                 .map(|proof| wire::encode(&pcs, &proof))
-                .map_err(parameters)
+                .map_err(|error| Error::Parameters {
+                    reason: error.to_string(),
+                })
         })
     }
 }
@@ -153,5 +163,91 @@ impl ProverScheme for Whir {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, clippy::as_conversions)]
+mod tests {
+    use super::*;
+    use crate::scheme::{Claim, ColumnId};
+    use crate::transcript::VerifierTape;
+    use crate::whir::verify_part;
+    use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
+
+    const SHAPE: [TableShape; 2] = [
+        TableShape {
+            num_vars: 13,
+            width: 1,
+        },
+        TableShape {
+            num_vars: 3,
+            width: 2,
+        },
+    ];
+
+    /// A proof of one claim on each table, true or not, by a prover that does not look; the bytes
+    /// of the blob; and the verdict on it, its proof having been changed.
+    fn judge(false_by: [E; 2], change: impl Fn(&mut Vec<u8>)) -> Result<(), Error> {
+        let columns: Vec<Vec<F>> = [13, 3, 3]
+            .iter()
+            .map(|&n| (0..1u64 << n).map(|i| F::from_u64(i * i + 5)).collect())
+            .collect();
+        let part = plan(Place::Proof, &SHAPE).unwrap().remove(0);
+        let log_cells = part.log_cells.unwrap();
+        let point = |n: u64| Point::new((0..n).map(|k| E::from_u64(k * k + 9)).collect());
+        let claims: Vec<Claim<E>> = [(0, 0, 0, 13), (1, 1, 2, 3)]
+            .iter()
+            .zip(false_by)
+            .map(|(&(table, column, k, n), false_by)| Claim {
+                column: ColumnId { table, column },
+                point: point(n),
+                value: crate::clear::evaluate(&columns[k], &point(n)) + false_by,
+            })
+            .collect();
+        let claims = locate(&part, &SHAPE, &claims);
+        let (root, tree) = Tree::commit(&part, log_cells, columns.clone()).unwrap();
+        let batches = Batches::new(&part, &claims);
+        let stack = Stack::new(&tree.columns, &batches);
+        let all_true = false_by == [E::ZERO; 2];
+        assert_eq!(stack.is_true(), all_true);
+        if !all_true {
+            let mut tape = ProverTape::new(&[0; 32]);
+            assert!(tree.open(&part, &claims, &mut tape).is_err());
+        }
+        let mut tape = ProverTape::new(&[0; 32]);
+        tree.prove(stack, &batches, &mut tape).unwrap();
+        let mut bytes = tape.finish();
+        change(&mut bytes);
+        let mut tape = VerifierTape::new(&[0; 32], &bytes);
+        verify_part(&part, root, &claims, &mut tape)?;
+        tape.finish()?;
+        Ok(())
+    }
+
+    #[test]
+    fn a_proof_of_a_false_claim_is_refused_at_its_end() {
+        assert_eq!(judge([E::ZERO; 2], |_| ()), Ok(()));
+        for false_by in [[E::ONE, E::ZERO], [E::ZERO, E::ONE], [E::ONE, -E::ONE]] {
+            match judge(false_by, |_| ()) {
+                Err(Error::Opening { .. }) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_proof_has_one_encoding() {
+        let lengths = |delta: i64| {
+            judge([E::ZERO; 2], |bytes| {
+                let len = (bytes.len() as i64 + delta) as usize;
+                bytes.resize(len, 0);
+                bytes[..4].copy_from_slice(&(len as u32 - 4).to_le_bytes());
+            })
+        };
+        assert_eq!(lengths(0), Ok(()));
+        for delta in [-1, -16, -4000, 1, 8, 16, 32] {
+            assert!(matches!(lengths(delta), Err(Error::Opening { .. })));
+        }
     }
 }
