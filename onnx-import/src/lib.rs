@@ -1,1 +1,76 @@
-//! Stub.
+//! ONNX bytes to zkstrata's float graph.
+//!
+//! [`import`] reads a model whose weights are inside the file, [`import_file`] also one whose
+//! weights lie beside it. The result is a [`float::Graph`](zkstrata_model_ir::float::Graph) with
+//! static shapes; what was changed on the way (a dynamic batch axis that became 1, a final
+//! Softmax that was dropped) is in its notes. Import is deterministic, and exact up to the
+//! rounding of weights to single precision.
+//!
+//! Everything else is refused with an [`Error`] that names the node and says what to do. Model
+//! files may be hostile: no bytes make the importer panic, and its memory is bounded by a fixed
+//! amount and a multiple of the size of the file.
+//!
+//! # Supported
+//! Opsets 7 to 22 of the default domain:
+//! Add, `ArgMax` (final), `AveragePool`, `BatchNormalization`, Cast (float types), Clip, Concat,
+//! Constant, Conv (1-D, 2-D), Div, Dropout, Flatten, Gemm, `GlobalAveragePool`, `GlobalMaxPool`,
+//! Identity, `LeakyRelu`, `LogSoftmax` (final), `MatMul`, `MaxPool`, Mul, Pad (constant),
+//! `ReduceMean`, Relu, Reshape, Sigmoid, Softmax (final), Squeeze, Sub, Tanh, Transpose,
+//! Unsqueeze. Weights are constants, as is one operand of Mul and the divisor of Div.
+//! On constants also: `ConstantOfShape`, Equal, Expand, Gather, Greater, Less, Range, Shape, Size,
+//! Slice, Where and integer arithmetic. Of `ai.onnx.ml`, linear models as `skl2onnx` exports them.
+
+mod budget;
+mod decode;
+mod error;
+mod external;
+mod import;
+mod inputs;
+mod model;
+mod names;
+mod node;
+mod ops;
+mod proto;
+mod scan;
+mod tensor;
+mod value;
+
+use std::path::Path;
+
+use zkstrata_model_ir::float::Graph;
+
+use crate::external::External;
+use crate::model::Model;
+
+pub use crate::error::Error;
+pub use crate::model::{Summary, summary};
+
+/// Imports a model whose weights are inside `model`, the bytes of an ONNX file.
+///
+/// # Errors
+/// See [`Error`]. A model with external data gives [`Error::ExternalData`]: use [`import_file`].
+pub fn import(model: &[u8]) -> Result<Graph, Error> {
+    import::import(Model::decode(model)?, External::Nowhere)
+}
+
+/// Imports the model in file `path`; external data is read from the files beside it.
+///
+/// # Errors
+/// See [`Error`].
+pub fn import_file(path: &Path) -> Result<Graph, Error> {
+    let bytes = std::fs::read(path).map_err(|source| Error::Read {
+        path: path.into(),
+        source,
+    })?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    // The directory of a bare file name is the current one.
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    import::import(
+        Model::decode(&bytes)?,
+        External::Directory(directory.into()),
+    )
+}

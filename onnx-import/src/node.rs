@@ -1,0 +1,362 @@
+//! One ONNX node while it is imported: its operands, its attributes, and errors that name it.
+//!
+//! An operator's function takes every operand and attribute that the operator has at the node's
+//! opset; what is left untaken is unknown to it and refused by [`Node::finish`], so nothing that
+//! could change the meaning is silently ignored.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use ndarray::ArrayD;
+use zkstrata_model_ir::float::ValueId;
+
+use crate::Error;
+use crate::proto::{AttributeProto, AttributeType, NodeProto, TensorProto};
+use crate::tensor::Cells;
+use crate::value::{Constant, Value};
+
+/// A node with its operands resolved.
+pub(crate) struct Node<'a> {
+    proto: &'a NodeProto,
+    /// Name for messages.
+    name: &'a str,
+    /// Version of the operator's domain.
+    opset: i64,
+    inputs: Vec<Option<Value>>,
+    /// Attributes that nobody asked for yet.
+    unread: RefCell<BTreeSet<&'a str>>,
+}
+
+impl<'a> Node<'a> {
+    /// Pairs a node with its operands; an omitted optional operand is `None`.
+    pub(crate) fn new(
+        proto: &'a NodeProto,
+        opset: i64,
+        inputs: Vec<Option<Value>>,
+    ) -> Result<Self, Error> {
+        let node = Self {
+            proto,
+            name: name(proto),
+            opset,
+            inputs,
+            unread: RefCell::default(),
+        };
+        for attribute in &proto.attribute {
+            if !node.unread.borrow_mut().insert(&attribute.name) {
+                return Err(node.bad_attribute(&attribute.name, "is given twice"));
+            }
+            if !attribute.ref_attr_name.is_empty() {
+                return Err(node.bad_attribute(
+                    &attribute.name,
+                    "refers to a function's attribute: inline the model's functions",
+                ));
+            }
+        }
+        Ok(node)
+    }
+
+    /// The name for messages: the node's own, or its first output.
+    pub(crate) fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// The node as it stands in the model.
+    pub(crate) fn proto(&self) -> &'a NodeProto {
+        self.proto
+    }
+
+    /// The operator.
+    pub(crate) fn op(&self) -> &'a str {
+        &self.proto.op_type
+    }
+
+    /// Version of the operator set of the node's domain.
+    pub(crate) fn opset(&self) -> i64 {
+        self.opset
+    }
+
+    /// Whether output `index` has a name.
+    pub(crate) fn has_output(&self, index: usize) -> bool {
+        self.proto.output.get(index).is_some_and(|o| !o.is_empty())
+    }
+
+    /// All operands.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Value> {
+        self.inputs.iter().flatten()
+    }
+
+    /// Number of operands, omitted ones included.
+    pub(crate) fn input_count(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Refuses the node unless it has at most `most` operands.
+    pub(crate) fn at_most(&self, most: usize) -> Result<(), Error> {
+        if self.inputs.len() > most {
+            let got = self.inputs.len();
+            let op = self.op();
+            return Err(self.shape_error(format!("{op} takes at most {most} inputs, got {got}")));
+        }
+        Ok(())
+    }
+
+    /// Takes an optional operand.
+    pub(crate) fn take(&mut self, index: usize) -> Option<Value> {
+        self.inputs.get_mut(index).and_then(Option::take)
+    }
+
+    /// Takes a required operand.
+    pub(crate) fn value(&mut self, index: usize) -> Result<Value, Error> {
+        self.take(index)
+            .ok_or_else(|| self.shape_error(format!("input {index} of {} is missing", self.op())))
+    }
+
+    /// Takes a required operand that depends on the model's inputs.
+    pub(crate) fn activation(&mut self, index: usize) -> Result<ValueId, Error> {
+        match self.value(index)? {
+            Value::Activation(v) => Ok(v),
+            _ => Err(self.unsupported(format!(
+                "input {index} is a constant: fold the model's constants before the export"
+            ))),
+        }
+    }
+
+    /// Takes an optional operand that must be constant.
+    pub(crate) fn optional_constant(&mut self, index: usize) -> Result<Option<Constant>, Error> {
+        match self.take(index) {
+            None => Ok(None),
+            Some(Value::Constant(constant)) => Ok(Some(constant)),
+            Some(_) => Err(self.unsupported(format!(
+                "input {index} depends on the model's inputs: it must be a constant"
+            ))),
+        }
+    }
+
+    /// Takes a required operand that must be constant.
+    pub(crate) fn constant(&mut self, index: usize) -> Result<Constant, Error> {
+        self.optional_constant(index)?
+            .ok_or_else(|| self.shape_error(format!("input {index} of {} is missing", self.op())))
+    }
+
+    /// Takes a required weight.
+    pub(crate) fn weight(&mut self, index: usize) -> Result<ArrayD<f32>, Error> {
+        self.constant(index)?.into_weight()
+    }
+
+    /// Takes an optional weight.
+    pub(crate) fn optional_weight(&mut self, index: usize) -> Result<Option<ArrayD<f32>>, Error> {
+        self.optional_constant(index)?
+            .map(Constant::into_weight)
+            .transpose()
+    }
+
+    /// Takes an optional constant list of integers.
+    pub(crate) fn optional_indices(&mut self, index: usize) -> Result<Option<Vec<i64>>, Error> {
+        let Some(constant) = self.optional_constant(index)? else {
+            return Ok(None);
+        };
+        match constant.tensor.cells() {
+            Cells::Int(list) if constant.tensor.shape().len() <= 1 => Ok(Some(list.clone())),
+            other => Err(self.shape_error(format!(
+                "input {index} of {} must be a list of integers, got {} of shape {:?}",
+                self.op(),
+                other.kind(),
+                constant.tensor.shape()
+            ))),
+        }
+    }
+
+    /// Takes a required constant list of integers.
+    pub(crate) fn indices(&mut self, index: usize) -> Result<Vec<i64>, Error> {
+        self.optional_indices(index)?
+            .ok_or_else(|| self.shape_error(format!("input {index} of {} is missing", self.op())))
+    }
+
+    /// Takes an optional constant of one element: a float.
+    pub(crate) fn optional_scalar(&mut self, index: usize) -> Result<Option<f32>, Error> {
+        let Some(constant) = self.optional_constant(index)? else {
+            return Ok(None);
+        };
+        match constant.tensor.cells() {
+            Cells::Float(cells) if cells.len() == 1 => Ok(cells.first().copied()),
+            other => Err(self.shape_error(format!(
+                "input {index} of {} must be one float, got {} of shape {:?}",
+                self.op(),
+                other.kind(),
+                constant.tensor.shape()
+            ))),
+        }
+    }
+
+    /// Takes the integer attribute `name`.
+    pub(crate) fn int(&self, name: &str) -> Result<Option<i64>, Error> {
+        Ok(self.attribute(name, AttributeType::Int)?.map(|a| a.i))
+    }
+
+    /// Takes the attribute `name`, an integer that stands for a truth value.
+    pub(crate) fn flag(&self, name: &str) -> Result<Option<bool>, Error> {
+        match self.int(name)? {
+            None => Ok(None),
+            Some(0) => Ok(Some(false)),
+            Some(1) => Ok(Some(true)),
+            Some(other) => Err(self.bad_attribute(name, format!("is {other}, expected 0 or 1"))),
+        }
+    }
+
+    /// Takes the float attribute `name`.
+    pub(crate) fn float(&self, name: &str) -> Result<Option<f32>, Error> {
+        Ok(self.attribute(name, AttributeType::Float)?.map(|a| a.f))
+    }
+
+    /// Takes the attribute `name`, a list of integers.
+    pub(crate) fn ints(&self, name: &str) -> Result<Option<&'a [i64]>, Error> {
+        let attribute = self.attribute(name, AttributeType::Ints)?;
+        Ok(attribute.map(|a| a.ints.as_slice()))
+    }
+
+    /// Takes the attribute `name`, a list of floats.
+    pub(crate) fn floats(&self, name: &str) -> Result<Option<&'a [f32]>, Error> {
+        let attribute = self.attribute(name, AttributeType::Floats)?;
+        Ok(attribute.map(|a| a.floats.as_slice()))
+    }
+
+    /// Takes the attribute `name`, a list of strings, and gives their number.
+    pub(crate) fn strings(&self, name: &str) -> Result<Option<usize>, Error> {
+        let attribute = self.attribute(name, AttributeType::Strings)?;
+        Ok(attribute.map(|a| a.strings.len()))
+    }
+
+    /// Takes the string attribute `name`.
+    pub(crate) fn string(&self, name: &str) -> Result<Option<&'a str>, Error> {
+        match self.attribute(name, AttributeType::String)? {
+            None => Ok(None),
+            Some(a) => str::from_utf8(&a.s)
+                .map(Some)
+                .map_err(|_| self.bad_attribute(name, "is not UTF-8")),
+        }
+    }
+
+    /// Takes the tensor attribute `name`.
+    pub(crate) fn tensor(&self, name: &str) -> Result<Option<&'a TensorProto>, Error> {
+        match self.attribute(name, AttributeType::Tensor)? {
+            None => Ok(None),
+            Some(a) => match &a.t {
+                Some(tensor) => Ok(Some(tensor)),
+                None => Err(self.bad_attribute(name, "has no tensor")),
+            },
+        }
+    }
+
+    fn attribute(
+        &self,
+        name: &str,
+        expected: AttributeType,
+    ) -> Result<Option<&'a AttributeProto>, Error> {
+        self.unread.borrow_mut().remove(name);
+        let Some(found) = self.proto.attribute.iter().find(|a| a.name == name) else {
+            return Ok(None);
+        };
+        if found.r#type == expected as i32 {
+            return Ok(Some(found));
+        }
+        let got = AttributeType::try_from(found.r#type).unwrap_or(AttributeType::Undefined);
+        Err(self.bad_attribute(
+            name,
+            format!(
+                "has type {}, expected {}",
+                got.as_str_name(),
+                expected.as_str_name()
+            ),
+        ))
+    }
+
+    /// Refuses attributes that the operator's function has not taken.
+    pub(crate) fn finish(&self) -> Result<(), Error> {
+        match self.unread.borrow().first() {
+            None => Ok(()),
+            Some(name) => Err(self.bad_attribute(
+                name,
+                format!(
+                    "is not an attribute of the operator at opset {}",
+                    self.opset
+                ),
+            )),
+        }
+    }
+
+    /// The operator, or this use of it, cannot be imported.
+    pub(crate) fn unsupported(&self, remedy: impl Into<String>) -> Error {
+        unsupported(self.proto, self.opset, remedy)
+    }
+
+    /// An attribute is wrong.
+    pub(crate) fn bad_attribute(&self, attribute: &str, reason: impl Into<String>) -> Error {
+        Error::BadAttribute {
+            node: self.name.into(),
+            op: self.op().into(),
+            attribute: attribute.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The operands do not fit.
+    pub(crate) fn shape_error(&self, reason: impl Into<String>) -> Error {
+        Error::Shape {
+            node: self.name.into(),
+            reason: reason.into(),
+        }
+    }
+
+    /// The axis `axis` of a tensor of `rank` axes, counted from the end if negative.
+    pub(crate) fn axis(&self, axis: i64, rank: usize) -> Result<usize, Error> {
+        let signed = rank as i64;
+        if (-signed..signed).contains(&axis) {
+            return Ok(axis.rem_euclid(signed) as usize);
+        }
+        Err(self.shape_error(format!("axis {axis} of a tensor of {rank} axes")))
+    }
+
+    /// Several distinct axes of a tensor of `rank` axes.
+    pub(crate) fn axes(&self, axes: &[i64], rank: usize) -> Result<BTreeSet<usize>, Error> {
+        let mut set = BTreeSet::new();
+        for &axis in axes {
+            if !set.insert(self.axis(axis, rank)?) {
+                return Err(self.shape_error(format!("axis {axis} is named twice in {axes:?}")));
+            }
+        }
+        Ok(set)
+    }
+}
+
+/// A node's name for messages.
+pub(crate) fn name(proto: &NodeProto) -> &str {
+    if proto.name.is_empty() {
+        proto
+            .output
+            .iter()
+            .find(|o| !o.is_empty())
+            .map_or("", |o| o)
+    } else {
+        &proto.name
+    }
+}
+
+/// The domain by its full name.
+pub(crate) fn domain(proto: &NodeProto) -> &str {
+    if proto.domain.is_empty() {
+        "ai.onnx"
+    } else {
+        &proto.domain
+    }
+}
+
+/// The error for an operator that cannot be imported.
+pub(crate) fn unsupported(proto: &NodeProto, opset: i64, remedy: impl Into<String>) -> Error {
+    Error::UnsupportedOperator {
+        node: name(proto).into(),
+        op: proto.op_type.clone(),
+        domain: domain(proto).into(),
+        opset,
+        remedy: remedy.into(),
+    }
+}

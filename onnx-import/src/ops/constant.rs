@@ -1,0 +1,111 @@
+//! Constants out of nothing: Constant, `ConstantOfShape`, Range, and the shapes of values.
+
+use super::arithmetic::folded;
+use super::one;
+use crate::Error;
+use crate::import::Importer;
+use crate::node::Node;
+use crate::tensor::{Cells, MAX_RANK, Tensor, count};
+use crate::value::Value;
+
+/// The value of whichever `value` attribute the node has.
+pub(super) fn constant(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(0)?;
+    let mut values = Vec::new();
+    if let Some(tensor) = node.tensor("value")? {
+        values.push(importer.decode(tensor, node.name())?);
+    }
+    if let Some(x) = node.float("value_float")? {
+        values.push(Tensor::new(vec![], Cells::Float(vec![x])));
+    }
+    if let Some(list) = node.floats("value_floats")? {
+        values.push(Tensor::new(vec![list.len()], Cells::Float(list.to_vec())));
+    }
+    if let Some(n) = node.int("value_int")? {
+        values.push(Tensor::new(vec![], Cells::Int(vec![n])));
+    }
+    if let Some(list) = node.ints("value_ints")? {
+        values.push(Tensor::list(list.to_vec()));
+    }
+    match (values.pop(), values.is_empty()) {
+        (Some(value), true) => one(folded(value)),
+        _ => Err(node.unsupported("it must have one numeric, dense value")),
+    }
+}
+
+/// A tensor of the given shape that repeats one value.
+pub(super) fn fill(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(1)?;
+    let dims = node.indices(0)?;
+    let value = match node.tensor("value")? {
+        Some(tensor) => importer.decode(tensor, node.name())?.into_cells(),
+        None => Cells::Float(vec![0.0]),
+    };
+    let shape = dims
+        .iter()
+        .map(|&d| usize::try_from(d))
+        .collect::<Result<Vec<_>, _>>()
+        .ok()
+        .filter(|shape| shape.len() <= MAX_RANK)
+        .ok_or_else(|| node.shape_error(format!("a constant of shape {dims:?}")))?;
+    let cells = importer.allow(node, count(&shape))?;
+    let one_value = match &value {
+        Cells::Float(v) => v.len() == 1,
+        Cells::Int(v) => v.len() == 1,
+        Cells::Bool(v) => v.len() == 1,
+    };
+    if !one_value {
+        return Err(node.bad_attribute("value", "must have one element"));
+    }
+    let cells = value.pick(std::iter::repeat_n(0, cells));
+    one(folded(Tensor::new(shape, cells)))
+}
+
+/// `start, start + delta, ...` below (or above) `limit`, integers.
+pub(super) fn range(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(3)?;
+    let mut operand = |index| match &*node.indices(index)? {
+        [n] => Ok(*n),
+        other => Err(node.shape_error(format!("Range needs scalars, got {other:?}"))),
+    };
+    let (start, limit, delta) = (operand(0)?, operand(1)?, operand(2)?);
+    let span = i128::from(limit) - i128::from(start);
+    let length = match i128::from(delta) {
+        0 => return Err(node.shape_error("Range with delta 0")),
+        delta if (span > 0) == (delta > 0) => span.unsigned_abs().div_ceil(delta.unsigned_abs()),
+        _ => 0,
+    };
+    let length = importer.allow(node, usize::try_from(length).ok())?;
+    let list = (0..length as i64).map(|i| start + i * delta).collect();
+    one(folded(Tensor::list(list)))
+}
+
+/// The shape of a value, or part of it.
+pub(super) fn shape(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(1)?;
+    let x = node.value(0)?;
+    let shape = importer.shape_of(&x);
+    let rank = shape.len() as i64;
+    let (start, end) = if node.opset() < 15 {
+        (None, None)
+    } else {
+        (node.int("start")?, node.int("end")?)
+    };
+    let position = |i: Option<i64>, default: i64| match i.unwrap_or(default) {
+        i @ ..0 => i.saturating_add(rank).max(0) as usize,
+        i => i.min(rank) as usize,
+    };
+    let (start, end) = (position(start, 0), position(end, rank));
+    let part = shape.get(start..end).unwrap_or(&[]);
+    one(folded(Tensor::list(
+        part.iter().map(|&d| d as i64).collect(),
+    )))
+}
+
+/// The number of cells of a value.
+pub(super) fn size(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(1)?;
+    let x = node.value(0)?;
+    let cells = importer.shape_of(&x).iter().product::<usize>() as i64;
+    one(folded(Tensor::new(vec![], Cells::Int(vec![cells]))))
+}

@@ -1,0 +1,208 @@
+//! Products with a constant matrix: Gemm and `MatMul`.
+//!
+//! A constant on the left is brought to the right by `W X = (X^T W^T)^T`.
+
+use ndarray::{Array2, ArrayD, Ix2, arr0};
+use zkstrata_model_ir::float::{Op, ValueId};
+
+use super::arithmetic::affine;
+use super::one;
+use crate::Error;
+use crate::import::Importer;
+use crate::node::Node;
+use crate::value::{Constant, Value, finite};
+
+/// `Y = alpha A' B' + beta C`, with `A'` and `B'` optionally transposed; one of them constant.
+pub(super) fn gemm(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(3)?;
+    let (a, b) = (node.value(0)?, node.value(1)?);
+    let bias = node.optional_weight(2)?;
+    let alpha = node.float("alpha")?.unwrap_or(1.0);
+    let beta = node.float("beta")?.unwrap_or(1.0);
+    let transposed = |name| Ok::<_, Error>(node.flag(name)? == Some(true));
+    let (trans_a, trans_b) = (transposed("transA")?, transposed("transB")?);
+
+    let bias = bias.map(|c| scaled(node, c, beta)).transpose()?;
+    let (y, bias) = match (a, b) {
+        (Value::Activation(x), Value::Constant(w)) => {
+            let x = if trans_a { swap(node, importer, x)? } else { x };
+            let w = matrix(node, &w, trans_b)?;
+            let w = scaled(node, w.into_dyn(), alpha)?;
+            let (columns, rest) = split_bias(bias, w.shape()[1]);
+            (dense(node, importer, x, w, columns)?, rest)
+        }
+        (Value::Constant(w), Value::Activation(x)) => {
+            let x = if trans_b { x } else { swap(node, importer, x)? };
+            let w = matrix(node, &w, !trans_a)?;
+            let w = scaled(node, w.into_dyn(), alpha)?;
+            let y = dense(node, importer, x, w, None)?;
+            (swap(node, importer, y)?, bias)
+        }
+        (a, b) => return Err(neither(node, &a, &b)),
+    };
+    let y = match bias {
+        None => y,
+        Some(bias) => {
+            let rank = importer.shape(y).len();
+            if bias.ndim() > rank {
+                return Err(node.shape_error(format!("the bias has shape {:?}", bias.shape())));
+            }
+            affine(node, importer, y, arr0(1.0).into_dyn(), bias)?
+        }
+    };
+    one(Value::Activation(y))
+}
+
+/// `Y = A B` over the last two axes, one of them a constant matrix or vector.
+pub(super) fn matmul(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(2)?;
+    let (a, b) = (node.value(0)?, node.value(1)?);
+    let target = product_shape(node, importer.shape_of(&a), importer.shape_of(&b))?;
+    let y = match (a, b) {
+        (Value::Activation(x), Value::Constant(w)) => {
+            let w = if w.tensor.shape().len() == 1 {
+                column(w)?
+            } else {
+                matrix(node, &w, false)?
+            };
+            let x = at_least_matrix(node, importer, x)?;
+            dense(node, importer, x, w.into_dyn(), None)?
+        }
+        (Value::Constant(w), Value::Activation(x)) => {
+            let w = if w.tensor.shape().len() == 1 {
+                column(w)?
+            } else {
+                matrix(node, &w, true)?
+            };
+            if importer.shape(x).len() == 1 {
+                let x = at_least_matrix(node, importer, x)?;
+                dense(node, importer, x, w.into_dyn(), None)?
+            } else {
+                let x = swap(node, importer, x)?;
+                let y = dense(node, importer, x, w.into_dyn(), None)?;
+                swap(node, importer, y)?
+            }
+        }
+        (a, b) => return Err(neither(node, &a, &b)),
+    };
+    one(Value::Activation(importer.reshape(node, y, target)?))
+}
+
+/// The shape of a product whose constant operand has no batch axes but ones of length 1.
+fn product_shape(node: &Node, a: &[usize], b: &[usize]) -> Result<Vec<usize>, Error> {
+    let (Some(&k), false) = (a.last(), b.is_empty()) else {
+        return Err(node.shape_error("MatMul of a scalar"));
+    };
+    let inner = b[b.len().saturating_sub(2)];
+    if k != inner {
+        return Err(node.shape_error(format!(
+            "the shapes {a:?} and {b:?} cannot be multiplied: {k} columns, {inner} rows"
+        )));
+    }
+    let outer = |shape: &[usize]| shape[..shape.len().saturating_sub(2)].to_vec();
+    let mut shape = super::arithmetic::broadcast(node, &outer(a), &outer(b))?;
+    if a.len() > 1 {
+        shape.push(a[a.len() - 2]);
+    }
+    if b.len() > 1 {
+        shape.push(b[b.len() - 1]);
+    }
+    Ok(shape)
+}
+
+/// The error for a product without a constant, or of two constants.
+fn neither(node: &Node, a: &Value, b: &Value) -> Error {
+    match (a, b) {
+        (Value::Activation(_), Value::Activation(_)) => node.unsupported(
+            "both factors depend on the model's inputs: only products with a constant matrix are \
+             supported",
+        ),
+        _ => node
+            .unsupported("both factors are constant: fold the model's constants before the export"),
+    }
+}
+
+/// A constant of shape `[1.., R, C]` as a matrix, optionally transposed.
+fn matrix(node: &Node, w: &Constant, transposed: bool) -> Result<Array2<f32>, Error> {
+    let shape = w.tensor.shape();
+    let Some((&[rows, columns], outer)) = shape.split_last_chunk().map(|(o, m)| (m, o)) else {
+        return Err(node.shape_error(format!("the weight of shape {shape:?} is not a matrix")));
+    };
+    if outer.iter().any(|&d| d != 1) {
+        return Err(node.unsupported(format!(
+            "the weight of shape {shape:?} is a batch of matrices: use one matrix per node"
+        )));
+    }
+    let name = w.name.clone();
+    let w = w.clone().into_weight()?;
+    let w = w.into_shape_with_order((rows, columns));
+    let w = w.map_err(|e| node.shape_error(format!("weight `{name}`: {e}")))?;
+    Ok(if transposed {
+        w.reversed_axes().as_standard_layout().into_owned()
+    } else {
+        w
+    })
+}
+
+/// A constant vector as a matrix of one column.
+fn column(w: Constant) -> Result<Array2<f32>, Error> {
+    let w = w.into_weight()?;
+    let n = w.len();
+    Ok(w.into_shape_with_order((n, 1)).expect("as many cells"))
+}
+
+fn dense(
+    node: &Node,
+    importer: &mut Importer,
+    x: ValueId,
+    weight: ArrayD<f32>,
+    bias: Option<ArrayD<f32>>,
+) -> Result<ValueId, Error> {
+    importer.add(node, Op::Dense { weight, bias }, &[x])
+}
+
+/// `x` with its last two axes exchanged.
+fn swap(node: &Node, importer: &mut Importer, x: ValueId) -> Result<ValueId, Error> {
+    let shape = importer.shape(x);
+    let rank = shape.len();
+    if rank < 2 {
+        return Err(node.shape_error(format!("an operand has shape {shape:?}, not a matrix")));
+    }
+    let mut perm: Vec<usize> = (0..rank).collect();
+    perm.swap(rank - 2, rank - 1);
+    importer.transpose(node, x, perm)
+}
+
+/// A vector as a matrix of one row; everything else as it is.
+fn at_least_matrix(node: &Node, importer: &mut Importer, x: ValueId) -> Result<ValueId, Error> {
+    match *importer.shape(x) {
+        [n] => importer.reshape(node, x, vec![1, n]),
+        _ => Ok(x),
+    }
+}
+
+/// `factor * weight`, finite.
+fn scaled(node: &Node, weight: ArrayD<f32>, factor: f32) -> Result<ArrayD<f32>, Error> {
+    finite(node.name(), weight * factor)
+}
+
+/// A bias that is the same in every row as the vector of its `n` columns; any other is left.
+fn split_bias(bias: Option<ArrayD<f32>>, n: usize) -> (Option<ArrayD<f32>>, Option<ArrayD<f32>>) {
+    let Some(bias) = bias else {
+        return (None, None);
+    };
+    let one_row = match bias.shape() {
+        [] | [_] => true,
+        [rows, _] => *rows == 1,
+        _ => false,
+    };
+    match bias.broadcast((1, n)).filter(|_| one_row) {
+        Some(row) => {
+            let row = row
+                .into_dimensionality::<Ix2>()
+                .map(|r| r.row(0).to_owned());
+            (row.ok().map(ndarray::Array1::into_dyn), None)
+        }
+        None => (None, Some(bias)),
+    }
+}

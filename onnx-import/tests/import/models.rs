@@ -1,0 +1,268 @@
+//! Whole models: the float graph's answer equals onnxruntime's stored answer and candle's, and
+//! models out of scope are refused with an error that names the culprit.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use candle_core::{Device, Tensor};
+use ndarray::{ArrayD, arr1};
+use serde_json::Value;
+use zkstrata_model_ir::float::Graph;
+use zkstrata_onnx_import::{Error, import, import_file, summary};
+
+use crate::common;
+
+/// Models of the suite that import.
+const IN_SCOPE: &[&str] = &[
+    "cnn_cifar_264k",
+    "cnn_cifar_62k",
+    "digits_cnn",
+    "digits_cnn_bn",
+    "digits_cnn_dynamo18",
+    "digits_cnn_opset11",
+    "digits_cnn_opset13",
+    "digits_dscnn",
+    "digits_mlp",
+    "lenet5",
+    "mlp_4m",
+    "tiny_ad_autoencoder",
+    "tiny_dscnn_kws",
+    "tiny_resnet8",
+];
+
+/// Models that do not, with the operator that the error names.
+const OUT_OF_SCOPE: &[(&str, &str)] = &[
+    ("activation_zoo", "Elu"),
+    ("conv_autoencoder", "ConvTranspose"),
+    ("digits_cnn_qdq_perchannel", "DequantizeLinear"),
+    ("digits_cnn_qoperator", "QuantizeLinear"),
+    ("digits_mlp_qdq", "DequantizeLinear"),
+    ("digits_vit", "LayerNormalization"),
+    ("lstm_small", "LSTM"),
+    ("skl_gbt_cancer", "TreeEnsembleClassifier"),
+];
+
+#[test]
+fn answers_are_onnxruntimes_and_candles() {
+    let Some(suite) = common::suite("models") else {
+        return;
+    };
+    for name in IN_SCOPE {
+        let folder = suite.join(name);
+        let path = folder.join("model.onnx");
+        let graph = import_file(&path).unwrap_or_else(|e| panic!("{name}: {e}"));
+        let io = folder.join("io.npz");
+        let inputs = common::read_npz(&io, "in_");
+        let expected = common::read_npz(&io, "out_");
+        assert!(!inputs.is_empty() && !expected.is_empty(), "{name}");
+        let arrays: Vec<ArrayD<f32>> = inputs.iter().map(|(_, a)| a.clone()).collect();
+        let candle = candle(&path, &inputs);
+        for graph in [graph.simplified(), graph] {
+            let outputs = common::run(&graph, &arrays);
+            for ((output, _), got) in graph.outputs().iter().zip(&outputs) {
+                let what = format!("{name}: {output}");
+                let find = |of: &[(String, ArrayD<f32>)]| {
+                    of.iter().find(|(n, _)| n == output).map(|(_, a)| a.clone())
+                };
+                let stored = find(&expected).unwrap_or_else(|| panic!("{what} is not stored"));
+                common::assert_close(&what, got, &stored, 1e-3, 1e-4);
+                let candle = find(&candle).unwrap_or_else(|| panic!("{what} is not candle's"));
+                common::assert_close(&what, got, &candle, 1e-3, 1e-4);
+            }
+        }
+    }
+}
+
+#[test]
+fn scikit_learn_models_give_logits() {
+    let Some(suite) = common::suite("models") else {
+        return;
+    };
+    for name in ["skl_logreg_digits", "skl_mlp_iris"] {
+        let folder = suite.join(name);
+        let graph = import_file(&folder.join("model.onnx")).expect("in scope");
+        let inputs: Vec<ArrayD<f32>> = common::read_npz(&folder.join("io.npz"), "in_")
+            .into_iter()
+            .map(|(_, a)| a)
+            .collect();
+        let logits = common::run(&graph, &inputs);
+        let [(output, _)] = graph.outputs() else {
+            panic!("{name} has outputs {:?}", graph.outputs());
+        };
+        assert_eq!(output, "probabilities");
+        assert!(
+            graph.notes().iter().any(|n| n.contains("`label`")),
+            "{:?}",
+            graph.notes()
+        );
+        let expected = common::read_npz(&folder.join("io.npz"), "out_probabilities");
+        common::assert_close(name, &softmax(&logits[0]), &expected[0].1, 1e-4, 1e-6);
+    }
+}
+
+fn softmax(logits: &ArrayD<f32>) -> ArrayD<f32> {
+    let max = logits.fold(f32::MIN, |a, &b| a.max(b));
+    let scores = logits.mapv(|x| (x - max).exp());
+    let sum = scores.sum();
+    scores / sum
+}
+
+#[test]
+fn others_are_refused() {
+    let Some(suite) = common::suite("models") else {
+        return;
+    };
+    for (name, culprit) in OUT_OF_SCOPE {
+        let path = suite.join(name).join("model.onnx");
+        match import_file(&path) {
+            Err(Error::UnsupportedOperator { op, remedy, .. }) => {
+                assert_eq!(op, *culprit, "{name}: {remedy}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    let error = import_file(&suite.join("nanogpt/model.onnx")).expect_err("takes token ids");
+    assert!(matches!(error, Error::UnsupportedType { .. }), "{error}");
+    let error = import_file(&suite.join("absent.onnx")).expect_err("no such file");
+    assert!(matches!(error, Error::Read { .. }), "{error}");
+}
+
+/// Examples of EZKL's suite that import.
+const EXAMPLES: &[&str] = &[
+    "1l_batch_norm",
+    "1l_concat",
+    "1l_conv",
+    "1l_div",
+    "1l_downsample",
+    "1l_linear",
+    "1l_max_pool",
+    "1l_mean",
+    "1l_mlp",
+    "1l_pad",
+    "1l_softmax",
+    "1l_tiny_div",
+    "2l_relu_sigmoid",
+    "2l_relu_sigmoid_conv",
+    "2l_relu_sigmoid_small",
+    "2l_sigmoid_small",
+    "4l_relu_conv_fc",
+    "sklearn_mlp",
+];
+
+#[test]
+fn examples_agree_or_are_refused() {
+    let Some(suite) = common::suite("onnx-examples") else {
+        return;
+    };
+    let mut imported = Vec::new();
+    for entry in std::fs::read_dir(suite).expect("a folder") {
+        let folder = entry.expect("an entry").path();
+        let path = folder.join("network.onnx");
+        if !path.is_file() {
+            continue;
+        }
+        let name = folder.file_name().map(|n| n.to_string_lossy().into_owned());
+        let name = name.expect("a named folder");
+        if let Ok(graph) = import_file(&path) {
+            check_example(&name, &graph, &folder);
+            imported.push(name);
+        }
+    }
+    imported.sort();
+    assert_eq!(imported, EXAMPLES);
+}
+
+/// Runs an example on each of its samples. The importer sets a dynamic batch axis to 1.
+fn check_example(name: &str, graph: &Graph, folder: &Path) {
+    let json = |file| -> Value {
+        let file = std::fs::File::open(folder.join(file)).expect("a file");
+        serde_json::from_reader(file).expect("json")
+    };
+    let list = |value: &Value| -> Vec<f32> {
+        let list = value.as_array().expect("a list").iter();
+        list.map(|x| x.as_f64().expect("a number") as f32).collect()
+    };
+    let input = json("input.json");
+    let data: Vec<Vec<f32>> = input["input_data"]
+        .as_array()
+        .expect("lists")
+        .iter()
+        .map(list)
+        .collect();
+    let shapes: Vec<Vec<usize>> = graph
+        .inputs()
+        .map(|v| graph.nodes()[v.0].shape.clone())
+        .collect();
+    let samples = data[0].len() / shapes[0].iter().product::<usize>();
+    let mut got = vec![Vec::new(); graph.outputs().len()];
+    for sample in 0..samples {
+        let inputs: Vec<ArrayD<f32>> = shapes
+            .iter()
+            .zip(&data)
+            .map(|(shape, data)| {
+                let n: usize = shape.iter().product();
+                let cells = data[sample * n..][..n].to_vec();
+                ArrayD::from_shape_vec(shape.clone(), cells).expect("as many cells")
+            })
+            .collect();
+        for (got, output) in got.iter_mut().zip(common::run(graph, &inputs)) {
+            let output = if name == "1l_softmax" {
+                softmax(&output)
+            } else {
+                output
+            };
+            got.extend(output);
+        }
+    }
+    let expected = json("ref_output.json");
+    for (i, got) in got.into_iter().enumerate() {
+        let expected = arr1(&list(&expected["outputs"][i]["data"])).into_dyn();
+        common::assert_close(name, &arr1(&got).into_dyn(), &expected, 1e-4, 1e-6);
+    }
+}
+
+#[test]
+fn import_is_deterministic_and_summarised() {
+    let Some(suite) = common::suite("models") else {
+        return;
+    };
+    let bytes = std::fs::read(suite.join("digits_cnn_bn/model.onnx")).expect("a file");
+    let print = |bytes: &[u8]| format!("{:?}", import(bytes).expect("in scope"));
+    assert_eq!(print(&bytes), print(&bytes));
+    let summary = summary(&bytes).expect("a model");
+    assert!(summary.producer.starts_with("pytorch"));
+    assert_eq!(summary.opsets["ai.onnx"], 17);
+    assert_eq!(summary.operators["BatchNormalization"], 2);
+    assert!(summary.parameters > 13_706, "{}", summary.parameters);
+}
+
+/// The model's outputs according to candle.
+fn candle(path: &Path, inputs: &[(String, ArrayD<f32>)]) -> Vec<(String, ArrayD<f32>)> {
+    let mut model = candle_onnx::read_file(path).expect("a model");
+    for node in model.graph.iter_mut().flat_map(|g| &mut g.node) {
+        // Candle lacks this operator, but has the mean over given axes.
+        if node.op_type == "GlobalAveragePool" {
+            node.op_type = "ReduceMean".into();
+            node.attribute = vec![common::ints("axes", &[2, 3])];
+        }
+    }
+    let inputs: HashMap<String, Tensor> = inputs
+        .iter()
+        .map(|(name, a)| {
+            let cells = a.iter().copied().collect::<Vec<f32>>();
+            let tensor = Tensor::from_vec(cells, a.shape(), &Device::Cpu);
+            (name.clone(), tensor.expect("as many cells"))
+        })
+        .collect();
+    let outputs = candle_onnx::simple_eval(&model, inputs)
+        .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let array = |(name, t): (String, Tensor)| {
+        let shape = t.dims().to_vec();
+        let cells = t.flatten_all().and_then(|t| t.to_vec1()).expect("floats");
+        (
+            name,
+            ArrayD::from_shape_vec(shape, cells).expect("as many cells"),
+        )
+    };
+    outputs.into_iter().map(array).collect()
+}
