@@ -5,8 +5,10 @@
 //! the node's interval, which [`Model::validate`](crate::int::Model::validate) proves, fits the
 //! type.
 
+use std::fmt::Debug;
+
 /// An integer type with wrapping arithmetic.
-pub(super) trait Cell: Copy + Default + Ord + Send + Sync + 'static {
+pub(super) trait Cell: Copy + Debug + Default + Ord + Send + Sync + 'static {
     /// `x` modulo `2^bits`.
     fn wrap(x: i64) -> Self;
     /// The nearest value of the type.
@@ -17,6 +19,7 @@ pub(super) trait Cell: Copy + Default + Ord + Send + Sync + 'static {
     fn times(self, other: Self) -> Self;
     /// Arithmetic shift: `floor(self / 2^s)`.
     fn shift_right(self, s: u32) -> Self;
+    /// `self * 2^s` modulo `2^bits`.
     fn shift_left(self, s: u32) -> Self;
 
     /// `self` modulo `2^bits` of another type.
@@ -58,7 +61,7 @@ macro_rules! cell {
             }
             #[inline(always)]
             fn shift_left(self, s: u32) -> Self {
-                self << s
+                self.checked_shl(s).unwrap_or(0)
             }
         }
     };

@@ -5,13 +5,20 @@
 
 mod affine;
 mod cell;
+mod conv;
+mod dense;
+mod depthwise;
+mod direct;
+mod grid;
+mod kernel;
 mod lookup;
 mod map;
+mod packed;
 mod rearrange;
 mod window;
 
 use super::{Graph, Interval, Ints, Model, ModelError, Op, TensorId, Trace};
-use affine::AffinePlan;
+use affine::Layer;
 use cell::{Cell, each_type};
 use lookup::LookupPlan;
 use map::MapPlan;
@@ -19,6 +26,12 @@ use rearrange::PermutePlan;
 
 /// Cells per parallel task of an elementwise pass.
 const GRAIN: usize = 1 << 14;
+
+/// How many parallel tasks a product of `work` multiplications is worth.
+fn tasks_for(work: usize) -> usize {
+    const SMALLEST: usize = 1 << 18;
+    (work / SMALLEST).clamp(1, 4 * rayon::current_num_threads())
+}
 
 /// A model made ready to run: weights are in the order in which the kernels read them.
 ///
@@ -32,7 +45,7 @@ pub struct Executor {
 #[derive(Debug)]
 enum Step {
     Input,
-    Affine(AffinePlan),
+    Affine(Box<dyn Layer>),
     Map(MapPlan),
     Sum(Vec<i64>),
     Permute(PermutePlan),
@@ -55,11 +68,9 @@ impl Executor {
             Op::Input => Step::Input,
             Op::Affine(affine) => {
                 let bias = affine.bias.map(|b| model.biases[b.0].as_slice());
-                Step::Affine(AffinePlan::new(
-                    affine,
-                    &model.weights[affine.weight.0],
-                    bias,
-                ))
+                let weights = &model.weights[affine.weight.0];
+                let input = interval(node.inputs[0]);
+                Step::Affine(affine::layer(affine, weights, bias, input, node.interval))
             }
             Op::Map(map) => Step::Map(MapPlan::new(map)),
             Op::Sum { coefs } => Step::Sum(coefs.clone()),
@@ -95,7 +106,11 @@ impl Executor {
                     let k = port.expect("validation gives every input node a port");
                     (self.input(k, &inputs[k])?, None)
                 }
-                Step::Affine(plan) => (plan.run(x(0), node.interval, batch), None),
+                Step::Affine(layer) => {
+                    let mut y = Ints::zeros(node.interval, batch * node.cells());
+                    layer.run(x(0), &mut y);
+                    (y, None)
+                }
                 Step::Map(plan) => (plan.run(x(0), node.interval, batch), None),
                 Step::Sum(coefs) => {
                     let terms: Vec<&Ints> = (0..coefs.len()).map(x).collect();

@@ -54,7 +54,7 @@ impl Window {
         }
     }
 
-    fn identity(n: usize) -> Self {
+    pub(super) fn identity(n: usize) -> Self {
         let tap = Reach {
             offset: 0,
             weight: 1,
@@ -84,9 +84,24 @@ impl Window {
     }
 }
 
+/// Windows with neighbouring axes that are passed through made one and those of length 1 left
+/// out.
+pub(super) fn merged(axes: &[MapAxis]) -> Vec<Window> {
+    let mut windows: Vec<Window> = Vec::new();
+    for window in axes.iter().map(Window::new) {
+        match windows.last_mut() {
+            Some(last) if window.is_identity() && last.is_identity() => {
+                *last = Window::identity(last.output * window.output);
+            }
+            _ if window.is_identity() && window.output == 1 => {}
+            _ => windows.push(window),
+        }
+    }
+    windows
+}
+
 /// The windows of an affine layer as maps of planes: a plane is `lines` lines of consecutive
-/// cells. Neighbouring axes that are passed through are one axis; the last axis runs along the
-/// lines and all others choose the line.
+/// cells. The last axis runs along the lines and all others choose the line.
 #[derive(Clone, Debug)]
 pub(super) struct Planes {
     pub(super) input_lines: usize,
@@ -100,17 +115,8 @@ pub(super) struct Planes {
 }
 
 impl Planes {
-    pub(super) fn new(axes: &[MapAxis]) -> Self {
-        let mut windows: Vec<Window> = Vec::new();
-        for window in axes.iter().map(Window::new) {
-            match windows.last_mut() {
-                Some(last) if window.is_identity() && last.is_identity() => {
-                    *last = Window::identity(last.output * window.output);
-                }
-                _ if window.is_identity() && window.output == 1 => {}
-                _ => windows.push(window),
-            }
-        }
+    pub(super) fn new(windows: &[Window]) -> Self {
+        let mut windows = windows.to_vec();
         let line = windows.pop().unwrap_or_else(|| Window::identity(1));
         let (mut input_lines, mut output_lines, mut line_taps) = (1, 1, 1);
         let mut lines = vec![Some(0u32)];
@@ -149,11 +155,6 @@ impl Planes {
     /// Cells of an output plane.
     pub(super) fn output(&self) -> usize {
         self.output_lines * self.line.output
-    }
-
-    /// Whether planes are single cells that are passed through.
-    pub(super) fn is_point(&self) -> bool {
-        self.input() == 1 && self.output() == 1 && self.taps() == 1 && self.line.is_identity()
     }
 
     /// Taps of a window over all axes.
