@@ -32,6 +32,8 @@ mod scales;
 mod tables;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_faults;
 
 pub use accuracy::{Accuracy, OutputAccuracy, TableUse, argmax};
 pub use calibration::{Calibration, unstack};

@@ -10,6 +10,11 @@ use crate::float::{Activation, Op};
 
 /// Largest weight of a layer whose scale is free.
 const FREE_WEIGHT: f64 = 32_767.0;
+/// Largest calibrated magnitude of a table's argument: the table's rows are limited, and inputs
+/// beyond the calibration samples need some to spare.
+const ROWS: f64 = 32_000.0;
+/// The same for the argument of a sigmoid or tanh.
+const CURVE_ROWS: f64 = 8_000.0;
 /// Scales outside are a sign of ranges that no arithmetic of doubles can serve.
 const USABLE: std::ops::Range<f64> = 1e-60..1e60;
 
@@ -39,14 +44,18 @@ impl Plan<'_> {
             if self.is_source(v) || self.needs_small[v] {
                 let (_, most) = self.interval(v);
                 least[root] = least[root].max(self.wanted(v) / most as f64 / ratio);
-            } else if self.feeds_curve(v) {
+            }
+            if self.feeds_curve(v) && !self.needs_small[v] {
                 let step = (-f64::from(self.curve_bits(v))).exp2();
+                let step = step.max(self.ranges[v].size() / CURVE_ROWS);
                 curve[root] = curve[root].min(step / ratio);
+            } else if self.feeds_table(v) {
+                least[root] = least[root].max(self.ranges[v].size() / ROWS / ratio);
             }
         }
         let scale_of = |least: f64, curve: f64| match (least > 0.0, curve.is_finite()) {
             (true, _) => round_up(least),
-            (false, true) => curve,
+            (false, true) => round_up(curve),
             (false, false) => 1.0,
         };
         let roots: Vec<f64> = least
@@ -82,6 +91,13 @@ impl Plan<'_> {
             }),
             None => Ok(()),
         }
+    }
+
+    /// Whether `v` is an accumulator that a table node reads.
+    fn feeds_table(&self, v: usize) -> bool {
+        let activation = |&c: &usize| matches!(self.node(c).op, Op::Activation(_));
+        let read = self.needs_small[v] || self.consumers[v].iter().any(activation);
+        self.forms[v] != Form::Small && read
     }
 
     /// `-log2` of the argument's step of the curves that take `v`: fine enough that rounding the

@@ -169,3 +169,54 @@ fn domain(lookup: &Lookup, name: &str, limit: u64) -> Result<Interval, Error> {
         limit,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::calibration::Range;
+    use super::*;
+    use crate::int::TensorId;
+
+    fn lookup(whole: (i64, i64), calibrated: (f64, f64)) -> Lookup {
+        Lookup {
+            node: TensorId(0),
+            curve: 0,
+            argument: Interval {
+                lo: whole.0,
+                hi: whole.1,
+            },
+            calibrated: Some(Range {
+                lo: calibrated.0,
+                hi: calibrated.1,
+            }),
+        }
+    }
+
+    #[test]
+    fn domains_are_static_or_calibrated_with_bits_to_spare() {
+        let domain = |whole, calibrated| domain(&lookup(whole, calibrated), "n", 1000);
+        let interval = |lo, hi| Ok(Interval { lo, hi });
+        assert_eq!(domain((-400, 500), (-1.0, 1.0)), interval(-400, 500));
+        assert_eq!(domain((-4000, 500), (-9.5, 200.0)), interval(-38, 500));
+        assert_eq!(domain((-4000, 4000), (-9.5, 300.0)), interval(-19, 600));
+        let refused = domain((-4000, 4000), (-700.0, 700.0));
+        let expected = Error::Table {
+            node: "n".into(),
+            rows: 1401,
+            limit: 1000,
+        };
+        assert_eq!(refused, Err(expected));
+    }
+
+    #[test]
+    fn padding_rows_are_put_to_use() {
+        let widen = |a: (i64, i64), b: (i64, i64)| {
+            let i = |(lo, hi)| Interval { lo, hi };
+            let Interval { lo, hi } = widened(i(a), i(b));
+            (lo, hi)
+        };
+        assert_eq!(widen((-10, 89), (-1000, 1000)), (-24, 103));
+        assert_eq!(widen((-10, 89), (-12, 1000)), (-12, 115));
+        assert_eq!(widen((-10, 89), (-1000, 90)), (-37, 90));
+        assert_eq!(widen((-10, 89), (-11, 90)), (-11, 90));
+    }
+}
