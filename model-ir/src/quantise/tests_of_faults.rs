@@ -240,5 +240,8 @@ fn the_same_integers_everywhere() {
         .map(|t| (&t.function, t.start, t.len))
         .collect();
     let digest = crate::Digest::of("test", &(weights, biases, tables));
-    assert_eq!(digest.to_string(), "ae650c9e8fb25181de7c0ffb76571927b36a613d2a8306a0b323d39e3a8b81e2");
+    assert_eq!(
+        digest.to_string(),
+        "ae650c9e8fb25181de7c0ffb76571927b36a613d2a8306a0b323d39e3a8b81e2"
+    );
 }
