@@ -6,11 +6,11 @@
 //! passes, in order:
 //!
 //! 1. [`Graph::simplified`]: exact rewritings of the float graph;
-//! 2. [`calibration`]: the range of every value;
-//! 3. [`plan`]: forms, tied scales, bits;
-//! 4. [`lower`]: integer nodes, one table node for a linear layer, its residual sums and its
+//! 2. `calibration`: the range of every value;
+//! 3. `plan`: forms, tied scales, bits;
+//! 4. `lower`: integer nodes, one table node for a linear layer, its residual sums and its
 //!    activation;
-//! 5. [`layout`]: physical axes; [`tables`]: domains.
+//! 5. `layout`: physical axes; `tables`: domains.
 //!
 //! The result is a function of the graph, the samples and the options: every float operation
 //! on the way is deterministic IEEE arithmetic in a fixed order.
