@@ -16,8 +16,8 @@ use zkstrata_pcs::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Runs of which the median is printed.
-const RUNS: usize = 7;
+/// Runs of which the median and, in brackets, the least is printed.
+const RUNS: usize = 15;
 
 fn main() {
     let sizes: Vec<usize> = std::env::args()
@@ -29,7 +29,7 @@ fn main() {
     } else {
         sizes
     };
-    println!("cells  commit ms  open ms  verify ms  proof KiB  bits");
+    println!("cells        commit ms          open ms        verify ms  proof KiB   bits");
     rayon::scope(|_| {
         for size in sizes {
             measure(size);
@@ -114,15 +114,16 @@ fn measure(log_cells: usize) {
     let terms = Whir::soundness(&[opening]).unwrap();
     let bits = -terms.iter().map(|t| (-t.bits).exp2()).sum::<f64>().log2();
     println!(
-        "2^{log_cells:<4} {:9.2} {:8.2} {:10.2} {:10.1} {bits:6.1}",
-        median(commits),
-        median(opens),
-        median(verifies),
+        "2^{log_cells:<4} {:>16} {:>16} {:>16} {:10.1} {bits:6.1}",
+        summary(commits),
+        summary(opens),
+        summary(verifies),
         bytes.len() as f64 / 1024.0,
     );
 }
 
-fn median(mut times: Vec<Duration>) -> f64 {
+fn summary(mut times: Vec<Duration>) -> String {
     times.sort();
-    times[times.len() / 2].as_secs_f64() * 1e3
+    let [least, median] = [0, times.len() / 2].map(|k| times[k].as_secs_f64() * 1e3);
+    format!("{median:.2} ({least:.2})")
 }

@@ -6,6 +6,12 @@
 //! another follows: one byte for `|v| < 64`, two for `|v| < 8192`, at most ten. Decoding accepts
 //! exactly the image of encoding: a number is below `p` and its last digit is not a superfluous
 //! zero. The encoding of a list is the concatenation, and it is prefix-free for a known length.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::expect_used
+)]
 
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -152,7 +158,7 @@ impl<'de> Deserialize<'de> for Cells {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)]
+#[allow(clippy::unwrap_used, clippy::as_conversions, clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -3,6 +3,12 @@
 //! A commitment holds tables; a table holds columns of `2^num_vars` field elements; a claim says
 //! that the multilinear extension of a column takes a value at a point. An opening proves all the
 //! claims on all the commitments of a proof at once.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::panic,
+    clippy::expect_used
+)]
 
 use crate::transcript::{TapeError, VerifierTape};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
