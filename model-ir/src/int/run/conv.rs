@@ -115,12 +115,16 @@ impl<L: Lane> Conv<L> {
                 let (block, c) = (i / pairs, i % pairs * L::PAIR);
                 let (first, group) = (block / groups * layout.images, block % groups);
                 for image in first..images.min(first + layout.images) {
-                    for p in 0..L::PAIR.min(inputs - c) {
+                    let channel = |p: usize| {
                         let channel = (image * groups + group) * inputs + c + p;
-                        let x = &x[channel * self.grid.input..(channel + 1) * self.grid.input];
-                        let to = &mut planes[(image - first) * self.grid.plane * L::PAIR + p..];
-                        let pitch = layout.images * self.grid.plane;
-                        self.grid.spread(x, to, pitch, L::PAIR);
+                        &x[channel * self.grid.input..(channel + 1) * self.grid.input]
+                    };
+                    let to = &mut planes[(image - first) * self.grid.plane * L::PAIR..];
+                    let pitch = layout.images * self.grid.plane;
+                    if L::PAIR == 2 && c + 1 < inputs {
+                        self.grid.spread([channel(0), channel(1)], to, pitch, 2);
+                    } else {
+                        self.grid.spread([channel(0)], to, pitch, L::PAIR);
                     }
                 }
             });

@@ -34,7 +34,7 @@ impl Depthwise {
             .enumerate()
             .for_each_init(scratch, |(planes, sums), (channel, (y, x))| {
                 // Cells outside the input stay zero from one channel to the next.
-                grid.spread(x, planes, grid.plane, 1);
+                grid.spread([x], planes, grid.plane, 1);
                 self.run_channel(channel % self.bias.len(), planes, sums, y);
             });
     }

@@ -167,11 +167,11 @@ impl Grid {
         }
     }
 
-    /// Writes the phases of the input plane `x` to `to`: cell `j` of phase `q` goes to
-    /// `to[(q * pitch + j) * step]`; cells outside `x` are left alone.
-    pub(super) fn spread<X: Cell, Y: Cell>(
+    /// Writes the phases of `P` input planes side by side: cell `j` of phase `q` of plane `p` goes
+    /// to `to[(q * pitch + j) * step + p]`; what lies outside the input is left alone.
+    pub(super) fn spread<X: Cell, Y: Cell, const P: usize>(
         &self,
-        x: &[X],
+        x: [&[X]; P],
         to: &mut [Y],
         pitch: usize,
         step: usize,
@@ -180,41 +180,51 @@ impl Grid {
         let outer = self.plane / axis.len;
         for (phase, lines) in self.lines.chunks(outer).enumerate() {
             for (q, &start) in starts.iter().enumerate() {
-                let to = &mut to[(phase * starts.len() + q) * pitch * step..];
-                // The first cell inside the line and the position that it holds.
-                let first = (-start).max(0) as usize;
-                let first = first.div_ceil(axis.stride);
+                // The cells inside the line, and the position that the first of them holds.
+                let first = ((-start).max(0) as usize).div_ceil(axis.stride);
                 let from = start + (first * axis.stride) as i64;
+                let from = usize::try_from(from).expect("not before the line");
+                let count = self.length.saturating_sub(from).div_ceil(axis.stride);
+                let cells = first..(first + count).min(axis.len);
+                if cells.is_empty() {
+                    continue;
+                }
+                let to = &mut to[(phase * starts.len() + q) * pitch * step..];
                 for (line, to) in lines.iter().zip(to.chunks_mut(axis.len * step)) {
                     let Some(line) = line else { continue };
-                    let x = &x[line * self.length..(line + 1) * self.length];
-                    let x = usize::try_from(from).ok().and_then(|from| x.get(from..));
-                    let Some(to) = to.get_mut(first * step..) else {
-                        continue;
-                    };
-                    copy(x.unwrap_or_default(), axis.stride, to, step);
+                    let x = x.map(|x| &x[line * self.length + from..(line + 1) * self.length]);
+                    let to = &mut to[cells.start * step..cells.end * step];
+                    match axis.stride {
+                        1 => copy(x, to, step, |i| i),
+                        2 => copy(x, to, step, |i| 2 * i),
+                        stride => copy(x, to, step, |i| stride * i),
+                    }
                 }
             }
         }
     }
 }
 
-/// `to[i * step] = x[i * stride]` as far as both reach.
-fn copy<X: Cell, Y: Cell>(x: &[X], stride: usize, to: &mut [Y], step: usize) {
-    match (stride, step) {
-        (1, 1) => {
+/// `to[i * step + p] = x[p][source(i)]`.
+#[inline]
+fn copy<X: Cell, Y: Cell, const P: usize>(
+    x: [&[X]; P],
+    to: &mut [Y],
+    step: usize,
+    source: impl Fn(usize) -> usize,
+) {
+    if step == P {
+        let count = to.len() / P;
+        let x = x.map(|x| &x[..source(count - 1) + 1]);
+        for (i, to) in to.as_chunks_mut::<P>().0.iter_mut().enumerate() {
             for (to, x) in to.iter_mut().zip(x) {
-                *to = x.cast();
+                *to = x[source(i)].cast();
             }
         }
-        (1, 2) => {
-            for (to, x) in to.chunks_mut(2).zip(x) {
-                to[0] = x.cast();
-            }
-        }
-        _ => {
-            for (to, x) in to.iter_mut().step_by(step).zip(x.iter().step_by(stride)) {
-                *to = x.cast();
+    } else {
+        for (i, to) in to.chunks_mut(step).enumerate() {
+            for (to, x) in to.iter_mut().zip(x) {
+                *to = x[source(i)].cast();
             }
         }
     }
