@@ -215,7 +215,7 @@ fn copy<X: Cell, Y: Cell, const P: usize>(
 ) {
     if step == P {
         let count = to.len() / P;
-        let x = x.map(|x| &x[..source(count - 1) + 1]);
+        let x = x.map(|x| &x[..=source(count - 1)]);
         for (i, to) in to.as_chunks_mut::<P>().0.iter_mut().enumerate() {
             for (to, x) in to.iter_mut().zip(x) {
                 *to = x[source(i)].cast();
