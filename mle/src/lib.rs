@@ -7,11 +7,15 @@
 mod bind;
 mod contract;
 mod field;
+pub mod packed;
 mod point;
 mod tensor;
 
 pub use bind::bind;
 pub use contract::{Cell, contract_cols, contract_middle, contract_rows, dot};
-pub use field::{Algebra, BasedVectorSpace, E, F, Field, PrimeCharacteristicRing, PrimeField64};
+pub use field::{
+    Algebra, BasedVectorSpace, E, F, Field, PackedE, PackedF, PackedFieldExtension, PackedValue,
+    PrimeCharacteristicRing, PrimeField64,
+};
 pub use point::{Point, eq_eval, eq_table, less_than, less_than_weighted};
 pub use tensor::{axis_vars, eval_dense, split_axes, tensor_eq, tensor_vars};

@@ -32,13 +32,21 @@
 //! a random `s_k` makes the four values into claims on the layer below at `(s_0, ..., s_k)`.
 
 #[cfg(feature = "prover")]
+mod nodes;
+#[cfg(feature = "prover")]
 mod prove;
+#[cfg(feature = "prover")]
+mod tree;
+#[cfg(feature = "prover")]
+mod weights;
 
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing, eq_table};
 use zkstrata_pcs::{Channel, TapeError};
 
 #[cfg(feature = "prover")]
-pub(crate) use prove::{Leaves, prove};
+pub(crate) use prove::prove;
+#[cfg(feature = "prover")]
+pub(crate) use tree::Leaves;
 
 /// Layers of up to `2^CLEAR_VARS` fractions are in the clear: the sumchecks that this saves would
 /// be as long.
@@ -110,16 +118,12 @@ fn verify_layer<C: Channel>(
     let mut sum = p + q * lambda;
     let mut point = Vec::with_capacity(r.len() + 1);
     for r in r {
-        let slope = channel.recv_one("fraction slope")?;
-        let leading = channel.recv_one("fraction leading coefficient")?;
+        let [slope, leading] = recv(channel, "fraction round")?;
         let s = channel.sample();
         sum = sum + slope * (s - r) + leading * (s * (s - E::ONE));
         point.push(s);
     }
-    let p0 = channel.recv_one("fraction left numerator")?;
-    let p1 = channel.recv_one("fraction right numerator")?;
-    let q0 = channel.recv_one("fraction left denominator")?;
-    let q1 = channel.recv_one("fraction right denominator")?;
+    let [p0, p1, q0, q1] = recv(channel, "fraction children")?;
     let g = channel.mul(&p0, &q1) + channel.mul(&q0, &(p1.clone() + q1.clone() * lambda));
     channel.assert_zero(sum - g, "fraction layer")?;
     let s = channel.sample();
@@ -129,6 +133,14 @@ fn verify_layer<C: Channel>(
         q: q0.clone() + (q1 - q0) * s,
         point,
     })
+}
+
+fn recv<C: Channel, const N: usize>(
+    channel: &mut C,
+    label: &'static str,
+) -> Result<[C::S; N], TapeError> {
+    let scalars = channel.recv(label, N)?;
+    <[C::S; N]>::try_from(scalars).map_err(|_| TapeError::Truncated { label })
 }
 
 /// The extension of the values at a point.

@@ -1,96 +1,147 @@
 //! The prover of a tree of fractions.
 
-use super::{CLEAR_VARS, FractionClaim};
-use zkstrata_mle::{E, F, Field, Point, PrimeCharacteristicRing, bind, eq_table};
+use super::nodes::{Message, Nodes};
+use super::tree::{Leaves, all_fractions, parents};
+use super::weights::Weights;
+use super::{CLEAR_VARS, FractionClaim, LayerClaim};
+use zkstrata_mle::packed::{LANES, unpack};
+use zkstrata_mle::{E, Field, Point, PrimeCharacteristicRing, bind, eq_table};
 use zkstrata_pcs::ProverTape;
 
-/// The leaves of a tree: `p[i] / q[i]`, and 0/1 from their common length to the end of the cube.
-#[derive(Clone, Debug)]
-pub(crate) struct Leaves {
-    /// Numerators.
-    pub p: Vec<F>,
-    /// Denominators.
-    pub q: Vec<E>,
-}
+/// Coordinates of a register's lanes. A node of every layer below the clear one fills a register.
+const LANE_VARS: usize = LANES.ilog2() as usize;
+const _: () = assert!(LANE_VARS <= CLEAR_VARS);
 
 /// Proves a tree over `2^num_vars` leaves, as [`super::verify`] reads it.
-pub(crate) fn prove(num_vars: usize, leaves: Leaves, tape: &mut ProverTape) -> FractionClaim<E> {
-    let live = leaves.p.len();
-    assert_eq!(live, leaves.q.len(), "each leaf is a fraction");
-    assert!(live <= 1 << num_vars, "the leaves exceed the cube");
-    let mut p: Vec<E> = leaves.p.into_iter().map(E::from).collect();
-    let mut q = leaves.q;
-    p.resize(1 << num_vars, E::ZERO);
-    q.resize(1 << num_vars, E::ONE);
-    let mut layers = vec![(p, q)];
-    while layers.len() <= num_vars {
-        let (p, q) = layers.last().expect("the leaves are a layer");
-        let parents = p
-            .chunks_exact(2)
-            .zip(q.chunks_exact(2))
-            .map(|(p, q)| (p[0] * q[1] + p[1] * q[0], q[0] * q[1]))
-            .unzip();
-        layers.push(parents);
-    }
-    let (root_p, root_q) = layers[num_vars].clone();
+///
+/// # Panics
+/// If the leaves exceed the cube, or a challenge is zero, which happens with probability
+/// `n^2 / |E|`.
+pub fn prove(num_vars: usize, leaves: Leaves, tape: &mut ProverTape) -> FractionClaim<E> {
+    assert_eq!(leaves.p.len(), leaves.q.len(), "each leaf is a fraction");
+    assert!(
+        leaves.p.len() <= 1 << num_vars,
+        "the leaves exceed the cube"
+    );
     let clear = num_vars.min(CLEAR_VARS);
-    layers.truncate(num_vars + 1 - clear);
-    let (numerators, denominators) = layers.pop().expect("the clear layer");
+    let mut layers = vec![];
+    let (numerators, denominators) = if num_vars == clear {
+        leaves.fractions(num_vars)
+    } else {
+        layers.push(leaves.nodes(num_vars));
+        drop(leaves);
+        for vars in (clear..num_vars - 1).rev() {
+            let children = layers.last().expect("the leaves' parents are a layer");
+            layers.push(parents(children, 1 << (vars - LANE_VARS)));
+        }
+        let nodes = layers.last().expect("the leaves' parents are a layer");
+        all_fractions(nodes, 1 << (clear - LANE_VARS))
+    };
     tape.send("fraction numerators", &numerators);
     tape.send("fraction denominators", &denominators);
-    let mut point = tape.sample_vec(clear);
+    let point = tape.sample_vec(clear);
     let weights = eq_table(&point, 1 << clear, E::ONE);
     let evaluate = |values: &[E]| values.iter().zip(&weights).map(|(&v, &w)| v * w).sum();
-    let mut claims: [E; 2] = [evaluate(&numerators), evaluate(&denominators)];
-    while let Some((p, q)) = layers.pop() {
-        (point, claims) = prove_layer(&p, &q, &point, claims, tape);
+    let mut layer = LayerClaim {
+        p: evaluate(&numerators),
+        q: evaluate(&denominators),
+        point,
+    };
+    while let Some(nodes) = layers.pop() {
+        layer = prove_layer(nodes, layer, tape);
     }
+    let mut fractions = numerators.into_iter().zip(denominators);
+    let first = fractions.next().expect("at least one fraction");
+    let (root_p, root_q) = fractions.fold(first, |(p0, q0), (p1, q1)| (p0 * q1 + p1 * q0, q0 * q1));
     FractionClaim {
-        root_p: root_p[0],
-        root_q: root_q[0],
-        point: Point::new(point),
-        p: claims[0],
-        q: claims[1],
+        root_p,
+        root_q,
+        point: Point::new(layer.point),
+        p: layer.p,
+        q: layer.q,
     }
 }
 
+/// Takes claims on one layer to claims on its children.
 fn prove_layer(
-    p: &[E],
-    q: &[E],
-    r: &[E],
-    [claim_p, claim_q]: [E; 2],
+    nodes: Vec<super::nodes::Node>,
+    LayerClaim { point: r, p, q }: LayerClaim<E>,
     tape: &mut ProverTape,
-) -> (Vec<E>, [E; 2]) {
+) -> LayerClaim<E> {
     let lambda = tape.sample();
-    let mut sum = claim_p + claim_q * lambda;
-    let split = |v: &[E], b: usize| -> Vec<E> { v.iter().copied().skip(b).step_by(2).collect() };
-    let mut tables = [split(p, 0), split(p, 1), split(q, 0), split(q, 1)];
-    let mut point = vec![];
-    for (j, &r_j) in r.iter().enumerate() {
-        let half = tables[0].len() / 2;
-        let weights = eq_table(&r[j + 1..], half, E::ONE);
-        let (mut at_zero, mut leading) = (E::ZERO, E::ZERO);
-        for (i, &w) in weights.iter().enumerate() {
-            let g = |[p0, p1, q0, q1]: [E; 4]| p0 * q1 + q0 * (p1 + lambda * q1);
-            at_zero += w * g([0, 1, 2, 3].map(|t| tables[t][i]));
-            leading += w * g([0, 1, 2, 3].map(|t| tables[t][half + i] - tables[t][i]));
+    let mut rounds = Rounds {
+        sum: p + q * lambda,
+        point: Vec::with_capacity(r.len() + 1),
+        tape,
+    };
+    let registers = r.len() - LANE_VARS;
+    let mut nodes = Nodes::new(nodes, 1 << registers, lambda);
+    let node = if registers == 0 {
+        nodes.last(None)
+    } else {
+        let mut weights = Weights::new(&r[1..]);
+        let mut s = rounds.round(r[0], &nodes.message(&weights));
+        for &r in &r[1..registers] {
+            weights.drop_first();
+            s = rounds.round(r, &nodes.bind(s, &weights));
         }
-        let slope = (sum - at_zero) * r_j.inverse();
-        tape.send("fraction slope", &[slope]);
-        tape.send("fraction leading coefficient", &[leading]);
-        let s = tape.sample();
-        sum += (s - r_j) * slope + s * (s - E::ONE) * leading;
-        for table in &mut tables {
-            bind(table, s);
-        }
-        point.push(s);
-    }
-    let [p0, p1, q0, q1] = tables.map(|t| t[0]);
-    tape.send("fraction left numerator", &[p0]);
-    tape.send("fraction right numerator", &[p1]);
-    tape.send("fraction left denominator", &[q0]);
-    tape.send("fraction right denominator", &[q1]);
+        nodes.last(Some(s))
+    };
+    let [p0, d, q0, q1] = rounds.lanes(&r[registers..], node);
+    let p1 = d - lambda * q1;
+    let Rounds {
+        mut point, tape, ..
+    } = rounds;
+    tape.send("fraction children", &[p0, p1, q0, q1]);
     let s = tape.sample();
     point.push(s);
-    (point, [p0 + (p1 - p0) * s, q0 + (q1 - q0) * s])
+    LayerClaim {
+        p: p0 + (p1 - p0) * s,
+        q: q0 + (q1 - q0) * s,
+        point,
+    }
+}
+
+/// The transcript of a layer's sumcheck.
+struct Rounds<'a> {
+    sum: E,
+    point: Vec<E>,
+    tape: &'a mut ProverTape,
+}
+
+impl Rounds<'_> {
+    /// Sends a round's message; returns its challenge.
+    fn round(&mut self, r: E, message: &Message) -> E {
+        let inverse = r
+            .try_inverse()
+            .expect("a challenge is zero with probability 2^-128");
+        let slope = (self.sum - message.at_zero) * inverse;
+        self.tape.send("fraction round", &[slope, message.leading]);
+        let s = self.tape.sample();
+        self.sum += slope * (s - r) + message.leading * (s * (s - E::ONE));
+        self.point.push(s);
+        s
+    }
+
+    /// The rounds of the lanes.
+    fn lanes(&mut self, r: &[E], node: [zkstrata_mle::PackedE; 4]) -> [E; 4] {
+        let mut tables = node.map(|table| unpack(&[table]));
+        for (j, &r_j) in r.iter().enumerate() {
+            let half = tables[0].len() / 2;
+            let weights = eq_table(&r[j + 1..], half, E::ONE);
+            let mut message = Message {
+                at_zero: E::ZERO,
+                leading: E::ZERO,
+            };
+            for (i, &weight) in weights.iter().enumerate() {
+                let g = |[p0, d, q0, q1]: [E; 4]| p0 * q1 + q0 * d;
+                message.at_zero += weight * g([0, 1, 2, 3].map(|t| tables[t][i]));
+                let slope = [0, 1, 2, 3].map(|t| tables[t][half + i] - tables[t][i]);
+                message.leading += weight * g(slope);
+            }
+            let s = self.round(r_j, &message);
+            tables.iter_mut().for_each(|table| bind(table, s));
+        }
+        tables.map(|table| table[0])
+    }
 }

@@ -121,7 +121,7 @@ fn truncated_and_extended_proofs_are_rejected() {
     let (_, tape) = proof(6, &leaves(50, 1));
     let mut bytes = tape.finish();
     let cut = &bytes[..bytes.len() - 1];
-    let label = "fraction right denominator";
+    let label = "fraction children";
     assert_eq!(check(6, cut), Err(TapeError::Truncated { label }));
     bytes.push(0);
     assert_eq!(check(6, &bytes), Err(TapeError::TrailingBytes { bytes: 1 }));

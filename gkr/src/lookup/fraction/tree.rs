@@ -1,0 +1,84 @@
+//! The tree's layers, from the leaves up.
+
+use super::nodes::{DEAD, Node, stored};
+use rayon::prelude::*;
+use zkstrata_mle::packed::{LANES, deinterleave, mul_add, unpack};
+use zkstrata_mle::{E, F, PackedE, PackedFieldExtension, PrimeCharacteristicRing};
+
+/// Registers that a thread takes at least.
+const TASK: usize = 128;
+
+/// The leaves of a tree: `p[i] / q[i]`, and 0/1 from their common length to the end of the cube.
+#[derive(Clone, Debug)]
+pub struct Leaves {
+    /// Numerators.
+    pub p: Vec<F>,
+    /// Denominators.
+    pub q: Vec<E>,
+}
+
+impl Leaves {
+    /// All fractions of a cube of `2^num_vars`.
+    pub(super) fn fractions(&self, num_vars: usize) -> (Vec<E>, Vec<E>) {
+        let mut p: Vec<E> = self.p.iter().map(|&p| E::from(p)).collect();
+        let mut q = self.q.clone();
+        p.resize(1 << num_vars, E::ZERO);
+        q.resize(1 << num_vars, E::ONE);
+        (p, q)
+    }
+
+    /// The parents of the leaves of a cube of `2^num_vars`.
+    pub(super) fn nodes(&self, num_vars: usize) -> Vec<Node> {
+        let full = (1 << (num_vars - 1)) / LANES;
+        let live = self.p.len().div_ceil(2 * LANES);
+        collect(stored(live, full), |v| {
+            let child = |parity: usize, lane: usize| 2 * (v * LANES + lane) + parity;
+            let p = |i: usize| self.p.get(i).map_or(E::ZERO, |&p| E::from(p));
+            let q = |i: usize| self.q.get(i).copied().unwrap_or(E::ONE);
+            [
+                PackedE::from_ext_fn(|lane| p(child(0, lane))),
+                PackedE::from_ext_fn(|lane| p(child(1, lane))),
+                PackedE::from_ext_fn(|lane| q(child(0, lane))),
+                PackedE::from_ext_fn(|lane| q(child(1, lane))),
+            ]
+        })
+    }
+}
+
+/// The fractions of the nodes.
+#[inline(always)]
+fn fractions(&[p0, p1, q0, q1]: &Node) -> [PackedE; 2] {
+    [mul_add(p0, q1, p1, q0), q0 * q1]
+}
+
+/// The parents of the nodes of a cube of `2 * full` registers.
+pub(super) fn parents(nodes: &[Node], full: usize) -> Vec<Node> {
+    let live = nodes.len().div_ceil(2);
+    collect(stored(live, full), |v| {
+        let children = [2 * v, 2 * v + 1].map(|i| fractions(nodes.get(i).unwrap_or(&DEAD)));
+        let [[pa, qa], [pb, qb]] = children;
+        let ([p0, p1], [q0, q1]) = (deinterleave(pa, pb), deinterleave(qa, qb));
+        [p0, p1, q0, q1]
+    })
+}
+
+/// The fractions of all nodes of a cube of `full` registers.
+pub(super) fn all_fractions(nodes: &[Node], full: usize) -> (Vec<E>, Vec<E>) {
+    let fractions: Vec<[PackedE; 2]> = (0..full)
+        .map(|i| fractions(nodes.get(i).unwrap_or(&DEAD)))
+        .collect();
+    let part = |k: usize| unpack(&fractions.iter().map(|f| f[k]).collect::<Vec<_>>());
+    (part(0), part(1))
+}
+
+fn collect(len: usize, node: impl Fn(usize) -> Node + Sync + Send) -> Vec<Node> {
+    if len < 2 * TASK {
+        (0..len).map(node).collect()
+    } else {
+        (0..len)
+            .into_par_iter()
+            .with_min_len(TASK)
+            .map(node)
+            .collect()
+    }
+}
