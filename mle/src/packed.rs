@@ -81,19 +81,32 @@ pub fn mul_add(a: PackedE, b: PackedE, c: PackedE, d: PackedE) -> PackedE {
 /// The even and the odd elements of the sequence `a, b`.
 #[inline(always)]
 pub fn deinterleave(a: PackedE, b: PackedE) -> [PackedE; 2] {
-    let (a, b) = (coefficients(&a), coefficients(&b));
-    [0, 1].map(|parity| {
-        packed([0, 1].map(|k| {
-            PackedF::from_fn(|lane| {
-                let i = 2 * lane + parity;
-                if i < LANES {
-                    a[k].as_slice()[i]
-                } else {
-                    b[k].as_slice()[i - LANES]
-                }
-            })
-        }))
-    })
+    let ([a0, a1], [b0, b1]) = (coefficients(&a), coefficients(&b));
+    let (even0, odd0) = deinterleave_base(a0, b0);
+    let (even1, odd1) = deinterleave_base(a1, b1);
+    [packed([even0, even1]), packed([odd0, odd1])]
+}
+
+#[inline(always)]
+fn deinterleave_base(a: PackedF, b: PackedF) -> (PackedF, PackedF) {
+    let (a, b) = (a.as_slice(), b.as_slice());
+    let (mut even, mut odd) = (PackedF::ZERO, PackedF::ZERO);
+    for (i, (even, odd)) in even
+        .as_slice_mut()
+        .iter_mut()
+        .zip(odd.as_slice_mut())
+        .enumerate()
+    {
+        let (from, at) = if 2 * i < LANES {
+            (a, 2 * i)
+        } else {
+            (b, 2 * i - LANES)
+        };
+        // A single lane is its own even part, and then `b` holds the odd one.
+        *even = from[at];
+        *odd = if LANES == 1 { b[0] } else { from[at + 1] };
+    }
+    (even, odd)
 }
 
 /// The elements, one per lane, in order. The length is a multiple of [`LANES`].

@@ -3,7 +3,9 @@
 use super::nodes::{DEAD, Node, stored};
 use rayon::prelude::*;
 use zkstrata_mle::packed::{LANES, deinterleave, mul_add, unpack};
-use zkstrata_mle::{E, F, PackedE, PackedFieldExtension, PrimeCharacteristicRing};
+use zkstrata_mle::{
+    E, F, PackedE, PackedF, PackedFieldExtension, PackedValue, PrimeCharacteristicRing,
+};
 
 /// Registers that a thread takes at least.
 const TASK: usize = 128;
@@ -32,17 +34,30 @@ impl Leaves {
         let full = (1 << (num_vars - 1)) / LANES;
         let live = self.p.len().div_ceil(2 * LANES);
         collect(stored(live, full), |v| {
-            let child = |parity: usize, lane: usize| 2 * (v * LANES + lane) + parity;
-            let p = |i: usize| self.p.get(i).map_or(E::ZERO, |&p| E::from(p));
-            let q = |i: usize| self.q.get(i).copied().unwrap_or(E::ONE);
-            [
-                PackedE::from_ext_fn(|lane| p(child(0, lane))),
-                PackedE::from_ext_fn(|lane| p(child(1, lane))),
-                PackedE::from_ext_fn(|lane| q(child(0, lane))),
-                PackedE::from_ext_fn(|lane| q(child(1, lane))),
-            ]
+            let at = 2 * LANES * v;
+            let (p, q) = (self.p.get(at..), self.q.get(at..));
+            let (p, q) = (p.unwrap_or_default(), q.unwrap_or_default());
+            if let (Some(p), Some(q)) = (p.get(..2 * LANES), q.get(..2 * LANES)) {
+                node(|i| p[i], |i| q[i])
+            } else {
+                node(
+                    |i| p.get(i).copied().unwrap_or(F::ZERO),
+                    |i| q.get(i).copied().unwrap_or(E::ONE),
+                )
+            }
         })
     }
+}
+
+/// The nodes whose children's numerators and denominators are these, in the order of the leaves.
+#[inline(always)]
+fn node(p: impl Fn(usize) -> F, q: impl Fn(usize) -> E) -> Node {
+    [
+        PackedE::from(PackedF::from_fn(|lane| p(2 * lane))),
+        PackedE::from(PackedF::from_fn(|lane| p(2 * lane + 1))),
+        PackedE::from_ext_fn(|lane| q(2 * lane)),
+        PackedE::from_ext_fn(|lane| q(2 * lane + 1)),
+    ]
 }
 
 /// The fractions of the nodes.
@@ -55,8 +70,11 @@ fn fractions(&[p0, p1, q0, q1]: &Node) -> [PackedE; 2] {
 pub(super) fn parents(nodes: &[Node], full: usize) -> Vec<Node> {
     let live = nodes.len().div_ceil(2);
     collect(stored(live, full), |v| {
-        let children = [2 * v, 2 * v + 1].map(|i| fractions(nodes.get(i).unwrap_or(&DEAD)));
-        let [[pa, qa], [pb, qb]] = children;
+        if v >= live {
+            return DEAD;
+        }
+        let [pa, qa] = fractions(&nodes[2 * v]);
+        let [pb, qb] = fractions(nodes.get(2 * v + 1).unwrap_or(&DEAD));
         let ([p0, p1], [q0, q1]) = (deinterleave(pa, pb), deinterleave(qa, qb));
         [p0, p1, q0, q1]
     })
