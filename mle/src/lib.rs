@@ -6,16 +6,19 @@
 
 mod bind;
 mod contract;
+mod eq;
 mod field;
 pub mod packed;
+mod parallel;
 mod point;
 mod tensor;
 
 pub use bind::bind;
 pub use contract::{Cell, contract_cols, contract_middle, contract_rows, dot};
+pub use eq::eq_table;
 pub use field::{
     Algebra, BasedVectorSpace, E, F, Field, PackedE, PackedF, PackedFieldExtension, PackedValue,
     PrimeCharacteristicRing, PrimeField64,
 };
-pub use point::{Point, eq_eval, eq_table, less_than, less_than_weighted};
+pub use point::{Point, eq_eval, less_than, less_than_weighted};
 pub use tensor::{axis_vars, eval_dense, split_axes, tensor_eq, tensor_vars};

@@ -4,6 +4,9 @@
 //! a_1 b_0) X`. Each coefficient is a dot product over F that is reduced once, also for a sum of
 //! two products; and a factor that is used often keeps `w b_1` at hand.
 
+// The arguments are registers: a call that is not inlined would store and load them.
+#![allow(clippy::inline_always)]
+
 use crate::field::{
     BasedVectorSpace, E, F, GENERATOR_SQUARED, PackedE, PackedF, PackedFieldExtension, PackedValue,
     PrimeCharacteristicRing,

@@ -59,28 +59,6 @@ pub fn eq_eval(x: &[E], y: &[E]) -> E {
         .product()
 }
 
-/// `scale * eq(r, i)` for every vertex `i < limit` of the cube, `limit <= 2^n`.
-///
-/// Costs about `2 * limit` multiplications: subtrees beyond the limit are never built.
-pub fn eq_table(r: &[E], limit: usize, scale: E) -> Vec<E> {
-    assert!(limit <= 1 << r.len(), "limit exceeds the cube");
-    let mut table = Vec::with_capacity(limit.next_power_of_two());
-    table.push(scale);
-    for (k, &x) in r.iter().enumerate() {
-        // After this step the table holds the prefixes of length k + 1 that start a live index.
-        let live = limit.div_ceil(1 << (r.len() - k - 1));
-        let parents = live.div_ceil(2);
-        table.resize(2 * parents, E::ZERO);
-        for i in (0..parents).rev() {
-            let high = table[i] * x;
-            table[2 * i + 1] = high;
-            table[2 * i] = table[i] - high;
-        }
-        table.truncate(live);
-    }
-    table
-}
-
 /// `LT_n(r) = sum_{i < n} eq(r, i)`, in `O(log n)`.
 ///
 /// # Panics
@@ -125,6 +103,7 @@ pub fn less_than_weighted(n: usize, r: &[E]) -> (E, E) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::eq::eq_table;
 
     fn point(n: usize) -> Vec<E> {
         let mut x = E::from_u64(0x9e37_79b9_7f4a_7c15);
@@ -134,18 +113,6 @@ mod tests {
                 x
             })
             .collect()
-    }
-
-    #[test]
-    fn eq_table_matches_eq_eval() {
-        let r = point(5);
-        for limit in [1, 2, 7, 16, 31, 32] {
-            let table = eq_table(&r, limit, E::ONE);
-            assert_eq!(table.len(), limit);
-            for (i, &v) in table.iter().enumerate() {
-                assert_eq!(v, eq_eval(&r, &Point::vertex(i, 5)));
-            }
-        }
     }
 
     #[test]

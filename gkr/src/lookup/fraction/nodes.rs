@@ -9,6 +9,9 @@
 //! A pass binds a variable and computes the next round's message, a chunk at a time: what is bound
 //! is still in the first-level cache when the message is computed from it.
 
+// The arguments are registers: a call that is not inlined would store and load them.
+#![allow(clippy::inline_always)]
+
 use super::weights::{CHUNK, Weights};
 use rayon::prelude::*;
 use zkstrata_mle::packed::{Factor, mul_add, sum_lanes};
@@ -200,7 +203,7 @@ struct Task<'a> {
     d: &'a [Node],
 }
 
-impl<'a> Task<'a> {
+impl Task<'_> {
     /// Cuts the range into pieces of [`TASK`] chunks.
     fn split(mut self, chunk: usize) -> Vec<Self> {
         let mut tasks = vec![];
@@ -219,6 +222,7 @@ impl<'a> Task<'a> {
 }
 
 /// The first `n` elements, or as many as there are, of `rest`, which keeps the others.
+#[allow(clippy::mut_mut)] // it advances the slice
 fn take<'a>(rest: &mut &'a mut [Node], n: usize) -> &'a mut [Node] {
     let all = std::mem::take(rest);
     let (head, tail) = all.split_at_mut(n.min(all.len()));

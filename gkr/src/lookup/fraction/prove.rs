@@ -1,6 +1,6 @@
 //! The prover of a tree of fractions.
 
-use super::nodes::{Message, Nodes};
+use super::nodes::{Message, Node, Nodes};
 use super::tree::{Leaves, all_fractions, parents};
 use super::weights::Weights;
 use super::{CLEAR_VARS, FractionClaim, LayerClaim};
@@ -64,7 +64,7 @@ pub fn prove(num_vars: usize, leaves: Leaves, tape: &mut ProverTape) -> Fraction
 
 /// Takes claims on one layer to claims on its children.
 fn prove_layer(
-    nodes: Vec<super::nodes::Node>,
+    nodes: Vec<Node>,
     LayerClaim { point: r, p, q }: LayerClaim<E>,
     tape: &mut ProverTape,
 ) -> LayerClaim<E> {
@@ -87,7 +87,7 @@ fn prove_layer(
         }
         nodes.last(Some(s))
     };
-    let [p0, d, q0, q1] = rounds.lanes(&r[registers..], node);
+    let [p0, d, q0, q1] = rounds.lanes(&r[registers..], &node);
     let p1 = d - lambda * q1;
     let Rounds {
         mut point, tape, ..
@@ -124,7 +124,7 @@ impl Rounds<'_> {
     }
 
     /// The rounds of the lanes.
-    fn lanes(&mut self, r: &[E], node: [zkstrata_mle::PackedE; 4]) -> [E; 4] {
+    fn lanes(&mut self, r: &[E], node: &Node) -> [E; 4] {
         let mut tables = node.map(|table| unpack(&[table]));
         for (j, &r_j) in r.iter().enumerate() {
             let half = tables[0].len() / 2;
@@ -140,7 +140,9 @@ impl Rounds<'_> {
                 message.leading += weight * g(slope);
             }
             let s = self.round(r_j, &message);
-            tables.iter_mut().for_each(|table| bind(table, s));
+            for table in &mut tables {
+                bind(table, s);
+            }
         }
         tables.map(|table| table[0])
     }

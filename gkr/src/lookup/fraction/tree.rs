@@ -1,5 +1,8 @@
 //! The tree's layers, from the leaves up.
 
+// The arguments are registers: a call that is not inlined would store and load them.
+#![allow(clippy::inline_always)]
+
 use super::nodes::{DEAD, Node, stored};
 use rayon::prelude::*;
 use zkstrata_mle::packed::{LANES, deinterleave, mul_add, unpack};
