@@ -3,7 +3,7 @@
 // The arguments are registers: a call that is not inlined would store and load them.
 #![allow(clippy::inline_always)]
 
-use crate::field::F;
+use crate::field::{F, PrimeCharacteristicRing};
 
 /// Bits of a digit.
 pub(super) const DIGIT_BITS: u32 = 21;
@@ -23,6 +23,11 @@ mod sealed {
 pub trait Cell: sealed::Sealed + Copy + Default + Send + Sync + 'static {
     /// The integer that the cell stands for.
     fn integer(self) -> i64;
+
+    /// The cell in F.
+    fn embed(self) -> F {
+        F::from_i64(self.integer())
+    }
 
     /// How many digits all the cells have at most.
     fn digits(cells: &[Self]) -> usize {
@@ -68,6 +73,10 @@ impl Cell for F {
     #[inline(always)]
     fn integer(self) -> i64 {
         super::balanced(self)
+    }
+
+    fn embed(self) -> F {
+        self
     }
 }
 

@@ -17,7 +17,7 @@ const _: () = assert!(LANE_VARS <= CLEAR_VARS);
 /// # Panics
 /// If the leaves exceed the cube, or a challenge is zero, which happens with probability
 /// `n^2 / |E|`.
-pub fn prove(num_vars: usize, leaves: Leaves, tape: &mut ProverTape) -> FractionClaim<E> {
+pub(crate) fn prove(num_vars: usize, leaves: Leaves, tape: &mut ProverTape) -> FractionClaim<E> {
     assert_eq!(leaves.p.len(), leaves.q.len(), "each leaf is a fraction");
     assert!(
         leaves.p.len() <= 1 << num_vars,

@@ -15,7 +15,7 @@ const TASK: usize = 128;
 
 /// The leaves of a tree: `p[i] / q[i]`, and 0/1 from their common length to the end of the cube.
 #[derive(Clone, Debug)]
-pub struct Leaves {
+pub(crate) struct Leaves {
     /// Numerators.
     pub p: Vec<F>,
     /// Denominators.
