@@ -32,7 +32,11 @@
 //! a random `s_k` makes the four values into claims on the layer below at `(s_0, ..., s_k)`.
 
 #[cfg(feature = "prover")]
+mod leaves;
+#[cfg(feature = "prover")]
 mod nodes;
+#[cfg(feature = "prover")]
+mod passes;
 #[cfg(feature = "prover")]
 mod prove;
 #[cfg(feature = "prover")]

@@ -1,8 +1,9 @@
 //! The prover of a tree of fractions.
 
+use super::leaves::LeafNodes;
 use super::nodes::{Message, Node, Nodes};
-use super::tree::{Leaves, all_fractions, parents};
-use super::weights::Weights;
+use super::tree::{Layer, Leaves};
+use super::weights::{CHUNK, Weights};
 use super::{CLEAR_VARS, FractionClaim, LayerClaim};
 use zkstrata_mle::packed::{LANES, unpack};
 use zkstrata_mle::{E, Field, Point, PrimeCharacteristicRing, bind, eq_table};
@@ -28,27 +29,29 @@ pub(crate) fn prove(num_vars: usize, leaves: Leaves, tape: &mut ProverTape) -> F
     let (numerators, denominators) = if num_vars == clear {
         leaves.fractions(num_vars)
     } else {
-        layers.push(leaves.nodes(num_vars));
+        let mut layer = leaves.layer(num_vars);
         drop(leaves);
         for vars in (clear..num_vars - 1).rev() {
-            let children = layers.last().expect("the leaves' parents are a layer");
-            layers.push(parents(children, 1 << (vars - LANE_VARS)));
+            let parents = layer.parents(1 << (vars - LANE_VARS));
+            layers.push(layer);
+            layer = parents;
         }
-        let nodes = layers.last().expect("the leaves' parents are a layer");
-        all_fractions(nodes, 1 << (clear - LANE_VARS))
+        let fractions = layer.all_fractions(1 << (clear - LANE_VARS));
+        layers.push(layer);
+        fractions
     };
     tape.send("fraction numerators", &numerators);
     tape.send("fraction denominators", &denominators);
     let point = tape.sample_vec(clear);
     let weights = eq_table(&point, 1 << clear, E::ONE);
     let evaluate = |values: &[E]| values.iter().zip(&weights).map(|(&v, &w)| v * w).sum();
-    let mut layer = LayerClaim {
+    let mut claim = LayerClaim {
         p: evaluate(&numerators),
         q: evaluate(&denominators),
         point,
     };
     while let Some(nodes) = layers.pop() {
-        layer = prove_layer(nodes, layer, tape);
+        claim = prove_layer(nodes, claim, tape);
     }
     let mut fractions = numerators.into_iter().zip(denominators);
     let first = fractions.next().expect("at least one fraction");
@@ -56,15 +59,15 @@ pub(crate) fn prove(num_vars: usize, leaves: Leaves, tape: &mut ProverTape) -> F
     FractionClaim {
         root_p,
         root_q,
-        point: Point::new(layer.point),
-        p: layer.p,
-        q: layer.q,
+        point: Point::new(claim.point),
+        p: claim.p,
+        q: claim.q,
     }
 }
 
 /// Takes claims on one layer to claims on its children.
 fn prove_layer(
-    nodes: Vec<Node>,
+    layer: Layer,
     LayerClaim { point: r, p, q }: LayerClaim<E>,
     tape: &mut ProverTape,
 ) -> LayerClaim<E> {
@@ -75,7 +78,12 @@ fn prove_layer(
         tape,
     };
     let registers = r.len() - LANE_VARS;
-    let mut nodes = Nodes::new(nodes, 1 << registers, lambda);
+    let mut nodes = match layer {
+        Layer::Leaves(live) => {
+            Running::Leaves(LeafNodes::new(live, (1 << registers) / CHUNK, lambda))
+        }
+        Layer::Inner(live) => Running::Inner(Nodes::new(live, 1 << registers, lambda)),
+    };
     let node = if registers == 0 {
         nodes.last(None)
     } else {
@@ -83,7 +91,9 @@ fn prove_layer(
         let mut s = rounds.round(r[0], &nodes.message(&weights));
         for &r in &r[1..registers] {
             weights.drop_first();
-            s = rounds.round(r, &nodes.bind(s, &weights));
+            let message;
+            (nodes, message) = nodes.bind(s, &weights);
+            s = rounds.round(r, &message);
         }
         nodes.last(Some(s))
     };
@@ -99,6 +109,46 @@ fn prove_layer(
         p: p0 + (p1 - p0) * s,
         q: q0 + (q1 - q0) * s,
         point,
+    }
+}
+
+/// A layer whose sumcheck is running.
+enum Running {
+    Leaves(LeafNodes),
+    Inner(Nodes),
+}
+
+impl Running {
+    fn message(&self, weights: &Weights) -> Message {
+        match self {
+            Self::Leaves(nodes) => nodes.message(weights),
+            Self::Inner(nodes) => nodes.message(weights),
+        }
+    }
+
+    fn bind(self, s: E, weights: &Weights) -> (Self, Message) {
+        match self {
+            Self::Leaves(nodes) if nodes.is_last() => {
+                let nodes = nodes.last(s);
+                let message = nodes.message(weights);
+                (Self::Inner(nodes), message)
+            }
+            Self::Leaves(mut nodes) => {
+                let message = nodes.bind(s, weights);
+                (Self::Leaves(nodes), message)
+            }
+            Self::Inner(mut nodes) => {
+                let message = nodes.bind(s, weights);
+                (Self::Inner(nodes), message)
+            }
+        }
+    }
+
+    fn last(self, s: Option<E>) -> Node {
+        match self {
+            Self::Leaves(_) => unreachable!("chunks are taken apart before their registers"),
+            Self::Inner(nodes) => nodes.last(s),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use zkstrata_pcs::{ProverTape, TapeError, VerifierTape};
 
 const STATEMENT: [u8; 32] = [7; 32];
 
-/// `live` leaves with zero and nonzero numerators and arbitrary denominators.
+/// `live` leaves with arbitrary denominators and runs of equal and of mixed numerators.
 fn leaves(live: usize, seed: u64) -> Leaves {
     let mut x = E::from_u64(seed + 3);
     let mut next = || {
@@ -16,7 +16,12 @@ fn leaves(live: usize, seed: u64) -> Leaves {
     };
     Leaves {
         p: (0..live)
-            .map(|i| F::from_u64([1, 1, 0, 1, 77][(i + i / 9) % 5]))
+            .map(|i| match (i >> 9) % 4 {
+                0 => F::ONE,
+                1 => F::from_u64([1, 1, 0, 1, 77][(i + i / 9) % 5]),
+                2 => F::from_usize(3 + i % 2),
+                _ => F::ZERO,
+            })
             .collect(),
         q: (0..live).map(|_| next()).collect(),
     }
@@ -84,7 +89,7 @@ fn small_trees_are_complete() {
 
 #[test]
 fn larger_trees_are_complete() {
-    for num_vars in 7..=12 {
+    for num_vars in 7..=14 {
         let full = 1usize << num_vars;
         for live in [
             0,
