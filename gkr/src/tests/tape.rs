@@ -254,7 +254,7 @@ fn golden_proof() {
         format!("model {}\nproof {digest}", real.vk.digest()),
         @r"
     model fddad2dc1637e5bd49a7339554486b4837b25f064106c2443ffeeba7562d3aba
-    proof 04a1ac97915674ddc9994ec844815569877d2b863acf20579a0844a4547d06ba
+    proof bde8a537ac45c300e477c158fc6f3730fa3b30ac76c55f279bc992a884ffacb9
     "
     );
 }

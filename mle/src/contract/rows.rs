@@ -95,9 +95,8 @@ fn tile_at<T: Cell>(
 ) {
     let mut acc = *sums;
     for (i, limbs) in limbs.iter().enumerate() {
-        let Some(row) = x[i * stride..].first_chunk::<TILE>() else {
-            unreachable!("a tile lies within its row")
-        };
+        let row = x[i * stride..].first_chunk::<TILE>();
+        let row = row.expect("a tile lies within its row");
         for j in 0..TILE {
             let d = i64::from(digit(row[j]));
             for k in 0..4 {

@@ -120,9 +120,9 @@ impl Nodes {
         self.finish(sums, chunks, weights)
     }
 
-    /// Binds the last variable that is not a lane to `s`, if there is one: `p_0, d, q_0, q_1`.
-    pub(super) fn last(mut self, s: Option<E>) -> Node {
-        let (bind, _) = self.start_binding(s.unwrap_or(E::ZERO));
+    /// Binds the last variable that is not a lane to `s`: `p_0, d, q_0, q_1`.
+    pub(super) fn last(mut self, s: E) -> Node {
+        let (bind, _) = self.start_binding(s);
         let (low, high) = self.live.split_at_mut(1);
         bind.chunk(low, (!high.is_empty()).then_some(high));
         low[0]

@@ -9,9 +9,9 @@ use zkstrata_mle::packed::{LANES, unpack};
 use zkstrata_mle::{E, Field, Point, PrimeCharacteristicRing, bind, eq_table};
 use zkstrata_pcs::ProverTape;
 
-/// Coordinates of a register's lanes. A node of every layer below the clear one fills a register.
+/// Coordinates of a register's lanes. A layer below the clear one fills two registers.
 const LANE_VARS: usize = LANES.ilog2() as usize;
-const _: () = assert!(LANE_VARS <= CLEAR_VARS);
+const _: () = assert!(LANE_VARS < CLEAR_VARS);
 
 /// Proves a tree over `2^num_vars` leaves, as [`super::verify`] reads it.
 ///
@@ -72,32 +72,41 @@ fn prove_layer(
     tape: &mut ProverTape,
 ) -> LayerClaim<E> {
     let lambda = tape.sample();
+    let registers = r.len() - LANE_VARS;
     let mut rounds = Rounds {
         sum: p + q * lambda,
         point: Vec::with_capacity(r.len() + 1),
+        r: &r,
         tape,
     };
-    let registers = r.len() - LANE_VARS;
-    let mut nodes = match layer {
+    let mut weights = Weights::new(&r[1..]);
+    let (mut nodes, mut message) = match layer {
+        Layer::Inner(live) => {
+            let nodes = Nodes::new(live, 1 << registers, lambda);
+            let message = nodes.message(&weights);
+            (nodes, message)
+        }
         Layer::Leaves(live) => {
-            Running::Leaves(LeafNodes::new(live, (1 << registers) / CHUNK, lambda))
-        }
-        Layer::Inner(live) => Running::Inner(Nodes::new(live, 1 << registers, lambda)),
-    };
-    let node = if registers == 0 {
-        nodes.last(None)
-    } else {
-        let mut weights = Weights::new(&r[1..]);
-        let mut s = rounds.round(r[0], &nodes.message(&weights));
-        for &r in &r[1..registers] {
+            let mut nodes = LeafNodes::new(live, (1 << registers) / CHUNK, lambda);
+            let mut message = nodes.message(&weights);
+            while !nodes.is_last() {
+                let s = rounds.round(&message);
+                weights.drop_first();
+                message = nodes.bind(s, &weights);
+            }
+            let nodes = nodes.last(rounds.round(&message));
             weights.drop_first();
-            let message;
-            (nodes, message) = nodes.bind(s, &weights);
-            s = rounds.round(r, &message);
+            let message = nodes.message(&weights);
+            (nodes, message)
         }
-        nodes.last(Some(s))
     };
-    let [p0, d, q0, q1] = rounds.lanes(&r[registers..], &node);
+    while rounds.point.len() + 1 < registers {
+        let s = rounds.round(&message);
+        weights.drop_first();
+        message = nodes.bind(s, &weights);
+    }
+    let node = nodes.last(rounds.round(&message));
+    let [p0, d, q0, q1] = rounds.lanes(&node);
     let p1 = d - lambda * q1;
     let Rounds {
         mut point, tape, ..
@@ -112,56 +121,19 @@ fn prove_layer(
     }
 }
 
-/// A layer whose sumcheck is running.
-enum Running {
-    Leaves(LeafNodes),
-    Inner(Nodes),
-}
-
-impl Running {
-    fn message(&self, weights: &Weights) -> Message {
-        match self {
-            Self::Leaves(nodes) => nodes.message(weights),
-            Self::Inner(nodes) => nodes.message(weights),
-        }
-    }
-
-    fn bind(self, s: E, weights: &Weights) -> (Self, Message) {
-        match self {
-            Self::Leaves(nodes) if nodes.is_last() => {
-                let nodes = nodes.last(s);
-                let message = nodes.message(weights);
-                (Self::Inner(nodes), message)
-            }
-            Self::Leaves(mut nodes) => {
-                let message = nodes.bind(s, weights);
-                (Self::Leaves(nodes), message)
-            }
-            Self::Inner(mut nodes) => {
-                let message = nodes.bind(s, weights);
-                (Self::Inner(nodes), message)
-            }
-        }
-    }
-
-    fn last(self, s: Option<E>) -> Node {
-        match self {
-            Self::Leaves(_) => unreachable!("chunks are taken apart before their registers"),
-            Self::Inner(nodes) => nodes.last(s),
-        }
-    }
-}
-
 /// The transcript of a layer's sumcheck.
 struct Rounds<'a> {
     sum: E,
     point: Vec<E>,
+    /// The point of the claim.
+    r: &'a [E],
     tape: &'a mut ProverTape,
 }
 
 impl Rounds<'_> {
     /// Sends a round's message; returns its challenge.
-    fn round(&mut self, r: E, message: &Message) -> E {
+    fn round(&mut self, message: &Message) -> E {
+        let r = self.r[self.point.len()];
         let inverse = r
             .try_inverse()
             .expect("a challenge is zero with probability 2^-128");
@@ -174,11 +146,11 @@ impl Rounds<'_> {
     }
 
     /// The rounds of the lanes.
-    fn lanes(&mut self, r: &[E], node: &Node) -> [E; 4] {
+    fn lanes(&mut self, node: &Node) -> [E; 4] {
         let mut tables = node.map(|table| unpack(&[table]));
-        for (j, &r_j) in r.iter().enumerate() {
+        while tables[0].len() > 1 {
             let half = tables[0].len() / 2;
-            let weights = eq_table(&r[j + 1..], half, E::ONE);
+            let weights = eq_table(&self.r[self.point.len() + 1..], half, E::ONE);
             let mut message = Message {
                 at_zero: E::ZERO,
                 leading: E::ZERO,
@@ -189,7 +161,7 @@ impl Rounds<'_> {
                 let slope = [0, 1, 2, 3].map(|t| tables[t][half + i] - tables[t][i]);
                 message.leading += weight * g(slope);
             }
-            let s = self.round(r_j, &message);
+            let s = self.round(&message);
             for table in &mut tables {
                 bind(table, s);
             }
