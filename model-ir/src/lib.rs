@@ -16,3 +16,5 @@ mod digest;
 #[cfg(feature = "executor")]
 pub mod quantise;
 pub use digest::Digest;
+#[cfg(feature = "executor")]
+pub use quantise::quantise;
