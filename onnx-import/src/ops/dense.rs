@@ -26,14 +26,14 @@ pub(super) fn gemm(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
     let (y, bias) = match (a, b) {
         (Value::Activation(x), Value::Constant(w)) => {
             let x = if trans_a { swap(node, importer, x)? } else { x };
-            let w = matrix(node, &w, trans_b)?;
+            let w = matrix(node, w, trans_b)?;
             let w = scaled(node, w.into_dyn(), alpha)?;
             let (columns, rest) = split_bias(bias, w.shape()[1]);
             (dense(node, importer, x, w, columns)?, rest)
         }
         (Value::Constant(w), Value::Activation(x)) => {
             let x = if trans_b { x } else { swap(node, importer, x)? };
-            let w = matrix(node, &w, !trans_a)?;
+            let w = matrix(node, w, !trans_a)?;
             let w = scaled(node, w.into_dyn(), alpha)?;
             let y = dense(node, importer, x, w, None)?;
             (swap(node, importer, y)?, bias)
@@ -63,7 +63,7 @@ pub(super) fn matmul(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
             let w = if w.tensor.shape().len() == 1 {
                 column(w)?
             } else {
-                matrix(node, &w, false)?
+                matrix(node, w, false)?
             };
             let x = at_least_matrix(node, importer, x)?;
             dense(node, importer, x, w.into_dyn(), None)?
@@ -72,7 +72,7 @@ pub(super) fn matmul(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
             let w = if w.tensor.shape().len() == 1 {
                 column(w)?
             } else {
-                matrix(node, &w, true)?
+                matrix(node, w, true)?
             };
             if importer.shape(x).len() == 1 {
                 let x = at_least_matrix(node, importer, x)?;
@@ -123,7 +123,7 @@ fn neither(node: &Node, a: &Value, b: &Value) -> Error {
 }
 
 /// A constant of shape `[1.., R, C]` as a matrix, optionally transposed.
-fn matrix(node: &Node, w: &Constant, transposed: bool) -> Result<Array2<f32>, Error> {
+fn matrix(node: &Node, w: Constant, transposed: bool) -> Result<Array2<f32>, Error> {
     let shape = w.tensor.shape();
     let Some((&[rows, columns], outer)) = shape.split_last_chunk().map(|(o, m)| (m, o)) else {
         return Err(node.shape_error(format!("the weight of shape {shape:?} is not a matrix")));
@@ -134,8 +134,7 @@ fn matrix(node: &Node, w: &Constant, transposed: bool) -> Result<Array2<f32>, Er
         )));
     }
     let name = w.name.clone();
-    let w = w.clone().into_weight()?;
-    let w = w.into_shape_with_order((rows, columns));
+    let w = w.into_weight()?.into_shape_with_order((rows, columns));
     let w = w.map_err(|e| node.shape_error(format!("weight `{name}`: {e}")))?;
     Ok(if transposed {
         w.reversed_axes().as_standard_layout().into_owned()

@@ -32,7 +32,19 @@ fn windows(node: &Node, spatial: &[usize]) -> Result<Vec<Placed>, Error> {
         Some(true) => Rounding::Ceil,
         _ => Rounding::Floor,
     };
-    window::windows(node, spatial, &kernel, rounding)
+    let placed = window::windows(node, spatial, &kernel, rounding)?;
+    // The standard and onnxruntime count the outputs of these two differently.
+    let same = node
+        .string("auto_pad")?
+        .is_some_and(|pad| pad.starts_with("SAME"));
+    if same && placed.iter().any(|p| p.window.dilation > 1) {
+        return Err(node.unsupported("auto_pad SAME with dilations is ambiguous: give the pads"));
+    }
+    let valid = node.string("auto_pad")? == Some("VALID");
+    if valid && placed.iter().any(|p| p.ceil_extra > 0) {
+        return Err(node.unsupported("auto_pad VALID with ceil_mode is ambiguous: give the pads"));
+    }
+    Ok(placed)
 }
 
 fn pool(

@@ -39,7 +39,8 @@ pub(crate) fn forward(node: &Node) -> Result<Option<Vec<Value>>, Error> {
     let mixed = node
         .inputs()
         .any(|value| matches!(value, Value::Activation(_)));
-    if mixed || !FOLLOWERS.contains(&node.op()) {
+    let known = matches!(node::domain(node.proto()), "ai.onnx" | "ai.onnx.ml");
+    if mixed || !known || !FOLLOWERS.contains(&node.op()) {
         return Err(Error::UnsupportedOperator {
             node: readout.node.to_string(),
             op: readout.op.to_string(),

@@ -1,15 +1,18 @@
 //! What the import tests share: the suites beside the workspace, arrays of tensor files, and
 //! small edits of models.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 
-use candle_onnx::onnx::attribute_proto::AttributeType;
+use candle_core::{Device, Tensor};
 use candle_onnx::onnx::tensor_proto::DataType;
-use candle_onnx::onnx::{AttributeProto, ModelProto, TensorProto};
+use candle_onnx::onnx::{ModelProto, TensorProto};
 use ndarray::ArrayD;
 use ndarray_npy::{NpzReader, ReadNpyExt};
 use prost::Message;
 use zkstrata_model_ir::float::Graph;
+
+use crate::build;
 
 /// A folder of the shared suites, or `None`, said on stderr, where they are absent.
 pub(crate) fn suite(name: &str) -> Option<PathBuf> {
@@ -105,17 +108,34 @@ pub(crate) fn decode(bytes: &[u8]) -> ModelProto {
     ModelProto::decode(bytes).expect("a model")
 }
 
-/// The model's bytes.
-pub(crate) fn encode(model: &ModelProto) -> Vec<u8> {
-    model.encode_to_vec()
-}
-
-/// An attribute that is a list of integers.
-pub(crate) fn ints(name: &str, list: &[i64]) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: AttributeType::Ints as i32,
-        ints: list.to_vec(),
-        ..AttributeProto::default()
+/// The model's outputs according to candle.
+pub(crate) fn candle(
+    model: &ModelProto,
+    inputs: &[(String, ArrayD<f32>)],
+) -> Vec<(String, ArrayD<f32>)> {
+    let mut model = model.clone();
+    for node in model.graph.iter_mut().flat_map(|g| &mut g.node) {
+        // Candle lacks this operator, but has the mean over given axes.
+        if node.op_type == "GlobalAveragePool" {
+            node.op_type = "ReduceMean".into();
+            node.attribute = vec![build::ints("axes", &[2, 3])];
+        }
     }
+    let inputs: HashMap<String, Tensor> = inputs
+        .iter()
+        .map(|(name, a)| {
+            let cells = a.iter().copied().collect::<Vec<f32>>();
+            let tensor = Tensor::from_vec(cells, a.shape(), &Device::Cpu);
+            (name.clone(), tensor.expect("as many cells"))
+        })
+        .collect();
+    let outputs = candle_onnx::simple_eval(&model, inputs);
+    let outputs = outputs.unwrap_or_else(|e| panic!("candle: {e}"));
+    let array = |(name, t): (String, Tensor)| {
+        let shape = t.dims().to_vec();
+        let cells = t.flatten_all().and_then(|t| t.to_vec1()).expect("floats");
+        let array = ArrayD::from_shape_vec(shape, cells);
+        (name, array.expect("as many cells"))
+    };
+    outputs.into_iter().map(array).collect()
 }

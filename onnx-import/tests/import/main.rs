@@ -1,5 +1,9 @@
 //! The importer from outside: one binary, since each links the reference implementation.
 
+mod build;
 mod common;
+mod idioms;
 mod models;
+mod mutations;
 mod operators;
+mod refusals;

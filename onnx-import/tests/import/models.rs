@@ -1,10 +1,8 @@
 //! Whole models: the float graph's answer equals onnxruntime's stored answer and candle's, and
 //! models out of scope are refused with an error that names the culprit.
 
-use std::collections::HashMap;
 use std::path::Path;
 
-use candle_core::{Device, Tensor};
 use ndarray::{ArrayD, arr1};
 use serde_json::Value;
 use zkstrata_model_ir::float::Graph;
@@ -56,7 +54,8 @@ fn answers_are_onnxruntimes_and_candles() {
         let expected = common::read_npz(&io, "out_");
         assert!(!inputs.is_empty() && !expected.is_empty(), "{name}");
         let arrays: Vec<ArrayD<f32>> = inputs.iter().map(|(_, a)| a.clone()).collect();
-        let candle = candle(&path, &inputs);
+        let model = std::fs::read(&path).expect("a file");
+        let candle = common::candle(&common::decode(&model), &inputs);
         for graph in [graph.simplified(), graph] {
             let outputs = common::run(&graph, &arrays);
             for ((output, _), got) in graph.outputs().iter().zip(&outputs) {
@@ -234,35 +233,4 @@ fn import_is_deterministic_and_summarised() {
     assert_eq!(summary.opsets["ai.onnx"], 17);
     assert_eq!(summary.operators["BatchNormalization"], 2);
     assert!(summary.parameters > 13_706, "{}", summary.parameters);
-}
-
-/// The model's outputs according to candle.
-fn candle(path: &Path, inputs: &[(String, ArrayD<f32>)]) -> Vec<(String, ArrayD<f32>)> {
-    let mut model = candle_onnx::read_file(path).expect("a model");
-    for node in model.graph.iter_mut().flat_map(|g| &mut g.node) {
-        // Candle lacks this operator, but has the mean over given axes.
-        if node.op_type == "GlobalAveragePool" {
-            node.op_type = "ReduceMean".into();
-            node.attribute = vec![common::ints("axes", &[2, 3])];
-        }
-    }
-    let inputs: HashMap<String, Tensor> = inputs
-        .iter()
-        .map(|(name, a)| {
-            let cells = a.iter().copied().collect::<Vec<f32>>();
-            let tensor = Tensor::from_vec(cells, a.shape(), &Device::Cpu);
-            (name.clone(), tensor.expect("as many cells"))
-        })
-        .collect();
-    let outputs = candle_onnx::simple_eval(&model, inputs)
-        .unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-    let array = |(name, t): (String, Tensor)| {
-        let shape = t.dims().to_vec();
-        let cells = t.flatten_all().and_then(|t| t.to_vec1()).expect("floats");
-        (
-            name,
-            ArrayD::from_shape_vec(shape, cells).expect("as many cells"),
-        )
-    };
-    outputs.into_iter().map(array).collect()
 }

@@ -12,6 +12,7 @@ use ndarray::ArrayD;
 use serde_json::Value;
 use zkstrata_onnx_import::{Error, import};
 
+use crate::build;
 use crate::common::{self, Array};
 
 /// The cases that import.
@@ -240,5 +241,5 @@ fn with_initializers(
             graph.input.push(input);
         }
     }
-    Some(common::encode(&model))
+    Some(build::encode(&model))
 }

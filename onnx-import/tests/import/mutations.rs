@@ -1,0 +1,229 @@
+//! Damaged models: the importer returns, without a panic, and soon.
+
+use std::time::{Duration, Instant};
+
+use candle_onnx::onnx::ModelProto;
+use rand::{Rng, SeedableRng, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+use zkstrata_model_ir::float::Graph;
+use zkstrata_onnx_import::{Error, import, summary};
+
+use crate::build::{encode, floats, int, ints, list, model, node, string, weights};
+use crate::common;
+
+/// Numbers that break careless arithmetic.
+const EXTREME: [i64; 10] = [
+    0,
+    -1,
+    1,
+    2,
+    1 << 20,
+    1 << 31,
+    1 << 40,
+    i64::MAX,
+    i64::MIN,
+    i64::MIN + 1,
+];
+
+/// No import may take longer, even on a busy machine.
+const SOON: Duration = Duration::from_secs(20);
+
+/// A model with an operator of every family.
+fn sample() -> ModelProto {
+    let pool = vec![
+        ints("kernel_shape", &[2, 2]),
+        ints("strides", &[2, 1]),
+        int("ceil_mode", 1),
+        ints("pads", &[1, 0, 0, 1]),
+    ];
+    let conv = vec![
+        ints("pads", &[1, 1, 1, 1]),
+        ints("dilations", &[1, 1]),
+        int("group", 1),
+        string("auto_pad", "NOTSET"),
+    ];
+    let nodes = vec![
+        node("Conv", &["x", "k", "b"], "a0", conv),
+        node(
+            "BatchNormalization",
+            &["a0", "b", "b", "b", "v"],
+            "a1",
+            vec![],
+        ),
+        node("Clip", &["a1", "lo"], "a2", vec![]),
+        node("Add", &["a0", "a2"], "a3", vec![]),
+        node("MaxPool", &["a3"], "a4", pool.clone()),
+        node(
+            "AveragePool",
+            &["a4"],
+            "a5",
+            [pool, vec![int("count_include_pad", 1)]].concat(),
+        ),
+        node("Pad", &["a5", "pads"], "a6", vec![]),
+        node("ReduceMean", &["a6"], "a7", vec![ints("axes", &[2])]),
+        node("Shape", &["a7"], "s", vec![]),
+        node("Slice", &["s", "from", "to", "axis", "step"], "t", vec![]),
+        node("Gather", &["t", "axis"], "u", vec![]),
+        node("ConstantOfShape", &["u"], "ones", vec![]),
+        node("Range", &["minus", "zero", "one"], "r", vec![]),
+        node("Concat", &["u", "r"], "target", vec![int("axis", 0)]),
+        node("Reshape", &["a7", "target"], "a8", vec![]),
+        node("Transpose", &["w"], "wt", vec![ints("perm", &[1, 0])]),
+        node("Gemm", &["a8", "wt", "c"], "a9", vec![int("transB", 0)]),
+        node("Unsqueeze", &["a9", "axis"], "a10", vec![]),
+        node("Expand", &["c", "four1"], "e", vec![]),
+        node("Sub", &["e", "ones"], "e1", vec![]),
+        node("Mul", &["a10", "e1"], "a11", vec![]),
+        node("Concat", &["a11", "a10"], "a12", vec![int("axis", -1)]),
+        node("Softmax", &["a12"], "y", vec![int("axis", -1)]),
+    ];
+    let scalar = |name: &str, cell: i64| list(name, &[cell]);
+    let constants = vec![
+        weights("k", &[3, 2, 3, 3]),
+        floats("b", &[3], &[0.5, 1.0, 2.0]),
+        floats("v", &[3], &[0.5, 1.0, 2.0]),
+        floats("lo", &[], &[0.0]),
+        list("pads", &[0, 0, 1, 1, 0, 0, 1, 0]),
+        scalar("from", 0),
+        scalar("to", 1),
+        scalar("axis", 0),
+        scalar("step", 1),
+        scalar("zero", 0),
+        scalar("one", 1),
+        scalar("minus", -1),
+        list("four1", &[1, 4]),
+        weights("w", &[4, 21]),
+        weights("c", &[4]),
+    ];
+    model(13, &[1, 2, 6, 6], constants, nodes)
+}
+
+fn attempt(bytes: &[u8]) -> Result<Graph, Error> {
+    let start = Instant::now();
+    let _ = summary(bytes);
+    let imported = import(bytes);
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    imported
+}
+
+/// The sample and small models of the suite.
+fn subjects() -> Vec<Vec<u8>> {
+    let mut subjects = vec![encode(&sample())];
+    if let Some(suite) = common::suite("models") {
+        for name in ["digits_dscnn", "skl_mlp_iris", "digits_cnn_dynamo18"] {
+            subjects.push(std::fs::read(suite.join(name).join("model.onnx")).expect("a file"));
+        }
+    }
+    subjects
+}
+
+#[test]
+fn damaged_bytes() {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    for bytes in subjects() {
+        assert!(attempt(&bytes).is_ok(), "{:?}", attempt(&bytes));
+        for round in 0..600 {
+            let mut damaged = bytes.clone();
+            match round % 4 {
+                0 => damaged.truncate(rng.random_range(0..bytes.len())),
+                1 => {
+                    let (from, to) = (rng.random_range(0..bytes.len()), bytes.len());
+                    let part: Vec<u8> = bytes[from..to.min(from + 64)].to_vec();
+                    let at = rng.random_range(0..bytes.len());
+                    damaged.splice(at..at, part);
+                }
+                _ => {
+                    for _ in 0..rng.random_range(1..8) {
+                        // The structure is at the start and the end, weights in between.
+                        let at = match rng.random_range(0..3) {
+                            0 => rng.random_range(0..bytes.len()),
+                            1 => rng.random_range(0..bytes.len().min(4096)),
+                            _ => bytes.len() - 1 - rng.random_range(0..bytes.len().min(4096)),
+                        };
+                        damaged[at] = rng.random();
+                    }
+                }
+            }
+            let _ = attempt(&damaged);
+        }
+    }
+}
+
+#[test]
+fn damaged_structure() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    let mut imported = 0;
+    for bytes in subjects() {
+        let original = common::decode(&bytes);
+        for _ in 0..800 {
+            let mut damaged = original.clone();
+            for _ in 0..rng.random_range(1..4) {
+                damage(&mut damaged, &mut rng);
+            }
+            imported += usize::from(attempt(&encode(&damaged)).is_ok());
+        }
+    }
+    // Some damage is harmless, so the walk gets behind the first checks.
+    assert!(imported > 50, "{imported}");
+}
+
+/// One change that keeps the protobuf message well-formed.
+fn damage(model: &mut ModelProto, rng: &mut ChaCha8Rng) {
+    let Some(graph) = &mut model.graph else {
+        return;
+    };
+    let extreme = *EXTREME.choose(rng).expect("not empty");
+    let names: Vec<String> = graph.node.iter().flat_map(|n| &n.output).cloned().collect();
+    let ops: Vec<String> = graph.node.iter().map(|n| n.op_type.clone()).collect();
+    let i = rng.random_range(0..graph.node.len());
+    let node = &mut graph.node[i];
+    match rng.random_range(0..9) {
+        0 => {
+            if let Some(name) = node.input.last_mut() {
+                name.clone_from(names.choose(rng).expect("not empty"));
+            }
+        }
+        1 => node.op_type.clone_from(ops.choose(rng).expect("not empty")),
+        2 => drop(node.input.pop()),
+        3 => {
+            let count = node.attribute.len();
+            if count > 0 {
+                node.attribute.remove(rng.random_range(0..count));
+            }
+        }
+        4 | 5 => {
+            for attribute in &mut node.attribute {
+                if rng.random() {
+                    attribute.i = extreme;
+                }
+                let count = attribute.ints.len();
+                if count > 0 {
+                    attribute.ints[rng.random_range(0..count)] = extreme;
+                }
+            }
+        }
+        6 => {
+            let count = graph.initializer.len();
+            if count > 0 {
+                let tensor = &mut graph.initializer[rng.random_range(0..count)];
+                let axes = tensor.dims.len();
+                if axes > 0 {
+                    tensor.dims[rng.random_range(0..axes)] = extreme;
+                }
+            }
+        }
+        7 => {
+            for tensor in &mut graph.initializer {
+                let count = tensor.int64_data.len();
+                if count > 0 && rng.random() {
+                    tensor.int64_data[rng.random_range(0..count)] = extreme;
+                }
+            }
+        }
+        _ => {
+            if let Some(set) = model.opset_import.first_mut() {
+                set.version = rng.random_range(7..23);
+            }
+        }
+    }
+}
