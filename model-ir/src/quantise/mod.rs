@@ -18,6 +18,7 @@
 mod accuracy;
 mod average;
 mod calibration;
+mod compact;
 mod cuts;
 mod function;
 mod layout;

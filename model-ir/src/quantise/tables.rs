@@ -7,6 +7,7 @@
 //! long as the union of their domains keeps the limit.
 
 use super::Error;
+use super::compact::compact;
 use super::function::Curve;
 use super::layout;
 use super::lower::{Lookup, Lowered};
@@ -52,6 +53,7 @@ pub(super) fn finish(mut lowered: Lowered, warnings: &mut Vec<String>) -> Result
         node: e.node,
         cells: e.cells,
     })?;
+    let nodes = compact(nodes, &mut ports);
     let outputs = ports.split_off(inputs);
     Ok(Model {
         graph: Graph {
