@@ -122,6 +122,39 @@ fn every_altered_scalar_is_rejected() {
 }
 
 #[test]
+fn a_tree_over_other_leaves_is_refuted_by_the_leaf_claim() {
+    for (num_vars, live) in [(3, 6), (8, 200), (11, 1500)] {
+        let honest = leaves(live, 9);
+        for at in [0, live / 2, live - 1] {
+            let mut other = honest.clone();
+            other.q[at] += E::ONE;
+            let (_, tape) = proof(num_vars, &other);
+            let claim = check(num_vars, &tape.finish()).expect("a sound tree over other leaves");
+            assert_ne!((claim.root_p, claim.root_q), sum(&honest), "another root");
+            assert!(holds(&claim, &other) && !holds(&claim, &honest));
+        }
+    }
+}
+
+#[test]
+fn a_challenge_is_drawn_after_the_values_it_combines() {
+    // The children's denominators of the last layer, exchanged with a change of the numerators
+    // that keeps `g` for the true `lambda`: the next challenge must depend on them.
+    let leaves = leaves(40, 2);
+    let (claim, tape) = proof(6, &leaves);
+    let children = tape.messages().last().expect("a message").range.clone();
+    let mut bytes = tape.finish();
+    let (p0, rest) = bytes[children].split_at_mut(16);
+    p0.swap_with_slice(&mut rest[..16]);
+    let (q0, q1) = rest[16..].split_at_mut(16);
+    q0.swap_with_slice(q1);
+    // g = p0 q1 + p1 q0 + lambda q0 q1 is symmetric, so the layer's check passes.
+    let swapped = check(6, &bytes).expect("the same g");
+    assert_ne!(swapped.point, claim.point);
+    assert!(!holds(&swapped, &leaves));
+}
+
+#[test]
 fn truncated_and_extended_proofs_are_rejected() {
     let (_, tape) = proof(6, &leaves(50, 1));
     let mut bytes = tape.finish();
