@@ -112,8 +112,11 @@ impl<C: ProverScheme> ProvingKey<C> {
     pub fn prove_integers(&self, inputs: &[Vec<i64>]) -> Result<(Statement, Proof), ProveError> {
         let _span = tracing::info_span!("prove").entered();
         self.check_inputs(inputs)?;
-        let trace = tracing::info_span!("run").in_scope(|| self.run(inputs))?;
-        self.prove_trace(inputs, trace)
+        // Inside the pool from the start: entering it anew for every loop costs milliseconds.
+        rayon::scope(|_| {
+            let trace = tracing::info_span!("run").in_scope(|| self.run(inputs))?;
+            self.prove_trace(inputs, trace)
+        })
     }
 
     /// Proves a run that [`run`](Self::run) made.
