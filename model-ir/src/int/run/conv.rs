@@ -9,7 +9,7 @@ use super::cell::{Cell, each_type};
 use super::grid::Grid;
 use super::kernel::{Lane, Operands, ROWS, Tile};
 use super::packed::{Exactness, Matrix, Pass};
-use super::tasks_for;
+use super::{GRAIN, tasks_for};
 use crate::int::Ints;
 use pulp::Arch;
 use rayon::prelude::*;
@@ -110,6 +110,7 @@ impl<L: Lane> Conv<L> {
         let mut planes = vec![L::default(); live + L::COLS * L::PAIR];
         planes[..live]
             .par_chunks_mut(layout.pair)
+            .with_min_len(GRAIN.div_ceil(layout.pair))
             .enumerate()
             .for_each(|(i, planes)| {
                 let (block, c) = (i / pairs, i % pairs * L::PAIR);

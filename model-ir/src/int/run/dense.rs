@@ -119,13 +119,17 @@ impl<L: Lane> Dense<L> {
         }
         let panel = self.offsets.len() * ROWS * L::PAIR;
         let mut a = vec![L::default(); task.cells.len().div_ceil(ROWS) * panel];
-        for row in 0..task.cells.len() {
-            let start = ((task.row + row) * groups + task.group) * self.shape.inputs;
-            let x = &x[start..start + self.shape.inputs];
-            let to = &mut a[row / ROWS * panel + row % ROWS * L::PAIR..];
-            for (to, x) in to.chunks_mut(ROWS * L::PAIR).zip(x.chunks(L::PAIR)) {
-                for (to, x) in to.iter_mut().zip(x) {
-                    *to = x.cast();
+        let inputs = self.shape.inputs;
+        let row = |r: usize| &x[((task.row + r) * groups + task.group) * inputs..][..inputs];
+        for (i, a) in a.chunks_mut(panel).enumerate() {
+            let rows = i * ROWS..task.cells.len().min((i + 1) * ROWS);
+            if rows.len() == ROWS && L::PAIR == 2 {
+                interleave(std::array::from_fn(|m| row(i * ROWS + m)), a);
+                continue;
+            }
+            for (m, r) in rows.enumerate() {
+                for (c, x) in row(r).iter().enumerate() {
+                    a[(c / L::PAIR * ROWS + m) * L::PAIR + c % L::PAIR] = x.cast();
                 }
             }
         }
@@ -148,6 +152,24 @@ impl<L: Lane> Dense<L> {
                     }
                 }
             }
+        }
+    }
+}
+
+/// `to[d, m, p] = rows[m][2 d + p]`.
+fn interleave<X: Cell, L: Cell>(rows: [&[X]; ROWS], to: &mut [L]) {
+    let rows = rows.map(<[X]>::as_chunks::<2>);
+    let (to, _) = to.as_chunks_mut::<{ 2 * ROWS }>();
+    let whole = rows[0].0.len();
+    for (d, to) in to[..whole].iter_mut().enumerate() {
+        for (m, (pairs, _)) in rows.iter().enumerate() {
+            let pair = pairs[d];
+            (to[2 * m], to[2 * m + 1]) = (pair[0].cast(), pair[1].cast());
+        }
+    }
+    if let Some(to) = to.get_mut(whole) {
+        for (m, (_, rest)) in rows.iter().enumerate() {
+            to[2 * m] = rest[0].cast();
         }
     }
 }

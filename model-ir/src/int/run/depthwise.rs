@@ -7,8 +7,8 @@ use super::grid::Grid;
 use crate::int::Ints;
 use rayon::prelude::*;
 
-/// Columns whose sums stay in the first-level cache.
-const BLOCK: usize = 1024;
+/// Columns whose sums stay in registers.
+const BLOCK: usize = 32;
 
 /// A depthwise convolution: `Y[g, j] = sum_t W[g, t] X_g[q_t][j + a_t]` on padded planes.
 #[derive(Debug)]
@@ -22,38 +22,33 @@ impl Depthwise {
     fn run_typed<X: Cell, Y: Cell>(&self, x: &[X], y: &mut [Y]) {
         let grid = &self.grid;
         let work = grid.plane * (grid.taps.len() + 2);
-        let scratch = || {
-            (
-                vec![Y::default(); grid.phases * grid.plane],
-                [Y::default(); BLOCK],
-            )
-        };
+        // The last block reads beyond the last plane.
+        let scratch = || vec![Y::default(); grid.phases * grid.plane + BLOCK];
         y.par_chunks_mut(grid.output)
             .zip(x.par_chunks(grid.input))
             .with_min_len((4 * GRAIN).div_ceil(work))
             .enumerate()
-            .for_each_init(scratch, |(planes, sums), (channel, (y, x))| {
+            .for_each_init(scratch, |planes, (channel, (y, x))| {
                 // Cells outside the input stay zero from one channel to the next.
                 grid.spread([x], planes, grid.plane, 1);
-                self.run_channel(channel % self.bias.len(), planes, sums, y);
+                self.run_channel(channel % self.bias.len(), planes, y);
             });
     }
 
-    fn run_channel<Y: Cell>(&self, group: usize, planes: &[Y], sums: &mut [Y], y: &mut [Y]) {
+    fn run_channel<Y: Cell>(&self, group: usize, planes: &[Y], y: &mut [Y]) {
         let grid = &self.grid;
         let weights = &self.weights[group * grid.taps.len()..(group + 1) * grid.taps.len()];
-        let columns = grid.columns();
         let mut run = 0;
-        for start in (0..columns).step_by(BLOCK) {
-            let sums = &mut sums[..BLOCK.min(columns - start)];
-            sums.fill(Y::wrap(self.bias[group]));
+        for start in (0..grid.columns()).step_by(BLOCK) {
+            let mut sums = [Y::wrap(self.bias[group]); BLOCK];
             for (&w, &(q, a)) in weights.iter().zip(&grid.taps) {
-                let (w, x) = (w.cast::<Y>(), &planes[q * grid.plane + start + a..]);
+                let x = planes[q * grid.plane + start + a..].first_chunk::<BLOCK>();
+                let (w, x) = (w.cast::<Y>(), x.expect("the planes have room for a block"));
                 for (sum, &x) in sums.iter_mut().zip(x) {
                     *sum = sum.plus(w.times(x));
                 }
             }
-            let end = start + sums.len();
+            let end = start + BLOCK;
             while let Some(r) = grid.runs.get(run).filter(|r| r.column < end) {
                 let (from, to) = (r.column.max(start), (r.column + r.len).min(end));
                 let output = r.output + (from - r.column);

@@ -17,7 +17,7 @@ mod packed;
 mod rearrange;
 mod window;
 
-use super::{Graph, Interval, Ints, Model, ModelError, Op, TensorId, Trace};
+use super::{Graph, Interval, Ints, Model, ModelError, Node, Op, TensorId, Trace};
 use affine::Layer;
 use cell::{Cell, each_type};
 use lookup::LookupPlan;
@@ -27,10 +27,12 @@ use rearrange::PermutePlan;
 /// Cells per parallel task of an elementwise pass.
 const GRAIN: usize = 1 << 14;
 
+/// Multiplications that are worth a parallel task.
+const TASK: usize = 1 << 18;
+
 /// How many parallel tasks a product of `work` multiplications is worth.
 fn tasks_for(work: usize) -> usize {
-    const SMALLEST: usize = 1 << 18;
-    (work / SMALLEST).clamp(1, 4 * rayon::current_num_threads())
+    (work / TASK).clamp(1, 4 * rayon::current_num_threads())
 }
 
 /// A model made ready to run: weights are in the order in which the kernels read them.
@@ -40,6 +42,8 @@ fn tasks_for(work: usize) -> usize {
 pub struct Executor {
     graph: Graph,
     steps: Vec<Step>,
+    /// Multiplications of the most expensive step of one inference.
+    work: usize,
 }
 
 #[derive(Debug)]
@@ -84,13 +88,22 @@ impl Executor {
             )),
         });
         let steps = steps.collect();
-        Ok(Self { graph, steps })
+        let work = graph.nodes.iter().map(work).max().unwrap_or(0);
+        Ok(Self { graph, steps, work })
     }
 
     /// Every tensor of a batch of inferences. `inputs[k]` holds graph input `k` of every
     /// inference, dense `[B, axes..]`; `B` follows from its length.
     pub fn run(&self, inputs: &[Ints]) -> Result<Trace, RunError> {
         let batch = self.batch(inputs)?;
+        if batch.saturating_mul(self.work) < 2 * TASK {
+            return self.run_batch(inputs, batch);
+        }
+        // One change of threads for the whole run instead of one per parallel loop.
+        rayon::scope(|_| self.run_batch(inputs, batch))
+    }
+
+    fn run_batch(&self, inputs: &[Ints], batch: usize) -> Result<Trace, RunError> {
         let nodes = self.graph.nodes.len();
         let mut trace = Trace {
             batch,
@@ -193,6 +206,15 @@ impl Executor {
         });
         Ok(y)
     }
+}
+
+/// About how many multiplications a node costs; a cell that is only moved counts as a few.
+fn work(node: &Node) -> usize {
+    let terms = match &node.op {
+        Op::Affine(affine) => affine.weight_shape().len() / affine.rows(),
+        _ => TASK / GRAIN,
+    };
+    node.cells().saturating_mul(terms)
 }
 
 /// Why a model did not run.

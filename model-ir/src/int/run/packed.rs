@@ -152,3 +152,64 @@ fn low(w: i64, bits: u32) -> i64 {
     let unused = i64::BITS - bits;
     (w << unused) >> unused
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `sum_p 2^(s_p) W_p` is the matrix, and no row of a pass overflows.
+    fn check<L: Lane>(most: i64, exact: Exactness) -> Option<usize> {
+        let (rows, depth, width) = (11, 100, 8);
+        let cell = |row: usize, d: usize, p: usize| match (row + d + p) % 4 {
+            0 => -most - 1,
+            1 => most,
+            2 => most / 3,
+            _ => 5 - most / 7,
+        };
+        let matrix = Matrix {
+            rows,
+            depth,
+            most: most.unsigned_abs() + 1,
+            cell,
+        };
+        let passes = matrix.passes::<L>(width, exact)?;
+        let mut sums = vec![0i64; rows * depth * L::PAIR];
+        for pass in &passes {
+            let mut totals = vec![0u128; rows];
+            for (row, total) in totals.iter_mut().enumerate() {
+                for (i, d) in pass.depth.clone().enumerate() {
+                    for p in 0..L::PAIR {
+                        let at = (i * width + row % width) * L::PAIR + p;
+                        let w = pass.panel(row / width)[at].widen();
+                        sums[(row * depth + d) * L::PAIR + p] += w << pass.shift;
+                        *total += u128::from(w.unsigned_abs()) * u128::from(exact.input);
+                    }
+                }
+            }
+            let limit = 1u128 << (bits::<L::Sum>() - 1);
+            let modular = exact.bits <= bits::<L::Sum>();
+            assert!(modular || totals.iter().all(|&total| total < limit));
+        }
+        for (i, sum) in sums.into_iter().enumerate() {
+            let row = i / L::PAIR / depth;
+            assert_eq!(sum, cell(row, i / L::PAIR % depth, i % L::PAIR));
+        }
+        Some(passes.len())
+    }
+
+    #[test]
+    fn passes_add_up_to_the_weights() {
+        let exact = |input, bits| Exactness { input, bits };
+        let max = i64::from(i32::MAX);
+        // Modulo 2^32 only the weights' own size matters.
+        assert_eq!(check::<i16>((1 << 15) - 2, exact(1 << 15, 32)), Some(1));
+        assert_eq!(check::<i16>((1 << 15) - 1, exact(1 << 15, 32)), Some(2));
+        assert_eq!(check::<i16>(max, exact(1 << 15, 32)), Some(3));
+        // A wide result cuts the depth.
+        assert_eq!(check::<i16>(1 << 10, exact(255, 64)), Some(1));
+        assert_eq!(check::<i16>(1 << 13, exact(1 << 12, 64)), Some(2));
+        assert_eq!(check::<i16>(1 << 14, exact(1 << 15, 64)), None);
+        assert_eq!(check::<i32>(max, exact(u64::from(u32::MAX), 64)), Some(1));
+        assert_eq!(check::<i64>(max, exact(1 << 40, 64)), Some(1));
+    }
+}
