@@ -1,1 +1,66 @@
-//! zkstrata.
+//! zkstrata proves that an ONNX model, quantised to integers, maps an input to an output.
+//!
+#![cfg_attr(feature = "prover", doc = "```")]
+#![cfg_attr(not(feature = "prover"), doc = "```ignore")]
+//! # use zkstrata::ndarray::{ArrayD, arr2};
+//! use zkstrata::model_ir::float::{Activation, GraphBuilder, Op};
+//! use zkstrata::model_ir::quantise::{Calibration, Options, quantise};
+//!
+//! // A float graph: `zkstrata::onnx_import::import(&bytes)?`, or built by hand.
+//! let mut builder = GraphBuilder::new();
+//! let x = builder.input("x", &[2])?;
+//! let weight = arr2(&[[0.5, -1.0, 0.25], [1.0, 0.75, -0.5]]).into_dyn();
+//! let y = builder.add("dense", Op::Dense { weight, bias: None }, &[x])?;
+//! let y = builder.add("relu", Op::Activation(Activation::Relu), &[y])?;
+//! let graph = builder.finish(vec![("y".into(), y)])?;
+//!
+//! let calibration = Calibration::synthetic(&graph, 1); // real samples are better
+//! let quantised = quantise(&graph, &calibration, &Options::default())?;
+//! let (pk, vk) = zkstrata::setup(quantised.model)?;
+//!
+//! let input = ArrayD::from_shape_vec(vec![2], vec![0.3, -0.7])?;
+//! let (statement, proof) = pk.prove(&[vec![input]])?; // a batch of one inference
+//! vk.verify(&statement, &proof)?;
+//!
+//! let outputs = statement.real_outputs(vk.graph());
+//! assert!((outputs[0][0][2] - 0.425).abs() < 0.05); // inference 0, output 0, cell 2
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # What is proven
+//! That the *integer* model named by the key's [digest](VerifyingKey::digest) maps
+//! [`Statement::inputs`] to [`Statement::outputs`], exactly, cell by cell. The chance of a
+//! forgery, per attempt and hash query, is at most `2^-100` ([`VerifyingKey::security`] lists
+//! every term); it rests on no conjecture beyond the random oracle.
+//!
+//! # What is not
+//! * **Where the key comes from.** A key is a deterministic function of the ONNX bytes, the
+//!   calibration data, the options and the version of this crate. A verifier must get the key, or
+//!   its digest, from someone it trusts, or recompute it. A key that travels with a proof proves
+//!   nothing.
+//! * **Which input was meant.** Inputs and outputs are public and part of the statement: compare
+//!   [`Statement::inputs`] with the input you have in mind. Nothing is hidden from the verifier.
+//! * **That the integers are close to the floats.** Quantisation rounds; its report measures by
+//!   how much on samples.
+//! * **What the model is good for.** A model that its prover supplied must be reviewed like any
+//!   other code from a stranger.
+//!
+//! # Features
+//! * `prover`: import, quantisation, setup and proving. Without it the crate is the verifier
+//!   alone: no threads, no weights, no clock.
+//! * `cli` (default): the `zkstrata` tool. Libraries that depend on this crate turn it off.
+
+pub use zkstrata_gkr::{
+    FORMAT_VERSION, FileError, FileKind, Proof, REQUIRED_BITS, Security, SetupError, Statement,
+    StatementError, VerifyError, VerifyingKey, decode_proof, encode_proof, file_kind,
+};
+#[cfg(feature = "prover")]
+pub use zkstrata_gkr::{MAX_BATCH, ProveError, ProvingKey, setup};
+pub use zkstrata_model_ir as model_ir;
+pub use zkstrata_model_ir::Digest;
+#[cfg(feature = "prover")]
+pub use zkstrata_onnx_import as onnx_import;
+pub use zkstrata_pcs::SoundnessTerm;
+
+#[cfg(feature = "prover")]
+pub use ndarray;

@@ -1,0 +1,177 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use zkstrata::model_ir::quantise;
+
+/// Proves that an ONNX model, run on an input, gave an output.
+///
+/// Exit status: 0 accepted, 1 rejected, 2 usage or input error.
+#[derive(Debug, Parser)]
+#[command(name = "zkstrata", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Print one JSON object instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Threads to use; all cores by default
+    #[arg(long, global = true, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Quantise a model and make its proving and verifying keys
+    Setup(Setup),
+    /// Run the model on inputs and prove the run
+    Prove(Prove),
+    /// Verify a proof and print the proven outputs
+    Verify(Verify),
+    /// Compare the integer model with the float model, without a proof
+    Check(Check),
+    /// Measure setup, proving and verification
+    Bench(Bench),
+    /// Say what a model, key or proof file holds
+    Inspect(Inspect),
+    /// Print every term of the soundness error of a key
+    Security(Security),
+}
+
+/// A model and how to quantise it.
+#[derive(Debug, Args)]
+pub(crate) struct Model {
+    /// The ONNX file
+    #[arg(value_name = "MODEL.onnx")]
+    pub(crate) path: PathBuf,
+    /// Representative inputs (.npz, .npy or .json) that fix the ranges of the activations
+    #[arg(long, value_name = "FILE")]
+    pub(crate) calibration: Option<PathBuf>,
+    /// Precision of the activations
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) profile: Profile,
+}
+
+/// Bits of the activations.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Profile {
+    /// 8-bit activations
+    #[default]
+    Fast,
+    /// 12-bit activations
+    Accurate,
+}
+
+impl From<Profile> for quantise::Profile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Fast => Self::Fast,
+            Profile::Accurate => Self::Accurate,
+        }
+    }
+}
+
+/// `zkstrata setup`
+#[derive(Debug, Args)]
+pub(crate) struct Setup {
+    #[command(flatten)]
+    pub(crate) model: Model,
+    /// Directory for model.zkpk and model.zkvk; created if it does not exist
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// `zkstrata prove`
+#[derive(Debug, Args)]
+pub(crate) struct Prove {
+    /// The proving key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pk: PathBuf,
+    /// Inputs (.npz, .npy, or .json as EZKL takes it); a leading axis is a batch, proven at once
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// Prove only the first N samples of the input file
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<NonZeroUsize>,
+    /// Where to write the statement and its proof
+    #[arg(long, value_name = "P.zkp")]
+    pub(crate) out: PathBuf,
+}
+
+/// `zkstrata verify`
+///
+/// The key must come from someone you trust, or be recomputed: a key that came with the proof
+/// proves nothing.
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The verifying key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vk: PathBuf,
+    /// The proof
+    #[arg(long, value_name = "P.zkp")]
+    pub(crate) proof: PathBuf,
+    /// Reject unless the proof is about these inputs
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Compare with only the first N samples of the input file
+    #[arg(long, value_name = "N", requires = "input")]
+    pub(crate) batch: Option<NonZeroUsize>,
+}
+
+/// `zkstrata check`
+///
+/// Without --calibration the input itself fixes the ranges: the errors are then a lower bound.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) model: Model,
+    /// Inputs (.npz, .npy or .json)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// Outputs that the float model must reproduce (.npz, .npy or .json); rejected otherwise
+    #[arg(long, value_name = "FILE")]
+    pub(crate) expected: Option<PathBuf>,
+    /// Largest difference from the expected outputs, relative to their largest magnitude
+    #[arg(long, value_name = "X", default_value_t = 1e-4, requires = "expected")]
+    pub(crate) tolerance: f64,
+}
+
+/// `zkstrata bench`
+///
+/// Times are medians in seconds. `setup_s` makes the keys of the quantised model. `witness_s` runs
+/// the integer model. `prove_s` is everything from integer inputs to the proof, `witness_s`
+/// included; `stages` are its parts. `verify_s` decodes and verifies. `proof_bytes` is the proof
+/// without the statement. Without --calibration the input itself fixes the ranges.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) model: Model,
+    /// Inputs (.npz, .npy or .json); by default standard normal ones from a fixed seed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: Option<PathBuf>,
+    /// Inferences per proof; the samples of the input file are repeated as needed
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) batch: NonZeroUsize,
+    /// Repetitions
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub(crate) runs: NonZeroUsize,
+}
+
+/// `zkstrata inspect`
+#[derive(Debug, Args)]
+pub(crate) struct Inspect {
+    /// An ONNX model, a key or a proof
+    pub(crate) file: PathBuf,
+}
+
+/// `zkstrata security`
+#[derive(Debug, Args)]
+pub(crate) struct Security {
+    /// The verifying key
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vk: PathBuf,
+    /// Inferences per proof; by default the largest batch that the key allows
+    #[arg(long, value_name = "N")]
+    pub(crate) batch: Option<NonZeroUsize>,
+}

@@ -1,0 +1,203 @@
+//! `zkstrata bench`: medians of setup, proving and verification.
+
+use crate::args;
+use crate::failure::{Context, Failure};
+use crate::input::Sample;
+use crate::progress::{Progress, Stages};
+use crate::prove::STAGES;
+use crate::quantised::{self, Quantised, describe_accuracy};
+use crate::report::{Bytes, Report, Seconds};
+use serde_json::{Map, Value};
+use std::time::{Duration, Instant};
+use zkstrata::model_ir::int::Ints;
+use zkstrata::{Proof, decode_proof, encode_proof};
+
+/// What the repetitions took.
+#[derive(Default)]
+struct Times {
+    setup: Vec<Duration>,
+    prove: Vec<Duration>,
+    verify: Vec<Duration>,
+    stages: Vec<Stages>,
+}
+
+pub(crate) fn run(args: &args::Bench, progress: &Progress) -> Result<Report, Failure> {
+    let runs = args.runs.get();
+    let parts = [&["setup"], STAGES.as_slice(), &["verify"]].concat();
+    progress.expect(&parts, runs);
+    let imported = quantised::import(&args.model, progress)?;
+    let given = match &args.input {
+        Some(path) => Some(imported.samples(path)?),
+        None => None,
+    };
+    let quantised = imported.quantise(&args.model, given.as_deref(), progress)?;
+    let made_up = || quantised::made_up(quantised.graph(), args.batch.get());
+    let samples = given.unwrap_or_else(made_up);
+    let samples: Vec<Sample> = samples
+        .iter()
+        .cycle()
+        .take(args.batch.get())
+        .cloned()
+        .collect();
+
+    let mut report = Report::new();
+    report.field("file", args.model.path.display());
+    report.set("model", args.model.path.display().to_string());
+    quantised.describe(&mut report);
+    let mut times = Times::default();
+    measure(
+        &quantised,
+        &samples,
+        runs,
+        &mut times,
+        &mut report,
+        progress,
+    )?;
+    describe(args, &quantised, &times, &mut report);
+    let accuracy = quantised.accuracy(&samples)?;
+    describe_accuracy(&accuracy, &mut report);
+    let errors = accuracy.outputs.iter().map(|output| output.max_error);
+    report.set("max_abs_err", errors.fold(0.0, f64::max));
+    let agrees = accuracy
+        .outputs
+        .iter()
+        .all(|output| output.argmax_agreement >= 1.0);
+    report.set("argmax_agrees", agrees);
+    Ok(report)
+}
+
+/// Repeats everything `runs` times.
+fn measure(
+    quantised: &Quantised,
+    samples: &[Sample],
+    runs: usize,
+    times: &mut Times,
+    report: &mut Report,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let inputs = quantised.model.graph.quantise_inputs(samples);
+    let inputs = inputs.context("quantising the input")?;
+    let widen = |ints: &Ints| (0..ints.len()).map(|i| ints.get(i)).collect();
+    let inputs: Vec<Vec<i64>> = inputs.cells.iter().map(widen).collect();
+    for last in (0..runs).rev().map(|left| left == 0) {
+        let model = quantised.model.clone();
+        let (keys, time) =
+            timed(|| tracing::info_span!("setup").in_scope(|| zkstrata::setup(model)));
+        let (pk, vk) = keys.context("setup")?;
+        times.setup.push(time);
+
+        progress.take_stages();
+        let (proven, time) = timed(|| pk.prove_integers(&inputs));
+        let (statement, proof) = proven.context("proving")?;
+        times.prove.push(time);
+        times.stages.push(progress.take_stages());
+
+        let bytes = encode_proof(&statement, &proof);
+        let (verified, time) = timed(|| {
+            let _span = tracing::info_span!("verify").entered();
+            let (statement, proof) = decode_proof(&bytes).context("decoding the proof")?;
+            vk.verify(&statement, &proof).context("verifying the proof")
+        });
+        verified?;
+        times.verify.push(time);
+        if last {
+            sizes(&proof, bytes.len(), vk.to_bytes().len(), report);
+            report.set("digest", vk.digest().to_string());
+        }
+    }
+    Ok(())
+}
+
+fn sizes(proof: &Proof, file: usize, vk: usize, report: &mut Report) {
+    let bytes = |n: usize| Bytes(n as u64);
+    report.field(
+        "proof",
+        format_args!(
+            "{} ({} with its statement)",
+            bytes(proof.len()),
+            bytes(file)
+        ),
+    );
+    report.field("verifying key", bytes(vk));
+    report.set("proof_bytes", proof.len());
+    report.set("file_bytes", file);
+    report.set("vk_bytes", vk);
+}
+
+fn describe(args: &args::Bench, quantised: &Quantised, times: &Times, report: &mut Report) {
+    let threads = rayon::current_num_threads();
+    report.field(
+        "setting",
+        format_args!(
+            "batch {}, {threads} threads, median of {} runs",
+            args.batch, args.runs
+        ),
+    );
+    report.set("batch", args.batch.get());
+    report.set("threads", threads);
+    report.set("runs", args.runs.get());
+    let stage = |name: &str| {
+        let of_run = |stages: &Stages| {
+            let found = stages.iter().find(|(stage, _)| *stage == name);
+            found.map_or(Duration::ZERO, |(_, time)| *time)
+        };
+        median(times.stages.iter().map(of_run).collect())
+    };
+    for (key, seconds) in [
+        ("import_s", quantised.imported.seconds),
+        ("quantise_s", quantised.seconds),
+        ("setup_s", median(times.setup.clone())),
+        ("witness_s", stage("run")),
+        ("prove_s", median(times.prove.clone())),
+        ("verify_s", median(times.verify.clone())),
+    ] {
+        report.field(key.trim_end_matches("_s"), Seconds(seconds));
+        report.set(key, seconds);
+    }
+    let mut stages = Map::new();
+    for name in STAGES {
+        let seconds = stage(name);
+        report.field(&format!("  {name}"), Seconds(seconds));
+        stages.insert(name.into(), seconds.into());
+    }
+    report.set("stages", stages);
+    let peak = peak_memory();
+    if let Some(bytes) = peak {
+        report.field("peak memory", Bytes(bytes));
+    }
+    report.set("peak_rss_bytes", peak.map_or(Value::Null, Value::from));
+    let calibration = match (&args.model.calibration, &args.input) {
+        (Some(_), _) => "file",
+        (None, Some(_)) => "input",
+        (None, None) => "synthetic",
+    };
+    report.set("calibration", calibration);
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let start = Instant::now();
+    let result = work();
+    (result, start.elapsed())
+}
+
+/// The middle of the sorted times, in seconds.
+fn median(mut times: Vec<Duration>) -> f64 {
+    times.sort_unstable();
+    let middle = |i: usize| times.get(i).map_or(0.0, Duration::as_secs_f64);
+    let half = times.len() / 2;
+    if times.len() % 2 == 1 {
+        middle(half)
+    } else {
+        f64::midpoint(middle(half.saturating_sub(1)), middle(half))
+    }
+}
+
+/// The largest resident set of this process, where the system tells.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024)
+}

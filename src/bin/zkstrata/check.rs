@@ -1,0 +1,81 @@
+//! `zkstrata check`: the float model against the integer model and expected outputs.
+
+use crate::args;
+use crate::failure::{Context, Failure};
+use crate::input::{self, Port, Sample, Side};
+use crate::progress::Progress;
+use crate::quantised::{self, Quantised, describe_accuracy};
+use crate::report::Report;
+use serde_json::json;
+use std::path::Path;
+
+pub(crate) fn run(args: &args::Check, progress: &Progress) -> Result<Report, Failure> {
+    progress.expect(&["import", "quantise", "accuracy"], 1);
+    let imported = quantised::import(&args.model, progress)?;
+    let samples = imported.samples(&args.input)?;
+    let quantised = imported.quantise(&args.model, Some(&samples), progress)?;
+    let accuracy = quantised.accuracy(&samples)?;
+    let mut report = Report::new();
+    quantised.describe(&mut report);
+    describe_accuracy(&accuracy, &mut report);
+    report.set("accepted", true);
+    if let Some(expected) = &args.expected {
+        compare(&quantised, &samples, expected, args.tolerance, &mut report)?;
+    }
+    Ok(report)
+}
+
+/// Compares the float model's outputs with those of a file.
+fn compare(
+    quantised: &Quantised,
+    samples: &[Sample],
+    path: &Path,
+    tolerance: f64,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let graph = quantised.graph();
+    let ports = Port::outputs(graph);
+    let expected = input::samples(path, &ports, Side::Output, None)?;
+    if expected.len() != samples.len() {
+        let (found, inputs) = (expected.len(), samples.len());
+        let path = path.display();
+        return Err(Failure::new(format!(
+            "{path}: {found} expected outputs for {inputs} inputs"
+        )));
+    }
+    let mut largest = vec![(0.0_f64, 0.0_f64); ports.len()];
+    for (sample, expected) in samples.iter().zip(&expected) {
+        let values = graph.run(sample).context("running the float model")?;
+        let outputs = graph.outputs().iter().map(|(_, v)| &values[v.0]);
+        for ((found, expected), (error, size)) in outputs.zip(expected).zip(&mut largest) {
+            for (&x, &y) in found.iter().zip(expected) {
+                let (x, y) = (f64::from(x), f64::from(y));
+                let difference = (x - y).abs();
+                *error = if difference.is_nan() {
+                    difference
+                } else {
+                    error.max(difference)
+                };
+                *size = size.max(y.abs());
+            }
+        }
+    }
+    let mut json = Vec::new();
+    for (port, (error, size)) in ports.iter().zip(largest) {
+        report.line(format_args!(
+            "output `{}`, float against expected: max error {error:.3e} (largest value {size:.3e})",
+            port.name
+        ));
+        json.push(json!({ "name": port.name, "max_error": error, "largest": size }));
+        if error.is_nan() || error > tolerance * size.max(1.0) {
+            let named = format!("`{}`", port.name);
+            let note = graph.notes().iter().find(|note| note.contains(&named));
+            let note = note.map_or(String::new(), |note| format!(" ({note})"));
+            report.reject(format_args!(
+                "output {named} of the float model differs from the expected one by {error:.3e}{note}"
+            ));
+        }
+    }
+    report.set("expected", json);
+    Ok(())
+}

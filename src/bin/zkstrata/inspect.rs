@@ -1,0 +1,156 @@
+//! `zkstrata inspect`: what a file holds.
+
+use crate::args;
+use crate::failure::{Context, Failure};
+use crate::input::Port;
+use crate::progress::Progress;
+use crate::report::{Bytes, Count, Report};
+use crate::{files, keys, security};
+use serde_json::{Value, json};
+use std::path::Path;
+use zkstrata::model_ir::int::Graph;
+use zkstrata::{FileKind, VerifyingKey, decode_proof, file_kind, onnx_import};
+
+pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, Failure> {
+    progress.expect(&["load"], 1);
+    let path = &args.file;
+    let bytes = files::read(path, files::LIMIT)?;
+    let mut report = Report::new();
+    report.field("size", Bytes(bytes.len() as u64));
+    report.set("bytes", bytes.len());
+    match file_kind(&bytes) {
+        Some(FileKind::VerifyingKey) => {
+            report.set("kind", "verifying key");
+            key(&keys::verifying_key(path)?, &mut report)?;
+        }
+        Some(FileKind::ProvingKey) => {
+            report.set("kind", "proving key");
+            let pk = keys::proving_key(path)?;
+            report.field(
+                "weights",
+                Count(pk.model().weights.iter().map(Vec::len).sum()),
+            );
+            key(pk.verifying_key(), &mut report)?;
+        }
+        Some(FileKind::Proof) => {
+            report.set("kind", "proof");
+            proof(path, &bytes, &mut report)?;
+        }
+        _ => {
+            report.set("kind", "model");
+            model(path, &bytes, &mut report)?;
+        }
+    }
+    Ok(report)
+}
+
+fn key(vk: &VerifyingKey, report: &mut Report) -> Result<(), Failure> {
+    let graph = vk.graph();
+    report.field("model", vk.digest());
+    report.field("largest batch", vk.max_batch());
+    report.field("nodes", graph.nodes.len());
+    let rows: usize = graph.tables.iter().map(|table| table.len).sum();
+    report.field(
+        "tables",
+        format_args!("{} of {} rows", graph.tables.len(), Count(rows)),
+    );
+    report.set("model", vk.digest().to_string());
+    report.set("max_batch", vk.max_batch());
+    report.set("nodes", graph.nodes.len());
+    report.set("tables", graph.tables.len());
+    report.set("table_rows", rows);
+    ports(graph, report);
+    security::describe(&security::of(vk, vk.max_batch())?, report);
+    Ok(())
+}
+
+fn ports(graph: &Graph, report: &mut Report) {
+    for (kind, plural, ports) in [
+        ("input", "inputs", &graph.inputs),
+        ("output", "outputs", &graph.outputs),
+    ] {
+        for port in ports {
+            let interval = graph.node(port.tensor).interval;
+            report.field(
+                kind,
+                format_args!(
+                    "`{}` {:?}, integers in {interval} times {:.6e}",
+                    port.name, port.shape, port.scale
+                ),
+            );
+        }
+        let ports = ports.iter().map(|port| {
+            let interval = graph.node(port.tensor).interval;
+            json!({
+                "name": port.name,
+                "shape": port.shape,
+                "scale": port.scale,
+                "interval": [interval.lo, interval.hi],
+            })
+        });
+        report.set(plural, ports.collect::<Vec<Value>>());
+    }
+}
+
+fn proof(path: &Path, bytes: &[u8], report: &mut Report) -> Result<(), Failure> {
+    let (statement, proof) = decode_proof(bytes).context(path.display())?;
+    report.field("model", statement.model);
+    let cells = |tensors: &[Vec<i64>]| tensors.iter().map(Vec::len).collect::<Vec<_>>();
+    report.field(
+        "input cells",
+        format_args!("{:?}", cells(&statement.inputs)),
+    );
+    report.field(
+        "output cells",
+        format_args!("{:?}", cells(&statement.outputs)),
+    );
+    report.field("proof", Bytes(proof.len() as u64));
+    report.line("This is what the file claims; only `zkstrata verify` says whether it holds.");
+    report.set("model", statement.model.to_string());
+    report.set("input_cells", cells(&statement.inputs));
+    report.set("output_cells", cells(&statement.outputs));
+    report.set("proof_bytes", proof.len());
+    Ok(())
+}
+
+fn model(path: &Path, bytes: &[u8], report: &mut Report) -> Result<(), Failure> {
+    let summary = onnx_import::summary(bytes).context(path.display())?;
+    report.field("producer", &summary.producer);
+    let opsets = summary.opsets.iter().map(|(d, v)| format!("{d} {v}"));
+    report.field("opsets", opsets.collect::<Vec<_>>().join(", "));
+    report.field("parameters", Count(summary.parameters as usize));
+    let operators = summary.operators.iter();
+    let operators = operators.map(|(name, count)| format!("{name} x{count}"));
+    report.field("operators", operators.collect::<Vec<_>>().join(", "));
+    report.set("producer", summary.producer);
+    report.set("opsets", json!(summary.opsets));
+    report.set("parameters", summary.parameters);
+    report.set("operators", json!(summary.operators));
+    let graph = match onnx_import::import_file(path) {
+        Ok(graph) => graph,
+        Err(error) => {
+            let failure = Failure::because("not supported", &error);
+            report.line(&failure);
+            report.set("supported", false);
+            report.set("reason", failure.to_string());
+            return Ok(());
+        }
+    };
+    report.set("supported", true);
+    for (kind, plural, ports) in [
+        ("input", "inputs", Port::inputs(&graph)),
+        ("output", "outputs", Port::outputs(&graph)),
+    ] {
+        for port in &ports {
+            report.field(kind, format_args!("`{}` {:?}", port.name, port.shape));
+        }
+        let ports = ports.iter();
+        let ports = ports.map(|port| json!({ "name": port.name, "shape": port.shape }));
+        report.set(plural, ports.collect::<Vec<Value>>());
+    }
+    for note in graph.notes() {
+        report.field("note", note);
+    }
+    report.set("notes", graph.notes());
+    Ok(())
+}

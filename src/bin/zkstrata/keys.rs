@@ -1,0 +1,26 @@
+//! Keys from files.
+
+use crate::failure::{Context, Failure};
+use crate::files;
+use std::path::Path;
+use zkstrata::{FileError, FileKind, ProvingKey, VerifyingKey};
+
+pub(crate) fn proving_key(path: &Path) -> Result<ProvingKey, Failure> {
+    load(path, FileKind::ProvingKey, ProvingKey::from_bytes)
+}
+
+pub(crate) fn verifying_key(path: &Path) -> Result<VerifyingKey, Failure> {
+    load(path, FileKind::VerifyingKey, VerifyingKey::from_bytes)
+}
+
+fn load<K>(
+    path: &Path,
+    kind: FileKind,
+    decode: fn(&[u8]) -> Result<K, FileError>,
+) -> Result<K, Failure> {
+    let bytes = files::read(path, files::LIMIT)?;
+    files::expect_kind(path, &bytes, kind)?;
+    let key = tracing::info_span!("load").in_scope(|| decode(&bytes));
+    key.context(path.display())
+        .map_err(|failure| failure.remedy("make the keys again with `zkstrata setup`"))
+}

@@ -1,0 +1,111 @@
+//! The `zkstrata` command-line tool.
+//!
+//! Exit status: 0 accepted, 1 rejected, 2 usage or input error.
+
+mod args;
+mod bench;
+mod check;
+mod failure;
+mod files;
+mod input;
+mod inspect;
+mod keys;
+mod outputs;
+mod progress;
+mod prove;
+mod quantised;
+mod report;
+mod security;
+mod setup;
+mod verify;
+
+use args::{Arguments, Command};
+use clap::Parser;
+use failure::{Context, Failure};
+use progress::{Progress, Style};
+use report::{Report, Verdict};
+use std::io::Write;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Exit status of a rejection.
+const REJECTED: u8 = 1;
+/// Exit status of a usage or input error.
+const UNUSABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage(&error),
+    };
+    let style = if arguments.json {
+        Style::Json
+    } else {
+        Style::Text
+    };
+    let progress = Progress::start(style);
+    let result = run(&arguments, &progress);
+    progress.finish();
+    match result {
+        Ok(report) => {
+            let verdict = report.verdict();
+            let text = match style {
+                Style::Text => report.text().to_owned(),
+                Style::Json => report.json(progress.warnings()),
+            };
+            match (print(&text), verdict) {
+                (Ok(()), Verdict::Accepted) => ExitCode::SUCCESS,
+                (Ok(()), Verdict::Rejected) => REJECTED.into(),
+                (Err(_), _) => UNUSABLE.into(),
+            }
+        }
+        Err(failure) => fail(&failure, style),
+    }
+}
+
+fn run(arguments: &Arguments, progress: &Progress) -> Result<Report, Failure> {
+    if let Some(threads) = arguments.threads {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get());
+        pool.build_global().context("--threads")?;
+    }
+    match &arguments.command {
+        Command::Setup(args) => setup::run(args, progress),
+        Command::Prove(args) => prove::run(args, progress),
+        Command::Verify(args) => verify::run(args, progress),
+        Command::Check(args) => check::run(args, progress),
+        Command::Bench(args) => bench::run(args, progress),
+        Command::Inspect(args) => inspect::run(args, progress),
+        Command::Security(args) => security::run(args),
+    }
+}
+
+/// Prints help or a usage error.
+fn usage(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
+        return fail(&Failure::new(error.to_string()), Style::Json);
+    }
+    // Nothing is left to say if standard error is closed.
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { UNUSABLE } else { 0 })
+}
+
+fn fail(failure: &Failure, style: Style) -> ExitCode {
+    match style {
+        Style::Text => eprintln!("error: {failure}"),
+        Style::Json => {
+            let object = serde_json::json!({ "error": failure.to_string() });
+            // The status says that something is wrong even if nobody reads the text.
+            let _ = print(&format!("{object:#}\n"));
+        }
+    }
+    UNUSABLE.into()
+}
+
+/// Unlike `print!`, does not panic when the reader has gone.
+fn print(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}

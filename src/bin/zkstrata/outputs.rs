@@ -1,0 +1,51 @@
+//! The outputs of a statement as the user sees them.
+
+use crate::report::Report;
+use serde_json::{Value, json};
+use zkstrata::Statement;
+use zkstrata::model_ir::int::Graph;
+
+/// Cells of an output, and inferences of a batch, that the text form shows.
+const SHOWN: usize = 10;
+
+/// Reports the real outputs of every inference. The statement must have been accepted by the key
+/// of `graph`, or made by the prover.
+pub(crate) fn describe(statement: &Statement, graph: &Graph, report: &mut Report) {
+    let inferences = statement.real_outputs(graph);
+    for (index, outputs) in inferences.iter().enumerate().take(SHOWN) {
+        for (port, cells) in graph.outputs.iter().zip(outputs) {
+            let shown = cells.iter().take(SHOWN).map(|x| format!("{x:.4}"));
+            let shown: Vec<String> = shown.collect();
+            let more = if cells.len() > SHOWN { ", ..." } else { "" };
+            report.line(format_args!(
+                "inference {index}, `{}`: [{}{more}], largest: {}",
+                port.name,
+                shown.join(", "),
+                argmax(cells)
+            ));
+        }
+    }
+    if inferences.len() > SHOWN {
+        let more = inferences.len() - SHOWN;
+        report.line(format_args!("... and {more} more inferences"));
+    }
+    report.set("batch", inferences.len());
+    let ports = graph.outputs.iter().enumerate();
+    let outputs = ports.map(|(k, port)| {
+        let values: Vec<&Vec<f64>> = inferences.iter().map(|outputs| &outputs[k]).collect();
+        json!({
+            "name": port.name,
+            "shape": port.shape,
+            "scale": port.scale,
+            "values": values,
+            "argmax": values.iter().map(|cells| argmax(cells)).collect::<Vec<_>>(),
+        })
+    });
+    report.set("outputs", outputs.collect::<Vec<Value>>());
+}
+
+/// Index of the first largest cell.
+fn argmax(cells: &[f64]) -> usize {
+    let larger = |best: usize, i: usize| if cells[i] > cells[best] { i } else { best };
+    (0..cells.len()).fold(0, larger)
+}

@@ -1,0 +1,60 @@
+//! `zkstrata security`: every term of a key's soundness error.
+
+use crate::args;
+use crate::failure::{Context, Failure};
+use crate::keys;
+use crate::report::Report;
+use serde_json::json;
+use zkstrata::{Security, VerifyingKey};
+
+pub(crate) fn run(args: &args::Security) -> Result<Report, Failure> {
+    let vk = keys::verifying_key(&args.vk)?;
+    let batch = args
+        .batch
+        .map_or(vk.max_batch(), std::num::NonZeroUsize::get);
+    if batch > vk.max_batch() {
+        return Err(Failure::new(format!(
+            "--batch {batch}: the key allows at most {}",
+            vk.max_batch()
+        )));
+    }
+    let mut report = Report::new();
+    report.field("model", vk.digest());
+    report.set("model", vk.digest().to_string());
+    describe(&of(&vk, batch)?, &mut report);
+    Ok(report)
+}
+
+/// The soundness error of a key's proofs.
+pub(crate) fn of(vk: &VerifyingKey, batch: usize) -> Result<Security, Failure> {
+    vk.security(batch).context("soundness of the key")
+}
+
+/// Reports every term.
+pub(crate) fn describe(security: &Security, report: &mut Report) {
+    report.line(format_args!(
+        "soundness error of a proof of {} inferences, in bits:",
+        security.batch
+    ));
+    for term in &security.terms {
+        report.line(format_args!("  {:6.1}  {}", term.bits, term.name));
+    }
+    report.line(format_args!(
+        "  {:6.1}  sum of all terms",
+        security.total_bits
+    ));
+    report.line(
+        "The interactive error; the Fiat-Shamir transform multiplies it by the number of hash \
+         queries of an attack.",
+    );
+    let terms = security.terms.iter();
+    let terms = terms.map(|term| json!({ "name": term.name, "bits": term.bits }));
+    report.set(
+        "security",
+        json!({
+            "batch": security.batch,
+            "total_bits": security.total_bits,
+            "terms": terms.collect::<Vec<_>>(),
+        }),
+    );
+}

@@ -1,0 +1,65 @@
+//! `zkstrata setup`: keys from a model.
+
+use crate::args;
+use crate::failure::{Context, Failure};
+use crate::progress::Progress;
+use crate::quantised::{self, describe_accuracy};
+use crate::report::{Bytes, Report, Seconds};
+use crate::{files, security};
+use std::time::Instant;
+use zkstrata::FileKind;
+
+pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Failure> {
+    progress.expect(&["import", "quantise", "accuracy", "setup", "write"], 1);
+    let what = format!("cannot create directory {}", args.out.display());
+    std::fs::create_dir_all(&args.out).context(what)?;
+    let pk_path = args.out.join("model.zkpk");
+    let vk_path = args.out.join("model.zkvk");
+    files::refuse_other(&pk_path, FileKind::ProvingKey)?;
+    files::refuse_other(&vk_path, FileKind::VerifyingKey)?;
+
+    let imported = quantised::import(&args.model, progress)?;
+    let quantised = imported.quantise(&args.model, None, progress)?;
+    let accuracy = quantised.accuracy(quantised.calibration.samples())?;
+    let mut report = Report::new();
+    quantised.describe(&mut report);
+    describe_accuracy(&accuracy, &mut report);
+
+    let start = Instant::now();
+    let keys = tracing::info_span!("setup").in_scope(|| zkstrata::setup(quantised.model));
+    let (pk, vk) = keys.context(args.model.path.display())?;
+    let setup_s = start.elapsed().as_secs_f64();
+    let (pk, vk_bytes) = (pk.to_bytes(), vk.to_bytes());
+    tracing::info_span!("write").in_scope(|| {
+        files::write(&pk_path, &pk, FileKind::ProvingKey)?;
+        files::write(&vk_path, &vk_bytes, FileKind::VerifyingKey)
+    })?;
+
+    let security = security::of(&vk, vk.max_batch())?;
+    report.field(
+        "soundness",
+        format_args!(
+            "{:.1} bits at the largest batch of {}",
+            security.total_bits, security.batch
+        ),
+    );
+    report.field("setup", Seconds(setup_s));
+    for (path, bytes) in [(&pk_path, &pk), (&vk_path, &vk_bytes)] {
+        let size = Bytes(bytes.len() as u64);
+        report.field("written", format_args!("{} ({size})", path.display()));
+    }
+    report.field("model", vk.digest());
+    report.line(
+        "Give verifiers the .zkvk file, or this digest, over a channel that they trust: a key \
+         that comes with a proof proves nothing.",
+    );
+    report.set("model", vk.digest().to_string());
+    report.set("soundness_bits", security.total_bits);
+    report.set("max_batch", vk.max_batch());
+    report.set("setup_s", setup_s);
+    report.set("pk", pk_path.display().to_string());
+    report.set("pk_bytes", pk.len());
+    report.set("vk", vk_path.display().to_string());
+    report.set("vk_bytes", vk_bytes.len());
+    Ok(report)
+}

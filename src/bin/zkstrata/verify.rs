@@ -1,0 +1,104 @@
+//! `zkstrata verify`: accept or reject a proof.
+
+use crate::args;
+use crate::failure::{Context, Failure};
+use crate::input::{self, Port, Side};
+use crate::progress::Progress;
+use crate::report::{Bytes, Report, Seconds};
+use crate::{files, keys, outputs};
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::time::Instant;
+use zkstrata::model_ir::int::Graph;
+use zkstrata::{FileKind, Statement, decode_proof};
+
+pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Failure> {
+    progress.expect(&["load", "verify"], 1);
+    let vk = keys::verifying_key(&args.vk)?;
+    let bytes = files::read(&args.proof, files::PROOF_LIMIT)?;
+    files::expect_kind(&args.proof, &bytes, FileKind::Proof)?;
+    let expected = match &args.input {
+        Some(path) => Some(integers(path, args.batch, vk.graph(), progress)?),
+        None => None,
+    };
+
+    let start = Instant::now();
+    let (statement, proof) = match decode_proof(&bytes) {
+        Ok(decoded) => decoded,
+        Err(error) => return Ok(Report::rejected(format_args!("malformed proof: {error}"))),
+    };
+    let verified = tracing::info_span!("verify").in_scope(|| vk.verify(&statement, &proof));
+    let verify_s = start.elapsed().as_secs_f64();
+    if let Err(error) = verified {
+        return Ok(Report::rejected(error));
+    }
+    let other = expected.and_then(|inputs| difference(&statement, &inputs, vk.graph()));
+    if let Some(difference) = other {
+        return Ok(Report::rejected(format_args!(
+            "the proof is valid, but for another input: {difference}"
+        )));
+    }
+
+    let mut report = Report::new();
+    report.set("accepted", true);
+    report.line(match args.input {
+        Some(_) => "ACCEPTED: on the given input, the model has these outputs",
+        None => "ACCEPTED: on the statement's input, the model has these outputs",
+    });
+    outputs::describe(&statement, vk.graph(), &mut report);
+    report.field("model", vk.digest());
+    report.field("verified in", Seconds(verify_s));
+    report.field("proof", Bytes(proof.len() as u64));
+    report.line("The model is the one of the key: use a key, or compare a digest, that you trust.");
+    report.set("model", vk.digest().to_string());
+    report.set("input_compared", args.input.is_some());
+    report.set("verify_s", verify_s);
+    report.set("proof_bytes", proof.len());
+    Ok(report)
+}
+
+/// The integers of a file's inputs at the key's scales.
+fn integers(
+    path: &Path,
+    batch: Option<NonZeroUsize>,
+    graph: &Graph,
+    progress: &Progress,
+) -> Result<Vec<Vec<i64>>, Failure> {
+    let first = batch.map(NonZeroUsize::get);
+    let samples = input::samples(path, &Port::of(&graph.inputs), Side::Input, first)?;
+    let inputs = graph.quantise_inputs(&samples).context(path.display())?;
+    if inputs.saturated > 0 {
+        progress.warn(format!(
+            "{}: {} cells were clamped to the calibrated range before the comparison",
+            path.display(),
+            inputs.saturated
+        ));
+    }
+    let widen =
+        |ints: &zkstrata::model_ir::int::Ints| (0..ints.len()).map(|i| ints.get(i)).collect();
+    Ok(inputs.cells.iter().map(widen).collect())
+}
+
+/// The first difference between a statement's inputs and the expected ones.
+fn difference(statement: &Statement, inputs: &[Vec<i64>], graph: &Graph) -> Option<String> {
+    let pairs = statement.inputs.iter().zip(inputs).zip(&graph.inputs);
+    for ((proven, given), port) in pairs {
+        let cells: usize = port.shape.iter().product();
+        if proven.len() != given.len() {
+            return Some(format!(
+                "it is about {} inferences, the input file has {} (see --batch)",
+                proven.len() / cells.max(1),
+                given.len() / cells.max(1)
+            ));
+        }
+        if let Some(i) = (0..proven.len()).find(|&i| proven[i] != given[i]) {
+            let (inference, cell) = (i / cells.max(1), i % cells.max(1));
+            return Some(format!(
+                "`{}` of inference {inference}, cell {cell}: {} in the proof, {} in the file \
+                 (in units of {:.3e})",
+                port.name, proven[i], given[i], port.scale
+            ));
+        }
+    }
+    None
+}

@@ -1,0 +1,108 @@
+//! The arrows between the workspace's crates: `mle <- pcs <- gkr -> model-ir <- onnx-import`, with
+//! the facade and the benchmarks on top, and nothing else.
+
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+/// The crates of the workspace that a crate may name in its manifest.
+const ARROWS: [(&str, &[&str]); 7] = [
+    ("zkstrata-mle", &[]),
+    ("zkstrata-pcs", &["zkstrata-mle"]),
+    ("zkstrata-model-ir", &[]),
+    (
+        "zkstrata-gkr",
+        &["zkstrata-mle", "zkstrata-pcs", "zkstrata-model-ir"],
+    ),
+    ("zkstrata-onnx-import", &["zkstrata-model-ir"]),
+    (
+        "zkstrata",
+        &[
+            "zkstrata-gkr",
+            "zkstrata-model-ir",
+            "zkstrata-onnx-import",
+            "zkstrata-pcs",
+        ],
+    ),
+    (
+        "zkstrata-benches",
+        &[
+            "zkstrata",
+            "zkstrata-mle",
+            "zkstrata-pcs",
+            "zkstrata-gkr",
+            "zkstrata-model-ir",
+            "zkstrata-onnx-import",
+        ],
+    ),
+];
+
+/// Only these crates may name a crate of Plonky3.
+const PLONKY3: [&str; 2] = ["zkstrata-mle", "zkstrata-pcs"];
+
+fn cargo(arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO"))
+        .args(arguments)
+        .args(["--locked", "--manifest-path"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+        .output()
+        .expect("cargo runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    String::from_utf8(output.stdout).expect("cargo prints UTF-8")
+}
+
+fn list(value: &Value) -> impl Iterator<Item = &Value> {
+    value.as_array().expect("a list").iter()
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a string")
+}
+
+#[test]
+fn crates_depend_only_along_the_arrows() {
+    let metadata = cargo(&["metadata", "--format-version", "1", "--no-deps"]);
+    let metadata: Value = serde_json::from_str(&metadata).expect("JSON");
+    let allowed: BTreeMap<&str, &[&str]> = ARROWS.into();
+    let mut seen = BTreeSet::new();
+    for package in list(&metadata["packages"]) {
+        let name = text(&package["name"]);
+        seen.insert(name.to_owned());
+        let allowed = allowed
+            .get(name)
+            .unwrap_or_else(|| panic!("{name} has no arrows yet: add it to this test"));
+        for dependency in list(&package["dependencies"]) {
+            let other = text(&dependency["name"]);
+            // A crate may name itself for its own tests.
+            let ours = other.starts_with("zkstrata") && other != name;
+            assert!(!ours || allowed.contains(&other), "{name} -> {other}");
+            let plonky3 = other.starts_with("p3-");
+            assert!(!plonky3 || PLONKY3.contains(&name), "{name} -> {other}");
+        }
+    }
+    let expected: BTreeSet<String> = allowed.keys().map(|&name| name.to_owned()).collect();
+    assert_eq!(seen, expected);
+}
+
+/// Plonky3 brings threads only through its `parallel` features, which the verifier leaves off.
+#[test]
+fn the_verifier_has_no_threads_and_no_arrays() {
+    for package in ["zkstrata-gkr", "zkstrata"] {
+        let tree = cargo(&[
+            "tree",
+            "--package",
+            package,
+            "--no-default-features",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+        ]);
+        let found: BTreeSet<&str> = tree.lines().filter_map(|l| l.split(' ').next()).collect();
+        assert!(found.contains("zkstrata-pcs"), "{tree}");
+        for banned in ["rayon", "ndarray", "clap", "prost", "zkstrata-onnx-import"] {
+            assert!(!found.contains(banned), "{package} needs {banned}:\n{tree}");
+        }
+    }
+}
