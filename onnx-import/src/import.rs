@@ -88,8 +88,7 @@ impl Importer {
         let produced = if let Some(forwarded) = readout::forward(&node)? {
             forwarded
         } else {
-            let import =
-                ops::find(proto).ok_or_else(|| node.unsupported(ops::remedy(&proto.op_type)))?;
+            let import = ops::find(proto).ok_or_else(|| node.unsupported(ops::remedy(proto)))?;
             let produced = import(&mut node, self)?;
             node.finish()?;
             produced

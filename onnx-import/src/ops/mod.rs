@@ -95,20 +95,24 @@ pub(crate) fn find(proto: &NodeProto) -> Option<Import> {
     found.map(|(_, import)| *import)
 }
 
-/// What to do about an operator that is not in the table.
-pub(crate) fn remedy(op: &str) -> &'static str {
-    match op {
+/// What to do about an operator that is not in the tables.
+pub(crate) fn remedy(proto: &NodeProto) -> &'static str {
+    match proto.op_type.as_str() {
         "QuantizeLinear"
         | "DequantizeLinear"
         | "DynamicQuantizeLinear"
         | "ConvInteger"
         | "MatMulInteger"
         | "QGemm" => FLOAT_MODEL,
-        _ if op.starts_with("QLinear") => FLOAT_MODEL,
+        op if op.starts_with("QLinear") => FLOAT_MODEL,
         "If" | "Loop" | "Scan" => "export the model without control flow, with fixed shapes",
         "LSTM" | "GRU" | "RNN" => "recurrent layers cannot be proven: use a feed-forward model",
-        _ if op.starts_with("TreeEnsemble") => {
+        op if op.starts_with("TreeEnsemble") => {
             "tree ensembles cannot be proven: use a neural network or a linear model"
+        }
+        _ if !matches!(node::domain(proto), "ai.onnx" | "ai.onnx.ml") => {
+            "the domain is unknown: inline the model's functions (onnx.inliner), or export with \
+             standard operators only"
         }
         _ => "replace it by supported operators (they are listed in this crate's documentation)",
     }

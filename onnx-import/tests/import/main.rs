@@ -2,6 +2,7 @@
 
 mod build;
 mod common;
+mod external;
 mod idioms;
 mod models;
 mod mutations;

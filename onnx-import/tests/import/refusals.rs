@@ -5,8 +5,7 @@ use std::path::Path;
 use candle_onnx::onnx::tensor_proto::DataType;
 use candle_onnx::onnx::tensor_shape_proto::dimension::Value;
 use candle_onnx::onnx::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, StringStringEntryProto,
-    TensorProto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, SparseTensorProto, TensorProto,
 };
 use zkstrata_onnx_import::{Error, import, import_file};
 
@@ -16,12 +15,12 @@ use crate::build::{
 };
 
 /// A model of one operator on `x[1, 4]` and `w[4, 4]`.
-fn one(op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> ModelProto {
+pub(crate) fn one(op: &str, inputs: &[&str], attributes: Vec<AttributeProto>) -> ModelProto {
     let node = node(op, inputs, "y", attributes);
     model(17, &[1, 4], vec![weights("w", &[4, 4])], vec![node])
 }
 
-fn refuse(model: &ModelProto) -> Error {
+pub(crate) fn refuse(model: &ModelProto) -> Error {
     import(&encode(model)).expect_err("the model is at fault")
 }
 
@@ -33,30 +32,28 @@ fn edited(edit: impl Fn(&mut GraphProto)) -> Error {
     refuse(&model)
 }
 
-/// Checks the error's kind and that its message contains `expected`.
-macro_rules! assert_error {
-    ($error:expr, $kind:pat, $expected:expr) => {
-        let error = $error;
-        assert!(matches!(error, $kind), "{error:?}");
-        assert!(error.to_string().contains($expected), "{error}");
-    };
+/// Checks the error's variant and that its message contains `expected`.
+#[track_caller]
+pub(crate) fn assert_error(error: &Error, variant: &str, expected: &str) {
+    assert!(format!("{error:?}").starts_with(variant), "{error:?}");
+    assert!(error.to_string().contains(expected), "{error}");
 }
 
 #[test]
 fn bytes_that_are_no_model() {
-    assert_error!(
-        import(&[0xff; 9]).expect_err("noise"),
-        Error::Decode(_),
-        "not an ONNX model"
+    assert_error(
+        &import(&[0xff; 9]).expect_err("noise"),
+        "Decode",
+        "not an ONNX model",
     );
-    assert_error!(
-        import(&[]).expect_err("nothing"),
-        Error::Incomplete { .. },
-        "operator set"
+    assert_error(
+        &import(&[]).expect_err("nothing"),
+        "Incomplete",
+        "operator set",
     );
     let mut model = one("Relu", &["x"], vec![]);
     model.graph = None;
-    assert_error!(refuse(&model), Error::Incomplete { .. }, "graph");
+    assert_error(&refuse(&model), "Incomplete", "graph");
     let mut deep = GraphProto::default();
     for _ in 0..200 {
         let attribute = AttributeProto {
@@ -73,9 +70,9 @@ fn bytes_that_are_no_model() {
         };
     }
     model.graph = Some(deep);
-    assert_error!(refuse(&model), Error::Decode(_), "recursion");
+    assert_error(&refuse(&model), "Decode", "recursion");
     let error = import_file(Path::new("no/such/model.onnx")).expect_err("no file");
-    assert_error!(error, Error::Read { .. }, "model.onnx");
+    assert_error(&error, "Read", "model.onnx");
 }
 
 #[test]
@@ -83,13 +80,13 @@ fn operator_sets() {
     for version in [-1, 6, 23] {
         let mut model = one("Relu", &["x"], vec![]);
         model.opset_import[0].version = version;
-        assert_error!(refuse(&model), Error::UnsupportedOpset { .. }, "7 to 22");
+        assert_error(&refuse(&model), "UnsupportedOpset", "7 to 22");
     }
     let mut model = one("Relu", &["x"], vec![]);
     let mut other = model.opset_import[0].clone();
     other.version += 1;
     model.opset_import.push(other);
-    assert_error!(refuse(&model), Error::DuplicateName { .. }, "ai.onnx");
+    assert_error(&refuse(&model), "DuplicateName", "ai.onnx");
 }
 
 #[test]
@@ -108,7 +105,7 @@ fn operators() {
         other => panic!("{other:?}"),
     }
     let unsupported = |model: &ModelProto, expected: &str| {
-        assert_error!(refuse(model), Error::UnsupportedOperator { .. }, expected);
+        assert_error(&refuse(model), "UnsupportedOperator", expected);
     };
     let mut custom = one("Relu", &["x"], vec![]);
     if let Some(graph) = &mut custom.graph {
@@ -179,7 +176,7 @@ fn attributes() {
     let bad = |op: &str, attributes: Vec<AttributeProto>, expected: &str| {
         let inputs: &[&str] = if op == "Gemm" { &["x", "w"] } else { &["x"] };
         let error = refuse(&one(op, inputs, attributes));
-        assert_error!(error, Error::BadAttribute { .. }, expected);
+        assert_error(&error, "BadAttribute", expected);
     };
     bad("Relu", vec![int("speed", 9)], "not an attribute");
     bad("Gemm", vec![int("alpha", 1)], "FLOAT");
@@ -195,7 +192,7 @@ fn attributes() {
         let all = [vec![ints("kernel_shape", &[2, 2])], attributes].concat();
         let node = node("AveragePool", &["x"], "y", all);
         let error = refuse(&model(17, &[1, 1, 4, 4], vec![], vec![node]));
-        assert_error!(error, Error::BadAttribute { .. }, expected);
+        assert_error(&error, "BadAttribute", expected);
     };
     pool(vec![ints("strides", &[1])], "2 integers");
     pool(vec![ints("strides", &[0, 1])], "from 1");
@@ -211,7 +208,7 @@ fn attributes() {
         let all = [vec![ints("kernel_shape", &[3])], attributes].concat();
         let node = node("MaxPool", &["x"], "y", all);
         let error = refuse(&model(17, &[1, 1, 6], vec![], vec![node]));
-        assert_error!(error, Error::UnsupportedOperator { .. }, "ambiguous");
+        assert_error(&error, "UnsupportedOperator", "ambiguous");
     };
     ambiguous(vec![same, ints("dilations", &[2])]);
     let valid = string("auto_pad", "VALID");
@@ -221,7 +218,7 @@ fn attributes() {
 #[test]
 fn shapes() {
     let shape = |model: &ModelProto, expected: &str| {
-        assert_error!(refuse(model), Error::Shape { .. }, expected);
+        assert_error(&refuse(model), "Shape", expected);
     };
     let with = |op: &str, second: TensorProto| {
         let node = node(op, &["x", &second.name], "y", vec![]);
@@ -259,22 +256,22 @@ fn shapes() {
     );
     shape(&negative, "length -5");
     let error = edited(|graph| graph.input[0].r#type = None);
-    assert_error!(error, Error::Shape { .. }, "not a tensor");
+    assert_error(&error, "Shape", "not a tensor");
 }
 
 #[test]
 fn names() {
     let missing = edited(|graph| graph.initializer.clear());
-    assert_error!(missing, Error::MissingInitializer { .. }, "`w`");
+    assert_error(&missing, "MissingInitializer", "`w`");
     let missing = edited(|graph| graph.output[0].name = "z".into());
-    assert_error!(missing, Error::MissingInitializer { .. }, "`z`");
+    assert_error(&missing, "MissingInitializer", "`z`");
     let cycle = edited(|graph| {
         graph.node[0].input[0] = "loop".into();
         graph.node.push(node("Relu", &["y"], "loop", vec![]));
     });
-    assert_error!(cycle, Error::Cycle { .. }, "own output");
+    assert_error(&cycle, "Cycle", "own output");
     let twice = |edit: fn(&mut GraphProto)| {
-        assert_error!(edited(edit), Error::DuplicateName { .. }, "twice");
+        assert_error(&edited(edit), "DuplicateName", "twice");
     };
     twice(|graph| graph.initializer.push(weights("w", &[1])));
     twice(|graph| graph.input.push(float("x", &[1])));
@@ -300,11 +297,7 @@ fn weights_and_tensors() {
         other => panic!("{other:?}"),
     }
     cells[6] = f32::NEG_INFINITY;
-    assert_error!(
-        with(floats("w", &[4, 4], &cells)),
-        Error::NonFinite { .. },
-        "-inf"
-    );
+    assert_error(&with(floats("w", &[4, 4], &cells)), "NonFinite", "-inf");
     let divided = node("Div", &["x", "zero"], "y", vec![]);
     let divided = model(
         17,
@@ -312,28 +305,24 @@ fn weights_and_tensors() {
         vec![floats("zero", &[], &[0.0])],
         vec![divided],
     );
-    assert_error!(refuse(&divided), Error::NonFinite { .. }, "1 / zero");
+    assert_error(&refuse(&divided), "NonFinite", "1 / zero");
     let bad = with(floats("w", &[4, 5], &cells));
-    assert_error!(bad, Error::BadTensor { .. }, "got 64 bytes");
-    assert_error!(
-        with(floats("w", &[-4, 4], &cells)),
-        Error::BadTensor { .. },
-        "length -4"
+    assert_error(&bad, "BadTensor", "got 64 bytes");
+    assert_error(
+        &with(floats("w", &[-4, 4], &cells)),
+        "BadTensor",
+        "length -4",
     );
-    assert_error!(
-        with(list("w", &[1; 4])),
-        Error::BadTensor { .. },
-        "integer elements"
-    );
+    assert_error(&with(list("w", &[1; 4])), "BadTensor", "integer elements");
     let huge = with(floats("w", &[1 << 40, 4], &cells));
-    assert_error!(huge, Error::TooLarge { .. }, "limit");
+    assert_error(&huge, "TooLarge", "limit");
     let mut text = floats("w", &[4, 4], &[]);
     text.data_type = DataType::String as i32;
-    assert_error!(with(text), Error::UnsupportedType { .. }, "string");
+    assert_error(&with(text), "UnsupportedType", "string");
     let sparse = edited(|graph| graph.sparse_initializer.push(SparseTensorProto::default()));
-    assert_error!(sparse, Error::UnsupportedType { .. }, "sparse");
+    assert_error(&sparse, "UnsupportedType", "sparse");
     let ids = edited(|graph| graph.input[0] = declare("x", DataType::Int64, vec![]));
-    assert_error!(ids, Error::UnsupportedType { .. }, "int64");
+    assert_error(&ids, "UnsupportedType", "int64");
 }
 
 #[test]
@@ -341,7 +330,7 @@ fn folding_is_bounded() {
     let fold = |nodes: Vec<NodeProto>, constants: Vec<TensorProto>| {
         let add = node("Add", &["x", "c"], "y", vec![]);
         let error = refuse(&model(17, &[1, 4], constants, [nodes, vec![add]].concat()));
-        assert_error!(error, Error::TooLarge { .. }, "limit");
+        assert_error(&error, "TooLarge", "limit");
     };
     let fill = |name: &str| node("ConstantOfShape", &["s"], name, vec![]);
     fold(vec![fill("c")], vec![list("s", &[1 << 25])]);
@@ -371,7 +360,7 @@ fn folding_is_bounded() {
     let fill = node("ConstantOfShape", &["s"], "c", vec![value]);
     let add = node("Add", &["x", "c"], "y", vec![]);
     let error = refuse(&model(17, &[1, 4], vec![list("s", &[2])], vec![fill, add]));
-    assert_error!(error, Error::BadAttribute { .. }, "one element");
+    assert_error(&error, "BadAttribute", "one element");
 }
 
 #[test]
@@ -397,69 +386,6 @@ fn dynamic_axes() {
     }
     for axis in [named(), None, Some(Value::DimValue(0))] {
         let error = with(vec![fixed(), axis]).expect_err("a dynamic feature axis");
-        assert_error!(error, Error::DynamicShape { .. }, "axis 1 of input `x`");
+        assert_error(&error, "DynamicShape", "axis 1 of input `x`");
     }
-}
-
-#[test]
-fn external_data() {
-    let folder = std::env::temp_dir().join(format!("zkstrata-import-{}", std::process::id()));
-    std::fs::create_dir_all(folder.join("inner")).expect("a temporary folder");
-    let cells: Vec<u8> = (0..20).flat_map(|i| (i as f32).to_le_bytes()).collect();
-    std::fs::write(folder.join("inner/weights.bin"), &cells).expect("written");
-    let with = |entries: &[(&str, &str)]| {
-        let mut model = one("MatMul", &["x", "w"], vec![]);
-        let weight = &mut model.graph.as_mut().expect("has a graph").initializer[0];
-        weight.raw_data.clear();
-        weight.data_location = 1;
-        weight.external_data = entries
-            .iter()
-            .map(|&(key, value)| StringStringEntryProto {
-                key: key.into(),
-                value: value.into(),
-            })
-            .collect();
-        std::fs::write(folder.join("model.onnx"), encode(&model)).expect("written");
-        (model, import_file(&folder.join("model.onnx")))
-    };
-    let location = ("location", "inner/weights.bin");
-    let (model, imported) = with(&[location, ("offset", "16"), ("length", "64")]);
-    let graph = imported.expect("inside the file");
-    let inputs = [ndarray::arr2(&[[1.0, 0.0, 0.0, 0.0]]).into_dyn()];
-    let output = crate::common::run(&graph, &inputs).remove(0);
-    assert_eq!(output.into_raw_vec_and_offset().0, [4.0, 5.0, 6.0, 7.0]);
-    assert_error!(refuse(&model), Error::ExternalData { .. }, "import_file");
-
-    let bad = |entries: &[(&str, &str)], expected: &str| {
-        let error = with(entries).1.expect_err(expected);
-        assert_error!(error, Error::ExternalData { .. }, expected);
-    };
-    bad(&[], "no location");
-    bad(&[location, ("offset", "17")], "exceed");
-    bad(&[location, ("offset", "18446744073709551615")], "exceed");
-    bad(&[location, ("offset", "-1")], "not a number");
-    bad(&[location, ("length", "60")], "declares 60");
-    bad(&[location, location], "twice");
-    bad(&[location, ("mode", "fast")], "unknown key");
-    bad(&[("location", "absent.bin")], "cannot read");
-    bad(&[("location", "inner")], "");
-    bad(
-        &[("location", "../weights.bin")],
-        "inside the model's directory",
-    );
-    bad(
-        &[("location", "inner/../inner/weights.bin")],
-        "inside the model's directory",
-    );
-    bad(
-        &[("location", "/etc/hostname")],
-        "inside the model's directory",
-    );
-    #[cfg(unix)]
-    {
-        let link = folder.join("link.bin");
-        std::os::unix::fs::symlink("/etc", link).expect("a link");
-        bad(&[("location", "link.bin/hostname")], "");
-    }
-    std::fs::remove_dir_all(&folder).expect("removed");
 }
