@@ -24,14 +24,31 @@ pub(crate) struct Arguments {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Quantise a model and make its proving and verifying keys
+    ///
+    /// Verifiers must get the verifying key, or the digest that is printed, from someone they
+    /// trust, or recompute it from the model and the calibration file: setup is deterministic.
     Setup(Setup),
     /// Run the model on inputs and prove the run
+    ///
+    /// All samples of the input file are proven at once. Inputs and outputs are public: the proof
+    /// file holds them.
     Prove(Prove),
     /// Verify a proof and print the proven outputs
+    ///
+    /// The key must come from someone you trust: a key that came with the proof proves nothing.
     Verify(Verify),
     /// Compare the integer model with the float model, without a proof
+    ///
+    /// Without --calibration the input itself fixes the ranges: the errors are then optimistic.
     Check(Check),
     /// Measure setup, proving and verification
+    ///
+    /// Times are medians in seconds. `setup_s` makes the keys of the quantised model; `import_s` and
+    /// `quantise_s` come before it. `witness_s` runs the integer model. `prove_s` is everything from
+    /// integer inputs to the proof, `witness_s` included; `stages` are its parts. `verify_s`
+    /// decodes and verifies the proof. `proof_bytes` is the proof without the statement.
+    /// `max_abs_err` and `argmax_agrees` compare the outputs with the float model's. Without
+    /// --calibration the input itself fixes the ranges.
     Bench(Bench),
     /// Say what a model, key or proof file holds
     Inspect(Inspect),
@@ -100,9 +117,6 @@ pub(crate) struct Prove {
 }
 
 /// `zkstrata verify`
-///
-/// The key must come from someone you trust, or be recomputed: a key that came with the proof
-/// proves nothing.
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
     /// The verifying key
@@ -120,8 +134,6 @@ pub(crate) struct Verify {
 }
 
 /// `zkstrata check`
-///
-/// Without --calibration the input itself fixes the ranges: the errors are then a lower bound.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -138,11 +150,6 @@ pub(crate) struct Check {
 }
 
 /// `zkstrata bench`
-///
-/// Times are medians in seconds. `setup_s` makes the keys of the quantised model. `witness_s` runs
-/// the integer model. `prove_s` is everything from integer inputs to the proof, `witness_s`
-/// included; `stages` are its parts. `verify_s` decodes and verifies. `proof_bytes` is the proof
-/// without the statement. Without --calibration the input itself fixes the ranges.
 #[derive(Debug, Args)]
 pub(crate) struct Bench {
     #[command(flatten)]

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
         }
         _ => {
             report.set("kind", "model");
-            model(path, &bytes, &mut report)?;
+            model(path, &bytes, progress, &mut report)?;
         }
     }
     Ok(report)
@@ -113,7 +113,12 @@ fn proof(path: &Path, bytes: &[u8], report: &mut Report) -> Result<(), Failure> 
     Ok(())
 }
 
-fn model(path: &Path, bytes: &[u8], report: &mut Report) -> Result<(), Failure> {
+fn model(
+    path: &Path,
+    bytes: &[u8],
+    progress: &Progress,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let summary = onnx_import::summary(bytes).context(path.display())?;
     report.field("producer", &summary.producer);
     let opsets = summary.opsets.iter().map(|(d, v)| format!("{d} {v}"));
@@ -149,8 +154,7 @@ fn model(path: &Path, bytes: &[u8], report: &mut Report) -> Result<(), Failure> 
         report.set(plural, ports.collect::<Vec<Value>>());
     }
     for note in graph.notes() {
-        report.field("note", note);
+        progress.note(note);
     }
-    report.set("notes", graph.notes());
     Ok(())
 }

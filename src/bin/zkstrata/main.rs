@@ -49,11 +49,12 @@ fn main() -> ExitCode {
     let result = run(&arguments, &progress);
     progress.finish();
     match result {
-        Ok(report) => {
+        Ok(mut report) => {
+            progress.report(&mut report);
             let verdict = report.verdict();
             let text = match style {
                 Style::Text => report.text().to_owned(),
-                Style::Json => report.json(progress.warnings()),
+                Style::Json => report.json(),
             };
             match (print(&text), verdict) {
                 (Ok(()), Verdict::Accepted) => ExitCode::SUCCESS,

@@ -2,6 +2,7 @@
 //!
 //! The prover opens one span per stage; spans and warnings of other crates are ignored.
 
+use crate::report::Report;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +38,7 @@ struct State {
     expected: Vec<&'static str>,
     stages: Stages,
     warnings: Vec<String>,
+    notes: Vec<String>,
 }
 
 impl Progress {
@@ -75,15 +77,28 @@ impl Progress {
     /// Tells the user at once, or keeps the text for the JSON report.
     pub(crate) fn warn(&self, text: impl Into<String>) {
         let text = text.into();
-        if self.style == Style::Text {
-            self.bar.suspend(|| eprintln!("warning: {text}"));
-        }
+        self.tell("warning", &text);
         self.state().warnings.push(text);
     }
 
-    /// All warnings so far.
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        self.state().warnings.clone()
+    /// The same for what is merely good to know.
+    pub(crate) fn note(&self, text: impl Into<String>) {
+        let text = text.into();
+        self.tell("note", &text);
+        self.state().notes.push(text);
+    }
+
+    fn tell(&self, kind: &str, text: &str) {
+        if self.style == Style::Text {
+            self.bar.suspend(|| eprintln!("{kind}: {text}"));
+        }
+    }
+
+    /// Adds all warnings and notes to a report.
+    pub(crate) fn report(&self, report: &mut Report) {
+        let state = self.state();
+        report.set("warnings", state.warnings.clone());
+        report.set("notes", state.notes.clone());
     }
 
     /// The times since the last call.

@@ -37,7 +37,7 @@ pub(crate) fn import(args: &args::Model, progress: &Progress) -> Result<Imported
     let graph = tracing::info_span!("import").in_scope(|| onnx_import::import_file(&args.path));
     let graph = graph.context(args.path.display())?;
     for note in graph.notes() {
-        progress.warn(note);
+        progress.note(note);
     }
     let seconds = start.elapsed().as_secs_f64();
     Ok(Imported { graph, seconds })

@@ -69,9 +69,8 @@ impl Report {
         &self.text
     }
 
-    /// The JSON form, with the warnings that were raised on the way.
-    pub(crate) fn json(mut self, warnings: Vec<String>) -> String {
-        self.set("warnings", warnings);
+    /// The JSON form.
+    pub(crate) fn json(self) -> String {
         format!("{:#}\n", Value::Object(self.json))
     }
 }
