@@ -76,19 +76,20 @@ impl Importer {
     /// Imports one node whose operands are known.
     fn node(&mut self, proto: &NodeProto, opsets: &Opsets) -> Result<(), Error> {
         let opset = opsets.of(proto);
-        let inputs = proto
-            .input
-            .iter()
-            .map(|input| match input.as_str() {
+        // What follows a readout is dropped, and its constants (class names, say) with it.
+        let follows = |name: &String| matches!(self.values.get(name), Some(Value::Readout(_)));
+        let produced = if proto.input.iter().any(follows) {
+            let operands = proto.input.iter().map(|i| self.values.get(i).cloned());
+            readout::forward(&Node::new(proto, opset, operands.collect())?)?
+        } else {
+            let import = ops::find(proto)
+                .ok_or_else(|| node::unsupported(proto, opset, ops::remedy(proto)))?;
+            let operands = proto.input.iter().map(|input| match input.as_str() {
                 "" => Ok(None),
                 input => self.read(input, node::name(proto)).map(Some),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let mut node = Node::new(proto, opset, inputs)?;
-        let produced = if let Some(forwarded) = readout::forward(&node)? {
-            forwarded
-        } else {
-            let import = ops::find(proto).ok_or_else(|| node.unsupported(ops::remedy(proto)))?;
+            });
+            let operands = operands.collect::<Result<Vec<_>, _>>()?;
+            let mut node = Node::new(proto, opset, operands)?;
             let produced = import(&mut node, self)?;
             node.finish()?;
             produced
@@ -102,9 +103,9 @@ impl Importer {
                     self.values.insert(output.clone(), renamed(value, output));
                 }
                 None if self.readers.contains_key(output) => {
-                    return Err(node.unsupported(format!(
-                        "its output `{output}` is not computed: remove what reads it"
-                    )));
+                    let remedy =
+                        format!("its output `{output}` is not computed: remove what reads it");
+                    return Err(node::unsupported(proto, opset, remedy));
                 }
                 _ => {}
             }

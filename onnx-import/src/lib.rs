@@ -10,6 +10,14 @@
 //! files may be hostile: no bytes make the importer panic, and its memory is bounded by a fixed
 //! amount and a multiple of the size of the file.
 //!
+//! ```no_run
+//! let graph = zkstrata_onnx_import::import_file("model.onnx".as_ref())?;
+//! for note in graph.notes() {
+//!     eprintln!("{note}");
+//! }
+//! # Ok::<(), zkstrata_onnx_import::Error>(())
+//! ```
+//!
 //! # Supported
 //! Opsets 7 to 22 of the default domain:
 //! Add, `ArgMax` (final), `AveragePool`, `BatchNormalization`, Cast (float types), Clip, Concat,

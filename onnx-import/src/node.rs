@@ -60,9 +60,9 @@ impl<'a> Node<'a> {
         self.name
     }
 
-    /// The node as it stands in the model.
-    pub(crate) fn proto(&self) -> &'a NodeProto {
-        self.proto
+    /// The domain of the operator.
+    pub(crate) fn domain(&self) -> &'a str {
+        domain(self.proto)
     }
 
     /// The operator.

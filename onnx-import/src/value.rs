@@ -6,6 +6,7 @@ use ndarray::ArrayD;
 use zkstrata_model_ir::float::ValueId;
 
 use crate::Error;
+use crate::node::Node;
 use crate::tensor::Tensor;
 
 /// The value of an ONNX name.
@@ -40,6 +41,10 @@ pub(crate) struct Readout {
     pub(crate) node: Rc<str>,
     /// Its operator.
     pub(crate) op: Rc<str>,
+    /// The domain of the operator.
+    pub(crate) domain: Rc<str>,
+    /// The version of the domain's operator set.
+    pub(crate) opset: i64,
 }
 
 /// What a readout gives.
@@ -49,6 +54,20 @@ pub(crate) enum ReadoutKind {
     Scores,
     /// The selected class.
     Label,
+}
+
+impl Readout {
+    /// What `node` reads off `logits`.
+    pub(crate) fn new(node: &Node, logits: ValueId, kind: ReadoutKind) -> Self {
+        Self {
+            logits,
+            kind,
+            node: node.name().into(),
+            op: node.op().into(),
+            domain: node.domain().into(),
+            opset: node.opset(),
+        }
+    }
 }
 
 impl Constant {

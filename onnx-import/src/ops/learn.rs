@@ -60,14 +60,7 @@ pub(super) fn linear_classifier(
         let op = Op::Activation(Activation::Sigmoid);
         logits = importer.add(node, op, &[logits])?;
     }
-    let read = |kind| {
-        Value::Readout(Readout {
-            logits,
-            kind,
-            node: node.name().into(),
-            op: node.op().into(),
-        })
-    };
+    let read = |kind| Value::Readout(Readout::new(node, logits, kind));
     let scores = match post {
         "NONE" | "LOGISTIC" => Value::Activation(logits),
         "SOFTMAX" => read(ReadoutKind::Scores),

@@ -8,7 +8,7 @@
 use super::one;
 use crate::Error;
 use crate::import::Importer;
-use crate::node::{self, Node};
+use crate::node::Node;
 use crate::value::{Readout, ReadoutKind, Value};
 
 /// Operators that may follow a readout: they rename, reshape or select.
@@ -27,25 +27,25 @@ const FOLLOWERS: &[&str] = &[
     "ZipMap",
 ];
 
-/// The outputs of a node that reads a readout, or `None` for all other nodes.
-pub(crate) fn forward(node: &Node) -> Result<Option<Vec<Value>>, Error> {
-    let found = node.inputs().find_map(|value| match value {
+/// The outputs of a node that reads a readout.
+pub(crate) fn forward(node: &Node) -> Result<Vec<Value>, Error> {
+    let mut readouts = node.inputs().filter_map(|value| match value {
         Value::Readout(readout) => Some(readout.clone()),
         _ => None,
     });
-    let Some(mut readout) = found else {
-        return Ok(None);
-    };
-    let mixed = node
-        .inputs()
-        .any(|value| matches!(value, Value::Activation(_)));
-    let known = matches!(node::domain(node.proto()), "ai.onnx" | "ai.onnx.ml");
+    let mut readout = readouts.next().expect("the caller has seen one");
+    let mixed = node.inputs().any(|value| match value {
+        Value::Constant(_) => false,
+        Value::Activation(_) => true,
+        Value::Readout(other) => other.logits != readout.logits,
+    });
+    let known = matches!(node.domain(), "ai.onnx" | "ai.onnx.ml");
     if mixed || !known || !FOLLOWERS.contains(&node.op()) {
         return Err(Error::UnsupportedOperator {
             node: readout.node.to_string(),
             op: readout.op.to_string(),
-            domain: node::domain(node.proto()).into(),
-            opset: node.opset(),
+            domain: readout.domain.to_string(),
+            opset: readout.opset,
             remedy: format!(
                 "node `{}` ({}) computes with its result: it is supported only where it leads \
                  to a model output",
@@ -60,18 +60,13 @@ pub(crate) fn forward(node: &Node) -> Result<Option<Vec<Value>>, Error> {
     ) {
         readout.kind = ReadoutKind::Label;
     }
-    Ok(Some(vec![Value::Readout(readout)]))
+    one(Value::Readout(readout))
 }
 
 fn read(node: &mut Node, kind: ReadoutKind) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
     let logits = node.activation(0)?;
-    one(Value::Readout(Readout {
-        logits,
-        kind,
-        node: node.name().into(),
-        op: node.op().into(),
-    }))
+    one(Value::Readout(Readout::new(node, logits, kind)))
 }
 
 /// Softmax and `LogSoftmax`.

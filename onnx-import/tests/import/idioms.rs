@@ -1,6 +1,7 @@
 //! What exporters write: old and new forms of an operator import to the same graph, and shape
 //! computations disappear.
 
+use candle_onnx::onnx::tensor_proto::DataType;
 use candle_onnx::onnx::{ModelProto, NodeProto, TensorProto};
 use ndarray::ArrayD;
 use zkstrata_model_ir::float::{Activation, Graph, Op, PoolKind};
@@ -157,8 +158,7 @@ fn shape_computations_are_folded() {
         use candle_onnx::onnx::tensor_shape_proto::dimension::Value;
         let mut dims = vec![dim(Some(Value::DimParam("batch".into())))];
         dims.extend([3, 4, 5].map(|n| dim(Some(Value::DimValue(n)))));
-        let float = candle_onnx::onnx::tensor_proto::DataType::Float;
-        *input = declare("x", float, dims);
+        *input = declare("x", DataType::Float, dims);
     }
     let graph = graph(&dynamic);
     let shapes: Vec<&[usize]> = graph.nodes().iter().map(|n| &n.shape[..]).collect();
@@ -265,8 +265,24 @@ fn final_readouts_are_dropped_once() {
         node("LogSoftmax", &["logits"], "scores", vec![int("axis", -1)]),
         node("ArgMax", &["scores"], "index", vec![int("axis", 1)]),
         node("Cast", &["index"], "label", vec![int("to", 6)]),
+        NodeProto {
+            domain: "ai.onnx.ml".into(),
+            ..node(
+                "ArrayFeatureExtractor",
+                &["classes", "index"],
+                "class",
+                vec![],
+            )
+        },
     ];
-    let mut model = model(13, &[1, 4], vec![weights("w", &[4, 3])], nodes);
+    let classes = TensorProto {
+        name: "classes".into(),
+        dims: vec![3],
+        data_type: DataType::String as i32,
+        string_data: ["cat", "dog", "owl"].map(Vec::from).to_vec(),
+        ..TensorProto::default()
+    };
+    let mut model = model(13, &[1, 4], vec![weights("w", &[4, 3]), classes], nodes);
     let outputs = |model: &mut ModelProto, names: &[&str]| {
         if let Some(graph) = &mut model.graph {
             graph.output = names.iter().map(|name| float(name, &[])).collect();
@@ -277,6 +293,14 @@ fn final_readouts_are_dropped_once() {
         (names.collect::<Vec<_>>(), graph.notes().len())
     };
     assert_eq!(outputs(&mut model, &["label"]), (vec!["label".into()], 1));
+    assert_eq!(
+        outputs(&mut model, &["label", "class"]),
+        (vec!["label".into()], 2)
+    );
+    assert_eq!(
+        outputs(&mut model, &["label", "class"]),
+        (vec!["label".into()], 2)
+    );
     assert_eq!(
         outputs(&mut model, &["label", "scores"]),
         (vec!["scores".into()], 2)

@@ -162,6 +162,13 @@ fn operators() {
         &softmax(node("Identity", &["s", "x"], "y", vec![])),
         "computes with",
     );
+    let two = vec![
+        node("Softmax", &["x"], "s", vec![]),
+        node("Relu", &["x"], "r", vec![]),
+        node("ArgMax", &["r"], "t", vec![]),
+        node("Gather", &["s", "t"], "y", vec![]),
+    ];
+    unsupported(&model(13, &[1, 4], vec![], two), "computes with");
     let mut pool = one("MaxPool", &["x"], vec![ints("kernel_shape", &[2])]);
     if let Some(graph) = &mut pool.graph {
         graph.input[0] = float("x", &[1, 1, 4]);
