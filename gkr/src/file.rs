@@ -40,14 +40,14 @@ pub(crate) const PROVING_KEY: Kind = Kind {
 pub(crate) const VERIFYING_KEY: Kind = Kind {
     name: "verifying key (.zkvk)",
     magic: *b"zkstr-vk",
-    limit: 1 << 30,
+    limit: 256 << 20,
 };
 
 /// A statement with its proof.
 pub(crate) const PROOF: Kind = Kind {
     name: "proof (.zkp)",
     magic: *b"zkstr-pf",
-    limit: 1 << 30,
+    limit: 256 << 20,
 };
 
 /// Encodes a file.

@@ -11,11 +11,14 @@ use crate::error::{FileError, VerifyError};
 use crate::file::{self, FORMAT_VERSION, VERIFYING_KEY};
 use crate::lookup::WORK_BITS;
 use crate::plan::WeightPlan;
-use crate::security::{REQUIRED_BITS, Security};
+use crate::security::Security;
 use serde::{Deserialize, Serialize};
 use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::Graph;
 use zkstrata_pcs::{CommitmentScheme, Whir};
+
+/// The largest batch that any key allows.
+pub const MAX_BATCH: usize = 1 << 10;
 
 /// Verifies proofs about one model.
 ///
@@ -113,6 +116,9 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
         let body: Body<C> = file::decode_key::<C, _>(VERIFYING_KEY, bytes)?;
         let malformed = |e: String| FileError::Malformed(e);
+        if !(1..=MAX_BATCH).contains(&body.max_batch) {
+            return Err(malformed(format!("a largest batch of {}", body.max_batch)));
+        }
         body.graph
             .validate()
             .map_err(|e| malformed(e.to_string()))?;
@@ -125,9 +131,9 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
         }
         let key = Self::new(body.graph, body.weights, body.max_batch);
         let security = key
-            .security(key.max_batch.max(1))
+            .security(key.max_batch)
             .map_err(|e| malformed(e.to_string()))?;
-        if security.total_bits < REQUIRED_BITS {
+        if !security.is_enough() {
             return Err(malformed(format!(
                 "{:.1} bits of security at batch {}",
                 security.total_bits, key.max_batch

@@ -35,13 +35,13 @@ mod witness;
 pub use error::ProveError;
 pub use error::{FileError, SetupError, StatementError, VerifyError};
 pub use file::FORMAT_VERSION;
-pub use key::{FileKind, VerifyingKey, file_kind};
+pub use key::{FileKind, MAX_BATCH, VerifyingKey, file_kind};
 pub use proof::{Proof, decode_proof, encode_proof};
 #[cfg(feature = "prover")]
 pub use prove::ProvingKey;
 pub use security::{REQUIRED_BITS, Security};
 #[cfg(feature = "prover")]
-pub use setup::{MAX_BATCH, setup, setup_with};
+pub use setup::{setup, setup_with};
 pub use statement::Statement;
 
 #[cfg(all(test, feature = "prover"))]

@@ -1,7 +1,9 @@
 //! The union bound on a forger's chance against the interactive protocol, term by term.
 //!
-//! The figure is the interactive error; the Fiat-Shamir transform costs a factor of the number of
-//! hash queries. Collisions of BLAKE3 (2^128 work) are not a term.
+//! Each term is the probability of one attempt divided by its proof of work: 8 bits of work
+//! precede the lookup challenges and up to 16 each challenge of an opening, so an attempt at a
+//! term costs as many hashes and the figure is success per hash. The Fiat-Shamir transform costs a
+//! factor of the number of attempts. Collisions of BLAKE3 (2^128 work) are not a term.
 #![deny(
     clippy::indexing_slicing,
     clippy::as_conversions,
@@ -35,6 +37,11 @@ pub struct Security {
 }
 
 impl Security {
+    /// Whether the bound reaches [`REQUIRED_BITS`]; not a number does not.
+    pub fn is_enough(&self) -> bool {
+        self.total_bits >= REQUIRED_BITS
+    }
+
     /// The bound for a batch of `batch` inferences.
     pub(crate) fn new<C: CommitmentScheme>(
         graph: &Graph,

@@ -1,16 +1,13 @@
 //! Setup: a model becomes a pair of keys.
 
 use crate::error::{SetupError, VerifyError};
-use crate::key::VerifyingKey;
+use crate::key::{MAX_BATCH, VerifyingKey};
 use crate::plan::{Plan, WeightPlan};
 use crate::prove::ProvingKey;
 use crate::security::{REQUIRED_BITS, Security};
 use crate::weights;
 use zkstrata_model_ir::int::{Executor, Graph, Model};
 use zkstrata_pcs::{Place, ProverScheme, Whir};
-
-/// The largest batch that any key allows.
-pub const MAX_BATCH: usize = 1 << 10;
 
 /// Makes the keys of a model with the default commitment scheme.
 pub fn setup(model: Model) -> Result<(ProvingKey<Whir>, VerifyingKey<Whir>), SetupError> {

@@ -9,8 +9,10 @@
 
 use crate::error::StatementError;
 use crate::plan::Plan;
+use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use zkstrata_mle::{E, F, PrimeCharacteristicRing, eval_dense};
+use std::fmt;
+use zkstrata_mle::{E, eval_dense};
 use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::{Graph, Port, TensorId};
 
@@ -21,9 +23,38 @@ pub struct Statement {
     /// The model: the digest of its verifying key.
     pub model: Digest,
     /// One integer tensor per model input.
+    #[serde(deserialize_with = "few")]
     pub inputs: Vec<Vec<i64>>,
     /// One integer tensor per model output.
+    #[serde(deserialize_with = "few")]
     pub outputs: Vec<Vec<i64>>,
+}
+
+/// Most inputs or outputs of a model: empty tensors cost a byte in a file and 24 in memory.
+const MAX_PORTS: usize = 1 << 12;
+
+/// At most [`MAX_PORTS`] tensors.
+fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<i64>>, D::Error> {
+    struct Few;
+    impl<'de> Visitor<'de> for Few {
+        type Value = Vec<Vec<i64>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "at most {MAX_PORTS} tensors")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut tensors = Vec::new();
+            while let Some(tensor) = seq.next_element()? {
+                if tensors.len() == MAX_PORTS {
+                    return Err(serde::de::Error::custom("too many tensors"));
+                }
+                tensors.push(tensor);
+            }
+            Ok(tensors)
+        }
+    }
+    deserializer.deserialize_seq(Few)
 }
 
 impl Statement {
@@ -114,12 +145,5 @@ fn check_ports(
 
 /// The multilinear extension of a public tensor.
 pub(crate) fn eval_public(plan: &Plan<'_>, tensor: TensorId, cells: &[i64], point: &[E]) -> E {
-    let cells: Vec<F> = cells
-        .iter()
-        .map(|&x| {
-            let magnitude = F::from_u64(x.unsigned_abs());
-            if x < 0 { -magnitude } else { magnitude }
-        })
-        .collect();
-    eval_dense(&cells, &plan.axes(tensor), point)
+    eval_dense(cells, &plan.axes(tensor), point)
 }

@@ -13,7 +13,6 @@ use crate::linear::{Ends, LinearVerifier, TensorClaim, reduce};
 use crate::lookup;
 use crate::plan::{Plan, WeightPlan};
 use crate::proof::Proof;
-use crate::security::REQUIRED_BITS;
 use crate::statement::{Statement, eval_public};
 use zkstrata_mle::{E, Point};
 use zkstrata_pcs::{Channel, Claim, CommitmentScheme, Opening, Place, TapeError, VerifierTape};
@@ -23,8 +22,7 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
     ///
     /// # Soundness
     /// Accepting establishes the statement, except with the probability that
-    /// [`security`](Self::security) reports per forgery attempt (times the number of hash queries
-    /// of the attempt). It says nothing about where this key comes from, nor whether the inputs
+    /// [`security`](Self::security) reports per hash that a forger computes. It says nothing about where this key comes from, nor whether the inputs
     /// are the ones the caller has in mind: compare [`Statement::inputs`].
     pub fn verify(&self, statement: &Statement, proof: &Proof) -> Result<(), VerifyError> {
         let batch = self.check_statement(statement)?;
@@ -74,8 +72,9 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
             }));
         }
         statement.check(&self.graph, batch)?;
-        let bits = self.security(batch)?.total_bits;
-        if bits < REQUIRED_BITS {
+        let security = self.security(batch)?;
+        if !security.is_enough() {
+            let bits = security.total_bits;
             return Err(VerifyError::Key(format!("{bits:.1} bits of security")));
         }
         Ok(batch)

@@ -16,6 +16,10 @@ use zkstrata_model_ir::int::TensorId;
 /// Most claims on committed columns: beyond it a virtual tensor is reached along too many paths.
 const MAX_CLAIMS: usize = 1 << 14;
 
+/// Most cells of public vectors that a verification may visit: it takes milliseconds, and a hostile
+/// key cannot make it take hours.
+const MAX_WORK: usize = 1 << 26;
+
 /// One batched sumcheck.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stage {
@@ -37,6 +41,7 @@ pub(crate) struct Analysis {
     /// Claims on weights and biases.
     pub(crate) weight_claims: usize,
     values: usize,
+    work: usize,
 }
 
 impl Party for Analysis {
@@ -44,6 +49,16 @@ impl Party for Analysis {
 
     fn constant(&mut self, _: E) -> E {
         E::ZERO
+    }
+
+    fn spend(&mut self, work: usize) -> Result<(), crate::VerifyError> {
+        self.work = self.work.saturating_add(work);
+        if self.work > MAX_WORK {
+            return Err(crate::VerifyError::Key(format!(
+                "the linear part visits more than {MAX_WORK} cells"
+            )));
+        }
+        Ok(())
     }
 
     fn value(&mut self, _: Wanted<'_>) -> Result<E, crate::VerifyError> {

@@ -43,7 +43,7 @@ use affine::AffineInstance;
 use functional::{Functional, Part};
 use std::collections::VecDeque;
 use zkstrata_mle::{E, Field, Point, tensor_vars};
-use zkstrata_model_ir::int::{BiasId, Node, Op, TensorId};
+use zkstrata_model_ir::int::{BiasId, Graph, MapAxis, Node, Op, TensorId};
 use zkstrata_pcs::sumcheck::InstanceShape;
 use zkstrata_pcs::{Claim, Scalar};
 
@@ -127,6 +127,11 @@ pub(crate) trait Party {
     /// A public value.
     fn constant(&mut self, value: E) -> Self::V;
 
+    /// Told before every step how many cells its public vectors have; a dry run refuses too many.
+    fn spend(&mut self, _work: usize) -> Result<(), VerifyError> {
+        Ok(())
+    }
+
     /// The next value that the prover sends.
     fn value(&mut self, wanted: Wanted<'_>) -> Result<Self::V, VerifyError>;
 
@@ -185,6 +190,26 @@ pub(crate) fn reduce<P: Party>(
     }
 }
 
+/// Cells that one step's public vectors and window loops visit, with one for the step itself.
+fn work(graph: &Graph, node: &Node) -> usize {
+    let window = |axis: &MapAxis| {
+        let visits = axis.output().saturating_mul(axis.taps());
+        visits.saturating_add(axis.input())
+    };
+    let windows = |axes: &[MapAxis]| axes.iter().map(window).fold(0, usize::saturating_add);
+    let cells = match &node.op {
+        Op::Input | Op::Table { .. } | Op::Permute { .. } => 0,
+        Op::Sum { coefs } => coefs.len(),
+        Op::Map(map) => windows(&map.axes),
+        Op::Affine(layer) => windows(&layer.windows),
+        Op::Gather { map } => {
+            let inputs = node.inputs.iter().map(|&x| graph.node(x).cells());
+            inputs.fold(map.len(), usize::saturating_add)
+        }
+    };
+    cells.saturating_add(1)
+}
+
 /// A key whose parts do not fit together; keys are validated, so this is not reached.
 fn malformed(node: &Node) -> VerifyError {
     VerifyError::Key(format!("node `{}` does not fit its operands", node.name))
@@ -194,6 +219,7 @@ impl<P: Party> Walk<'_, P> {
     /// Moves one claim to its operands, ends it, or adds it to the stage.
     fn step(&mut self, claim: TensorClaim<P::V>) -> Result<(), VerifyError> {
         let node = self.plan.graph.node(claim.tensor);
+        self.party.spend(work(self.plan.graph, node))?;
         let first = || node.inputs.first().copied().ok_or_else(|| malformed(node));
         match &node.op {
             Op::Input => self.ends.inputs.push(claim),
@@ -362,7 +388,8 @@ fn permute(batch: usize, axes: &[usize], perm: &[usize], point: &Point) -> Optio
         *pieces.get_mut(axis)? = piece;
         rest = tail;
     }
-    Some(Point::from(batch).concat(&pieces.concat()))
+    rest.is_empty()
+        .then(|| Point::from(batch).concat(&pieces.concat()))
 }
 
 /// Concatenates the coordinates of parts, for operators that build functionals.

@@ -79,6 +79,9 @@ impl<C: Channel> LinearVerifier<'_, C> {
             Instance::Affine(a) => {
                 let (eq_groups, eq_taps) = a.coefficients_at(point).ok_or_else(malformed)?;
                 let (z, columns) = values.split_last().ok_or_else(malformed)?;
+                if columns.len() != eq_taps.len() {
+                    return Err(malformed());
+                }
                 let mut w = self.channel.constant(E::ZERO);
                 for (column, &eq) in columns.iter().zip(&eq_taps) {
                     w = w + column.clone() * eq;

@@ -314,7 +314,6 @@ pub(crate) fn field_multiplicities(
     tensors: &[Tensor],
     remainders: &[Option<Tensor>],
 ) -> Vec<F> {
-    use super::table::signed_base;
     use std::collections::HashMap;
     use zkstrata_mle::PrimeField64;
     let mut index = HashMap::new();
@@ -325,8 +324,8 @@ pub(crate) fn field_multiplicities(
             let value = table.get(x).expect("a row of the domain");
             let key = (
                 block.table,
-                signed_base(x).as_canonical_u64(),
-                signed_base(value).as_canonical_u64(),
+                F::from_i64(x).as_canonical_u64(),
+                F::from_i64(value).as_canonical_u64(),
             );
             index.entry(key).or_insert(block.offset + j);
         }

@@ -35,16 +35,9 @@ pub(crate) struct TableBlock {
     pub(crate) offset: usize,
 }
 
-/// A signed integer as a field element; exact for `|value| < p / 2`.
+/// A signed integer in E; exact for `|value| < p / 2`.
 pub(crate) fn signed(value: i64) -> E {
-    let magnitude = E::from_u64(value.unsigned_abs());
-    if value < 0 { -magnitude } else { magnitude }
-}
-
-/// The same in the base field.
-pub(crate) fn signed_base(value: i64) -> F {
-    let magnitude = F::from_u64(value.unsigned_abs());
-    if value < 0 { -magnitude } else { magnitude }
+    E::from(F::from_i64(value))
 }
 
 /// The identifier that a table's rows carry.
@@ -139,7 +132,7 @@ fn eval_table(table: &Table, id: TableId, r: &[E]) -> Row {
             let sum: E = eq
                 .iter()
                 .zip(values)
-                .map(|(&e, &v)| e * signed_base(v.into()))
+                .map(|(&e, &v)| e * F::from_i64(v.into()))
                 .sum();
             sum + beyond * last.value
         }

@@ -42,7 +42,7 @@ pub(super) fn mlp() -> Model {
     b.finish()
 }
 
-fn linear_only() -> Model {
+pub(super) fn linear_only() -> Model {
     let mut b = Builder::new(2);
     let x = b.input(&[6], -8, 7);
     let y = b.dense(x, &[6], &[5]);

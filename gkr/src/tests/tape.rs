@@ -7,12 +7,12 @@ use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::witness::Witness;
 use crate::{
-    FileError, ProvingKey, Statement, VerifyError, VerifyingKey, decode_proof, encode_proof,
-    setup_with,
+    FileError, MAX_BATCH, ProvingKey, Statement, VerifyError, VerifyingKey, decode_proof,
+    encode_proof, setup_with,
 };
 use std::ops::Range;
 use zkstrata_model_ir::Digest;
-use zkstrata_model_ir::int::Model;
+use zkstrata_model_ir::int::{Graph, Interval, Map, MapAxis, Model, Node, Op, Tap, TensorId};
 use zkstrata_pcs::{Clear, ProverScheme, Whir};
 
 struct Real<C: ProverScheme> {
@@ -238,6 +238,73 @@ fn files_round_trip_and_reject_what_is_not_canonical() {
             assert_ne!(key.digest(), real.vk.digest(), "byte {position}");
         }
     }
+}
+
+/// A key with another `max_batch` field, or with another graph.
+fn hostile_key(
+    edit: impl FnOnce(&mut Graph, &mut usize),
+) -> Result<VerifyingKey<Clear>, FileError> {
+    let (_, vk) = setup_with::<Clear>(suite::linear_only()).expect("sets up");
+    let (mut graph, mut max_batch) = (vk.graph().clone(), vk.max_batch());
+    edit(&mut graph, &mut max_batch);
+    let weights = vk.weights.clone().filter(|_| graph.weights > 0);
+    let key = VerifyingKey::<Clear>::new(graph, weights, max_batch);
+    VerifyingKey::from_bytes(&key.to_bytes())
+}
+
+#[test]
+fn hostile_keys_are_refused_without_work() {
+    hostile_key(|_, _| {}).expect("an honest key");
+    for batch in [0, MAX_BATCH + 1, usize::MAX / 2 + 2, usize::MAX] {
+        assert!(hostile_key(|_, max| *max = batch).is_err(), "batch {batch}");
+    }
+    // A window over 2^30 cells, which would be a vector of 16 GiB.
+    let huge = |input: usize, copies: usize| {
+        hostile_key(|graph, _| {
+            let window = MapAxis::Window {
+                input,
+                output: 1,
+                stride: 0,
+                taps: vec![Tap {
+                    offset: 0,
+                    weight: 1,
+                }],
+                coefs: vec![],
+            };
+            let map = Map {
+                axes: vec![window],
+                fill: 0,
+            };
+            let zero = Interval { lo: 0, hi: 0 };
+            let node = |op, inputs: &[usize], axes: Vec<usize>| Node {
+                name: "hostile".into(),
+                op,
+                inputs: inputs.iter().map(|&i| TensorId(i)).collect(),
+                axes,
+                interval: zero,
+            };
+            graph.nodes = vec![
+                node(Op::Input, &[], vec![input]),
+                node(Op::Map(map), &[0], vec![]),
+                node(
+                    Op::Sum {
+                        coefs: vec![1; copies],
+                    },
+                    &vec![1; copies],
+                    vec![],
+                ),
+            ];
+            (graph.weights, graph.biases) = (0, vec![]);
+            graph.inputs[0].shape = vec![input];
+            graph.outputs[0].tensor = TensorId(2);
+            graph.outputs[0].shape = vec![1];
+        })
+    };
+    assert!(huge(1 << 30, 1).is_err());
+    let error = huge(1 << 20, 8000).expect_err("too much work");
+    assert!(error.to_string().contains("visits more than"), "{error}");
+    let small = huge(1 << 4, 2);
+    small.expect("the same graph, small, is a key");
 }
 
 /// The bytes of one small proof. A difference means that the protocol has changed: raise

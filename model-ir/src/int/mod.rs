@@ -41,5 +41,6 @@ pub use run::{Executor, RunError, run};
 pub use sums::dependent_sum_bounds;
 pub use table::{Function, Table, TableId};
 pub use validate::{
-    MAX_CELLS, MAX_FACTOR, MAX_GATHER, MAX_SHIFT, MAX_TABLE, MAX_TOTAL_CELLS, MAX_WINDOW_WORK,
+    MAX_CELLS, MAX_FACTOR, MAX_GATHER, MAX_SHIFT, MAX_TABLE, MAX_TOTAL_CELLS, MAX_WINDOW_INPUT,
+    MAX_WINDOW_WORK,
 };

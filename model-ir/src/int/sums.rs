@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 /// bounded by its interval alone.
 const MAX_FORMS: usize = 512;
 const MAX_DEPTH: usize = 32;
+/// Operands that one bound may look at: a sum of equal sums has few terms but many operands.
+const MAX_OPERANDS: usize = 1 << 16;
 /// Terms that one form may have.
 const MAX_TERMS: usize = 64;
 
@@ -50,6 +52,7 @@ pub fn dependent_sum_bounds(
         relu,
         atoms: vec![],
         left: MAX_FORMS,
+        operands: MAX_OPERANDS,
     };
     let mut form = Form::new();
     for (&c, &t) in coefs.iter().zip(inputs) {
@@ -69,14 +72,19 @@ struct Forms<'a> {
     /// A tensor, read through a map of one tap of weight 1 if any.
     atoms: Vec<(TensorId, Option<Map>)>,
     left: usize,
+    operands: usize,
 }
 
 impl Forms<'_> {
     /// Adds `coef * tensor` to `form`.
     fn expand(&mut self, form: &mut Form, tensor: TensorId, coef: i128, depth: usize) {
         let node = &self.nodes[tensor.0];
+        self.operands = self.operands.saturating_sub(1);
+        let expands = |coefs: &[i64], form: &Form| {
+            self.operands > 0 && depth < MAX_DEPTH && form.len() + coefs.len() <= MAX_TERMS
+        };
         match &node.op {
-            Op::Sum { coefs } if depth < MAX_DEPTH && form.len() + coefs.len() <= MAX_TERMS => {
+            Op::Sum { coefs } if expands(coefs, form) => {
                 for (&c, &t) in coefs.iter().zip(&node.inputs) {
                     self.expand(form, t, coef.saturating_mul(c.into()), depth + 1);
                 }
@@ -343,6 +351,16 @@ mod tests {
         assert_eq!(bounds(&nodes, &[1, 1], &[2, 3]), (-7, 100));
         nodes[3] = node(window(3, 5, 1, &[(-1, 1)]), &[1], &[5], -7, 50);
         assert_eq!(bounds(&nodes, &[1, 1], &[2, 3]), (-7, 150));
+    }
+
+    #[test]
+    fn doubled_sums_end() {
+        let mut nodes = vec![node(Op::Input, &[], &[2], 0, 1)];
+        for i in 0..50 {
+            let op = Op::Sum { coefs: vec![1; 2] };
+            nodes.push(node(op, &[i, i], &[2], 0, 2 << i));
+        }
+        assert_eq!(bounds(&nodes, &[1, 1], &[50, 50]).0, 0);
     }
 
     #[test]

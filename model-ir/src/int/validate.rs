@@ -7,7 +7,7 @@ use super::fault::{GraphError, NodeFault, PortFault, TableFault};
 use super::graph::{Graph, Interval, Node, TensorId};
 use super::op::{Affine, Map, MapAxis, Op};
 use super::table::{Function, Table};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest number of cells of one tensor of one inference.
 pub const MAX_CELLS: usize = 1 << 30;
@@ -21,6 +21,8 @@ pub const MAX_TABLE: usize = 1 << 20;
 pub const MAX_SHIFT: u32 = 20;
 /// Largest magnitude of an offset, a stride, a tap's weight or a coefficient.
 pub const MAX_FACTOR: i64 = 1 << 31;
+/// Largest length of an axis that a window slides over.
+pub const MAX_WINDOW_INPUT: usize = 1 << 22;
 /// Largest number of (output, tap) pairs of the windows of a graph.
 pub const MAX_WINDOW_WORK: usize = 1 << 28;
 /// Largest number of axes of a view.
@@ -37,6 +39,9 @@ impl Graph {
                 .map_err(|fault| GraphError::Table { index, fault })?;
         }
         let mut seen = Seen::default();
+        for port in &self.inputs {
+            *seen.ports.entry(port.tensor.0).or_insert(0) += 1;
+        }
         for (index, node) in self.nodes.iter().enumerate() {
             self.check_node(index, node, &mut seen)
                 .map_err(|fault| GraphError::Node {
@@ -105,13 +110,10 @@ impl Graph {
         }
         let operand = operands.first().copied();
         match (&node.op, operand) {
-            (Op::Input, _) => {
-                let ports = self.inputs.iter().filter(|port| port.tensor.0 == index);
-                match ports.count() {
-                    1 => Ok(()),
-                    n => Err(Fault::Ports(n)),
-                }
-            }
+            (Op::Input, _) => match seen.ports.get(&index).copied().unwrap_or(0) {
+                1 => Ok(()),
+                n => Err(Fault::Ports(n)),
+            },
             (Op::Affine(affine), Some(x)) => {
                 affine.check(seen)?;
                 check_view(&affine.input_axes(), x)?;
@@ -147,7 +149,8 @@ impl Graph {
             }
             (Op::Gather { map }, Some(x)) => {
                 let inside = |&i: &u32| (i as usize) < x.cells();
-                if map.is_empty() || map.len() > MAX_GATHER || !map.iter().all(inside) {
+                let large = map.len() > MAX_GATHER || x.cells() > MAX_GATHER;
+                if map.is_empty() || large || !map.iter().all(inside) {
                     return Err(Fault::Gather);
                 }
                 if map.len() != cells {
@@ -268,6 +271,8 @@ struct Seen {
     window_work: usize,
     weights: BTreeSet<usize>,
     biases: BTreeSet<usize>,
+    /// Number of input ports of a tensor.
+    ports: BTreeMap<usize, usize>,
 }
 
 /// The product of at most 32 positive lengths, at most [`MAX_CELLS`].
@@ -315,11 +320,11 @@ fn is_factor(x: i64) -> bool {
 impl MapAxis {
     fn check(&self, axis: usize, seen: &mut Seen) -> Result<(), NodeFault> {
         let Self::Window {
+            input,
             output,
             stride,
             taps,
             coefs,
-            ..
         } = self
         else {
             return Ok(());
@@ -327,6 +332,7 @@ impl MapAxis {
         let taps_fit = |tap: &super::Tap| is_factor(tap.offset) && is_factor(tap.weight);
         let coefs_fit = coefs.is_empty() || coefs.len() == *output;
         if taps.is_empty()
+            || *input > MAX_WINDOW_INPUT
             || !taps.iter().all(taps_fit)
             || !coefs_fit
             || !coefs.iter().all(|&c| is_factor(c))
