@@ -30,7 +30,7 @@
 //! # What is proven
 //! That the *integer* model named by the key's [digest](VerifyingKey::digest) maps
 //! [`Statement::inputs`] to [`Statement::outputs`], exactly, cell by cell. The chance of a
-//! forgery, per attempt and hash query, is at most `2^-100` ([`VerifyingKey::security`] lists
+//! forgery, per hash that a forger computes, is at most `2^-100` ([`VerifyingKey::security`] lists
 //! every term); it rests on no conjecture beyond the random oracle.
 //!
 //! # What is not

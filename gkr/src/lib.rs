@@ -3,8 +3,8 @@
 //! The protocol is *flat* (it does not walk the network layer by layer):
 //!
 //! 1. **commit**: outputs and remainders of all table nodes and the multiplicities;
-//! 2. **lookup**: one logup-GKR over every lookup ([`lookup`]);
-//! 3. **linear**: a few batched sumchecks ([`linear`]) reduce what is left to claims on committed
+//! 2. **lookup**: one logup-GKR over every lookup (`lookup`);
+//! 3. **linear**: a few batched sumchecks (`linear`) reduce what is left to claims on committed
 //!    columns and public tensors;
 //! 4. **open**: one opening of the witness, one of the weights.
 //!

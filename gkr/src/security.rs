@@ -1,9 +1,9 @@
-//! The union bound on a forger's chance against the interactive protocol, term by term.
+//! The union bound on a forger's chance per hash that it computes, term by term.
 //!
 //! Each term is the probability of one attempt divided by its proof of work: 8 bits of work
-//! precede the lookup challenges and up to 16 each challenge of an opening, so an attempt at a
-//! term costs as many hashes and the figure is success per hash. The Fiat-Shamir transform costs a
-//! factor of the number of attempts. Collisions of BLAKE3 (2^128 work) are not a term.
+//! precede the lookup challenges and up to 16 each challenge of an opening, and an attempt costs
+//! as many hashes. Fiat-Shamir allows as many attempts as a forger can pay for. Collisions of
+//! BLAKE3 (2^128 work) are not a term.
 #![deny(
     clippy::indexing_slicing,
     clippy::as_conversions,
