@@ -1,7 +1,7 @@
 //! The two forms of a model and the way from one to the other.
 //!
 //! * [`float`]: the graph an importer builds, with real weights; it can be run and calibrated;
-//! * [`quantise`]: calibration, and the lowering of the one to the other;
+//! * [`mod@quantise`]: calibration, and the lowering of the one to the other;
 //! * [`int`]: the integer model that is proven: a DAG of integer tensors whose nodes are either
 //!   linear maps or table lookups, with every length, interval and shift fixed at compile time.
 //!
