@@ -44,8 +44,8 @@ pub(crate) fn describe(security: &Security, report: &mut Report) {
         security.total_bits
     ));
     report.line(
-        "The interactive error; the Fiat-Shamir transform multiplies it by the number of hash \
-         queries of an attack.",
+        "Minus the logarithm of a forger's success per hash that it computes: the proof of work \
+         before a challenge counts (SECURITY.md).",
     );
     let terms = security.terms.iter();
     let terms = terms.map(|term| json!({ "name": term.name, "bits": term.bits }));
