@@ -240,6 +240,26 @@ fn files_round_trip_and_reject_what_is_not_canonical() {
     }
 }
 
+#[test]
+fn oversized_files_are_refused() {
+    let tensors = |count| Statement {
+        model: Digest([0; 32]),
+        inputs: vec![vec![]; count],
+        outputs: vec![],
+    };
+    let proof = Proof { tape: vec![] };
+    decode_proof(&encode_proof(&tensors(4096), &proof)).expect("4096 tensors");
+    assert!(matches!(
+        decode_proof(&encode_proof(&tensors(4097), &proof)),
+        Err(FileError::Malformed(_))
+    ));
+    let large = vec![0; (256 << 20) + 1];
+    assert!(matches!(
+        decode_proof(&large),
+        Err(FileError::TooLarge { .. })
+    ));
+}
+
 /// A key with another `max_batch` field, or with another graph.
 fn hostile_key(
     edit: impl FnOnce(&mut Graph, &mut usize),
