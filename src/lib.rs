@@ -52,10 +52,10 @@
 
 pub use zkstrata_gkr::{
     FORMAT_VERSION, FileError, FileKind, Proof, REQUIRED_BITS, Security, SetupError, Statement,
-    StatementError, VerifyError, VerifyingKey, decode_proof, encode_proof, file_kind,
+    StatementError, VerifyError, VerifyingKey, Weights, decode_proof, encode_proof, file_kind,
 };
 #[cfg(feature = "prover")]
-pub use zkstrata_gkr::{MAX_BATCH, ProveError, ProvingKey, setup};
+pub use zkstrata_gkr::{MAX_BATCH, ProveError, ProvingKey, SetupOptions, setup, setup_with};
 pub use zkstrata_model_ir as model_ir;
 pub use zkstrata_model_ir::Digest;
 #[cfg(feature = "prover")]

@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use zkstrata_pcs::CommitmentScheme;
 
 /// Version of every file format and of the protocol.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(crate) const PROVING_KEY: Kind = Kind {
 pub(crate) const VERIFYING_KEY: Kind = Kind {
     name: "verifying key (.zkvk)",
     magic: *b"zkstr-vk",
-    limit: 256 << 20,
+    limit: 1 << 30,
 };
 
 /// A statement with its proof.

@@ -7,6 +7,7 @@
     clippy::unreachable
 )]
 
+use crate::constants::{Constants, Weights};
 use crate::error::{FileError, VerifyError};
 use crate::file::{self, FORMAT_VERSION, VERIFYING_KEY};
 use crate::lookup::WORK_BITS;
@@ -29,7 +30,7 @@ pub const MAX_BATCH: usize = 1 << 10;
 #[derive(Debug)]
 pub struct VerifyingKey<C: CommitmentScheme = Whir> {
     pub(crate) graph: Graph,
-    pub(crate) weights: Option<C::Commitment>,
+    pub(crate) constants: Constants<C::Commitment>,
     pub(crate) max_batch: usize,
     digest: Digest,
 }
@@ -38,7 +39,7 @@ impl<C: CommitmentScheme> Clone for VerifyingKey<C> {
     fn clone(&self) -> Self {
         Self {
             graph: self.graph.clone(),
-            weights: self.weights.clone(),
+            constants: self.constants.clone(),
             max_batch: self.max_batch,
             digest: self.digest,
         }
@@ -48,7 +49,7 @@ impl<C: CommitmentScheme> Clone for VerifyingKey<C> {
 impl<C: CommitmentScheme> PartialEq for VerifyingKey<C> {
     fn eq(&self, other: &Self) -> bool {
         self.graph == other.graph
-            && self.weights == other.weights
+            && self.constants == other.constants
             && self.max_batch == other.max_batch
     }
 }
@@ -59,21 +60,21 @@ impl<C: CommitmentScheme> PartialEq for VerifyingKey<C> {
 struct Body<C: CommitmentScheme> {
     scheme: String,
     graph: Graph,
-    weights: Option<C::Commitment>,
+    constants: Constants<C::Commitment>,
     max_batch: usize,
 }
 
 impl<C: CommitmentScheme> VerifyingKey<C> {
     /// The key of a valid graph.
-    pub(crate) fn new(graph: Graph, weights: Option<C::Commitment>, max_batch: usize) -> Self {
+    pub(crate) fn new(graph: Graph, constants: Constants<C::Commitment>, max_batch: usize) -> Self {
         let parameters = (FORMAT_VERSION, C::NAME, WORK_BITS, max_batch);
         let digest = Digest::of(
             "zkstrata 2026 verifying key",
-            &(parameters, &graph, &weights),
+            &(parameters, &graph, &constants),
         );
         Self {
             graph,
-            weights,
+            constants,
             max_batch,
             digest,
         }
@@ -82,6 +83,14 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
     /// Names the model: graph, shapes, shifts, tables, scales, weights and protocol parameters.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// How the key knows the model's weights. A model without weights has them committed.
+    pub fn weights(&self) -> Weights {
+        match self.constants {
+            Constants::None | Constants::Committed(_) => Weights::Committed,
+            Constants::Public(_) => Weights::Public,
+        }
     }
 
     /// The integer model without its weights.
@@ -96,7 +105,7 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
 
     /// Every term of the soundness error for a batch of `batch` inferences.
     pub fn security(&self, batch: usize) -> Result<Security, VerifyError> {
-        Security::new::<C>(&self.graph, batch)
+        Security::new::<C>(&self.graph, self.weights(), batch)
     }
 
     /// The bytes of a `.zkvk` file.
@@ -106,7 +115,7 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
             &Body::<C> {
                 scheme: C::NAME.into(),
                 graph: self.graph.clone(),
-                weights: self.weights.clone(),
+                constants: self.constants.clone(),
                 max_batch: self.max_batch,
             },
         )
@@ -123,13 +132,16 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
             .validate()
             .map_err(|e| malformed(e.to_string()))?;
         let plan = WeightPlan::new(&body.graph);
-        match (&body.weights, plan.shape.is_empty()) {
-            (None, true) => {}
-            (Some(commitment), false) => C::check_commitment(commitment, &plan.shape)
-                .map_err(|e| malformed(e.to_string()))?,
+        match (&body.constants, plan.shape.is_empty()) {
+            (Constants::None, true) => {}
+            (Constants::Committed(commitment), false) => {
+                C::check_commitment(commitment, &plan.shape)
+                    .map_err(|e| malformed(e.to_string()))?;
+            }
+            (Constants::Public(weights), false) if weights.fit(&body.graph, &plan) => {}
             _ => return Err(malformed("weights do not fit the graph".into())),
         }
-        let key = Self::new(body.graph, body.weights, body.max_batch);
+        let key = Self::new(body.graph, body.constants, body.max_batch);
         let security = key
             .security(key.max_batch)
             .map_err(|e| malformed(e.to_string()))?;

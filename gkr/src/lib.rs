@@ -6,10 +6,12 @@
 //! 2. **lookup**: one logup-GKR over every lookup (`lookup`);
 //! 3. **linear**: a few batched sumchecks (`linear`) reduce what is left to claims on committed
 //!    columns and public tensors;
-//! 4. **open**: one opening of the witness, one of the weights.
+//! 4. **open**: one opening of the witness, one of the weights; public weights ([`Weights`]) the
+//!    verifier evaluates itself.
 //!
 //! Without the `prover` feature this crate is the verifier alone.
 
+mod constants;
 mod error;
 mod file;
 mod key;
@@ -31,6 +33,7 @@ mod weights;
 #[cfg(feature = "prover")]
 mod witness;
 
+pub use constants::Weights;
 #[cfg(feature = "prover")]
 pub use error::ProveError;
 pub use error::{FileError, SetupError, StatementError, VerifyError};
@@ -41,7 +44,7 @@ pub use proof::{Proof, decode_proof, encode_proof};
 pub use prove::ProvingKey;
 pub use security::{REQUIRED_BITS, Security};
 #[cfg(feature = "prover")]
-pub use setup::{setup, setup_with};
+pub use setup::{SetupOptions, setup, setup_scheme, setup_with};
 pub use statement::Statement;
 
 #[cfg(all(test, feature = "prover"))]

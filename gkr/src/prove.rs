@@ -1,5 +1,6 @@
 //! Proving: a run of the integer model becomes a statement and a tape.
 
+use crate::constants::Weights;
 use crate::error::{FileError, ProveError, StatementError};
 use crate::file::{self, PROVING_KEY};
 use crate::key::VerifyingKey;
@@ -7,6 +8,7 @@ use crate::linear::{Ends, LinearProver, TensorClaim, reduce};
 use crate::lookup;
 use crate::plan::{Plan, WeightPlan};
 use crate::proof::Proof;
+use crate::setup::SetupOptions;
 use crate::statement::{Statement, eval_public};
 use crate::witness::Witness;
 use ndarray::ArrayD;
@@ -42,6 +44,7 @@ impl<C: ProverScheme> Clone for ProvingKey<C> {
 struct Body {
     scheme: String,
     model: Model,
+    weights: Weights,
 }
 
 impl<C: ProverScheme> ProvingKey<C> {
@@ -233,21 +236,25 @@ impl<C: ProverScheme> ProvingKey<C> {
         Ok(statement.check_inputs(graph, batch)?)
     }
 
-    /// The bytes of a `.zkpk` file: the integer model. The commitment is recomputed on loading.
+    /// The bytes of a `.zkpk` file: the integer model and how its weights are known. The commitment is recomputed on loading.
     pub fn to_bytes(&self) -> Vec<u8> {
         file::encode(
             PROVING_KEY,
             &Body {
                 scheme: C::NAME.into(),
                 model: self.inner.model.clone(),
+                weights: self.inner.vk.weights(),
             },
         )
     }
 
-    /// Reads a `.zkpk` file and commits to its weights.
+    /// Reads a `.zkpk` file and makes the key anew.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
         let body: Body = file::decode_key::<C, _>(PROVING_KEY, bytes)?;
-        let (pk, _) = crate::setup::setup_with(body.model)
+        let options = SetupOptions {
+            weights: body.weights,
+        };
+        let (pk, _) = crate::setup::setup_scheme(body.model, &options)
             .map_err(|e| FileError::Malformed(e.to_string()))?;
         Ok(pk)
     }

@@ -12,6 +12,7 @@
     clippy::unreachable
 )]
 
+use crate::constants::Weights;
 use crate::error::VerifyError;
 use crate::linear::{Stage, analyse};
 use crate::lookup::WORK_BITS;
@@ -42,9 +43,10 @@ impl Security {
         self.total_bits >= REQUIRED_BITS
     }
 
-    /// The bound for a batch of `batch` inferences.
+    /// The bound for a batch of `batch` inferences. Public weights are not opened.
     pub(crate) fn new<C: CommitmentScheme>(
         graph: &Graph,
+        constants: Weights,
         batch: usize,
     ) -> Result<Self, VerifyError> {
         let plan = Plan::new(graph, batch).map_err(VerifyError::Key)?;
@@ -93,6 +95,7 @@ impl Security {
         let openings: Vec<_> = openings
             .into_iter()
             .filter(|o| !o.shape.is_empty())
+            .filter(|o| o.place == Place::Proof || constants == Weights::Committed)
             .collect();
         terms.extend(C::soundness(&openings)?);
         let sum: f64 = terms.iter().map(|t| 2f64.powf(-t.bits)).sum();

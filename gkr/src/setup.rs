@@ -1,43 +1,66 @@
 //! Setup: a model becomes a pair of keys.
 
+use crate::constants::{Constants, PublicWeights, Weights};
 use crate::error::{SetupError, VerifyError};
 use crate::key::{MAX_BATCH, VerifyingKey};
 use crate::plan::{Plan, WeightPlan};
 use crate::prove::ProvingKey;
 use crate::security::{REQUIRED_BITS, Security};
 use crate::weights;
+use std::sync::Arc;
 use zkstrata_model_ir::int::{Executor, Graph, Model};
 use zkstrata_pcs::{Place, ProverScheme, Whir};
 
-/// Makes the keys of a model with the default commitment scheme.
+/// What can be chosen when keys are made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetupOptions {
+    /// How the verifier knows the weights.
+    pub weights: Weights,
+}
+
+/// Makes the keys of a model, its weights committed.
 pub fn setup(model: Model) -> Result<(ProvingKey<Whir>, VerifyingKey<Whir>), SetupError> {
-    setup_with(model)
+    setup_with(model, &SetupOptions::default())
 }
 
 /// Makes the keys of a model.
-pub fn setup_with<C: ProverScheme>(
+pub fn setup_with(
     model: Model,
+    options: &SetupOptions,
+) -> Result<(ProvingKey<Whir>, VerifyingKey<Whir>), SetupError> {
+    setup_scheme(model, options)
+}
+
+/// Makes the keys of a model for any commitment scheme.
+pub fn setup_scheme<C: ProverScheme>(
+    model: Model,
+    options: &SetupOptions,
 ) -> Result<(ProvingKey<C>, VerifyingKey<C>), SetupError> {
     let executor = Executor::new(&model).map_err(|e| SetupError::Model(e.to_string()))?;
-    let max_batch = largest_batch::<C>(&model.graph)?;
+    let max_batch = largest_batch::<C>(&model.graph, options.weights)?;
     let plan = WeightPlan::new(&model.graph);
-    let (commitment, data) = if plan.shape.is_empty() {
-        (None, None)
-    } else {
-        let columns = weights::columns(&model, &plan);
-        let (commitment, data) = C::commit(Place::Key, &plan.shape, columns)?;
-        (Some(commitment), Some(data))
+    let (constants, data) = match options.weights {
+        _ if plan.shape.is_empty() => (Constants::None, None),
+        Weights::Public => {
+            let weights = Arc::new(PublicWeights::new(&model));
+            (Constants::Public(weights), None)
+        }
+        Weights::Committed => {
+            let columns = weights::columns(&model, &plan);
+            let (commitment, data) = C::commit(Place::Key, &plan.shape, columns)?;
+            (Constants::Committed(commitment), Some(data))
+        }
     };
-    let vk = VerifyingKey::new(model.graph.clone(), commitment, max_batch);
+    let vk = VerifyingKey::new(model.graph.clone(), constants, max_batch);
     let pk = ProvingKey::new(model, executor, vk.clone(), data);
     Ok((pk, vk))
 }
 
 /// The largest power of two, at most [`MAX_BATCH`], whose proofs are within the limits and secure.
-fn largest_batch<C: ProverScheme>(graph: &Graph) -> Result<usize, SetupError> {
+fn largest_batch<C: ProverScheme>(graph: &Graph, weights: Weights) -> Result<usize, SetupError> {
     let bits = |batch| -> Result<f64, SetupError> {
         Plan::new(graph, batch).map_err(SetupError::Limit)?;
-        let security = Security::new::<C>(graph, batch).map_err(|e| match e {
+        let security = Security::new::<C>(graph, weights, batch).map_err(|e| match e {
             VerifyError::Opening(e) => SetupError::Commit(e),
             other => SetupError::Limit(other.to_string()),
         })?;

@@ -7,6 +7,7 @@
     clippy::unreachable
 )]
 
+use crate::constants::Constants;
 use crate::error::{StatementError, VerifyError};
 use crate::key::VerifyingKey;
 use crate::linear::{Ends, LinearVerifier, TensorClaim, reduce};
@@ -44,13 +45,17 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
                 claims: &ends.witness,
             });
         }
-        if let Some(commitment) = &self.weights {
-            openings.push(Opening {
+        match &self.constants {
+            Constants::None => {}
+            Constants::Public(constants) => {
+                constants.check(&self.graph, &weights, &ends.weights, &mut tape)?;
+            }
+            Constants::Committed(commitment) => openings.push(Opening {
                 commitment,
                 place: Place::Key,
                 shape: &weights.shape,
                 claims: &ends.weights,
-            });
+            }),
         }
         C::verify(&openings, &mut tape)?;
         Ok(tape.finish()?)

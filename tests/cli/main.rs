@@ -95,6 +95,31 @@ fn setup_prove_verify() {
 }
 
 #[test]
+fn public_weights() {
+    let folder = proven("public_weights");
+    let old = fs::read(folder.path("p.zkp")).expect("written");
+    let [onnx, calibration, input] =
+        ["model.onnx", "calib.npz", "test.npz"].map(|f| model("digits_mlp", f));
+    let setup = ["setup", &onnx, "--calibration", &calibration];
+    let setup = [&setup[..], &["--out", "keys", "--weights", "public"]].concat();
+    let json = folder
+        .run(&[&setup[..], &["--json"]].concat())
+        .expect(0)
+        .json();
+    assert_eq!(json["weights"], "public");
+    let inspected = folder.run(&["inspect", "keys/model.zkvk", "--json"]);
+    assert_eq!(inspected.expect(0).json()["weights"], "public");
+    // It is another key.
+    folder.run(&VERIFY).expect(1);
+    let prove = ["prove", "--pk", "keys/model.zkpk", "--input", &input];
+    let prove = [&prove[..], &["--batch", "4", "--out", "p.zkp"]].concat();
+    folder.run(&prove).expect(0);
+    folder.run(&VERIFY).expect(0);
+    let new = fs::read(folder.path("p.zkp")).expect("written");
+    assert_ne!(new, old);
+}
+
+#[test]
 fn changed_proofs_and_other_inputs_are_rejected() {
     let folder = proven("changed_proofs");
     let proof = fs::read(folder.path("p.zkp")).expect("written");

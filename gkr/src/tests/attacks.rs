@@ -7,7 +7,7 @@ use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::statement::Statement;
 use crate::witness::Witness;
-use crate::{ProvingKey, VerifyError, VerifyingKey, setup_with};
+use crate::{ProvingKey, SetupOptions, VerifyError, VerifyingKey, Weights, setup_scheme};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use zkstrata_mle::{F, PrimeCharacteristicRing};
@@ -26,7 +26,12 @@ struct Case<C: ProverScheme> {
 
 impl<C: ProverScheme> Case<C> {
     fn new(model: Model, batch: usize) -> Self {
-        let (pk, vk) = setup_with::<C>(model.clone()).expect("a test model sets up");
+        Self::with(model, batch, Weights::Committed)
+    }
+
+    fn with(model: Model, batch: usize, weights: Weights) -> Self {
+        let keys = setup_scheme::<C>(model.clone(), &SetupOptions { weights });
+        let (pk, vk) = keys.expect("a test model sets up");
         let inputs = inputs(&model, batch, 77);
         let (honest, proof) = pk.prove_integers(&inputs).expect("an honest run proves");
         vk.verify(&honest, &proof)
@@ -68,6 +73,8 @@ impl<C: ProverScheme> Case<C> {
     }
 }
 
+const WEIGHTS: [Weights; 2] = [Weights::Committed, Weights::Public];
+
 /// A field element that is no small integer.
 fn garbage(rng: &mut ChaCha8Rng) -> F {
     F::from_u64(rng.next_u64() >> 1)
@@ -78,12 +85,15 @@ fn honest_proofs_are_accepted() {
     let mut failures = vec![];
     for (name, model) in models() {
         for batch in [1, 2, 5] {
-            let (pk, vk) = setup_with::<Clear>(model.clone()).expect("sets up");
-            let (statement, proof) = pk
-                .prove_integers(&inputs(&model, batch, 3))
-                .expect("proves");
-            if let Err(e) = vk.verify(&statement, &proof) {
-                failures.push(format!("{name}, batch {batch}: {e}"));
+            for weights in WEIGHTS {
+                let keys = setup_scheme::<Clear>(model.clone(), &SetupOptions { weights });
+                let (pk, vk) = keys.expect("sets up");
+                let (statement, proof) = pk
+                    .prove_integers(&inputs(&model, batch, 3))
+                    .expect("proves");
+                if let Err(e) = vk.verify(&statement, &proof) {
+                    failures.push(format!("{name}, {weights:?}, batch {batch}: {e}"));
+                }
             }
         }
     }
@@ -293,14 +303,24 @@ fn changed_multiplicities_are_rejected() {
 fn a_changed_weight_is_rejected() {
     // The prover runs and proves another model but claims this one's key.
     let mut attacks = 0;
-    for (name, model) in models() {
-        let case = Case::<Clear>::new(model, 1);
-        for w in 0..case.model.weights.len() {
+    let cases = models().into_iter().flat_map(|(name, model)| {
+        WEIGHTS.map(|weights| (name, Case::<Clear>::with(model.clone(), 1, weights)))
+    });
+    for (name, case) in cases {
+        let tensors = case.model.weights.len();
+        for w in 0..tensors + case.model.biases.len() {
             for (k, step) in [(0, 1), (0, -1), (1, 1), (1, -1)] {
                 let mut other = case.model.clone();
-                other.weights[w][k] += step;
+                if w < tensors {
+                    other.weights[w][k] += step;
+                } else if let Some(bias) = other.biases[w - tensors].get_mut(k) {
+                    *bias += i64::from(step);
+                }
                 // A change that leaves the declared intervals is another graph altogether.
-                let Ok((pk, _)) = setup_with::<Clear>(other.clone()) else {
+                let options = SetupOptions {
+                    weights: case.vk.weights(),
+                };
+                let Ok((pk, _)) = setup_scheme::<Clear>(other.clone(), &options) else {
                     continue;
                 };
                 let (mut statement, _) = pk.prove_integers(&case.inputs).expect("proves");
@@ -312,12 +332,12 @@ fn a_changed_weight_is_rejected() {
                     .prove_witness(&plan, &statement, &witness)
                     .expect("commits");
                 let verdict = case.vk.verify(&statement, &Proof { tape });
-                assert!(verdict.is_err(), "{name}: weight tensor {w}");
+                assert!(verdict.is_err(), "{name}: constant {w}");
                 attacks += 1;
             }
         }
     }
-    assert!(attacks > 20, "most changes keep the intervals");
+    assert!(attacks > 60, "most changes keep the intervals");
 }
 
 #[test]

@@ -4,8 +4,8 @@
 use super::build::inputs;
 use super::suite::models;
 use crate::plan::{Plan, WeightPlan};
-use crate::setup_with;
 use crate::verify::reduce_statement;
+use crate::{SetupOptions, setup_scheme};
 use zkstrata_pcs::{Clear, CommitmentScheme, Counting, VerifierTape};
 
 #[test]
@@ -15,7 +15,8 @@ fn the_verifier_runs_over_a_counting_ring() {
         for seed in [1, 2] {
             let batch = 2;
             let inputs = inputs(&model, batch, seed);
-            let (pk, vk) = setup_with::<Clear>(model.clone()).expect("sets up");
+            let (pk, vk) =
+                setup_scheme::<Clear>(model.clone(), &SetupOptions::default()).expect("sets up");
             let (statement, proof) = pk.prove_integers(&inputs).expect("proves");
             let plan = Plan::new(vk.graph(), batch).expect("a plan");
             let weights = WeightPlan::new(vk.graph());

@@ -5,5 +5,5 @@ mod build;
 mod channel;
 mod field_run;
 mod random;
-mod suite;
+pub(crate) mod suite;
 mod tape;

@@ -5,7 +5,7 @@ use super::build::{Builder, SHIFT, inputs, taps, window};
 use super::field_run::run;
 use crate::plan::Plan;
 use crate::proof::Proof;
-use crate::setup_with;
+use crate::{SetupOptions, setup_scheme};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use zkstrata_mle::{F, PrimeCharacteristicRing};
@@ -132,7 +132,7 @@ prop_compose! {
 }
 
 fn check(model: &Model, batch: usize, pick: usize) -> Result<(), TestCaseError> {
-    let (pk, vk) = setup_with::<Clear>(model.clone()).expect("sets up");
+    let (pk, vk) = setup_scheme::<Clear>(model.clone(), &SetupOptions::default()).expect("sets up");
     let inputs = inputs(model, batch, 9);
     let (honest, proof) = pk.prove_integers(&inputs).expect("proves");
     vk.verify(&honest, &proof).expect("an honest proof");

@@ -4,7 +4,7 @@ use super::build::{Builder, SHIFT, taps, window};
 use zkstrata_model_ir::int::{Affine, MapAxis, Model, WeightId};
 
 /// `(name, model)` of every test model.
-pub(super) fn models() -> Vec<(&'static str, Model)> {
+pub(crate) fn models() -> Vec<(&'static str, Model)> {
     vec![
         ("mlp", mlp()),
         ("linear only", linear_only()),

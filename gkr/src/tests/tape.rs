@@ -3,12 +3,13 @@
 
 use super::build::inputs;
 use super::suite::{self, models};
+use crate::constants::{Constants, PublicWeights};
 use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::witness::Witness;
 use crate::{
-    FileError, MAX_BATCH, ProvingKey, Statement, VerifyError, VerifyingKey, decode_proof,
-    encode_proof, setup_with,
+    FileError, MAX_BATCH, ProvingKey, SetupOptions, Statement, VerifyError, VerifyingKey, Weights,
+    decode_proof, encode_proof, setup_scheme,
 };
 use std::ops::Range;
 use zkstrata_model_ir::Digest;
@@ -25,8 +26,12 @@ struct Real<C: ProverScheme> {
 
 impl<C: ProverScheme> Real<C> {
     fn new(model: Model, batch: usize) -> Self {
+        Self::with(model, batch, Weights::Committed)
+    }
+
+    fn with(model: Model, batch: usize, weights: Weights) -> Self {
         let inputs = inputs(&model, batch, 5);
-        let (pk, vk) = setup_with::<C>(model).expect("sets up");
+        let (pk, vk) = setup_scheme::<C>(model, &SetupOptions { weights }).expect("sets up");
         let (statement, proof) = pk.prove_integers(&inputs).expect("proves");
         vk.verify(&statement, &proof).expect("verifies");
         let plan = Plan::new(vk.graph(), batch).expect("a plan");
@@ -50,8 +55,8 @@ impl<C: ProverScheme> Real<C> {
 }
 
 /// Alters, removes and duplicates every message, and cuts and extends the tape.
-fn attack_tape<C: ProverScheme>(model: Model) {
-    let real = Real::<C>::new(model, 2);
+fn attack_tape<C: ProverScheme>(model: Model, weights: Weights) {
+    let real = Real::<C>::with(model, 2, weights);
     let covered: usize = real.messages.iter().map(|(_, r)| r.len()).sum();
     assert_eq!(covered, real.tape.len(), "every byte belongs to a message");
     for (label, range) in &real.messages {
@@ -90,14 +95,16 @@ fn attack_tape<C: ProverScheme>(model: Model) {
 #[test]
 fn every_altered_tape_is_rejected_in_the_clear() {
     for (_, model) in models() {
-        attack_tape::<Clear>(model);
+        attack_tape::<Clear>(model.clone(), Weights::Committed);
+        attack_tape::<Clear>(model, Weights::Public);
     }
 }
 
 #[test]
 fn every_altered_tape_is_rejected_with_whir() {
-    attack_tape::<Whir>(suite::mlp());
-    attack_tape::<Whir>(suite::wide());
+    attack_tape::<Whir>(suite::mlp(), Weights::Committed);
+    attack_tape::<Whir>(suite::wide(), Weights::Committed);
+    attack_tape::<Whir>(suite::wide(), Weights::Public);
 }
 
 #[test]
@@ -159,7 +166,7 @@ fn a_proof_under_another_models_key_is_rejected() {
     let real = Real::<Whir>::new(suite::mlp(), 1);
     let mut other = suite::mlp();
     other.weights[2][0] += 1;
-    let (_, vk) = setup_with::<Whir>(other).expect("sets up");
+    let (_, vk) = setup_scheme::<Whir>(other, &SetupOptions::default()).expect("sets up");
     assert_ne!(vk.digest(), real.vk.digest());
     let proof = Proof {
         tape: real.tape.clone(),
@@ -197,8 +204,31 @@ fn clear_and_whir_agree() {
 }
 
 #[test]
-fn files_round_trip_and_reject_what_is_not_canonical() {
-    let real = Real::<Whir>::new(suite::mlp(), 1);
+fn public_weights_must_fit_the_graph() {
+    let real = Real::<Whir>::with(suite::conv(), 1, Weights::Public);
+    let model = real.pk.model();
+    let key = |edit: &dyn Fn(&mut Model)| {
+        let mut other = model.clone();
+        edit(&mut other);
+        let constants = Constants::Public(PublicWeights::new(&other).into());
+        let key = VerifyingKey::<Whir>::new(model.graph.clone(), constants, 1);
+        VerifyingKey::<Whir>::from_bytes(&key.to_bytes())
+    };
+    key(&|_| {}).expect("an honest key");
+    for edit in [
+        &(|m: &mut Model| m.weights[0].truncate(3)) as &dyn Fn(&mut Model),
+        &|m| m.weights[0].push(0),
+        &|m| m.weights.push(vec![]),
+        &|m| drop(m.weights.pop()),
+        &|m| drop(m.biases.pop()),
+        &|m| m.biases[0].clear(),
+    ] {
+        assert!(matches!(key(edit), Err(FileError::Malformed(_))));
+    }
+}
+
+fn files_round_trip_and_reject_what_is_not_canonical(weights: Weights) {
+    let real = Real::<Whir>::with(suite::mlp(), 1, weights);
     let proof = Proof {
         tape: real.tape.clone(),
     };
@@ -241,6 +271,12 @@ fn files_round_trip_and_reject_what_is_not_canonical() {
 }
 
 #[test]
+fn files_of_both_kinds_of_weights() {
+    files_round_trip_and_reject_what_is_not_canonical(Weights::Committed);
+    files_round_trip_and_reject_what_is_not_canonical(Weights::Public);
+}
+
+#[test]
 fn oversized_files_are_refused() {
     let tensors = |count| Statement {
         model: Digest([0; 32]),
@@ -264,11 +300,15 @@ fn oversized_files_are_refused() {
 fn hostile_key(
     edit: impl FnOnce(&mut Graph, &mut usize),
 ) -> Result<VerifyingKey<Clear>, FileError> {
-    let (_, vk) = setup_with::<Clear>(suite::linear_only()).expect("sets up");
+    let (_, vk) =
+        setup_scheme::<Clear>(suite::linear_only(), &SetupOptions::default()).expect("sets up");
     let (mut graph, mut max_batch) = (vk.graph().clone(), vk.max_batch());
     edit(&mut graph, &mut max_batch);
-    let weights = vk.weights.clone().filter(|_| graph.weights > 0);
-    let key = VerifyingKey::<Clear>::new(graph, weights, max_batch);
+    let constants = match &vk.constants {
+        constants if graph.weights > 0 => constants.clone(),
+        _ => Constants::None,
+    };
+    let key = VerifyingKey::<Clear>::new(graph, constants, max_batch);
     VerifyingKey::from_bytes(&key.to_bytes())
 }
 
@@ -340,8 +380,8 @@ fn golden_proof() {
     insta::assert_snapshot!(
         format!("model {}\nproof {digest}", real.vk.digest()),
         @r"
-    model fddad2dc1637e5bd49a7339554486b4837b25f064106c2443ffeeba7562d3aba
-    proof bde8a537ac45c300e477c158fc6f3730fa3b30ac76c55f279bc992a884ffacb9
+    model 4051404cedd9b622f260bb0903e7de1087a4de80fb8c2e4bbdfeae2e4560d57d
+    proof 471f4c65e5edea9d4aeca8aa206ff15e512e2d2593884a166adb8542baa24e49
     "
     );
 }

@@ -3,6 +3,7 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use zkstrata::SetupOptions;
 use zkstrata::model_ir::quantise;
 
 /// Proves that an ONNX model, run on an input, gave an output.
@@ -70,6 +71,28 @@ pub(crate) struct Model {
     pub(crate) profile: Profile,
 }
 
+/// How the verifier knows the weights.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Weights {
+    /// The verifying key commits to them and stays small
+    #[default]
+    Committed,
+    /// The verifying key holds them: faster and smaller proofs, a key as large as the model
+    Public,
+}
+
+impl Weights {
+    /// The options that say so.
+    pub(crate) fn options(self) -> SetupOptions {
+        SetupOptions {
+            weights: match self {
+                Self::Committed => zkstrata::Weights::Committed,
+                Self::Public => zkstrata::Weights::Public,
+            },
+        }
+    }
+}
+
 /// Bits of the activations.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum Profile {
@@ -97,6 +120,9 @@ pub(crate) struct Setup {
     /// Directory for model.zkpk and model.zkvk; created if it does not exist
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// How verifiers know the weights
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) weights: Weights,
 }
 
 /// `zkstrata prove`
@@ -163,6 +189,9 @@ pub(crate) struct Bench {
     /// Repetitions
     #[arg(long, value_name = "N", default_value = "5")]
     pub(crate) runs: NonZeroUsize,
+    /// How the verifier knows the weights
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) weights: Weights,
 }
 
 /// `zkstrata inspect`

@@ -48,7 +48,7 @@ pub(crate) fn run(args: &args::Bench, progress: &Progress) -> Result<Report, Fai
     measure(
         &quantised,
         &samples,
-        runs,
+        args,
         &mut times,
         &mut report,
         progress,
@@ -70,7 +70,7 @@ pub(crate) fn run(args: &args::Bench, progress: &Progress) -> Result<Report, Fai
 fn measure(
     quantised: &Quantised,
     samples: &[Sample],
-    runs: usize,
+    args: &args::Bench,
     times: &mut Times,
     report: &mut Report,
     progress: &Progress,
@@ -79,10 +79,12 @@ fn measure(
     let inputs = inputs.context("quantising the input")?;
     let widen = |ints: &Ints| (0..ints.len()).map(|i| ints.get(i)).collect();
     let inputs: Vec<Vec<i64>> = inputs.cells.iter().map(widen).collect();
-    for last in (0..runs).rev().map(|left| left == 0) {
+    let options = &args.weights.options();
+    for last in (0..args.runs.get()).rev().map(|left| left == 0) {
         let model = quantised.model.clone();
-        let (keys, time) =
-            timed(|| tracing::info_span!("setup").in_scope(|| zkstrata::setup(model)));
+        let (keys, time) = timed(|| {
+            tracing::info_span!("setup").in_scope(|| zkstrata::setup_with(model, options))
+        });
         let (pk, vk) = keys.context("setup")?;
         times.setup.push(time);
 
@@ -101,6 +103,8 @@ fn measure(
         verified?;
         times.verify.push(time);
         if last {
+            report.field("weights", crate::setup::weights(&vk));
+            report.set("weights", crate::setup::weights(&vk));
             sizes(&proof, bytes.len(), vk.to_bytes().len(), report);
             report.set("digest", vk.digest().to_string());
         }

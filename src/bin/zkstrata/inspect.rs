@@ -5,7 +5,7 @@ use crate::failure::{Context, Failure};
 use crate::input::Port;
 use crate::progress::Progress;
 use crate::report::{Bytes, Count, Report};
-use crate::{files, keys, security};
+use crate::{files, keys, security, setup};
 use serde_json::{Value, json};
 use std::path::Path;
 use zkstrata::model_ir::int::Graph;
@@ -27,7 +27,7 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
             report.set("kind", "proving key");
             let pk = keys::proving_key(path)?;
             report.field(
-                "weights",
+                "parameters",
                 Count(pk.model().weights.iter().map(Vec::len).sum()),
             );
             key(pk.verifying_key(), &mut report)?;
@@ -47,6 +47,8 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
 fn key(vk: &VerifyingKey, report: &mut Report) -> Result<(), Failure> {
     let graph = vk.graph();
     report.field("model", vk.digest());
+    report.field("weights", setup::weights(vk));
+    report.set("weights", setup::weights(vk));
     report.field("largest batch", vk.max_batch());
     report.field("nodes", graph.nodes.len());
     let rows: usize = graph.tables.iter().map(|table| table.len).sum();

@@ -7,7 +7,7 @@ use crate::quantised::{self, describe_accuracy};
 use crate::report::{Bytes, Report, Seconds};
 use crate::{files, security};
 use std::time::Instant;
-use zkstrata::FileKind;
+use zkstrata::{FileKind, VerifyingKey, Weights};
 
 pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["import", "quantise", "accuracy", "setup", "write"], 1);
@@ -26,7 +26,9 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     describe_accuracy(&accuracy, &mut report);
 
     let start = Instant::now();
-    let keys = tracing::info_span!("setup").in_scope(|| zkstrata::setup(quantised.model));
+    let options = args.weights.options();
+    let keys =
+        tracing::info_span!("setup").in_scope(|| zkstrata::setup_with(quantised.model, &options));
     let (pk, vk) = keys.context(args.model.path.display())?;
     let setup_s = start.elapsed().as_secs_f64();
     let (pk, vk_bytes) = (pk.to_bytes(), vk.to_bytes());
@@ -56,10 +58,20 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     report.set("model", vk.digest().to_string());
     report.set("soundness_bits", security.total_bits);
     report.set("max_batch", vk.max_batch());
+    report.field("weights", weights(&vk));
+    report.set("weights", weights(&vk));
     report.set("setup_s", setup_s);
     report.set("pk", pk_path.display().to_string());
     report.set("pk_bytes", pk.len());
     report.set("vk", vk_path.display().to_string());
     report.set("vk_bytes", vk_bytes.len());
     Ok(report)
+}
+
+/// How a key knows the weights.
+pub(crate) fn weights(vk: &VerifyingKey) -> &'static str {
+    match vk.weights() {
+        Weights::Committed => "committed",
+        Weights::Public => "public",
+    }
 }

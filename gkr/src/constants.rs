@@ -1,0 +1,217 @@
+//! What a verifying key knows of the model's weights and biases: a commitment to them, or the
+//! numbers themselves.
+#![deny(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable
+)]
+
+use crate::error::VerifyError;
+use crate::plan::{BiasBlock, WeightPlan};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use zkstrata_mle::{E, Point, contract_middle, eq_eval, eval_dense, tensor_eq, tensor_vars};
+use zkstrata_model_ir::int::{Graph, Op};
+use zkstrata_pcs::{Channel, Claim};
+
+/// How the verifier knows a model's weights and biases.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Weights {
+    /// By a commitment in the verifying key, which every proof opens: the key stays small.
+    #[default]
+    Committed,
+    /// The verifying key holds them, and the verifier evaluates them itself: proofs are faster and
+    /// smaller, the key is as large as the model, and verification takes a pass over it.
+    Public,
+}
+
+/// The weights as a key holds them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Constants<C> {
+    /// The model has none.
+    None,
+    /// A commitment to them.
+    Committed(C),
+    /// The weights.
+    Public(Arc<PublicWeights>),
+}
+
+/// A model's weights and biases, in the layout of the integer model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PublicWeights {
+    weights: Vec<Vec<i32>>,
+    biases: Vec<Vec<i64>>,
+}
+
+/// A key whose parts do not fit together; keys are checked when they are made or read.
+fn malformed() -> VerifyError {
+    VerifyError::Key("a claim does not fit the weights".into())
+}
+
+impl PublicWeights {
+    /// The weights of a model.
+    #[cfg(feature = "prover")]
+    pub(crate) fn new(model: &zkstrata_model_ir::int::Model) -> Self {
+        Self {
+            weights: model.weights.clone(),
+            biases: model.biases.clone(),
+        }
+    }
+
+    /// Whether there are as many numbers as the graph calls for.
+    pub(crate) fn fit(&self, graph: &Graph, plan: &WeightPlan) -> bool {
+        let weight = |(&node, weights): (&usize, &Vec<i32>)| match graph.nodes.get(node) {
+            Some(node) => match &node.op {
+                Op::Affine(layer) => layer.weight_shape().len() == weights.len(),
+                _ => false,
+            },
+            None => false,
+        };
+        let bias = |(block, bias): (&BiasBlock, &Vec<i64>)| {
+            block.axes.iter().product::<usize>() == bias.len()
+        };
+        plan.nodes.len() == self.weights.len()
+            && plan.nodes.iter().zip(&self.weights).all(weight)
+            && plan.biases.len() == self.biases.len()
+            && plan.biases.iter().zip(&self.biases).all(bias)
+    }
+
+    /// Asserts that the claims on columns of the [`WeightPlan`] are true.
+    ///
+    /// # Soundness
+    /// Without error: every column is evaluated.
+    pub(crate) fn check<C: Channel>(
+        &self,
+        graph: &Graph,
+        plan: &WeightPlan,
+        claims: &[Claim<C::S>],
+        channel: &mut C,
+    ) -> Result<(), VerifyError> {
+        let together = |a: &Claim<C::S>, b: &Claim<C::S>| {
+            a.column.table == b.column.table && a.point == b.point
+        };
+        for group in claims.chunk_by(together) {
+            let Some(Claim { column, point, .. }) = group.first() else {
+                continue;
+            };
+            let values = if column.table == plan.bias_column().table {
+                vec![self.biases_at(plan, point)?]
+            } else {
+                self.taps_at(graph, plan, column.table, point)?
+            };
+            for claim in group {
+                let value = values.get(claim.column.column).ok_or_else(malformed)?;
+                let value = channel.constant(*value);
+                channel.assert_zero(claim.value.clone() - value, "public weights")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `W_t(s_g, r_o, s_c)` of every tap `t`.
+    fn taps_at(
+        &self,
+        graph: &Graph,
+        plan: &WeightPlan,
+        table: usize,
+        point: &Point,
+    ) -> Result<Vec<E>, VerifyError> {
+        let weights = self.weights.get(table).ok_or_else(malformed)?;
+        let node = plan
+            .nodes
+            .get(table)
+            .and_then(|&node| graph.nodes.get(node));
+        let Some(Op::Affine(layer)) = node.map(|node| &node.op) else {
+            return Err(malformed());
+        };
+        let shape = layer.weight_shape();
+        let (groups, outputs, inputs): (usize, usize, usize) = (
+            shape.groups.iter().product(),
+            shape.outputs.iter().product(),
+            shape.inputs.iter().product(),
+        );
+        let taps = shape.taps.iter().product();
+        let split = |point: &Point, vars| {
+            let (head, tail) = point.split_at_checked(vars)?;
+            Some((head.to_vec(), Point::from(tail)))
+        };
+        let (s_g, rest) = split(point, tensor_vars(&shape.groups)).ok_or_else(malformed)?;
+        let (r_o, s_c) = split(&rest, tensor_vars(&shape.outputs)).ok_or_else(malformed)?;
+        let eq_outputs = tensor_eq(&shape.outputs, &r_o);
+        let rows = contract_middle(weights, groups, outputs, inputs * taps, &eq_outputs);
+        let channels = [shape.groups.as_slice(), &shape.inputs].concat();
+        let eq_channels = tensor_eq(&channels, &[s_g.as_slice(), &s_c].concat());
+        let mut values = vec![E::default(); taps];
+        for (row, &eq) in rows.chunks_exact(taps).zip(&eq_channels) {
+            for (value, &cell) in values.iter_mut().zip(row) {
+                *value += cell * eq;
+            }
+        }
+        Ok(values)
+    }
+
+    /// The column of all biases.
+    fn biases_at(&self, plan: &WeightPlan, point: &Point) -> Result<E, VerifyError> {
+        let mut value = E::default();
+        for (block, bias) in plan.biases.iter().zip(&self.biases) {
+            let high = plan.bias_vars.saturating_sub(block.vars());
+            let (high, low) = point.split_at_checked(high).ok_or_else(malformed)?;
+            let selector = eq_eval(
+                high,
+                &Point::vertex(block.offset >> block.vars(), high.len()),
+            );
+            if selector != E::default() {
+                value += selector * eval_dense(bias, &block.axes, low);
+            }
+        }
+        Ok(value)
+    }
+}
+
+#[cfg(all(test, feature = "prover"))]
+#[allow(clippy::expect_used, clippy::indexing_slicing)]
+mod tests {
+    use super::*;
+    use crate::tests::suite::models;
+    use crate::weights;
+    use zkstrata_mle::PrimeCharacteristicRing;
+    use zkstrata_pcs::{ColumnId, VerifierTape};
+
+    /// What `check` says of one claim of every column with the value of the committed column, and
+    /// of the same claims with one value changed.
+    #[test]
+    fn the_values_are_those_of_the_committed_columns() {
+        for (name, model) in models() {
+            let plan = WeightPlan::new(&model.graph);
+            if plan.shape.is_empty() {
+                continue;
+            }
+            let public = PublicWeights::new(&model);
+            assert!(public.fit(&model.graph, &plan), "{name}");
+            let mut claims = vec![];
+            for (table, columns) in weights::columns(&model, &plan).iter().enumerate() {
+                let vars = plan.shape[table].num_vars;
+                let point = Point::new((0..vars).map(|k| E::from_usize(k * k + 7)).collect());
+                for (column, cells) in columns.iter().enumerate() {
+                    claims.push(Claim {
+                        column: ColumnId { table, column },
+                        point: point.clone(),
+                        value: eval_dense(cells, &[cells.len()], &point),
+                    });
+                }
+            }
+            let check = |claims: &[Claim<E>]| {
+                let mut tape = VerifierTape::new(&[0; 32], &[]);
+                public.check(&model.graph, &plan, claims, &mut tape)
+            };
+            check(&claims).expect(name);
+            for k in 0..claims.len() {
+                let mut claims = claims.clone();
+                claims[k].value += E::ONE;
+                assert!(check(&claims).is_err(), "{name}: claim {k}");
+            }
+        }
+    }
+}
