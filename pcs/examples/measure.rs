@@ -16,6 +16,14 @@ use zkstrata_pcs::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+fn place() -> Place {
+    if std::env::var("KEY").is_ok() {
+        Place::Key
+    } else {
+        Place::Proof
+    }
+}
+
 /// Runs of which the median and, in brackets, the least is printed.
 const RUNS: usize = 15;
 
@@ -79,11 +87,13 @@ fn measure(log_cells: usize) {
     for _ in 0..RUNS {
         let mine = columns.clone();
         let start = Instant::now();
-        let (commitment, data) = Whir::commit(Place::Proof, &shape, mine).unwrap();
+        let (commitment, data) = Whir::commit(place(), &shape, mine).unwrap();
         commits.push(start.elapsed());
 
         let mut tape = ProverTape::new(&[0; 32]);
-        Whir::send_commitment(&commitment, &shape, &mut tape);
+        if place() == Place::Proof {
+            Whir::send_commitment(&commitment, &shape, &mut tape);
+        }
         let start = Instant::now();
         let opening = ProverOpening {
             data: &data,
@@ -95,10 +105,14 @@ fn measure(log_cells: usize) {
 
         let start = Instant::now();
         let mut tape = VerifierTape::new(&[0; 32], &bytes);
-        let commitment = Whir::recv_commitment(&shape, &mut tape).unwrap();
+        let commitment = if place() == Place::Proof {
+            Whir::recv_commitment(&shape, &mut tape).unwrap()
+        } else {
+            commitment
+        };
         let opening = Opening {
             commitment: &commitment,
-            place: Place::Proof,
+            place: place(),
             shape: &shape,
             claims: &claims,
         };
@@ -107,7 +121,7 @@ fn measure(log_cells: usize) {
         verifies.push(start.elapsed());
     }
     let opening = OpeningShape {
-        place: Place::Proof,
+        place: place(),
         shape: &shape,
         claims: claims.len(),
     };

@@ -126,7 +126,7 @@ impl CommitmentScheme for Whir {
         for opening in openings {
             for part in plan(opening.place, opening.shape)? {
                 if let Some(log_cells) = part.log_cells {
-                    terms.push(config::soundness(log_cells, opening.claims)?);
+                    terms.push(config::soundness(opening.place, log_cells, opening.claims)?);
                 }
             }
         }
@@ -179,7 +179,7 @@ fn verify_part(
         return Ok(());
     };
     let batches = Batches::new(part, claims);
-    let pcs = config::pcs::<config::Prefix>(log_cells)?;
+    let pcs = config::pcs::<config::Prefix>(part.place, log_cells)?;
     tape.blob(PROOF, |bytes, sponge| {
         let whir = wire::decode(&pcs, bytes).ok_or_else(|| Error::Opening {
             reason: "the bytes are not a proof of the shape".into(),

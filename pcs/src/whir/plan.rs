@@ -5,14 +5,19 @@
 //! the aligned blocks of the binary decomposition `T = 2^b_1 + 2^b_2 + ...` of their total without
 //! gaps. The candidates are: the first `j` blocks as parts of their own, and the remainder either
 //! rounded up to one more part or, if it is small enough, in the clear. The cheapest wins, counted
-//! in cells: a part of `2^k` cells costs `2^k + PART` and a cell in the clear costs `CLEAR_CELL`.
+//! in cells: a part of `2^k` cells costs `2^k` plus that of a part and a cell in the clear costs `CLEAR_CELL`.
 
 use crate::scheme::{ColumnId, Error, MAX_LOG_CELLS, Place, TableShape, cells_of};
 use p3_sumcheck::TableShape as LibraryTable;
 use std::cmp::Reverse;
 
 /// Variables that the first round folds; a smaller column is padded to this many.
-pub(super) const FIRST_FOLD: usize = 6;
+pub(super) fn first_fold(place: Place) -> usize {
+    match place {
+        Place::Key => 7,
+        Place::Proof => 6,
+    }
+}
 
 /// Smallest part, `log2` of its cells.
 const MIN_PART: usize = 14;
@@ -25,9 +30,14 @@ pub(super) const CLEAR_IN_PROOF: usize = 1 << 13;
 /// and evaluated by the verifier in a fraction of a millisecond.
 pub(super) const CLEAR_IN_KEY: usize = 1 << 15;
 
-/// What one more part costs, in cells of padding: committing and opening a cell takes about 40 ns,
-/// an empty part 2 ms, and its 150 to 300 KB of proof are rated at 30 ms.
-const PART: usize = 3 << 18;
+/// What one more part costs, in cells of padding: an empty part takes 2 ms, and its 150 to 300 KB of
+/// proof are rated at 30 ms. Committing and opening a cell takes about 40 ns, opening alone 5 ns.
+fn part_cost(place: Place) -> usize {
+    match place {
+        Place::Key => 3 << 21,
+        Place::Proof => 3 << 18,
+    }
+}
 
 /// What a cell in the clear costs, in cells of padding: up to 8 bytes of proof.
 const CLEAR_CELL: usize = 8;
@@ -35,6 +45,8 @@ const CLEAR_CELL: usize = 8;
 /// Columns that are committed together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
+    /// Where the commitment lives.
+    pub(super) place: Place,
     /// `log2` of the number of cells of a part for the library, `None` for one in the clear.
     pub(super) log_cells: Option<usize>,
     /// Its columns, in decreasing order of length, then by table and index.
@@ -50,14 +62,12 @@ pub(super) struct PartColumn {
     pub(super) num_vars: usize,
 }
 
-impl PartColumn {
-    /// Number of variables with padding.
-    pub(super) fn padded_vars(&self) -> usize {
-        self.num_vars.max(FIRST_FOLD)
-    }
-}
-
 impl Part {
+    /// Number of variables of a column with padding.
+    pub(super) fn padded_vars(&self, column: &PartColumn) -> usize {
+        column.num_vars.max(first_fold(self.place))
+    }
+
     /// The position of a column of `num_vars` variables among the part's.
     pub(super) fn position(&self, id: ColumnId, num_vars: usize) -> Option<usize> {
         let key = (Reverse(num_vars), id);
@@ -74,8 +84,11 @@ impl Part {
     /// The library's tables: the numbers of columns of equal length.
     pub(super) fn tables(&self) -> Vec<LibraryTable> {
         self.columns
-            .chunk_by(|a, b| a.padded_vars() == b.padded_vars())
-            .filter_map(|class| Some(LibraryTable::new(class.first()?.padded_vars(), class.len())))
+            .chunk_by(|a, b| self.padded_vars(a) == self.padded_vars(b))
+            .filter_map(|class| {
+                let vars = self.padded_vars(class.first()?);
+                Some(LibraryTable::new(vars, class.len()))
+            })
             .collect()
     }
 }
@@ -87,12 +100,12 @@ pub(super) fn plan(place: Place, shape: &[TableShape]) -> Result<Vec<Part>, Erro
         Place::Proof => CLEAR_IN_PROOF,
     };
     if cells_of(shape)? <= clear {
-        return Ok(divide(shape, &[]));
+        return Ok(divide(place, shape, &[]));
     }
     let padded: Vec<TableShape> = shape
         .iter()
         .map(|table| TableShape {
-            num_vars: table.num_vars.max(FIRST_FOLD),
+            num_vars: table.num_vars.max(first_fold(place)),
             width: table.width,
         })
         .collect();
@@ -117,7 +130,7 @@ pub(super) fn plan(place: Place, shape: &[TableShape]) -> Result<Vec<Part>, Erro
             if sizes.is_empty() || sizes.iter().any(|&b| b < MIN_PART) {
                 continue;
             }
-            let parts: usize = sizes.iter().map(|&b| (1 << b) + PART).sum();
+            let parts: usize = sizes.iter().map(|&b| (1 << b) + part_cost(place)).sum();
             let cost = parts + CLEAR_CELL * in_clear;
             if best.as_ref().is_none_or(|(least, _)| cost < *least) {
                 best = Some((cost, sizes));
@@ -126,12 +139,12 @@ pub(super) fn plan(place: Place, shape: &[TableShape]) -> Result<Vec<Part>, Erro
     }
     // One part of the whole total rounded up is always a candidate.
     let sizes = best.map(|(_, sizes)| sizes).unwrap_or_default();
-    Ok(divide(shape, &sizes))
+    Ok(divide(place, shape, &sizes))
 }
 
 /// Fills parts of these sizes with the columns in decreasing order, and one in the clear with what
 /// does not fit.
-fn divide(shape: &[TableShape], sizes: &[usize]) -> Vec<Part> {
+fn divide(place: Place, shape: &[TableShape], sizes: &[usize]) -> Vec<Part> {
     let mut columns: Vec<PartColumn> = shape
         .iter()
         .enumerate()
@@ -147,18 +160,20 @@ fn divide(shape: &[TableShape], sizes: &[usize]) -> Vec<Part> {
     let mut parts = Vec::with_capacity(sizes.len() + 1);
     for &log_cells in sizes {
         let mut part = Part {
+            place,
             log_cells: Some(log_cells),
             columns: vec![],
         };
         let mut room = 1usize << log_cells;
-        while let Some(column) = columns.next_if(|column| 1 << column.padded_vars() <= room) {
-            room -= 1 << column.padded_vars();
+        while let Some(column) = columns.next_if(|column| 1 << part.padded_vars(column) <= room) {
+            room -= 1 << part.padded_vars(&column);
             part.columns.push(column);
         }
         parts.push(part);
     }
     if columns.peek().is_some() {
         parts.push(Part {
+            place,
             log_cells: None,
             columns: columns.collect(),
         });
@@ -207,8 +222,11 @@ mod tests {
         // Five quarters and a half: large enough to split twice.
         let large = [table(22, 1), table(20, 1), table(18, 1)];
         assert_eq!(sizes(Place::Proof, &large), [Some(22), Some(21)]);
+        // A key is padded rather than split: proofs open it but do not commit to it.
+        assert_eq!(sizes(Place::Key, &large), [Some(23)]);
         let huge = [table(24, 1), table(22, 1), table(20, 1)];
         assert_eq!(sizes(Place::Proof, &huge), [Some(24), Some(22), Some(20)]);
+        assert_eq!(sizes(Place::Key, &huge), [Some(24), Some(23)]);
     }
 
     proptest! {
@@ -230,7 +248,7 @@ mod tests {
             let total = cells_of(&shape).expect("a valid shape");
             let mut padded = 0;
             for part in &parts {
-                let cells: usize = part.columns.iter().map(|c| 1 << c.padded_vars()).sum();
+                let cells: usize = part.columns.iter().map(|c| 1 << part.padded_vars(c)).sum();
                 if let Some(b) = part.log_cells {
                     // The library derives the size from the columns: it must be the planned one.
                     prop_assert!(cells <= 1 << b && cells > 1 << (b - 1));
@@ -243,7 +261,8 @@ mod tests {
             }
             // Padding of large commitments: a third at most, for want of a cheap split.
             if total >= 1 << 22 {
-                prop_assert!(padded <= total + total / 3 + (1 << 19));
+                let part = part_cost(place);
+                prop_assert!(padded <= total + total / 3 + part * 2 / 3);
             }
         }
     }

@@ -2,7 +2,7 @@
 #![allow(clippy::indexing_slicing)]
 
 use super::batches::{Batches, Located, locate};
-use super::plan::{FIRST_FOLD, Part, plan};
+use super::plan::{Part, first_fold, plan};
 use super::stack::{Columns as Stacked, Stack};
 use super::trees::Trees;
 use super::{CLAIMS, PROOF, ROOT, Whir, WhirCommitment, config, transcribe, wire};
@@ -31,6 +31,7 @@ enum PartData {
 
 /// A part that the library opens.
 struct Tree {
+    place: Place,
     log_cells: usize,
     columns: Stacked,
     merkle: <Trees as Mmcs<F>>::ProverData<DenseMatrix<F>>,
@@ -42,17 +43,18 @@ impl Tree {
         log_cells: usize,
         values: Vec<Vec<F>>,
     ) -> Result<([u8; 32], Self), Error> {
-        let config = config::config(log_cells)?;
+        let config = config::config(part.place, log_cells)?;
         let columns = Stacked::new(part, log_cells, values);
         let (root, merkle) = commit_base(
             &config::dft(),
             &Trees::new(),
             log_cells,
-            FIRST_FOLD,
+            first_fold(part.place),
             config.starting_log_inv_rate,
             |message| columns.write(message),
         );
         let tree = Self {
+            place: part.place,
             log_cells,
             columns,
             merkle,
@@ -83,7 +85,7 @@ impl Tree {
         batches: &Batches,
         tape: &mut ProverTape,
     ) -> Result<(), Error> {
-        let pcs = config::pcs::<Stack<'_>>(self.log_cells)?;
+        let pcs = config::pcs::<Stack<'_>>(self.place, self.log_cells)?;
         tape.blob(PROOF, |sponge| {
             stack.absorb(batches, sponge);
             let merkle = self.merkle.clone();

@@ -5,24 +5,24 @@
 //! `s_j = N - n_j` and `sel_j` the `s_j` bits of `o_j` reversed the library asks for
 //!
 //! ```text
-//! P(x, y, sel_j) = f_j(x, y),     x: the 6 variables of the first round, y: the other n_j - 6.
+//! P(x, y, sel_j) = f_j(x, y),     x: the f variables of the first round, y: the other n_j - f.
 //! ```
 //!
 //! `P` itself is never written: the committed word is made from the columns, its row
-//! `(y, sel_j)` holding the 64 values `f_j(., y)`; and so is the first round. With `alpha` drawn,
+//! `(y, sel_j)` holding the `2^f` values `f_j(., y)`; and so is the first round. With `alpha` drawn,
 //! it proves `sum_i alpha^i v_i = sum_{x,y} sum_i alpha^i eq(z_i, (x, y)) f_{j(i)}(x, y)` over the
-//! claims `f_{j(i)}(z_i) = v_i`. Splitting `z_i = (z_i', z_i'')`, the first six variables need only
+//! claims `f_{j(i)}(z_i) = v_i`. Splitting `z_i = (z_i', z_i'')`, the first `f` variables need only
 //!
 //! ```text
 //! g_i(x) = sum_y eq(z_i'', y) f_{j(i)}(x, y),       sum_x sum_i alpha^i eq(z_i', x) g_i(x),
 //! ```
 //!
-//! 64 values a claim. Then with the challenges `rho` the library goes on with the polynomial
+//! `2^f` values a claim. Then with the challenges `rho` the library goes on with the polynomial
 //! `P(rho, .)` and the weights `sum_i alpha^i eq(z_i', rho) eq(z_i'', y)` at `(y, sel_{j(i)})`.
 #![allow(clippy::indexing_slicing)]
 
 use super::batches::Batches;
-use super::plan::{FIRST_FOLD, Part};
+use super::plan::{Part, first_fold};
 use crate::transcript::Sponge;
 use p3_challenger::fs::TranscriptField;
 use p3_challenger::{FieldChallenger, GrindingChallenger};
@@ -39,9 +39,6 @@ use p3_sumcheck::{OpeningEvals, OpeningRequest, SumcheckData, TableShape};
 use rayon::prelude::*;
 use zkstrata_mle::{E, F, PrimeCharacteristicRing};
 
-/// Values that the first round folds into one.
-const FOLDED: usize = 1 << FIRST_FOLD;
-
 /// Rows of the committed word, or values of the folded polynomial, in a task.
 const ROWS: usize = 1 << 10;
 
@@ -50,6 +47,8 @@ pub(super) struct Columns {
     values: Vec<Vec<F>>,
     slots: Vec<Slot>,
     log_cells: usize,
+    /// Variables that the first round folds.
+    fold: usize,
     tables: Vec<TableShape>,
 }
 
@@ -74,7 +73,7 @@ impl Columns {
     /// Lays out a part's columns, padding the shortest.
     pub(super) fn new(part: &Part, log_cells: usize, mut values: Vec<Vec<F>>) -> Self {
         for (column, values) in part.columns.iter().zip(&mut values) {
-            values.resize(1 << column.padded_vars(), F::ZERO);
+            values.resize(1 << part.padded_vars(column), F::ZERO);
         }
         let tables = part.tables();
         let (variables, placements) = plan_stacked_layout(&tables);
@@ -91,6 +90,7 @@ impl Columns {
             values,
             slots,
             log_cells,
+            fold: first_fold(part.place),
             tables,
         }
     }
@@ -98,29 +98,34 @@ impl Columns {
     /// Writes the message whose encoding is committed, over zeros.
     pub(super) fn write(&self, message: &mut [F]) {
         message
-            .par_chunks_mut(ROWS * FOLDED)
+            .par_chunks_mut(ROWS << self.fold)
             .enumerate()
             .for_each(|(k, rows)| {
-                let (start, len) = (k * ROWS, rows.len() / FOLDED);
+                let (start, len) = (k * ROWS, rows.len() >> self.fold);
                 for (values, slot) in self.values.iter().zip(&self.slots) {
-                    transpose(values, slot.rows(start, len), rows);
+                    transpose(self.fold, values, slot.rows(start, len), rows);
                 }
             });
     }
 
     /// `g_i` of a claim: the column's sums with the weights of the variables after the first 6.
     fn partial(&self, position: usize, point: &Point<E>) -> Poly<E> {
-        let (_, rest) = point.split_at(FIRST_FOLD);
+        let (_, rest) = point.split_at(self.fold);
         SplitEq::<F, E>::new_packed(&rest, E::ONE)
             .compress_suffix(PolyView::new(&self.values[position]))
     }
 }
 
-/// Copies `values[x L + y]`, `L` = length / 64, to `rows[64 offset + x]` for the given pairs.
-fn transpose(values: &[F], mut pairs: impl Iterator<Item = (usize, usize)>, rows: &mut [F]) {
+/// Copies `values[x L + y]`, `L = length / 2^fold`, to `rows[2^fold offset + x]` for the given pairs.
+fn transpose(
+    fold: usize,
+    values: &[F],
+    mut pairs: impl Iterator<Item = (usize, usize)>,
+    rows: &mut [F],
+) {
     /// Consecutive `y` of one pass, so that a cache line is read once.
     const TILE: usize = 8;
-    let len = values.len() / FOLDED;
+    let len = values.len() >> fold;
     while let Some((y, offset)) = pairs.next() {
         let mut offsets = [offset; TILE];
         let mut count = 1;
@@ -130,10 +135,10 @@ fn transpose(values: &[F], mut pairs: impl Iterator<Item = (usize, usize)>, rows
             offsets[count] = offset;
             count += 1;
         }
-        for x in 0..FOLDED {
+        for x in 0..1 << fold {
             let source = &values[x * len + y..x * len + y + count];
             for (value, offset) in source.iter().zip(offsets) {
-                rows[offset * FOLDED + x] = *value;
+                rows[(offset << fold) + x] = *value;
             }
         }
     }
@@ -184,7 +189,7 @@ impl<'a> Stack<'a> {
     /// Whether every claim is true.
     pub(super) fn is_true(&self) -> bool {
         self.claims.iter().all(|claim| {
-            let (first, _) = claim.point.split_at(FIRST_FOLD);
+            let (first, _) = claim.point.split_at(self.columns.fold);
             claim.partial.eval_ext::<F>(&first) == claim.value
         })
     }
@@ -203,7 +208,7 @@ impl<'a> Stack<'a> {
         let columns = self.columns;
         let mut of_column: Vec<Vec<(&Opened, E)>> = vec![vec![]; columns.values.len()];
         for (claim, &alpha) in self.claims.iter().zip(alphas) {
-            let (first, _) = claim.point.split_at(FIRST_FOLD);
+            let (first, _) = claim.point.split_at(columns.fold);
             let weight = alpha * Point::eval_eq(first.as_slice(), rho.as_slice());
             of_column[claim.position].push((claim, weight));
         }
@@ -217,7 +222,7 @@ impl<'a> Stack<'a> {
                 let weights = (!claims.is_empty()).then(|| {
                     let mut weights = Poly::zero(folded.num_variables());
                     for (claim, weight) in claims {
-                        let (_, rest) = claim.point.split_at(FIRST_FOLD);
+                        let (_, rest) = claim.point.split_at(columns.fold);
                         SplitEq::<F, E>::new_packed(&rest, weight)
                             .accumulate_into(weights.as_mut_slice(), None);
                     }
@@ -226,7 +231,7 @@ impl<'a> Stack<'a> {
                 (folded, weights)
             })
             .collect();
-        let variables = columns.log_cells - FIRST_FOLD;
+        let variables = columns.log_cells - columns.fold;
         let (mut folded, mut weights) = (Poly::zero(variables), Poly::zero(variables));
         folded
             .as_mut_slice()
@@ -279,7 +284,7 @@ impl Layout<F, E> for Stack<'_> {
     }
 
     fn folding(&self) -> usize {
-        FIRST_FOLD
+        self.columns.fold
     }
 
     fn num_variables(&self) -> usize {
@@ -335,15 +340,15 @@ impl Layout<F, E> for Stack<'_> {
             .iter()
             .zip(&alphas)
             .map(|(claim, &alpha)| {
-                let (first, _) = claim.point.split_at(FIRST_FOLD);
+                let (first, _) = claim.point.split_at(self.columns.fold);
                 let weights = Poly::new_from_point(first.as_slice(), alpha);
                 (weights.into_evals(), claim.partial.as_slice().to_vec())
             })
             .collect();
-        let shape = SumcheckShape::new(FIRST_FOLD, work, Basis::Evaluation);
+        let shape = SumcheckShape::new(self.columns.fold, work, Basis::Evaluation);
         let mut transcript = ProverTranscript::<_, F, E>::new(challenger, shape);
         let mut rho = vec![];
-        for _ in 0..FIRST_FOLD {
+        for _ in 0..self.columns.fold {
             bind(&mut tables, |zero, infinity| {
                 let r = data.observe_and_sample(&mut transcript, zero, infinity);
                 sum = Basis::Evaluation.reduce_claim(zero, infinity, r, sum);
