@@ -38,7 +38,7 @@ mod model;
 mod names;
 mod node;
 mod ops;
-mod proto;
+pub mod proto;
 mod scan;
 mod tensor;
 mod value;

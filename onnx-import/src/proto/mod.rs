@@ -1,4 +1,9 @@
-//! The protobuf messages of an ONNX file, generated from the official `onnx.proto3`.
+//! The protobuf messages, for programs that write ONNX files; generated from the official
+//! `onnx.proto3`.
+//!
+//! A [`ModelProto`] becomes the bytes of a file by `prost`'s `Message::encode_to_vec`. The
+//! importer reads hostile files within bounds that decoding these messages does not have: to
+//! read a model, use [`import`](crate::import).
 //!
 //! `onnx.proto3` is the schema of ONNX 1.23 as its `gen_proto.py` writes it, and `onnx.rs` is
 //! derived from it; both are under ONNX's licence, Apache-2.0. Building needs neither `protoc`
@@ -23,8 +28,9 @@ mod onnx {
     include!("onnx.rs");
 }
 
+pub use onnx::*;
+
 pub(crate) use onnx::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto,
     attribute_proto::AttributeType,
     tensor_proto::{DataLocation, DataType},
     tensor_shape_proto::dimension::Value as DimensionValue,
