@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// The crates of the workspace that a crate may name in its manifest.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("zkstrata-mle", &[]),
     ("zkstrata-pcs", &["zkstrata-mle"]),
     ("zkstrata-model-ir", &[]),
@@ -15,6 +15,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
         &["zkstrata-mle", "zkstrata-pcs", "zkstrata-model-ir"],
     ),
     ("zkstrata-onnx-import", &["zkstrata-model-ir"]),
+    ("zkstrata-zoo", &["zkstrata-onnx-import"]),
     (
         "zkstrata",
         &[
@@ -33,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 7] = [
             "zkstrata-gkr",
             "zkstrata-model-ir",
             "zkstrata-onnx-import",
+            "zkstrata-zoo",
         ],
     ),
 ];

@@ -1,0 +1,426 @@
+//! A network that is written layer by layer, with the weights of each layer.
+//!
+//! With a pre-activation of variance 1 everywhere, nothing vanishes or explodes. A filter of `n`
+//! weights of variance `g / n` on independent inputs of second moment `m` gives variance `g m`.
+//! Behind a linear layer `m = 1` and `g = 1`. Behind a `ReLU` of a standard normal `m = 1/2` and
+//! `g = 2`; there a filter over several channels also has the mean of its weights subtracted, so
+//! that the inputs' mean, which says nothing about the sample, drops out, as batch normalisation
+//! makes it in training. What remains is their variance `1/2 - 1/(2 pi)`, and `g` its inverse.
+
+use crate::random::{DEVIATION, Random};
+use prost::Message;
+use zkstrata_onnx_import::proto::{
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
+    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType,
+    tensor_proto::DataType, tensor_shape_proto::Dimension,
+    tensor_shape_proto::dimension::Value as DimensionValue, type_proto,
+};
+
+const OPSET: i64 = 17;
+const IR_VERSION: i64 = 8;
+
+/// A tensor of the graph: the output of the node of the same name.
+#[derive(Clone)]
+pub(crate) struct Tensor {
+    name: String,
+    shape: Vec<usize>,
+    sign: Sign,
+}
+
+impl Tensor {
+    /// Number of channels or features.
+    pub(crate) fn channels(&self) -> usize {
+        self.shape[1]
+    }
+
+    /// Height of an image.
+    pub(crate) fn height(&self) -> usize {
+        self.shape[2]
+    }
+}
+
+/// What the weights of the next layer need to know about their inputs.
+#[derive(Clone, Copy)]
+enum Sign {
+    /// Mean 0.
+    Both,
+    /// Not negative.
+    Plus,
+}
+
+/// A window that slides over height and width.
+#[derive(Clone, Copy)]
+pub(crate) struct Window {
+    kernel: [usize; 2],
+    stride: usize,
+    pad: [usize; 2],
+}
+
+impl Window {
+    /// `kernel x kernel`, one step at a time, without padding.
+    pub(crate) fn square(kernel: usize) -> Self {
+        Self::new([kernel, kernel])
+    }
+
+    pub(crate) fn new(kernel: [usize; 2]) -> Self {
+        Self {
+            kernel,
+            stride: 1,
+            pad: [0, 0],
+        }
+    }
+
+    pub(crate) fn stride(self, stride: usize) -> Self {
+        Self { stride, ..self }
+    }
+
+    /// Rows and columns of zeros on either side.
+    pub(crate) fn pad(self, pad: [usize; 2]) -> Self {
+        Self { pad, ..self }
+    }
+
+    /// As many zeros as keep the size at stride 1; for odd kernels.
+    pub(crate) fn same(self) -> Self {
+        let pad = self.kernel.map(|k| k / 2);
+        self.pad(pad)
+    }
+
+    fn output(self, axis: usize, input: usize) -> usize {
+        (input + 2 * self.pad[axis] - self.kernel[axis]) / self.stride + 1
+    }
+
+    fn attributes(self) -> Vec<AttributeProto> {
+        let [top, left] = self.pad;
+        vec![
+            ints("kernel_shape", &self.kernel),
+            ints("strides", &[self.stride, self.stride]),
+            ints("pads", &[top, left, top, left]),
+        ]
+    }
+}
+
+pub(crate) struct Net {
+    graph: GraphProto,
+}
+
+impl Net {
+    /// A network called `name`, which seeds the weights, and its input.
+    pub(crate) fn new(name: &str, shape: &[usize]) -> (Self, Tensor) {
+        let graph = GraphProto {
+            name: name.into(),
+            input: vec![declare("input", shape)],
+            ..GraphProto::default()
+        };
+        let input = Tensor {
+            name: "input".into(),
+            shape: shape.to_vec(),
+            sign: Sign::Both,
+        };
+        (Self { graph }, input)
+    }
+
+    /// The bytes of the ONNX file with the given output, that of the last node.
+    pub(crate) fn finish(mut self, output: &Tensor) -> Vec<u8> {
+        let last = self.graph.node.last_mut().expect("a network has nodes");
+        assert_eq!(last.name, output.name, "the last node is the output");
+        last.output = vec!["output".into()];
+        self.graph.output = vec![declare("output", &output.shape)];
+        let model = ModelProto {
+            ir_version: IR_VERSION,
+            opset_import: vec![OperatorSetIdProto {
+                version: OPSET,
+                ..OperatorSetIdProto::default()
+            }],
+            producer_name: "zkstrata-zoo".into(),
+            graph: Some(self.graph),
+            ..ModelProto::default()
+        };
+        model.encode_to_vec()
+    }
+
+    /// A convolution without bias.
+    pub(crate) fn conv(&mut self, name: &str, x: &Tensor, to: usize, window: Window) -> Tensor {
+        self.any_conv(name, x, to, window, 1, Vec::new())
+    }
+
+    pub(crate) fn conv_bias(
+        &mut self,
+        name: &str,
+        x: &Tensor,
+        to: usize,
+        window: Window,
+    ) -> Tensor {
+        let bias = self.bias(name, to);
+        self.any_conv(name, x, to, window, 1, vec![bias])
+    }
+
+    /// One filter for each channel, without bias.
+    pub(crate) fn depthwise(&mut self, name: &str, x: &Tensor, window: Window) -> Tensor {
+        self.any_conv(name, x, x.channels(), window, x.channels(), Vec::new())
+    }
+
+    pub(crate) fn depthwise_bias(&mut self, name: &str, x: &Tensor, window: Window) -> Tensor {
+        let bias = self.bias(name, x.channels());
+        self.any_conv(name, x, x.channels(), window, x.channels(), vec![bias])
+    }
+
+    fn any_conv(
+        &mut self,
+        name: &str,
+        x: &Tensor,
+        to: usize,
+        window: Window,
+        groups: usize,
+        bias: Vec<String>,
+    ) -> Tensor {
+        let [height, width] = window.kernel;
+        let shape = [to, x.channels() / groups, height, width];
+        let weight = self.filters(name, x, &shape);
+        let mut attributes = window.attributes();
+        attributes.push(int("group", groups));
+        let shape = windowed(x, to, window);
+        let weights = [vec![weight], bias].concat();
+        self.node("Conv", name, &[x], &weights, attributes, shape, Sign::Both)
+    }
+
+    /// A dense layer with bias.
+    pub(crate) fn gemm(&mut self, name: &str, x: &Tensor, to: usize) -> Tensor {
+        let bias = self.bias(name, to);
+        let weight = self.filters(name, x, &[to, x.channels()]);
+        let attributes = vec![int("transB", 1)];
+        let weights = [weight, bias];
+        self.node(
+            "Gemm",
+            name,
+            &[x],
+            &weights,
+            attributes,
+            vec![1, to],
+            Sign::Both,
+        )
+    }
+
+    /// Batch normalisation with its statistics, which multiplies by about `gamma`.
+    pub(crate) fn batch_norm(&mut self, name: &str, x: &Tensor, gamma: f32) -> Tensor {
+        let weights = [
+            ("weight", gamma, 0.2 * gamma),
+            ("bias", 0.0, 0.2),
+            ("running_mean", 0.0, 0.2),
+            ("running_var", 1.0, 0.2),
+        ]
+        .map(|(part, centre, radius)| {
+            self.around(&format!("{name}.{part}"), x.channels(), centre, radius)
+        });
+        let attributes = vec![float("epsilon", 1e-5)];
+        let shape = x.shape.clone();
+        self.node(
+            "BatchNormalization",
+            name,
+            &[x],
+            &weights,
+            attributes,
+            shape,
+            Sign::Both,
+        )
+    }
+
+    pub(crate) fn relu(&mut self, name: &str, x: &Tensor) -> Tensor {
+        self.weightless("Relu", name, &[x], Vec::new(), x.shape.clone(), Sign::Plus)
+    }
+
+    /// `min(max(x, 0), 6)`.
+    pub(crate) fn relu6(&mut self, name: &str, x: &Tensor) -> Tensor {
+        let bounds = [("clip.min", 0.0_f32), ("clip.max", 6.0)].map(|(bound, value)| {
+            if self.graph.initializer.iter().all(|t| t.name != bound) {
+                self.initialise(bound, &[], value.to_le_bytes().to_vec());
+            }
+            bound.to_owned()
+        });
+        let shape = x.shape.clone();
+        self.node("Clip", name, &[x], &bounds, Vec::new(), shape, Sign::Plus)
+    }
+
+    pub(crate) fn add(&mut self, name: &str, x: &Tensor, y: &Tensor) -> Tensor {
+        assert_eq!(x.shape, y.shape, "{name}");
+        self.weightless(
+            "Add",
+            name,
+            &[x, y],
+            Vec::new(),
+            x.shape.clone(),
+            Sign::Both,
+        )
+    }
+
+    pub(crate) fn max_pool(&mut self, name: &str, x: &Tensor, window: Window) -> Tensor {
+        self.pool("MaxPool", name, x, window)
+    }
+
+    pub(crate) fn average_pool(&mut self, name: &str, x: &Tensor, window: Window) -> Tensor {
+        self.pool("AveragePool", name, x, window)
+    }
+
+    fn pool(&mut self, op: &str, name: &str, x: &Tensor, window: Window) -> Tensor {
+        let shape = windowed(x, x.channels(), window);
+        self.weightless(op, name, &[x], window.attributes(), shape, x.sign)
+    }
+
+    pub(crate) fn global_average_pool(&mut self, name: &str, x: &Tensor) -> Tensor {
+        let shape = vec![1, x.channels(), 1, 1];
+        self.weightless("GlobalAveragePool", name, &[x], Vec::new(), shape, x.sign)
+    }
+
+    pub(crate) fn flatten(&mut self, name: &str, x: &Tensor) -> Tensor {
+        let shape = vec![1, x.shape.iter().product()];
+        self.weightless("Flatten", name, &[x], vec![int("axis", 1)], shape, x.sign)
+    }
+
+    fn weightless(
+        &mut self,
+        op: &str,
+        name: &str,
+        inputs: &[&Tensor],
+        attributes: Vec<AttributeProto>,
+        shape: Vec<usize>,
+        sign: Sign,
+    ) -> Tensor {
+        self.node(op, name, inputs, &[], attributes, shape, sign)
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of a node")]
+    fn node(
+        &mut self,
+        op: &str,
+        name: &str,
+        inputs: &[&Tensor],
+        weights: &[String],
+        attribute: Vec<AttributeProto>,
+        shape: Vec<usize>,
+        sign: Sign,
+    ) -> Tensor {
+        let inputs = inputs.iter().map(|x| x.name.clone());
+        self.graph.node.push(NodeProto {
+            op_type: op.into(),
+            name: name.into(),
+            input: inputs.chain(weights.iter().cloned()).collect(),
+            output: vec![name.into()],
+            attribute,
+            ..NodeProto::default()
+        });
+        Tensor {
+            name: name.into(),
+            shape,
+            sign,
+        }
+    }
+
+    /// The weights `[filters, channels, ..]` of a layer on `x`, as the head of this file says.
+    fn filters(&mut self, name: &str, x: &Tensor, shape: &[usize]) -> String {
+        let (centred, gain) = match (x.sign, shape[1]) {
+            (Sign::Both, _) => (false, 1.0),
+            (Sign::Plus, 1) => (false, 2.0),
+            (Sign::Plus, _) => (true, 2.933_884),
+        };
+        let name = format!("{name}.weight");
+        let mut random = self.random();
+        let filter: usize = shape[1..].iter().product();
+        let scale = (gain / filter as f32).sqrt() / DEVIATION;
+        let mut data = Vec::with_capacity(4 * shape[0] * filter);
+        let mut draws = vec![0; filter];
+        for _ in 0..shape[0] {
+            draws.fill_with(|| random.draw());
+            let sum: i64 = draws.iter().map(|&z| i64::from(z)).sum();
+            let mean = if centred {
+                (sum / filter as i64) as i32
+            } else {
+                0
+            };
+            let cells = draws.iter().map(|&z| (z - mean) as f32 * scale);
+            data.extend(cells.flat_map(f32::to_le_bytes));
+        }
+        self.initialise(&name, shape, data)
+    }
+
+    fn bias(&mut self, name: &str, cells: usize) -> String {
+        self.around(&format!("{name}.bias"), cells, 0.0, 0.1)
+    }
+
+    /// A vector of uniform numbers.
+    fn around(&mut self, name: &str, cells: usize, centre: f32, radius: f32) -> String {
+        let mut random = self.random();
+        let cells = (0..cells).map(|_| random.around(centre, radius));
+        let data: Vec<u8> = cells.flat_map(f32::to_le_bytes).collect();
+        self.initialise(name, &[data.len() / 4], data)
+    }
+
+    /// Every tensor has a stream of its own: its values do not depend on other tensors' sizes.
+    fn random(&self) -> Random {
+        Random::new(&self.graph.name, self.graph.initializer.len() as u64)
+    }
+
+    fn initialise(&mut self, name: &str, shape: &[usize], raw_data: Vec<u8>) -> String {
+        self.graph.initializer.push(TensorProto {
+            name: name.into(),
+            dims: shape.iter().map(|&n| n as i64).collect(),
+            data_type: DataType::Float as i32,
+            raw_data,
+            ..TensorProto::default()
+        });
+        name.into()
+    }
+}
+
+fn windowed(x: &Tensor, channels: usize, window: Window) -> Vec<usize> {
+    let [height, width] = [0, 1].map(|axis| window.output(axis, x.shape[2 + axis]));
+    vec![1, channels, height, width]
+}
+
+fn declare(name: &str, shape: &[usize]) -> ValueInfoProto {
+    let axis = |&n: &usize| Dimension {
+        value: Some(DimensionValue::DimValue(n as i64)),
+        ..Dimension::default()
+    };
+    let tensor = type_proto::Tensor {
+        elem_type: DataType::Float as i32,
+        shape: Some(TensorShapeProto {
+            dim: shape.iter().map(axis).collect(),
+        }),
+    };
+    ValueInfoProto {
+        name: name.into(),
+        r#type: Some(TypeProto {
+            value: Some(type_proto::Value::TensorType(tensor)),
+            ..TypeProto::default()
+        }),
+        ..ValueInfoProto::default()
+    }
+}
+
+fn ints(name: &str, list: &[usize]) -> AttributeProto {
+    AttributeProto {
+        ints: list.iter().map(|&n| n as i64).collect(),
+        ..attribute(name, AttributeType::Ints)
+    }
+}
+
+fn int(name: &str, n: usize) -> AttributeProto {
+    AttributeProto {
+        i: n as i64,
+        ..attribute(name, AttributeType::Int)
+    }
+}
+
+fn float(name: &str, f: f32) -> AttributeProto {
+    AttributeProto {
+        f,
+        ..attribute(name, AttributeType::Float)
+    }
+}
+
+fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
+    AttributeProto {
+        name: name.into(),
+        r#type: kind as i32,
+        ..AttributeProto::default()
+    }
+}
