@@ -120,7 +120,7 @@ impl Worker {
         if let Some((deadline, limit)) = self.limits.deadline
             && Instant::now() >= deadline
         {
-            let limit = format!("{} s for the whole pipeline", limit.as_secs_f64());
+            let limit = format!("{} s", limit.as_secs_f64());
             return Err(self.stop(FaultKind::Timeout, limit));
         }
         let peak = machine::peak_bytes(Some(self.child.id()));
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(fault.kind, FaultKind::Timeout);
         assert_eq!(
             fault.limit.as_deref(),
-            Some("0.05 s for the whole pipeline")
+            Some("0.05 s")
         );
         if cfg!(target_os = "linux") {
             let limits = Limits {
