@@ -53,7 +53,12 @@ pub(crate) struct Compare {
     )]
     pub(crate) profiles: Vec<Profile>,
     /// What zkstrata's verifier knows of the weights
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "committed")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "committed,public"
+    )]
     pub(crate) weights: Vec<Weights>,
     /// Repetitions
     #[arg(long, value_name = "N", default_value = "5")]

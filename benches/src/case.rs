@@ -17,6 +17,8 @@ use zkstrata::onnx_import;
 /// Seed of made-up inputs; calibration takes [`CALIBRATION_SEED`].
 const SEED: u64 = 2;
 const CALIBRATION_SEED: u64 = 1;
+/// Samples that fix the ranges of a model of the zoo.
+const CALIBRATION: usize = 32;
 
 /// A model and its inputs.
 #[derive(Debug)]
@@ -189,6 +191,20 @@ fn made_up(graph: &Graph, count: usize) -> Data {
 
 /// A model of the zoo, if it has one of this name.
 fn zoo(name: &str, count: usize, work: &Path) -> Result<Option<Case>, Failure> {
-    let _ = (name, count, work);
-    Ok(None)
+    let Some(architecture) = zkstrata_zoo::find(name) else {
+        return Ok(None);
+    };
+    let bytes = architecture.onnx();
+    let path = work.join(format!("{name}.onnx"));
+    fs::write(&path, &bytes).context(format!("cannot write {}", path.display()))?;
+    let samples = |count, seed| {
+        let samples = architecture.samples(count, seed).into_iter();
+        samples.map(|x| vec![x]).collect()
+    };
+    let data = Data {
+        calibration: samples(CALIBRATION, CALIBRATION_SEED),
+        samples: samples(count, SEED),
+        source: "made up",
+    };
+    Ok(Some(Case::new(name.into(), path, &bytes, data)))
 }

@@ -1,6 +1,7 @@
 //! Processes that measure: they are given commands and give answers, a line of JSON each, while
 //! their time and memory are watched.
 
+use crate::figure::Bytes;
 use crate::machine;
 use crate::record::{Fault, FaultKind};
 use serde::Serialize;
@@ -128,13 +129,13 @@ impl Worker {
         if let (Some(peak), Some(limit)) = (peak, self.limits.memory_bytes)
             && peak > limit
         {
-            let limit = limit as f64 / (1_u64 << 30) as f64;
-            return Err(self.stop(FaultKind::Memory, format!("{limit:.3} GiB")));
+            let limit = Bytes(limit as f64).to_string();
+            return Err(self.stop(FaultKind::Memory, limit));
         }
         if let (Some(free), Some(all)) = (machine::available_bytes(), machine::memory_bytes())
             && (free as f64) < RESERVE * all as f64
         {
-            let limit = "all memory that the machine had left".into();
+            let limit = "the machine's memory".into();
             return Err(self.stop(FaultKind::Memory, limit));
         }
         Ok(())
@@ -159,7 +160,7 @@ impl Worker {
         let log = self.tail().join("\n");
         let starved = status.is_some_and(killed) || log.contains("memory allocation of");
         let (kind, limit) = if starved {
-            (FaultKind::Memory, Some("the operating system's".into()))
+            (FaultKind::Memory, Some("the machine's memory".into()))
         } else {
             (FaultKind::Error, None)
         };
@@ -269,10 +270,7 @@ mod tests {
         let fault = start("exec sleep 60", limits).answer::<u32>();
         let fault = fault.expect_err("stopped");
         assert_eq!(fault.kind, FaultKind::Timeout);
-        assert_eq!(
-            fault.limit.as_deref(),
-            Some("0.05 s")
-        );
+        assert_eq!(fault.limit.as_deref(), Some("0.05 s"));
         if cfg!(target_os = "linux") {
             let limits = Limits {
                 deadline: None,

@@ -15,6 +15,7 @@ use crate::strata::{self, Outcome, Setting};
 use crate::worker::Outputs;
 use crate::{machine, report};
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,7 @@ struct Comparison<'a> {
     journal: Journal,
     strata: System,
     work: PathBuf,
+    cache: PathBuf,
 }
 
 /// What a record is about, apart from its figures.
@@ -55,11 +57,12 @@ pub(crate) fn run(args: &args::Compare) -> Result<(), Failure> {
     let cache = args.cache.clone().unwrap_or_else(|| out.join("cache"));
     let comparison = Comparison {
         args,
-        threads: args.threads.map_or_else(machine::cores, |n| n.get()),
+        threads: args.threads.map_or_else(machine::cores, NonZeroUsize::get),
         peers: Peers::new(&args.peers, &args.python, &cache)?,
         journal,
         strata: machine::zkstrata(),
         work,
+        cache: cache.canonicalize().context(cache.display())?,
     };
     for case in &cases {
         comparison.model(case)?;
@@ -240,8 +243,19 @@ impl Comparison<'_> {
         about: &About,
         run: usize,
         figures: Figures,
-        failure: Option<Fault>,
+        mut failure: Option<Fault>,
     ) -> Result<(), Failure> {
+        // Where things lie on this machine is nobody's business.
+        let model = case.path.parent().unwrap_or(&case.path);
+        for line in failure.iter_mut().flat_map(|fault| &mut fault.log) {
+            for (path, name) in [
+                (&*self.work, "WORK"),
+                (&self.cache, "CACHE"),
+                (model, "MODEL"),
+            ] {
+                *line = line.replace(&path.display().to_string(), name);
+            }
+        }
         let record = Record {
             schema: SCHEMA,
             time: machine::now(),
@@ -287,7 +301,7 @@ fn say(record: &Record) {
             let last = fault.log.last().map_or("", String::as_str);
             format!("{}: {reason} {limit} {last}", fault.stage)
         }
-        (None, Some(time)) => format!("{:.6} s", time),
+        (None, Some(time)) => crate::figure::Seconds(time).to_string(),
         (None, None) => String::new(),
     };
     eprintln!(

@@ -88,7 +88,7 @@ fn commit() -> Option<String> {
     Some(format!("{}{dirty}", commit.trim()))
 }
 
-/// What the compiler was told to use.
+/// The compiler, and what it was told to use.
 fn build() -> String {
     let features = [
         ("avx512f", cfg!(target_feature = "avx512f")),
@@ -97,7 +97,18 @@ fn build() -> String {
     ];
     let found = features.iter().find(|(_, there)| *there);
     let found = found.map_or("portable", |(name, _)| name);
-    format!("{} {found}", std::env::consts::ARCH)
+    // In the source tree, because that chooses the toolchain.
+    let mut rustc = Command::new("rustc");
+    rustc
+        .arg("--version")
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    let version = rustc.output().ok().filter(|output| output.status.success());
+    let version = version.and_then(|output| String::from_utf8(output.stdout).ok());
+    let version = version.map_or(String::new(), |text| {
+        let words: Vec<&str> = text.split(' ').take(2).collect();
+        format!(", {}", words.join(" "))
+    });
+    format!("{} {found}{version}", std::env::consts::ARCH)
 }
 
 /// The time in UTC, as `2026-01-31T12:00:00Z`.

@@ -11,6 +11,7 @@ mod case;
 mod child;
 mod compare;
 mod failure;
+mod figure;
 mod machine;
 mod peers;
 mod record;

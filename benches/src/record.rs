@@ -59,7 +59,7 @@ pub(crate) struct System {
     /// The commit that zkstrata was built from; `-dirty` if with changes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) commit: Option<String>,
-    /// Architecture and vector extensions that zkstrata was built for.
+    /// Architecture and vector extensions that zkstrata was built for, and the compiler.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) build: Option<String>,
 }
@@ -333,4 +333,46 @@ fn parse(line: &str) -> Result<Record, String> {
         return Err(format!("schema {found}, this version reads {SCHEMA}"));
     }
     serde_json::from_str(line).map_err(not)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORDS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/records.jsonl");
+
+    #[test]
+    fn records_survive_a_file() {
+        let records = read(Path::new(RECORDS)).expect("readable records");
+        let path = std::env::temp_dir().join(format!("records-{}.jsonl", std::process::id()));
+        let journal = Journal::open(path.clone()).expect("none yet");
+        for record in &records {
+            journal.append(record).expect("appends");
+        }
+        let again = Journal::open(path.clone()).map(|journal| read(journal.path()));
+        fs::write(&path, "\n{\"schema\": 2}\n").expect("writes");
+        let other = Journal::open(path.clone());
+        fs::remove_file(&path).expect("removes");
+        assert_eq!(again.expect("readable").expect("readable"), records);
+        let other = other.expect_err("another schema").to_string();
+        assert!(
+            other.contains(":2: schema 2, this version reads 1"),
+            "{other}"
+        );
+    }
+
+    #[test]
+    fn a_bad_line_is_named() {
+        let good = fs::read_to_string(RECORDS).expect("readable records");
+        let good = good.lines().next().expect("a record");
+        assert!(parse(good).is_ok());
+        for bad in [
+            &good[..good.len() / 2],
+            "[]",
+            "{}",
+            &good.replace("\"run\"", "\"walk\""),
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
 }

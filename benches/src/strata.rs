@@ -101,13 +101,11 @@ fn measure(
 
 /// A turn of plain inference. A session that fails loses its own figures only.
 fn turn(session: &mut Option<&mut Session>) -> Option<Yardstick> {
-    match session.as_mut()?.turn() {
-        Ok((yardstick, _)) => Some(yardstick),
-        Err(_) => {
-            *session = None;
-            None
-        }
+    let turn = session.as_mut()?.turn();
+    if turn.is_err() {
+        *session = None;
     }
+    turn.ok().map(|(yardstick, _)| yardstick)
 }
 
 /// What all runs share.

@@ -39,7 +39,7 @@ pub(super) fn interpreter(
 }
 
 fn run(command: &mut Command) -> Result<(), Failure> {
-    let name = format!("{:?}", command.get_program());
+    let name = command.get_program().display().to_string();
     let output = command.output().context(format!("cannot run {name}"))?;
     if output.status.success() {
         return Ok(());

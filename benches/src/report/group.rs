@@ -29,6 +29,8 @@ pub(crate) struct Measured {
 pub(crate) struct Row {
     pub(crate) kind: Kind,
     pub(crate) threads: usize,
+    /// Whether other rows of the machine have other numbers of threads.
+    pub(crate) other_threads: bool,
     pub(crate) batch: usize,
     /// Runs that succeeded.
     pub(crate) runs: usize,
@@ -40,6 +42,7 @@ pub(crate) struct Row {
     pub(crate) inference: Option<f64>,
     /// Plain inference with one thread, and with the threads of the row.
     pub(crate) plain: Option<(f64, f64)>,
+    /// Of the run whose proving time is nearest to the median.
     pub(crate) parts: BTreeMap<String, f64>,
     pub(crate) proof: Option<f64>,
     pub(crate) pk: Option<f64>,
@@ -48,6 +51,8 @@ pub(crate) struct Row {
     pub(crate) peaks: [Option<f64>; 3],
     pub(crate) error: Option<f64>,
     pub(crate) argmax: Option<f64>,
+    /// Inputs on which errors were measured.
+    pub(crate) samples: usize,
     /// Why no run succeeded.
     pub(crate) failure: Option<Fault>,
 }
@@ -118,7 +123,13 @@ fn section(records: &[&Record]) -> Section {
     }
     let mut used = Vec::new();
     let models = models.values().map(|records| measured(records, &mut used));
-    let models = models.collect();
+    let mut models: Vec<Measured> = models.collect();
+    let provers = || rows(&models).filter(|row| row.kind != Kind::Plain);
+    let first = provers().next().map(|row| row.threads);
+    let differ = provers().any(|row| Some(row.threads) != first);
+    for row in models.iter_mut().flat_map(|measured| &mut measured.rows) {
+        row.other_threads = differ;
+    }
     let mut systems: Vec<System> = Vec::new();
     for record in &used {
         let known = systems.contains(&record.system);
@@ -142,6 +153,10 @@ fn section(records: &[&Record]) -> Section {
         systems,
         models,
     }
+}
+
+fn rows(models: &[Measured]) -> impl Iterator<Item = &Row> {
+    models.iter().flat_map(|measured| &measured.rows)
 }
 
 fn day(time: &str) -> String {
@@ -216,27 +231,32 @@ fn row((kind, batch, threads): (Kind, usize, usize), records: &[&Record]) -> Row
             bytes(peaks.copied().max())
         })
     };
-    let mut parts = BTreeMap::new();
-    for name in runs.iter().flat_map(|figures| figures.seconds.parts.keys()) {
-        if let Some(time) = of(&|figures| figures.seconds.parts.get(name).copied()) {
-            parts.insert(name.clone(), time);
-        }
-    }
+    // Parts that belong together: those of the run in the middle.
+    let prove = of(&|figures| figures.seconds.prove);
+    let distance = |figures: &Figures| match (figures.seconds.prove, prove) {
+        (Some(time), Some(median)) => (time - median).abs(),
+        _ => f64::INFINITY,
+    };
+    let middle = runs
+        .iter()
+        .min_by(|a, b| distance(a).total_cmp(&distance(b)));
+    let parts = middle.map(|figures| figures.seconds.parts.clone());
     let one = of(&|figures| Some(figures.yardstick?.one_thread_s));
     let same = of(&|figures| Some(figures.yardstick?.same_threads_s));
     Row {
         kind,
         threads,
+        other_threads: false,
         batch,
         runs: done.len(),
         prepare: of(&|figures| figures.seconds.prepare),
         srs: of(&|figures| figures.seconds.srs),
         setup: of(&|figures| figures.seconds.setup),
-        prove: of(&|figures| figures.seconds.prove),
+        prove,
         verify: of(&|figures| figures.seconds.verify),
         inference: of(&|figures| figures.seconds.inference),
         plain: one.zip(same),
-        parts,
+        parts: parts.unwrap_or_default(),
         proof: of(&|figures| bytes(figures.bytes.proof)),
         pk: of(&|figures| bytes(figures.bytes.pk)),
         vk: of(&|figures| bytes(figures.bytes.vk)),
@@ -247,6 +267,11 @@ fn row((kind, batch, threads): (Kind, usize, usize), records: &[&Record]) -> Row
         ],
         error: of(&|figures| Some(figures.accuracy.as_ref()?.max_abs_err)),
         argmax: of(&|figures| Some(figures.accuracy.as_ref()?.argmax)),
+        samples: runs
+            .iter()
+            .filter_map(|figures| Some(figures.accuracy.as_ref()?.samples))
+            .max()
+            .unwrap_or(0),
         failure: failed.and_then(|record| record.failure.clone()),
     }
 }

@@ -1,10 +1,10 @@
 //! The report as one HTML page that needs nothing else.
 
-use super::figure::{Bytes, Number, Seconds};
 use super::group::{Kind, Row, Section};
 use super::plot::{self, Point};
 use super::table::{Table, escape};
 use super::{tables, text};
+use crate::figure::{Bytes, Number, Seconds};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
@@ -55,7 +55,7 @@ fn section(page: &mut String, section: &Section) {
         "Proving time over onnxruntime with one thread, in turns in the same minutes. Left is \
          better.",
         &legend,
-        plot::dots("Ratio to plain inference", models, Row::ratio, |x| {
+        plot::dots("Ratio to plain inference", 10.0, models, Row::ratio, |x| {
             format!("{} ×", Number(x))
         }),
     );
@@ -72,6 +72,7 @@ fn section(page: &mut String, section: &Section) {
         &legend,
         plot::dots(
             "Proof size",
+            4.0,
             models,
             |row| row.proof,
             |n| Bytes(n).to_string(),
@@ -83,6 +84,7 @@ fn section(page: &mut String, section: &Section) {
         &legend,
         plot::dots(
             "Verification time",
+            10.0,
             models,
             |row| row.verify,
             |s| Seconds(s).to_string(),
@@ -92,7 +94,9 @@ fn section(page: &mut String, section: &Section) {
         "Peak memory",
         "Of the hungriest stage. Left is better.",
         &legend,
-        plot::dots("Peak memory", models, Row::peak, |n| Bytes(n).to_string()),
+        plot::dots("Peak memory", 4.0, models, Row::peak, |n| {
+            Bytes(n).to_string()
+        }),
     );
     tables(page, section);
 }

@@ -1,12 +1,14 @@
 //! `report`: Markdown, HTML and a README's table, from records alone.
 
-mod figure;
 mod group;
 mod html;
 mod plot;
 mod table;
 mod tables;
 mod text;
+
+#[cfg(test)]
+mod tests;
 
 use crate::args;
 use crate::failure::{Context, Failure};

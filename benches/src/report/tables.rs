@@ -1,8 +1,8 @@
 //! The report's tables.
 
-use super::figure::{Bytes, Number, Seconds, count};
 use super::group::{Kind, Measured, Row, Section};
 use super::table::{Cell, Look, Table, figure};
+use crate::figure::{Bytes, Number, Seconds, count};
 use crate::record::{Fault, FaultKind, Profile};
 
 /// The stages of zkstrata's prover, in order.
@@ -27,58 +27,69 @@ fn bytes(value: Option<f64>) -> Cell {
     figure(value, |n| Bytes(n).to_string())
 }
 
-/// A column: its name, its cell, and the value by which the least row is the best.
+/// A column: its name, its cell, the value by which the least row is the best, and what rows must
+/// share to be compared.
 struct Column {
     name: &'static str,
     cell: fn(&Row) -> Cell,
     rank: fn(&Row) -> Option<f64>,
+    class: fn(&Row) -> usize,
 }
 
 const COLUMNS: [Column; 9] = [
     Column {
         name: "prove",
         cell: |row| seconds(row.prove),
-        rank: |row| row.prove.filter(|_| row.batch == 1),
+        rank: |row| row.prove,
+        class: |row| row.batch,
     },
     Column {
         name: "× plain inference",
         cell: |row| figure(row.ratio(), |x| Number(x).to_string()),
         rank: Row::ratio,
+        class: |_| 0,
     },
     Column {
         name: "verify",
         cell: |row| seconds(row.verify),
-        rank: |row| row.verify.filter(|_| row.batch == 1),
+        rank: |row| row.verify,
+        class: |row| row.batch,
     },
     Column {
         name: "proof",
         cell: |row| bytes(row.proof),
-        rank: |row| row.proof.filter(|_| row.batch == 1),
+        rank: |row| row.proof,
+        class: |row| row.batch,
     },
     Column {
         name: "verifying key",
         cell: |row| bytes(row.vk),
         rank: |row| row.vk,
+        class: |_| 0,
     },
     Column {
         name: "setup",
         cell: |row| seconds(row.setup),
         rank: |row| row.setup,
+        class: |_| 0,
     },
     Column {
         name: "peak memory",
         cell: |row| bytes(row.peak()),
-        rank: |row| row.peak().filter(|_| row.batch == 1),
+        rank: Row::peak,
+        class: |row| row.batch,
     },
     Column {
-        name: "max error",
-        cell: |row| figure(row.error, |x| format!("{x:.2e}")),
+        name: "max error (inputs)",
+        cell: |row| figure(row.error, |x| format!("{x:.2e} ({})", row.samples)),
         rank: |row| row.error,
+        class: |row| row.samples,
     },
     Column {
         name: "argmax agrees",
         cell: |row| figure(row.argmax, |x| format!("{:.1} %", 100.0 * x)),
         rank: |row| row.argmax.map(|x| -x),
+        class: |row| row.samples,
     },
 ];
 
@@ -94,17 +105,14 @@ fn compared(rows: &[&Row], columns: &[Column]) -> Vec<Vec<Cell>> {
         .iter()
         .map(|row| columns.iter().map(|column| (column.cell)(row)).collect())
         .collect();
-    let complete = |row: &&&Row| row.failure.is_none();
     for (k, column) in columns.iter().enumerate() {
-        let ranks = rows
-            .iter()
-            .filter(complete)
-            .filter_map(|row| (column.rank)(row));
-        let ranks: Vec<f64> = ranks.collect();
-        let best = ranks.iter().copied().reduce(f64::min);
+        let rank = |row: &Row| (column.rank)(row).filter(|_| row.failure.is_none());
         for (row, cells) in rows.iter().zip(&mut cells) {
-            let is_best = row.failure.is_none() && best.is_some() && (column.rank)(row) == best;
-            if is_best && ranks.len() > 1 {
+            let same = |other: &&&Row| (column.class)(other) == (column.class)(row);
+            let ranks = rows.iter().filter(same).filter_map(|other| rank(other));
+            let ranks: Vec<f64> = ranks.collect();
+            let best = ranks.iter().copied().reduce(f64::min);
+            if ranks.len() > 1 && best.is_some() && rank(row) == best {
                 cells[k].look = Look::Best;
             }
         }
@@ -295,6 +303,9 @@ pub(crate) fn label(row: &Row) -> String {
     if row.batch != 1 {
         name = format!("{name}, batch {}", row.batch);
     }
+    if row.other_threads {
+        name = format!("{name}, {} threads", row.threads);
+    }
     name
 }
 
@@ -312,4 +323,11 @@ pub(crate) fn reason(fault: &Fault) -> String {
     let limit = fault.limit.as_ref();
     let limit = limit.map_or(String::new(), |limit| format!(" (limit: {limit})"));
     format!("{} in {}{limit}", kind(fault.kind), fault.stage)
+}
+
+/// The same where there is little room.
+pub(crate) fn brief(fault: &Fault) -> String {
+    let limit = fault.limit.as_ref();
+    let limit = limit.map_or(String::new(), |limit| format!(" at {limit}"));
+    format!("{}{limit}, {}", kind(fault.kind), fault.stage)
 }

@@ -1,9 +1,9 @@
 //! The report in Markdown, and the block of a README.
 
-use super::figure::{Bytes, Number, Seconds, count};
 use super::group::{Kind, Measured, Section};
 use super::tables;
 use crate::failure::Failure;
+use crate::figure::{Bytes, Number, Seconds, count};
 use std::fmt::Write;
 
 /// What the tables' figures are.

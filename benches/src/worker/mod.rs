@@ -15,7 +15,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use zkstrata::model_ir::{int, quantise};
-use zkstrata::{ProvingKey, VerifyingKey};
+use zkstrata::{ProvingKey, SetupOptions, VerifyingKey};
 
 /// What a worker measures.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -131,10 +131,11 @@ impl Job {
 
 /// The keys of a model.
 fn keys(model: int::Model, weights: Weights) -> Result<(ProvingKey, VerifyingKey), Failure> {
-    match weights {
-        Weights::Committed => zkstrata::setup(model).context("setup"),
-        Weights::Public => Err(Failure::new("this version has no public weights")),
-    }
+    let weights = match weights {
+        Weights::Committed => zkstrata::Weights::Committed,
+        Weights::Public => zkstrata::Weights::Public,
+    };
+    zkstrata::setup_with(model, &SetupOptions { weights }).context("setup")
 }
 
 fn profile(profile: Profile) -> quantise::Profile {

@@ -1,8 +1,9 @@
 //! Logarithmic axes.
 
-/// Maps `[low, high]` to `[from, to]`, both ends powers of ten.
+/// Maps `[base^low, base^high]` to `[from, to]`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Axis {
+    base: f64,
     low: i32,
     high: i32,
     from: f64,
@@ -11,8 +12,12 @@ pub(super) struct Axis {
 
 impl Axis {
     /// An axis that holds these positive values.
-    pub(super) fn of(values: impl Iterator<Item = f64>, from: f64, to: f64) -> Option<Self> {
-        let logs = values.filter(|&x| x > 0.0).map(f64::log10);
+    pub(super) fn of(
+        base: f64,
+        values: impl Iterator<Item = f64>,
+        (from, to): (f64, f64),
+    ) -> Option<Self> {
+        let logs = values.filter(|&x| x > 0.0).map(|x| x.log(base));
         let (low, high) = logs.fold((f64::MAX, f64::MIN), |(low, high), x| {
             (low.min(x), high.max(x))
         });
@@ -22,6 +27,7 @@ impl Axis {
         let low = low.floor() as i32;
         let high = (high.ceil() as i32).max(low + 1);
         Some(Self {
+            base,
             low,
             high,
             from,
@@ -31,15 +37,18 @@ impl Axis {
 
     /// The position of a value.
     pub(super) fn at(&self, value: f64) -> f64 {
-        let part = (value.log10() - f64::from(self.low)) / f64::from(self.high - self.low);
+        let part = (value.log(self.base) - f64::from(self.low)) / f64::from(self.high - self.low);
         self.from + part * (self.to - self.from)
     }
 
-    /// Powers of ten, with a gap of as many as it takes for about `most` of them.
+    /// Powers of the base, with a gap of as many as it takes for about `most` of them.
     pub(super) fn ticks(&self, most: i32) -> impl Iterator<Item = f64> + use<> {
+        let base = self.base;
         let step = (self.high - self.low + most - 1) / most;
         let step = usize::try_from(step.max(1)).expect("positive");
-        (self.low..=self.high).step_by(step).map(|n| 10_f64.powi(n))
+        (self.low..=self.high)
+            .step_by(step)
+            .map(move |n| base.powi(n))
     }
 }
 
@@ -49,11 +58,11 @@ mod tests {
 
     #[test]
     fn values_lie_between_powers_of_ten() {
-        let axis = Axis::of([0.02, 3.0, 700.0].into_iter(), 0.0, 500.0).expect("values");
+        let axis = Axis::of(10.0, [0.02, 3.0, 700.0].into_iter(), (0.0, 500.0)).expect("values");
         assert_eq!((axis.low, axis.high), (-2, 3));
         assert!((axis.at(1.0) - 200.0).abs() < 1e-9);
         assert_eq!(axis.ticks(9).count(), 6);
         assert_eq!(axis.ticks(3).count(), 3);
-        assert!(Axis::of([0.0].into_iter(), 0.0, 1.0).is_none());
+        assert!(Axis::of(2.0, [0.0].into_iter(), (0.0, 1.0)).is_none());
     }
 }

@@ -1,8 +1,8 @@
 //! The parts of zkstrata's proving time, as shares of it.
 
 use super::{Anchor, Svg};
+use crate::figure::Seconds;
 use crate::record::Profile;
-use crate::report::figure::Seconds;
 use crate::report::group::{Kind, Section};
 use crate::report::table::escape;
 use crate::report::tables::{STAGES, label};
@@ -35,7 +35,7 @@ pub(crate) fn stages(section: &Section) -> Option<String> {
         let name = format!("{}, {setting}", measured.model.name);
         svg.text((LEFT - 12.0, y + 4.0), Anchor::End, "name", &name);
         let mut x = LEFT;
-        // Medians of parts need not add up to the median of the whole.
+        // With an even number of runs, the median may be less than the time of this one.
         let sum: f64 = STAGES
             .iter()
             .filter_map(|stage| row.parts.get(*stage))

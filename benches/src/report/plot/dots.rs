@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::{Anchor, Mark, Svg, title};
 use crate::report::group::{Measured, Row};
-use crate::report::tables::reason;
+use crate::report::tables::{brief, reason};
 
 const WIDTH: f64 = 920.0;
 /// Room for names, for failures, and above.
@@ -15,9 +15,11 @@ const LINE: f64 = 26.0;
 const NAME: usize = 26;
 const REASON: usize = 42;
 
-/// A plot of the rows that have a value. Failures stand at the right.
+/// A plot of the rows that have a value, with ticks at powers of `base`. Failures stand at the
+/// right.
 pub(crate) fn dots(
     name: &str,
+    base: f64,
     models: &[Measured],
     value: impl Fn(&Row) -> Option<f64>,
     text: impl Fn(f64) -> String,
@@ -28,7 +30,7 @@ pub(crate) fn dots(
     };
     let shown: Vec<&Measured> = models.iter().filter(shown).collect();
     let values = shown.iter().flat_map(|measured| &measured.rows);
-    let x = Axis::of(values.filter_map(&value), LEFT, WIDTH - RIGHT)?;
+    let x = Axis::of(base, values.filter_map(&value), (LEFT, WIDTH - RIGHT))?;
     let height = TOP + LINE * shown.len() as f64;
     let mut svg = Svg::new(WIDTH, height + 8.0);
     for tick in x.ticks(7) {
@@ -46,26 +48,19 @@ pub(crate) fn dots(
         });
         svg.line((x.at(low), y), (x.at(high), y), "span");
         for row in &measured.rows {
-            if let Some(v) = value(row) {
-                let title = title(measured, row, &text(v));
-                svg.mark((x.at(v), y), Mark::of(&row.kind), &title);
-            }
+            let Some(v) = value(row) else { continue };
+            let (mark, text) = match &row.failure {
+                None => (Mark::of(&row.kind), text(v)),
+                Some(fault) => (Mark::Failed, format!("{}, {}", text(v), reason(fault))),
+            };
+            svg.mark((x.at(v), y), mark, &title(measured, row, &text));
         }
-        let failed = measured.rows.iter().find_map(|row| {
-            let fault = row.failure.as_ref().filter(|_| value(row).is_none())?;
-            Some((row, fault))
-        });
-        if let Some((row, fault)) = failed {
+        let mut rows = measured.rows.iter();
+        if let Some((row, fault)) = rows.find_map(|row| Some((row, row.failure.as_ref()?))) {
             let at = WIDTH - RIGHT + 22.0;
-            let text = reason(fault);
-            svg.mark((at, y), Mark::Failed, &title(measured, row, &text));
-            let text = format!("{}: {text}", row.kind.name());
-            svg.text(
-                (at + 12.0, y + 4.0),
-                Anchor::Start,
-                "why",
-                &cut(&text, REASON),
-            );
+            svg.mark((at, y), Mark::Failed, &title(measured, row, &reason(fault)));
+            let text = cut(&format!("{}: {}", row.kind.name(), brief(fault)), REASON);
+            svg.text((at + 12.0, y + 4.0), Anchor::Start, "why", &text);
         }
     }
     Some(svg.end(name))

@@ -10,10 +10,10 @@ pub(crate) use bars::stages;
 pub(crate) use dots::dots;
 pub(crate) use scatter::{Point, scatter};
 
-use super::figure::count;
 use super::group::{Kind, Measured, Row};
 use super::table::escape;
 use super::tables::label;
+use crate::figure::count;
 use crate::record::{Profile, Weights};
 use std::fmt::Write;
 

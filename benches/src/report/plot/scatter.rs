@@ -2,7 +2,7 @@
 
 use super::axis::Axis;
 use super::{Anchor, Mark, Svg, title};
-use crate::report::figure::{Number, Seconds};
+use crate::figure::{Number, Seconds};
 use crate::report::group::{Kind, Measured, Row};
 
 const WIDTH: f64 = 920.0;
@@ -13,7 +13,7 @@ const TOP: f64 = 118.0;
 const RIGHT: f64 = 60.0;
 const BOTTOM: f64 = 48.0;
 /// Least distance of two model names.
-const APART: f64 = 15.0;
+const APART: f64 = 21.0;
 
 /// Where a row is, and whether it got there.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +44,9 @@ pub(crate) fn scatter(
     let value = |point: Point| match point {
         Point::Measured(y) | Point::Failed(y) => y,
     };
-    let x = Axis::of(points.iter().map(|p| p.0), LEFT, WIDTH - RIGHT)?;
-    let y = Axis::of(points.iter().map(|p| value(p.1)), HEIGHT - BOTTOM, TOP)?;
+    let x = Axis::of(10.0, points.iter().map(|p| p.0), (LEFT, WIDTH - RIGHT))?;
+    let y = points.iter().map(|p| value(p.1));
+    let y = Axis::of(10.0, y, (HEIGHT - BOTTOM, TOP))?;
 
     let mut svg = Svg::new(WIDTH, HEIGHT);
     grid(&mut svg, x, y);
