@@ -5,12 +5,11 @@ use crate::arrays;
 use crate::case::Case;
 use crate::child::Limits;
 use crate::failure::{Context, Failure};
+use crate::journal::Journal;
 use crate::peers::ezkl::{self, Reference};
 use crate::peers::onnxruntime::Session;
 use crate::peers::{Peer, Peers};
-use crate::record::{
-    Fault, FaultKind, Figures, Journal, Profile, Record, SCHEMA, Seconds, System, Weights,
-};
+use crate::record::{Fault, FaultKind, Figures, Profile, Record, SCHEMA, Seconds, System, Weights};
 use crate::strata::{self, Outcome, Setting};
 use crate::worker::Outputs;
 use crate::{machine, report};

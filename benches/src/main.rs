@@ -12,6 +12,7 @@ mod child;
 mod compare;
 mod failure;
 mod figure;
+mod journal;
 mod machine;
 mod peers;
 mod record;

@@ -3,7 +3,7 @@
 use super::group::{Kind, Row, Section};
 use super::plot::{self, Point};
 use super::table::{Table, escape};
-use super::{tables, text};
+use super::{fault, tables, text};
 use crate::figure::{Bytes, Number, Seconds};
 use std::fmt::Write;
 
@@ -112,10 +112,10 @@ fn proving(row: &Row) -> Option<(Point, String)> {
             let prove = prove?;
             Some((Point::Measured(prove), Seconds(prove).to_string()))
         }
-        (Some(fault), _) => {
+        (Some(failure), _) => {
             // Of the stages before as well.
-            let seconds: f64 = row.parts.values().sum::<f64>() + fault.seconds;
-            let reason = tables::reason(fault);
+            let seconds: f64 = row.parts.values().sum::<f64>() + failure.seconds;
+            let reason = fault::reason(failure);
             let text = format!("{reason}, after {}", Seconds(seconds));
             (seconds > 0.0).then_some((Point::Failed(seconds), text))
         }
@@ -129,7 +129,7 @@ fn tables(page: &mut String, section: &Section) {
         }
     };
     table("Summary", Some(tables::summary(section)));
-    table("Failures", tables::failures(section));
+    table("Failures", fault::failures(section));
     table("Stages of zkstrata's prover", tables::stages(section));
     table("Stages of the other systems", tables::pipeline(section));
     table("Keys and memory", Some(tables::resources(section)));

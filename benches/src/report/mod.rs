@@ -1,5 +1,6 @@
 //! `report`: Markdown, HTML and a README's table, from records alone.
 
+mod fault;
 mod group;
 mod html;
 mod plot;
@@ -12,7 +13,8 @@ mod tests;
 
 use crate::args;
 use crate::failure::{Context, Failure};
-use crate::record::{self, Record};
+use crate::journal;
+use crate::record::Record;
 use group::Section;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -47,7 +49,7 @@ pub(crate) fn write(records: &[PathBuf], out: &Path) -> Result<(), Failure> {
 }
 
 fn sections(files: &[PathBuf]) -> Result<Vec<Section>, Failure> {
-    let records = files.iter().map(|path| record::read(path));
+    let records = files.iter().map(|path| journal::read(path));
     let records: Vec<Vec<Record>> = records.collect::<Result<_, _>>()?;
     let records = records.concat();
     if records.is_empty() {

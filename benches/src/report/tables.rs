@@ -1,9 +1,10 @@
 //! The report's tables.
 
+use super::fault::reason;
 use super::group::{Kind, Measured, Row, Section};
 use super::table::{Cell, Look, Table, figure};
 use crate::figure::{Bytes, Number, Seconds, count};
-use crate::record::{Fault, FaultKind, Profile};
+use crate::record::Profile;
 
 /// The stages of zkstrata's prover, in order.
 pub(crate) const STAGES: [&str; 6] = ["run", "witness", "commit", "lookup", "linear", "open"];
@@ -19,7 +20,7 @@ const PIPELINE: [&str; 8] = [
     "verify",
 ];
 
-fn seconds(value: Option<f64>) -> Cell {
+pub(super) fn seconds(value: Option<f64>) -> Cell {
     figure(value, |s| Seconds(s).to_string())
 }
 
@@ -112,7 +113,8 @@ fn compared(rows: &[&Row], columns: &[Column]) -> Vec<Vec<Cell>> {
             let ranks = rows.iter().filter(same).filter_map(|other| rank(other));
             let ranks: Vec<f64> = ranks.collect();
             let best = ranks.iter().copied().reduce(f64::min);
-            if ranks.len() > 1 && best.is_some() && rank(row) == best {
+            let differ = ranks.iter().any(|&other| Some(other) != best);
+            if differ && rank(row) == best {
                 cells[k].look = Look::Best;
             }
         }
@@ -265,38 +267,6 @@ pub(crate) fn resources(section: &Section) -> Table {
     }
 }
 
-/// What failed.
-pub(crate) fn failures(section: &Section) -> Option<Table> {
-    let mut rows = Vec::new();
-    for measured in &section.models {
-        for row in &measured.rows {
-            let Some(fault) = &row.failure else { continue };
-            rows.push(vec![
-                Cell::new(&*measured.model.name),
-                Cell::new(label(row)),
-                Cell::new(&*fault.stage),
-                Cell::failed(kind(fault.kind)),
-                Cell::new(fault.limit.as_deref().unwrap_or("–")),
-                Cell::new(fault.log.last().map_or("–", String::as_str)),
-                seconds(Some(fault.seconds)),
-            ]);
-        }
-    }
-    (!rows.is_empty()).then_some(Table {
-        header: vec![
-            "model",
-            "system",
-            "stage",
-            "failure",
-            "limit",
-            "last words",
-            "after",
-        ],
-        words: 6,
-        rows,
-    })
-}
-
 /// A row's system, and whatever is unusual of its setting.
 pub(crate) fn label(row: &Row) -> String {
     let mut name = row.kind.name();
@@ -307,27 +277,4 @@ pub(crate) fn label(row: &Row) -> String {
         name = format!("{name}, {} threads", row.threads);
     }
     name
-}
-
-fn kind(kind: FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Timeout => "out of time",
-        FaultKind::Memory => "out of memory",
-        FaultKind::Error => "error",
-        FaultKind::Unavailable => "not available",
-    }
-}
-
-/// A failure in a few words, with its limit.
-pub(crate) fn reason(fault: &Fault) -> String {
-    let limit = fault.limit.as_ref();
-    let limit = limit.map_or(String::new(), |limit| format!(" (limit: {limit})"));
-    format!("{} in {}{limit}", kind(fault.kind), fault.stage)
-}
-
-/// The same where there is little room.
-pub(crate) fn brief(fault: &Fault) -> String {
-    let limit = fault.limit.as_ref();
-    let limit = limit.map_or(String::new(), |limit| format!(" at {limit}"));
-    format!("{}{limit}, {}", kind(fault.kind), fault.stage)
 }

@@ -1,10 +1,11 @@
 use super::{group, html, text};
-use crate::record::{self, Record};
+use crate::journal;
+use crate::record::Record;
 use std::path::Path;
 
 fn records() -> Vec<Record> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/records.jsonl");
-    record::read(Path::new(path)).expect("readable records")
+    journal::read(Path::new(path)).expect("readable records")
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The report in Markdown, and the block of a README.
 
 use super::group::{Kind, Measured, Section};
-use super::tables;
+use super::{fault, tables};
 use crate::failure::Failure;
 use crate::figure::{Bytes, Number, Seconds, count};
 use std::fmt::Write;
@@ -14,7 +14,7 @@ pub(crate) const METHOD: &str = "Every figure is the median over the runs of one
     importing, quantising, calibrating, compiling, and EZKL's reference string are apart. Memory \
     is the largest resident set of the process of a stage. Plain inference is onnxruntime with one \
     thread, on the same file and input, in turns with the proofs. Errors are against the float \
-    outputs. The best of every column is bold, whosever it is; zkstrata's proofs hide nothing, \
+    outputs, on as many inputs as stand in parentheses. The best of every column is bold, whosever it is; zkstrata's proofs hide nothing, \
     EZKL's hide the input.";
 
 /// Machine, systems and days in one sentence each.
@@ -113,7 +113,7 @@ pub(crate) fn markdown(sections: &[Section]) -> String {
             }
         };
         table("Summary", Some(tables::summary(section)));
-        table("Failures", tables::failures(section));
+        table("Failures", fault::failures(section));
         table("Stages of zkstrata's prover", tables::stages(section));
         table("Stages of the other systems", tables::pipeline(section));
         table("Keys and memory", Some(tables::resources(section)));

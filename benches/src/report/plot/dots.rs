@@ -2,8 +2,8 @@
 
 use super::axis::Axis;
 use super::{Anchor, Mark, Svg, title};
+use crate::report::fault::{brief, reason};
 use crate::report::group::{Measured, Row};
-use crate::report::tables::{brief, reason};
 
 const WIDTH: f64 = 920.0;
 /// Room for names, for failures, and above.
