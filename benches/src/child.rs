@@ -11,10 +11,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How often a process is looked at.
 const INTERVAL: Duration = Duration::from_millis(25);
+/// Intervals until a process that closed its output is taken to be stuck.
+const PATIENCE: usize = 40;
 /// Lines of standard error that a [`Fault`] keeps, and characters of each.
 const LOG_LINES: usize = 8;
 const LOG_WIDTH: usize = 300;
@@ -37,6 +40,7 @@ pub(crate) struct Worker {
     commands: Option<ChildStdin>,
     answers: Receiver<String>,
     log: Arc<Mutex<VecDeque<String>>>,
+    logging: JoinHandle<()>,
     limits: Limits,
     stage: String,
     start: Instant,
@@ -67,12 +71,13 @@ impl Worker {
         let log = Arc::default();
         let stderr = child.stderr.take().expect("it was piped above");
         let tail = Arc::clone(&log);
-        std::thread::spawn(move || keep_tail(stderr, &tail));
+        let logging = std::thread::spawn(move || keep_tail(stderr, &tail));
         Ok(Self {
             commands: child.stdin.take(),
             child,
             answers,
             log,
+            logging,
             limits,
             stage: stage.into(),
             start,
@@ -149,14 +154,15 @@ impl Worker {
 
     /// Why a process ended before its answer.
     fn gone(&mut self) -> Fault {
-        // It closed its output, so it ends; one that does not is stopped.
-        let status = (0..40).find_map(|_| {
-            let status = self.child.try_wait().ok().flatten();
-            if status.is_none() {
-                std::thread::sleep(INTERVAL);
+        // It closed its output, so it ends, and its log with it; one that does not is stopped.
+        let mut status = None;
+        for _ in 0..PATIENCE {
+            status = self.child.try_wait().ok().flatten();
+            if status.is_some() && self.logging.is_finished() {
+                break;
             }
-            status
-        });
+            std::thread::sleep(INTERVAL);
+        }
         let log = self.tail().join("\n");
         let starved = status.is_some_and(killed) || log.contains("memory allocation of");
         let (kind, limit) = if starved {
@@ -168,9 +174,9 @@ impl Worker {
         self.fault(kind, limit, status)
     }
 
-    fn fault(&self, kind: FaultKind, limit: Option<String>, last: Option<String>) -> Fault {
-        let mut log = self.tail();
-        log.extend(last);
+    /// A fault with a first line of its own before the end of the log.
+    fn fault(&self, kind: FaultKind, limit: Option<String>, first: Option<String>) -> Fault {
+        let log = first.into_iter().chain(self.tail()).collect();
         Fault {
             stage: self.stage.clone(),
             kind,
@@ -257,7 +263,8 @@ mod tests {
         let fault = fault.expect_err("no answer");
         assert_eq!(fault.kind, FaultKind::Error);
         assert_eq!(fault.log.len(), LOG_LINES + 1);
-        assert!(fault.log[LOG_LINES].contains('3'), "{fault:?}");
+        assert!(fault.log[0].contains('3'), "{fault:?}");
+        assert_eq!(fault.log[LOG_LINES], "line 20");
     }
 
     #[test]
