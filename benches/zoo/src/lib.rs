@@ -15,6 +15,7 @@
 //! ```
 
 mod lenet;
+mod message;
 mod mobile;
 mod net;
 mod perceptron;
@@ -27,7 +28,7 @@ use crate::net::{Net, Tensor};
 use crate::random::Random;
 use ndarray::ArrayD;
 
-/// Every architecture, small ones first in each family.
+/// Every architecture.
 pub static ARCHITECTURES: &[Architecture] = &[
     Architecture {
         name: "lenet5",

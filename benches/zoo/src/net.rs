@@ -7,13 +7,11 @@
 //! that the inputs' mean, which says nothing about the sample, drops out, as batch normalisation
 //! makes it in training. What remains is their variance `1/2 - 1/(2 pi)`, and `g` its inverse.
 
+use crate::message::{constant, declare, float, int, ints};
 use crate::random::{DEVIATION, Random};
 use prost::Message;
 use zkstrata_onnx_import::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, TensorProto,
-    TensorShapeProto, TypeProto, ValueInfoProto, attribute_proto::AttributeType,
-    tensor_proto::DataType, tensor_shape_proto::Dimension,
-    tensor_shape_proto::dimension::Value as DimensionValue, type_proto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
 };
 
 const OPSET: i64 = 17;
@@ -28,6 +26,14 @@ pub(crate) struct Tensor {
 }
 
 impl Tensor {
+    fn new(name: &str, shape: Vec<usize>, sign: Sign) -> Self {
+        Self {
+            name: name.into(),
+            shape,
+            sign,
+        }
+    }
+
     /// Number of channels or features.
     pub(crate) fn channels(&self) -> usize {
         self.shape[1]
@@ -111,11 +117,7 @@ impl Net {
             input: vec![declare("input", shape)],
             ..GraphProto::default()
         };
-        let input = Tensor {
-            name: "input".into(),
-            shape: shape.to_vec(),
-            sign: Sign::Both,
-        };
+        let input = Tensor::new("input", shape.to_vec(), Sign::Both);
         (Self { graph }, input)
     }
 
@@ -140,7 +142,7 @@ impl Net {
 
     /// A convolution without bias.
     pub(crate) fn conv(&mut self, name: &str, x: &Tensor, to: usize, window: Window) -> Tensor {
-        self.any_conv(name, x, to, window, 1, Vec::new())
+        self.grouped(name, x, to, window, 1, None)
     }
 
     pub(crate) fn conv_bias(
@@ -151,105 +153,86 @@ impl Net {
         window: Window,
     ) -> Tensor {
         let bias = self.bias(name, to);
-        self.any_conv(name, x, to, window, 1, vec![bias])
+        self.grouped(name, x, to, window, 1, Some(&bias))
     }
 
     /// One filter for each channel, without bias.
     pub(crate) fn depthwise(&mut self, name: &str, x: &Tensor, window: Window) -> Tensor {
-        self.any_conv(name, x, x.channels(), window, x.channels(), Vec::new())
+        self.grouped(name, x, x.channels(), window, x.channels(), None)
     }
 
     pub(crate) fn depthwise_bias(&mut self, name: &str, x: &Tensor, window: Window) -> Tensor {
         let bias = self.bias(name, x.channels());
-        self.any_conv(name, x, x.channels(), window, x.channels(), vec![bias])
+        self.grouped(name, x, x.channels(), window, x.channels(), Some(&bias))
     }
 
-    fn any_conv(
+    fn grouped(
         &mut self,
         name: &str,
         x: &Tensor,
         to: usize,
         window: Window,
         groups: usize,
-        bias: Vec<String>,
+        bias: Option<&str>,
     ) -> Tensor {
         let [height, width] = window.kernel;
         let shape = [to, x.channels() / groups, height, width];
         let weight = self.filters(name, x, &shape);
-        let mut attributes = window.attributes();
-        attributes.push(int("group", groups));
-        let shape = windowed(x, to, window);
-        let weights = [vec![weight], bias].concat();
-        self.node("Conv", name, &[x], &weights, attributes, shape, Sign::Both)
+        let inputs = [&*x.name, &weight].into_iter().chain(bias);
+        let inputs: Vec<&str> = inputs.collect();
+        let attributes = [window.attributes(), vec![int("group", groups)]].concat();
+        let y = Tensor::new(name, windowed(x, to, window), Sign::Both);
+        self.node("Conv", &inputs, attributes, y)
     }
 
     /// A dense layer with bias.
     pub(crate) fn gemm(&mut self, name: &str, x: &Tensor, to: usize) -> Tensor {
         let bias = self.bias(name, to);
         let weight = self.filters(name, x, &[to, x.channels()]);
+        let y = Tensor::new(name, vec![1, to], Sign::Both);
         let attributes = vec![int("transB", 1)];
-        let weights = [weight, bias];
-        self.node(
-            "Gemm",
-            name,
-            &[x],
-            &weights,
-            attributes,
-            vec![1, to],
-            Sign::Both,
-        )
+        self.node("Gemm", &[&x.name, &weight, &bias], attributes, y)
     }
 
     /// Batch normalisation with its statistics, which multiplies by about `gamma`.
     pub(crate) fn batch_norm(&mut self, name: &str, x: &Tensor, gamma: f32) -> Tensor {
-        let weights = [
-            ("weight", gamma, 0.2 * gamma),
-            ("bias", 0.0, 0.2),
-            ("running_mean", 0.0, 0.2),
-            ("running_var", 1.0, 0.2),
-        ]
-        .map(|(part, centre, radius)| {
+        let mut vector = |part: &str, centre, radius| {
             self.around(&format!("{name}.{part}"), x.channels(), centre, radius)
-        });
-        let attributes = vec![float("epsilon", 1e-5)];
-        let shape = x.shape.clone();
+        };
+        let gamma = vector("weight", gamma, 0.2 * gamma);
+        let beta = vector("bias", 0.0, 0.2);
+        let mean = vector("running_mean", 0.0, 0.2);
+        let variance = vector("running_var", 1.0, 0.2);
+        let inputs = [&*x.name, &gamma, &beta, &mean, &variance];
+        let y = Tensor::new(name, x.shape.clone(), Sign::Both);
         self.node(
             "BatchNormalization",
-            name,
-            &[x],
-            &weights,
-            attributes,
-            shape,
-            Sign::Both,
+            &inputs,
+            vec![float("epsilon", 1e-5)],
+            y,
         )
     }
 
     pub(crate) fn relu(&mut self, name: &str, x: &Tensor) -> Tensor {
-        self.weightless("Relu", name, &[x], Vec::new(), x.shape.clone(), Sign::Plus)
+        let y = Tensor::new(name, x.shape.clone(), Sign::Plus);
+        self.node("Relu", &[&x.name], Vec::new(), y)
     }
 
     /// `min(max(x, 0), 6)`.
     pub(crate) fn relu6(&mut self, name: &str, x: &Tensor) -> Tensor {
-        let bounds = [("clip.min", 0.0_f32), ("clip.max", 6.0)].map(|(bound, value)| {
+        for (bound, value) in [("clip.min", 0.0_f32), ("clip.max", 6.0)] {
             if self.graph.initializer.iter().all(|t| t.name != bound) {
                 self.initialise(bound, &[], value.to_le_bytes().to_vec());
             }
-            bound.to_owned()
-        });
-        let shape = x.shape.clone();
-        self.node("Clip", name, &[x], &bounds, Vec::new(), shape, Sign::Plus)
+        }
+        let y = Tensor::new(name, x.shape.clone(), Sign::Plus);
+        self.node("Clip", &[&x.name, "clip.min", "clip.max"], Vec::new(), y)
     }
 
     pub(crate) fn add(&mut self, name: &str, x: &Tensor, y: &Tensor) -> Tensor {
         assert_eq!(x.shape, y.shape, "{name}");
-        self.weightless(
-            "Add",
-            name,
-            &[x, y],
-            Vec::new(),
-            x.shape.clone(),
-            Sign::Both,
-        )
+        let z = Tensor::new(name, x.shape.clone(), Sign::Both);
+        self.node("Add", &[&x.name, &y.name], Vec::new(), z)
     }
 
     pub(crate) fn max_pool(&mut self, name: &str, x: &Tensor, window: Window) -> Tensor {
@@ -261,57 +244,37 @@ impl Net {
     }
 
     fn pool(&mut self, op: &str, name: &str, x: &Tensor, window: Window) -> Tensor {
-        let shape = windowed(x, x.channels(), window);
-        self.weightless(op, name, &[x], window.attributes(), shape, x.sign)
+        let y = Tensor::new(name, windowed(x, x.channels(), window), x.sign);
+        self.node(op, &[&x.name], window.attributes(), y)
     }
 
     pub(crate) fn global_average_pool(&mut self, name: &str, x: &Tensor) -> Tensor {
-        let shape = vec![1, x.channels(), 1, 1];
-        self.weightless("GlobalAveragePool", name, &[x], Vec::new(), shape, x.sign)
+        let y = Tensor::new(name, vec![1, x.channels(), 1, 1], x.sign);
+        self.node("GlobalAveragePool", &[&x.name], Vec::new(), y)
     }
 
     pub(crate) fn flatten(&mut self, name: &str, x: &Tensor) -> Tensor {
-        let shape = vec![1, x.shape.iter().product()];
-        self.weightless("Flatten", name, &[x], vec![int("axis", 1)], shape, x.sign)
+        let y = Tensor::new(name, vec![1, x.shape.iter().product()], x.sign);
+        self.node("Flatten", &[&x.name], vec![int("axis", 1)], y)
     }
 
-    fn weightless(
-        &mut self,
-        op: &str,
-        name: &str,
-        inputs: &[&Tensor],
-        attributes: Vec<AttributeProto>,
-        shape: Vec<usize>,
-        sign: Sign,
-    ) -> Tensor {
-        self.node(op, name, inputs, &[], attributes, shape, sign)
-    }
-
-    #[allow(clippy::too_many_arguments, reason = "the parts of a node")]
+    /// The node that computes `output`, and `output`.
     fn node(
         &mut self,
         op: &str,
-        name: &str,
-        inputs: &[&Tensor],
-        weights: &[String],
+        inputs: &[&str],
         attribute: Vec<AttributeProto>,
-        shape: Vec<usize>,
-        sign: Sign,
+        output: Tensor,
     ) -> Tensor {
-        let inputs = inputs.iter().map(|x| x.name.clone());
         self.graph.node.push(NodeProto {
             op_type: op.into(),
-            name: name.into(),
-            input: inputs.chain(weights.iter().cloned()).collect(),
-            output: vec![name.into()],
+            name: output.name.clone(),
+            input: inputs.iter().map(|&x| x.into()).collect(),
+            output: vec![output.name.clone()],
             attribute,
             ..NodeProto::default()
         });
-        Tensor {
-            name: name.into(),
-            shape,
-            sign,
-        }
+        output
     }
 
     /// The weights `[filters, channels, ..]` of a layer on `x`, as the head of this file says.
@@ -358,14 +321,9 @@ impl Net {
         Random::new(&self.graph.name, self.graph.initializer.len() as u64)
     }
 
-    fn initialise(&mut self, name: &str, shape: &[usize], raw_data: Vec<u8>) -> String {
-        self.graph.initializer.push(TensorProto {
-            name: name.into(),
-            dims: shape.iter().map(|&n| n as i64).collect(),
-            data_type: DataType::Float as i32,
-            raw_data,
-            ..TensorProto::default()
-        });
+    fn initialise(&mut self, name: &str, shape: &[usize], data: Vec<u8>) -> String {
+        let tensor = constant(name, shape, data);
+        self.graph.initializer.push(tensor);
         name.into()
     }
 }
@@ -373,54 +331,4 @@ impl Net {
 fn windowed(x: &Tensor, channels: usize, window: Window) -> Vec<usize> {
     let [height, width] = [0, 1].map(|axis| window.output(axis, x.shape[2 + axis]));
     vec![1, channels, height, width]
-}
-
-fn declare(name: &str, shape: &[usize]) -> ValueInfoProto {
-    let axis = |&n: &usize| Dimension {
-        value: Some(DimensionValue::DimValue(n as i64)),
-        ..Dimension::default()
-    };
-    let tensor = type_proto::Tensor {
-        elem_type: DataType::Float as i32,
-        shape: Some(TensorShapeProto {
-            dim: shape.iter().map(axis).collect(),
-        }),
-    };
-    ValueInfoProto {
-        name: name.into(),
-        r#type: Some(TypeProto {
-            value: Some(type_proto::Value::TensorType(tensor)),
-            ..TypeProto::default()
-        }),
-        ..ValueInfoProto::default()
-    }
-}
-
-fn ints(name: &str, list: &[usize]) -> AttributeProto {
-    AttributeProto {
-        ints: list.iter().map(|&n| n as i64).collect(),
-        ..attribute(name, AttributeType::Ints)
-    }
-}
-
-fn int(name: &str, n: usize) -> AttributeProto {
-    AttributeProto {
-        i: n as i64,
-        ..attribute(name, AttributeType::Int)
-    }
-}
-
-fn float(name: &str, f: f32) -> AttributeProto {
-    AttributeProto {
-        f,
-        ..attribute(name, AttributeType::Float)
-    }
-}
-
-fn attribute(name: &str, kind: AttributeType) -> AttributeProto {
-    AttributeProto {
-        name: name.into(),
-        r#type: kind as i32,
-        ..AttributeProto::default()
-    }
 }
