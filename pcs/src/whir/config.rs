@@ -2,7 +2,7 @@
 //!
 //! A part of `2^k` cells is one multilinear polynomial, encoded as a Reed-Solomon word and committed
 //! by a BLAKE3 Merkle tree whose leaves hold the values that the first round folds. Later rounds
-//! fold 4 variables, and the rates of their words fall by `2^-1` and then by `2^-2` each, until at
+//! fold at most 4 variables, and the rates of their words fall by `2^-1` and then by `2^-2` each, until at
 //! most 6 variables are left and the polynomial is sent. Decoding is unique, so that a commitment
 //! determines the columns before the first challenge.
 //!
@@ -31,7 +31,7 @@ fn level(log_cells: usize) -> usize {
 /// Bits of each proof of work.
 const WORK: usize = 16;
 
-/// Variables that a later round folds.
+/// Variables that a later round folds at most.
 const LATER_FOLD: usize = 4;
 
 /// Variables of a polynomial that is sent rather than folded.
@@ -67,13 +67,14 @@ fn log_inv_rate(place: Place) -> usize {
 pub(super) fn config(place: Place, log_cells: usize) -> Result<Config, Error> {
     let first_fold = first_fold(place);
     let rate = log_inv_rate(place);
-    let rounds = log_cells
-        .saturating_sub(first_fold + SENT)
-        .div_ceil(LATER_FOLD);
+    let rest = log_cells.saturating_sub(first_fold + SENT);
+    let rounds = rest.div_ceil(LATER_FOLD);
+    // As few variables a round as will do, the most in the last rounds, which query the least.
+    let folds = (0..rounds).map(|round| (rest + round) / rounds);
     let parameters = ProtocolParameters {
         security_level: level(log_cells),
         pow_bits: WORK,
-        folding_factor: FoldingFactor::ConstantFromSecondRound(first_fold, LATER_FOLD),
+        folding_factor: FoldingFactor::PerRound(std::iter::once(first_fold).chain(folds).collect()),
         soundness_type: SecurityAssumption::UniqueDecoding,
         starting_log_inv_rate: rate,
         round_log_inv_rates: (0..rounds).map(|round| rate + 1 + 2 * round).collect(),
