@@ -4,8 +4,15 @@
 //! The library commits to `2^k` cells. Columns are powers of two, so in decreasing order they fill
 //! the aligned blocks of the binary decomposition `T = 2^b_1 + 2^b_2 + ...` of their total without
 //! gaps. The candidates are: the first `j` blocks as parts of their own, and the remainder either
-//! rounded up to one more part or, if it is small enough, in the clear. The cheapest wins, counted
-//! in cells: a part of `2^k` cells costs `2^k` plus that of a part and a cell in the clear costs `CLEAR_CELL`.
+//! rounded up to one more part or, if it is small enough, in the clear. The cheapest wins, where the
+//! cost is the product of what the prover's time and the proof's size are made of: `n` parts of
+//! together `2^a + 2^b + ...` cells and `c` cells in the clear cost
+//!
+//! ```text
+//! (2^a + 2^b + ... + n PART_CELLS + c) (1 + n + c / PART_CLEAR)
+//! ```
+//!
+//! (the 1 stands for the rest of the proof), so that a second part must save a third of the cells.
 
 use crate::scheme::{ColumnId, Error, MAX_LOG_CELLS, Place, TableShape, cells_of};
 use p3_sumcheck::TableShape as LibraryTable;
@@ -30,17 +37,11 @@ pub(super) const CLEAR_IN_PROOF: usize = 1 << 13;
 /// and evaluated by the verifier in a fraction of a millisecond.
 pub(super) const CLEAR_IN_KEY: usize = 1 << 15;
 
-/// What one more part costs, in cells of padding: an empty part takes 2 ms, and its 150 to 300 KB of
-/// proof are rated at 30 ms. Committing and opening a cell takes about 40 ns, opening alone 5 ns.
-fn part_cost(place: Place) -> usize {
-    match place {
-        Place::Key => 3 << 21,
-        Place::Proof => 3 << 18,
-    }
-}
+/// Cells that take as long to commit to and open as a part without any: 2 ms.
+const PART_CELLS: usize = 1 << 16;
 
-/// What a cell in the clear costs, in cells of padding: up to 8 bytes of proof.
-const CLEAR_CELL: usize = 8;
+/// Cells in the clear that are as long as the proof of a part: 250 KB.
+const PART_CLEAR: usize = 1 << 15;
 
 /// Columns that are committed together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,7 +115,7 @@ pub(super) fn plan(place: Place, shape: &[TableShape]) -> Result<Vec<Part>, Erro
         .rev()
         .filter(|&b| total >> b & 1 == 1)
         .collect();
-    let mut best: Option<(usize, Vec<usize>)> = None;
+    let mut best: Option<(u128, Vec<usize>)> = None;
     for j in 0..=blocks.len() {
         let mut sizes: Vec<usize> = blocks.iter().take(j).copied().collect();
         let rest: usize = total - sizes.iter().map(|&b| 1usize << b).sum::<usize>();
@@ -130,8 +131,7 @@ pub(super) fn plan(place: Place, shape: &[TableShape]) -> Result<Vec<Part>, Erro
             if sizes.is_empty() || sizes.iter().any(|&b| b < MIN_PART) {
                 continue;
             }
-            let parts: usize = sizes.iter().map(|&b| (1 << b) + part_cost(place)).sum();
-            let cost = parts + CLEAR_CELL * in_clear;
+            let cost = cost(&sizes, in_clear);
             if best.as_ref().is_none_or(|(least, _)| cost < *least) {
                 best = Some((cost, sizes));
             }
@@ -140,6 +140,18 @@ pub(super) fn plan(place: Place, shape: &[TableShape]) -> Result<Vec<Part>, Erro
     // One part of the whole total rounded up is always a candidate.
     let sizes = best.map(|(_, sizes)| sizes).unwrap_or_default();
     Ok(divide(place, shape, &sizes))
+}
+
+/// The prover's time times the proof's size, up to a constant.
+fn cost(sizes: &[usize], in_clear: usize) -> u128 {
+    let parts: usize = sizes.iter().map(|&b| (1 << b) + PART_CELLS).sum();
+    let time = widen(parts + in_clear);
+    let size = widen((1 + sizes.len()) * PART_CLEAR + in_clear);
+    time * size
+}
+
+fn widen(n: usize) -> u128 {
+    u128::try_from(n).unwrap_or(u128::MAX)
 }
 
 /// Fills parts of these sizes with the columns in decreasing order, and one in the clear with what
@@ -219,14 +231,14 @@ mod tests {
         // Here one more part would cost more than the padding.
         let witness = [table(17, 1), table(13, 2)];
         assert_eq!(sizes(Place::Proof, &witness), [Some(18)]);
-        // Five quarters and a half: large enough to split twice.
+        // A quarter of the cells is not worth a part, three eighths are.
+        let large = [table(22, 1), table(21, 1)];
+        assert_eq!(sizes(Place::Proof, &large), [Some(23)]);
         let large = [table(22, 1), table(20, 1), table(18, 1)];
-        assert_eq!(sizes(Place::Proof, &large), [Some(22), Some(21)]);
-        // A key is padded rather than split: proofs open it but do not commit to it.
-        assert_eq!(sizes(Place::Key, &large), [Some(23)]);
-        let huge = [table(24, 1), table(22, 1), table(20, 1)];
-        assert_eq!(sizes(Place::Proof, &huge), [Some(24), Some(22), Some(20)]);
-        assert_eq!(sizes(Place::Key, &huge), [Some(24), Some(23)]);
+        assert_eq!(sizes(Place::Proof, &large), [Some(23)]);
+        let large = [table(22, 1), table(20, 1)];
+        assert_eq!(sizes(Place::Proof, &large), [Some(22), Some(20)]);
+        assert_eq!(sizes(Place::Key, &large), [Some(22), Some(20)]);
     }
 
     proptest! {
@@ -259,10 +271,9 @@ mod tests {
                     padded += part.cells();
                 }
             }
-            // Padding of large commitments: a third at most, for want of a cheap split.
+            // A second part would save a third of the cells.
             if total >= 1 << 22 {
-                let part = part_cost(place);
-                prop_assert!(padded <= total + total / 3 + part * 2 / 3);
+                prop_assert!(padded <= total + total * 2 / 3);
             }
         }
     }
