@@ -8,8 +8,9 @@ use zkstrata::model_ir::quantise::{Calibration, Options, quantise, unstack};
 use zkstrata::ndarray::{Array1, ArrayD};
 use zkstrata::onnx_import;
 
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Test images that one proof covers.
 const IMAGES: usize = 8;

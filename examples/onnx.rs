@@ -7,8 +7,9 @@ use zkstrata::model_ir::quantise::{Calibration, Options, quantise};
 use zkstrata::ndarray::ArrayD;
 use zkstrata::onnx_import;
 
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples");
 

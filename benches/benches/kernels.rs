@@ -7,8 +7,9 @@ use zkstrata_pcs::{
     Claim, ColumnId, Place, ProverOpening, ProverScheme, ProverTape, TableShape, Whir,
 };
 
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// `n` field elements without structure.
 fn elements(n: usize) -> Vec<E> {

@@ -7,8 +7,9 @@ use zkstrata_gkr::{ProvingKey, setup};
 use zkstrata_model_ir::float::{Activation, Graph, GraphBuilder, Op, PoolKind, ValueId, Window};
 use zkstrata_model_ir::quantise::{Calibration, Options, Profile, quantise};
 
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Builds layers with seeded weights.
 struct Net {

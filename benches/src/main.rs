@@ -26,8 +26,9 @@ use clap::Parser;
 use failure::Failure;
 use std::process::ExitCode;
 
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     match run(&Arguments::parse().command) {

@@ -13,8 +13,9 @@ use zkstrata_pcs::{
     ProverTape, TableShape, VerifierTape, Whir,
 };
 
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn place() -> Place {
     if std::env::var("KEY").is_ok() {

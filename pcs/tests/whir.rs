@@ -256,6 +256,6 @@ fn soundness_has_a_term_a_part() {
             "opening of 40 claims on 2^14 cells"
         ]
     );
-    assert!(terms.iter().all(|term| term.bits >= 103.8));
+    assert!(terms.iter().all(|term| term.bits >= 102.8));
     assert_eq!(Clear::soundness(&[opening(Place::Key)]).unwrap(), []);
 }

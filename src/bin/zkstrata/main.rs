@@ -27,8 +27,9 @@ use report::{Report, Verdict};
 use std::io::Write;
 use std::process::ExitCode;
 
+#[cfg(not(target_env = "msvc"))]
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Exit status of a rejection.
 const REJECTED: u8 = 1;
