@@ -29,6 +29,8 @@
 #[allow(clippy::indexing_slicing, clippy::as_conversions, clippy::expect_used)] // has its own
 pub(crate) mod fraction;
 #[cfg(feature = "prover")]
+mod leaves;
+#[cfg(feature = "prover")]
 mod prove;
 pub(crate) mod table;
 
@@ -108,8 +110,9 @@ pub(crate) struct LookupClaims<S> {
     pub(crate) arguments: Vec<TensorClaim<S>>,
 }
 
-/// The public coefficients of a block in the leaf equation
-/// `q(r) = constant + argument * acc + output * out + remainder * rem`.
+/// A block's part of the leaf equation: it adds
+/// `constant + argument * acc + output * out + remainder * rem` to `q(r)`. Where the mask is zero
+/// an honest prover's columns are, too, and so padding leaves are 0/1.
 struct LeafEquation {
     mask: E,
     constant: E,
@@ -119,29 +122,30 @@ struct LeafEquation {
 }
 
 impl LeafEquation {
-    /// The contribution of one block, selector included.
+    /// The part of one block, selector included.
     fn of(block: &Block, axes: &[usize], leaf: &[E], alpha: E, beta: E) -> Option<Self> {
         let (sel, cell, slot) = block.split(leaf)?;
-        let cell_mask = mask(axes, cell);
-        let function = alpha - identifier(block.table);
+        let mask = mask(axes, cell);
+        // Of denominators less 1.
+        let function = alpha - identifier(block.table) - E::ONE;
         let Some(slot) = slot else {
             return Some(Self {
-                mask: sel * cell_mask,
-                constant: sel * function,
+                mask: sel * mask,
+                constant: sel * mask * function,
                 argument: -sel * beta,
                 output: -sel * beta * beta,
                 remainder: E::ZERO,
             });
         };
-        let range = alpha - identifier(block.range?);
+        let range = alpha - identifier(block.range?) - E::ONE;
         let one = sel * slot;
         let zero = sel - one;
         // beta * hi = beta_hi * (acc + 2^(S-1) mask - rem)
         let beta_hi = beta * E::TWO.exp_u64(block.shift.into()).try_inverse()?;
         let half = E::TWO.exp_u64(u64::from(block.shift) - 1);
         Some(Self {
-            mask: sel * cell_mask,
-            constant: zero * range + one * (function - beta_hi * half * cell_mask),
+            mask: sel * mask,
+            constant: mask * (zero * range + one * (function - beta_hi * half)),
             argument: -one * beta_hi,
             output: -one * beta * beta,
             remainder: one * beta_hi - zero * beta,
@@ -203,17 +207,16 @@ pub(crate) fn verify<C: Channel>(
         witness: Vec::new(),
         arguments: Vec::new(),
     };
-    let (mut p, mut selected, mut constant) = (E::ZERO, E::ZERO, E::ZERO);
+    let (mut p, mut constant) = (E::ZERO, E::ONE);
     let mut q = leaves.q;
     for (index, block) in plan.blocks.iter().enumerate() {
         let axes = plan.axes(TensorId(block.node));
         let equation =
             LeafEquation::of(block, &axes, &leaves.point, alpha, beta).ok_or_else(malformed)?;
-        let (sel, cell, _) = block.split(&leaves.point).ok_or_else(malformed)?;
+        let (_, cell, _) = block.split(&leaves.point).ok_or_else(malformed)?;
         let acc = values.next().ok_or_else(malformed)?;
         let out = values.next().ok_or_else(malformed)?;
         p += equation.mask;
-        selected += sel;
         constant += equation.constant;
         q = q - acc.clone() * equation.argument - out.clone() * equation.output;
         let rem = if block.shift > 0 {
@@ -233,7 +236,7 @@ pub(crate) fn verify<C: Channel>(
     }
     let p = channel.constant(p);
     channel.assert_zero(leaves.p - p, "lookup leaf numerators")?;
-    let constant = channel.constant(E::ONE - selected + constant);
+    let constant = channel.constant(constant);
     channel.assert_zero(q - constant, "lookup leaf denominators")?;
 
     let row = eval_all(&plan.graph.tables, &plan.tables, &tables.point).ok_or_else(malformed)?;

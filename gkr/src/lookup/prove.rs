@@ -1,7 +1,4 @@
 //! The prover of the lookup argument.
-//!
-//! An honest leaf's denominator equals that of its table row, so the rows' denominators are
-//! computed once and leaves are copies of them.
 #![allow(
     clippy::indexing_slicing,
     clippy::as_conversions,
@@ -10,18 +7,22 @@
 )] // prover code asserts its preconditions
 
 use super::fraction::{self, Leaves};
-use super::table::{identifier, row};
-use super::{Block, LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
+use super::leaves::{RunLeaves, ints, of_field_elements, quotient};
+use super::table::row;
+use super::{LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
 use crate::plan::Plan;
-use crate::tensor::{Cells, Tensor, for_each_live};
+use crate::tensor::Tensor;
+#[cfg(test)]
+use crate::tensor::for_each_live;
 use crate::witness::Witness;
 use rayon::prelude::*;
-use zkstrata_mle::{E, F, Field, Point, PrimeCharacteristicRing, axis_vars, tensor_vars};
-use zkstrata_model_ir::int::{Ints, TableId, TensorId};
+#[cfg(test)]
+use zkstrata_mle::Field;
+use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};
+use zkstrata_model_ir::int::TableId;
+#[cfg(test)]
+use zkstrata_model_ir::int::TensorId;
 use zkstrata_pcs::{Claim, ProverTape};
-
-/// Leaves below which a block is written by one thread.
-const PARALLEL_LEAVES: usize = 1 << 14;
 
 /// Proves the lookups; the witness commitment must have been sent.
 pub(crate) fn prove(plan: &Plan<'_>, witness: &Witness, tape: &mut ProverTape) -> LookupClaims<E> {
@@ -29,16 +30,21 @@ pub(crate) fn prove(plan: &Plan<'_>, witness: &Witness, tape: &mut ProverTape) -
     let alpha = tape.sample();
     let beta = tape.sample();
     let denominators = table_denominators(plan, alpha, beta);
-    let leaves = tracing::debug_span!("leaves")
-        .in_scope(|| leaves(plan, witness, &denominators, (alpha, beta)));
-    let leaves = tracing::debug_span!("leaf tree")
-        .in_scope(|| fraction::prove(plan.leaf_vars, leaves, tape));
-    let rows = Leaves {
-        p: witness.multiplicities.clone(),
+    let leaves = tracing::debug_span!("leaf tree").in_scope(|| {
+        if witness.is_integers() {
+            let mut leaves = RunLeaves::new(plan, witness, &denominators);
+            fraction::prove(plan.leaf_vars, &mut leaves, tape)
+        } else {
+            let mut leaves = of_field_elements(plan, witness, alpha, beta);
+            fraction::prove(plan.leaf_vars, &mut leaves, tape)
+        }
+    });
+    let mut rows = Leaves {
+        p: witness.multiplicities.iter().map(|&m| m.into()).collect(),
         q: denominators.rows,
     };
     let tables = tracing::debug_span!("table tree")
-        .in_scope(|| fraction::prove(plan.table_vars, rows, tape));
+        .in_scope(|| fraction::prove(plan.table_vars, &mut rows, tape));
 
     let _span = tracing::debug_span!("lookup values").entered();
     let values: Vec<(E, E, Option<E>)> = plan
@@ -75,8 +81,8 @@ pub(crate) fn prove(plan: &Plan<'_>, witness: &Witness, tape: &mut ProverTape) -
 }
 
 /// The denominators of all rows of the table hypercube.
-struct Denominators {
-    rows: Vec<E>,
+pub(super) struct Denominators {
+    pub(super) rows: Vec<E>,
     /// First row of each table.
     offsets: Vec<usize>,
 }
@@ -113,171 +119,9 @@ fn table_denominators(plan: &Plan<'_>, alpha: E, beta: E) -> Denominators {
 }
 
 impl Denominators {
-    /// The rows of a table, starting with its first.
-    fn of(&self, table: TableId) -> &[E] {
-        &self.rows[self.offsets[table.0]..]
-    }
-}
-
-/// All leaves in order.
-fn leaves(
-    plan: &Plan<'_>,
-    witness: &Witness,
-    denominators: &Denominators,
-    challenges: (E, E),
-) -> Leaves {
-    let live = plan
-        .blocks
-        .last()
-        .map_or(0, |b| b.offset + (1 << b.leaf_vars()));
-    let mut p = vec![F::ZERO; live];
-    let mut q = vec![E::ZERO; live];
-    let (mut rest_p, mut rest_q) = (p.as_mut_slice(), q.as_mut_slice());
-    for block in &plan.blocks {
-        let (p, tail_p) = rest_p.split_at_mut(1 << block.leaf_vars());
-        let (q, tail_q) = rest_q.split_at_mut(1 << block.leaf_vars());
-        (rest_p, rest_q) = (tail_p, tail_q);
-        match &witness.tensors[block.node].cells {
-            Cells::Ints(_) => integer_block(plan, block, witness, denominators, (p, q), challenges),
-            Cells::Field(_) => field_block(plan, block, witness, (p, q), challenges),
-        }
-    }
-    Leaves { p, q }
-}
-
-/// One block's rows of a run of cells.
-#[derive(Clone, Copy)]
-struct Gather<'a> {
-    argument: &'a Ints,
-    remainder: Option<&'a Ints>,
-    shift: u32,
-    start: i64,
-    function: &'a [E],
-    range: &'a [E],
-}
-
-impl Gather<'_> {
-    /// The row of the function's table that cell `i` looks up.
-    fn row(&self, i: usize) -> usize {
-        (quotient(self.argument.get(i), self.shift) - self.start) as usize
-    }
-}
-
-/// `(x + 2^(S-1)) >> S`, rounding half up.
-fn quotient(x: i64, shift: u32) -> i64 {
-    if shift == 0 {
-        x
-    } else {
-        (x + (1 << (shift - 1))) >> shift
-    }
-}
-
-fn ints(tensor: &Tensor) -> &Ints {
-    match &tensor.cells {
-        Cells::Ints(x) => x,
-        Cells::Field(_) => unreachable!("a witness is integers or field elements throughout"),
-    }
-}
-
-fn integer_block(
-    plan: &Plan<'_>,
-    block: &Block,
-    witness: &Witness,
-    denominators: &Denominators,
-    (p, q): (&mut [F], &mut [E]),
-    (alpha, _): (E, E),
-) {
-    let gather = Gather {
-        argument: ints(&witness.tensors[block.input.0]),
-        remainder: witness.remainders[block.node].as_ref().map(ints),
-        shift: block.shift,
-        start: plan.graph.tables[block.table.0].start,
-        function: denominators.of(block.table),
-        range: block.range.map_or(&[], |range| denominators.of(range)),
-    };
-    // Padding cells hold zeros: their denominators are alpha - id.
-    let function = alpha - identifier(block.table);
-    if let Some(range) = block.range {
-        let range = alpha - identifier(range);
-        q.par_chunks_mut(2)
-            .with_min_len(PARALLEL_LEAVES)
-            .for_each(|pair| {
-                pair[0] = range;
-                pair[1] = function;
-            });
-    } else {
-        q.fill(function);
-    }
-    let slots = block.leaf_vars() - block.vars;
-    fill(&witness.tensors[block.node].axes, slots, 0, gather, p, q);
-}
-
-/// Writes the live leaves of the subtensor that starts at dense cell `first`.
-fn fill(axes: &[usize], slots: usize, first: usize, g: Gather<'_>, p: &mut [F], q: &mut [E]) {
-    match axes {
-        [] | [_] => {
-            let n = axes.first().copied().unwrap_or(1);
-            p[..n << slots].fill(F::ONE);
-            if let Some(remainder) = g.remainder {
-                for (i, pair) in q.chunks_exact_mut(2).take(n).enumerate() {
-                    pair[0] = g.range[remainder.get(first + i) as usize];
-                    pair[1] = g.function[g.row(first + i)];
-                }
-            } else {
-                for (i, leaf) in q.iter_mut().take(n).enumerate() {
-                    *leaf = g.function[g.row(first + i)];
-                }
-            }
-        }
-        [n, rest @ ..] => {
-            let stride: usize = rest.iter().product();
-            let padded = p.len() >> axis_vars(*n);
-            let part = |(k, (p, q)): (usize, (&mut [F], &mut [E]))| {
-                fill(rest, slots, first + k * stride, g, p, q);
-            };
-            if p.len() >= PARALLEL_LEAVES {
-                let chunks = p.par_chunks_mut(padded).zip(q.par_chunks_mut(padded));
-                chunks.enumerate().take(*n).for_each(part);
-            } else {
-                let chunks = p.chunks_mut(padded).zip(q.chunks_mut(padded));
-                chunks.enumerate().take(*n).for_each(part);
-            }
-        }
-    }
-}
-
-/// The leaves as their formulas, from padded field elements.
-fn field_block(
-    plan: &Plan<'_>,
-    block: &Block,
-    witness: &Witness,
-    (p, q): (&mut [F], &mut [E]),
-    (alpha, beta): (E, E),
-) {
-    let acc = witness.tensors[block.input.0].padded_cells();
-    let out = witness.tensors[block.node].padded_cells();
-    let axes = plan.axes(TensorId(block.node));
-    let mut mask = vec![F::ZERO; 1 << tensor_vars(&axes)];
-    for_each_live(&axes, |_, at| mask[at] = F::ONE);
-    let function = |hi: F, out: F| alpha - identifier(block.table) - beta * hi - beta * beta * out;
-    let Some(range) = block.range else {
-        p.copy_from_slice(&mask);
-        for (q, (&acc, &out)) in q.iter_mut().zip(acc.iter().zip(&out)) {
-            *q = function(acc, out);
-        }
-        return;
-    };
-    let rem = witness.remainders[block.node]
-        .as_ref()
-        .expect("a shift has remainders")
-        .padded_cells();
-    let scale = F::TWO.exp_u64(block.shift.into()).inverse();
-    let half = F::TWO.exp_u64(u64::from(block.shift) - 1);
-    for i in 0..mask.len() {
-        p[2 * i] = mask[i];
-        p[2 * i + 1] = mask[i];
-        q[2 * i] = alpha - identifier(range) - beta * rem[i];
-        q[2 * i + 1] = function((acc[i] + half * mask[i] - rem[i]) * scale, out[i]);
+    /// The first row of a table.
+    pub(super) fn offset(&self, table: TableId) -> usize {
+        self.offsets[table.0]
     }
 }
 

@@ -381,7 +381,7 @@ fn golden_proof() {
         format!("model {}\nproof {digest}", real.vk.digest()),
         @r"
     model 4051404cedd9b622f260bb0903e7de1087a4de80fb8c2e4bbdfeae2e4560d57d
-    proof 471f4c65e5edea9d4aeca8aa206ff15e512e2d2593884a166adb8542baa24e49
+    proof daa35aa5fcc337345ea8f3ab26ebc7e350b83a3a037c30e983f0ac8856d516fb
     "
     );
 }

@@ -8,32 +8,82 @@
 //!
 //! Where the numerators of a chunk agree (the mask of a lookup is one, but at the borders of a
 //! tensor), they are two constants, stay constant when bound with other constants, and `P_0 P_1`
-//! costs nothing: a node is two elements instead of four. Nodes from the live length on have
-//! `P_b = 0`, `Q_b = 1` and `g = lambda`.
+//! costs nothing: a node is two elements instead of four. Nodes without live leaves have
+//! `P_b = 0`, `Q_b = 1` and `g = lambda`, and chunks of them cost next to nothing.
+//!
+//! The leaves come from a [`Source`], which makes a chunk of them whenever it is wanted: to build
+//! the layer above, for the first message and for the first binding, from which on there are half
+//! as many and they are stored.
 
 use super::nodes::{Message, Node, Nodes};
-use super::passes::{Quarters, Sums, over_halves, over_quarters};
+use super::passes::{Quarters, Sums, add_up, collect, over_halves, over_quarters};
 use super::weights::{CHUNK, Weights};
 use zkstrata_mle::packed::{Factor, LANES, mul_add, sum_lanes};
-use zkstrata_mle::{
-    E, F, Field, PackedE, PackedF, PackedFieldExtension, PackedValue, PrimeCharacteristicRing,
-};
+use zkstrata_mle::{E, Field, PackedE, PackedFieldExtension, PrimeCharacteristicRing};
 
 /// The same quantity of the two children.
 type Pair = [PackedE; 2];
 
 /// Leaves below a chunk.
-pub(super) const CHUNK_LEAVES: usize = 2 * LANES * CHUNK;
+pub(crate) const CHUNK_LEAVES: usize = 2 * LANES * CHUNK;
+
+/// The leaves of a tree: fractions, and 0/1 from some length on.
+pub(crate) trait Source: Sync {
+    /// That length.
+    fn len(&self) -> usize;
+
+    /// Makes `mu p` of every numerator and `q + mu p` of every denominator.
+    fn shift(&mut self, mu: E);
+
+    /// The nodes above the [`CHUNK_LEAVES`] leaves from `index * CHUNK_LEAVES` on.
+    fn chunk(&self, index: usize) -> Chunk;
+}
+
+/// Stored leaves: `p[i] / q[i]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaves {
+    /// Numerators.
+    pub p: Vec<E>,
+    /// Denominators.
+    pub q: Vec<E>,
+}
+
+impl Source for Leaves {
+    fn len(&self) -> usize {
+        self.p.len()
+    }
+
+    fn shift(&mut self, mu: E) {
+        for (p, q) in self.p.iter_mut().zip(&mut self.q) {
+            *p *= mu;
+            *q += *p;
+        }
+    }
+
+    fn chunk(&self, index: usize) -> Chunk {
+        let start = (index * CHUNK_LEAVES).min(self.p.len());
+        let end = (start + CHUNK_LEAVES).min(self.p.len());
+        let (mut p, mut q) = ([E::ZERO; CHUNK_LEAVES], [E::ONE; CHUNK_LEAVES]);
+        p[..end - start].copy_from_slice(&self.p[start..end]);
+        q[..end - start].copy_from_slice(&self.q[start..end]);
+        if p == [E::ZERO; CHUNK_LEAVES] && q == [E::ONE; CHUNK_LEAVES] {
+            return Chunk::dead();
+        }
+        Chunk::new(&p, &q)
+    }
+}
 
 /// A chunk of nodes.
 #[derive(Clone)]
-pub(super) struct Chunk {
-    /// `q_b`, and `Q_b` from the first binding on.
+pub(crate) struct Chunk {
+    /// `q_b`, and `Q_b` from the shift on.
     q: [Pair; CHUNK],
     p: Numerators,
+    /// Whether all leaves below are 0/1.
+    dead: bool,
 }
 
-/// `p_b`, and `P_b` from the first binding on.
+/// `p_b`, and `P_b` from the shift on.
 #[derive(Clone)]
 enum Numerators {
     /// The same in all nodes.
@@ -63,18 +113,6 @@ impl Numerators {
             bind_pairs(low, &high.expand(), &Factor::broadcast(s));
         }
     }
-
-    fn scale(&mut self, mu: E) {
-        match self {
-            Self::Constant(p) => p.iter_mut().for_each(|p| *p *= mu),
-            Self::Dense(p) => {
-                let mu = Factor::broadcast(mu);
-                for p in p.as_flattened_mut() {
-                    *p = mu.times(*p);
-                }
-            }
-        }
-    }
 }
 
 fn bind_pairs(low: &mut [Pair; CHUNK], high: &[Pair; CHUNK], s: &Factor) {
@@ -84,44 +122,48 @@ fn bind_pairs(low: &mut [Pair; CHUNK], high: &[Pair; CHUNK], s: &Factor) {
 }
 
 impl Chunk {
-    /// The parents of at most [`CHUNK_LEAVES`] leaves; those that are missing are 0/1.
-    pub(super) fn new(p: &[F], q: &[E]) -> Self {
-        let numerator = |i: usize| p.get(i).copied().unwrap_or(F::ZERO);
-        let denominator = |i: usize| q.get(i).copied().unwrap_or(E::ONE);
-        let mut registers = [[PackedE::ONE; 2]; CHUNK];
-        for (r, pair) in registers.iter_mut().enumerate() {
-            let at = 2 * LANES * r;
-            if let Some(q) = q.get(at..at + 2 * LANES) {
-                pair[0] = PackedE::from_ext_fn(|lane| q[2 * lane]);
-                pair[1] = PackedE::from_ext_fn(|lane| q[2 * lane + 1]);
-            } else {
-                pair[0] = PackedE::from_ext_fn(|lane| denominator(at + 2 * lane));
-                pair[1] = PackedE::from_ext_fn(|lane| denominator(at + 2 * lane + 1));
-            }
-        }
-        let first = [numerator(0), numerator(1)];
-        let agree = (p.len() == CHUNK_LEAVES || first == [F::ZERO; 2])
-            && p.chunks(2).all(|p| p == &first[..p.len()]);
-        let p = if agree {
-            Numerators::Constant(first.map(E::from))
+    /// The nodes above some leaves.
+    pub(crate) fn new(p: &[E; CHUNK_LEAVES], q: &[E; CHUNK_LEAVES]) -> Self {
+        let first = [p[0], p[1]];
+        let mut chunk = Self::uniform(E::ONE, q);
+        chunk.p = if p.as_chunks().0.iter().all(|pair| *pair == first) {
+            Numerators::Constant(first)
         } else {
-            let mut dense = Box::new([[PackedE::ZERO; 2]; CHUNK]);
-            for (r, pair) in dense.iter_mut().enumerate() {
-                let at = 2 * LANES * r;
-                pair[0] = PackedF::from_fn(|lane| numerator(at + 2 * lane)).into();
-                pair[1] = PackedF::from_fn(|lane| numerator(at + 2 * lane + 1)).into();
-            }
-            Numerators::Dense(dense)
+            Numerators::Dense(Box::new(pairs(p)))
         };
-        Self { q: registers, p }
+        chunk
     }
 
-    /// Nodes without live leaves.
-    fn dead() -> Self {
+    /// The nodes above leaves with the numerator `p`.
+    pub(crate) fn uniform(p: E, q: &[E; CHUNK_LEAVES]) -> Self {
+        Self {
+            q: pairs(q),
+            p: Numerators::Constant([p; 2]),
+            dead: false,
+        }
+    }
+
+    /// The nodes above leaves 0/1.
+    pub(crate) fn dead() -> Self {
         Self {
             q: [[PackedE::ONE; 2]; CHUNK],
             p: Numerators::Constant([E::ZERO; 2]),
+            dead: true,
         }
+    }
+
+    /// The children of the nodes: numerators and denominators.
+    pub(super) fn nodes(&self) -> [Node; CHUNK] {
+        let p = self.p.expand();
+        std::array::from_fn(|r| {
+            let ([p0, p1], [q0, q1]) = (p[r], self.q[r]);
+            [p0, p1, q0, q1]
+        })
+    }
+
+    /// Whether all leaves below are 0/1.
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead
     }
 
     /// The fractions of the nodes.
@@ -144,34 +186,21 @@ impl Chunk {
         out
     }
 
-    /// Makes `P_b` of `p_b` and `Q_b` of `q_b`.
-    fn shift(&mut self, mu: E) {
-        self.p.scale(mu);
-        match &self.p {
-            Numerators::Constant([p0, p1]) => {
-                let (p0, p1) = (PackedE::from(*p0), PackedE::from(*p1));
-                for q in &mut self.q {
-                    q[0] += p0;
-                    q[1] += p1;
-                }
-            }
-            Numerators::Dense(p) => {
-                for (q, p) in self.q.iter_mut().zip(p.iter()) {
-                    q[0] += p[0];
-                    q[1] += p[1];
-                }
-            }
-        }
-    }
-
     /// `self + s (high - self)`.
     fn bind(&mut self, high: &Self, s: E, factor: &Factor) {
+        if self.dead && high.dead {
+            return;
+        }
+        self.dead = false;
         bind_pairs(&mut self.q, &high.q, factor);
         self.p.bind(&high.p, s);
     }
 
     /// The chunk's part of `t(0) / lambda` and of the leading coefficient over `lambda`.
     fn sums(&self, high: &Self, weights: &Weights, c: usize) -> Sums {
+        if self.dead && high.dead {
+            return [one_lane(weights.outer[c]), PackedE::ZERO];
+        }
         let mut sums = [PackedE::ZERO; 2];
         let nodes = self.q.iter().zip(&high.q).zip(&weights.inner);
         if let (Numerators::Constant([a0, a1]), Numerators::Constant([b0, b1])) = (&self.p, &high.p)
@@ -183,8 +212,7 @@ impl Chunk {
             // The weights of a chunk add up to one: their product with a constant is the constant.
             let products = [*a0 * *a1, (*b0 - *a0) * (*b1 - *a1)];
             for (sum, product) in sums.iter_mut().zip(products) {
-                let one_lane = |lane| if lane == 0 { product } else { E::ZERO };
-                *sum -= PackedE::from_ext_fn(one_lane);
+                *sum -= one_lane(product);
             }
         } else {
             let (low_p, high_p) = (self.p.expand(), high.p.expand());
@@ -199,40 +227,55 @@ impl Chunk {
     }
 }
 
+/// `x` in the first lane, zero in the others.
+fn one_lane(x: E) -> PackedE {
+    PackedE::from_ext_fn(|lane| if lane == 0 { x } else { E::ZERO })
+}
+
+/// The two children of each node.
+fn pairs(leaves: &[E; CHUNK_LEAVES]) -> [Pair; CHUNK] {
+    std::array::from_fn(|r| {
+        let leaves = &leaves[2 * LANES * r..][..2 * LANES];
+        [0, 1].map(|b| PackedE::from_ext_fn(|lane| leaves[2 * lane + b]))
+    })
+}
+
 /// The lowest layer while its sumcheck is running, over at least two chunks.
-pub(super) struct LeafNodes {
+pub(super) struct LeafNodes<'a> {
+    /// Until the first binding.
+    source: Option<&'a dyn Source>,
+    /// From the first binding on.
     live: Vec<Chunk>,
     /// Number of chunks of the cube.
     full: usize,
     lambda: E,
-    mu: E,
-    shifted: bool,
 }
 
-impl LeafNodes {
+impl<'a> LeafNodes<'a> {
     /// The nodes of a cube of `full` chunks.
-    pub(super) fn new(live: Vec<Chunk>, full: usize, lambda: E) -> Self {
+    pub(super) fn new(source: &'a mut dyn Source, full: usize, lambda: E) -> Self {
         let mu = lambda.try_inverse();
+        source.shift(mu.expect("a challenge is zero with probability 2^-128"));
         Self {
-            live,
+            source: Some(source),
+            live: vec![],
             full,
             lambda,
-            mu: mu.expect("a challenge is zero with probability 2^-128"),
-            shifted: false,
         }
     }
 
     /// The first round's message.
     pub(super) fn message(&self, weights: &Weights) -> Message {
-        let dead = Chunk::dead();
-        let shift = |chunk: &Chunk| {
-            let mut chunk = chunk.clone();
-            chunk.shift(self.mu);
-            chunk
-        };
-        let (sums, chunks) = over_halves(&self.live, self.full / 2, 1, |c, low, high| {
-            let high = shift(high.map_or(&dead, |high| &high[0]));
-            shift(&low[0]).sums(&high, weights, c)
+        let source = self.source.expect("nothing is bound");
+        let (half, live) = (self.full / 2, live_chunks(source));
+        let chunks = live.min(half);
+        let sums = add_up(chunks, |c| {
+            let high = if c + half < live {
+                source.chunk(c + half)
+            } else {
+                Chunk::dead()
+            };
+            source.chunk(c).sums(&high, weights, c)
         });
         self.finish(sums, chunks, weights)
     }
@@ -240,14 +283,19 @@ impl LeafNodes {
     /// Binds the first of at least two variables of the chunks' index to `s` and computes the next
     /// round's message.
     pub(super) fn bind(&mut self, s: E, weights: &Weights) -> Message {
+        if let Some(source) = self.source.take() {
+            self.live = bound(source, self.full / 2, s);
+            self.full /= 2;
+            let dead = Chunk::dead();
+            let (sums, chunks) = over_halves(&self.live, self.full / 2, 1, |c, low, high| {
+                low[0].sums(high.map_or(&dead, |high| &high[0]), weights, c)
+            });
+            return self.finish(sums, chunks, weights);
+        }
         let dead = Chunk::dead();
         let factor = Factor::broadcast(s);
-        let mu = self.start_binding();
         let bind = |low: &mut Chunk, high: Option<&[Chunk]>| {
             low.bind(high.map_or(&dead, |high| &high[0]), s, &factor);
-            if let Some(mu) = mu {
-                low.shift(mu);
-            }
         };
         let quarter = self.full / 4;
         let kernel = |c: usize, chunk: Quarters<'_, Chunk>| {
@@ -273,24 +321,18 @@ impl LeafNodes {
 
     /// Binds the last variable of the chunks' index to `s`: the nodes of one chunk.
     pub(super) fn last(mut self, s: E) -> Nodes {
-        let mu = self.start_binding();
-        let mut chunks = self.live.into_iter();
-        let mut chunk = chunks.next().expect("a live chunk");
-        let high = chunks.next().unwrap_or_else(Chunk::dead);
-        chunk.bind(&high, s, &Factor::broadcast(s));
-        if let Some(mu) = mu {
-            chunk.shift(mu);
+        if let Some(source) = self.source {
+            self.live = bound(source, 1, s);
+        } else {
+            let mut chunks = self.live.into_iter();
+            let mut chunk = chunks.next().expect("a live chunk");
+            let high = chunks.next().unwrap_or_else(Chunk::dead);
+            chunk.bind(&high, s, &Factor::broadcast(s));
+            self.live = vec![chunk];
         }
-        let (p, lambda) = (chunk.p.expand(), Factor::broadcast(self.lambda));
-        let node = |r: usize| -> Node {
-            let ([p0, p1], [q0, q1]) = (p[r], chunk.q[r]);
-            [lambda.times(p0), lambda.times(q1), q0 - p0, q1 - p1]
-        };
-        Nodes::merged((0..CHUNK).map(node).collect(), self.lambda)
-    }
-
-    fn start_binding(&mut self) -> Option<E> {
-        (!std::mem::replace(&mut self.shifted, true)).then_some(self.mu)
+        let lambda = Factor::broadcast(self.lambda);
+        let node = |[p0, p1, q0, q1]: Node| [lambda.times(p0), lambda.times(q1), q0 - p0, q1 - p1];
+        Nodes::merged(self.live[0].nodes().map(node).to_vec(), self.lambda)
     }
 
     fn finish(&self, sums: Sums, chunks: usize, weights: &Weights) -> Message {
@@ -299,4 +341,24 @@ impl LeafNodes {
             leading: self.lambda * sum_lanes(sums[1]),
         }
     }
+}
+
+/// Number of chunks with leaves, at least one.
+pub(super) fn live_chunks(source: &dyn Source) -> usize {
+    source.len().div_ceil(CHUNK_LEAVES).max(1)
+}
+
+/// The chunks with the first variable of their index, of `2 half` values, bound to `s`.
+fn bound(source: &dyn Source, half: usize, s: E) -> Vec<Chunk> {
+    let (factor, live) = (Factor::broadcast(s), live_chunks(source));
+    collect(live.min(half), 1, |c| {
+        let mut low = source.chunk(c);
+        let high = if c + half < live {
+            source.chunk(c + half)
+        } else {
+            Chunk::dead()
+        };
+        low.bind(&high, s, &factor);
+        low
+    })
 }

@@ -48,9 +48,9 @@ use zkstrata_mle::{E, Point, PrimeCharacteristicRing, eq_table};
 use zkstrata_pcs::{Channel, TapeError};
 
 #[cfg(feature = "prover")]
-pub(crate) use prove::prove;
+pub(crate) use leaves::{CHUNK_LEAVES, Chunk, Leaves, Source};
 #[cfg(feature = "prover")]
-pub(crate) use tree::Leaves;
+pub(crate) use prove::prove;
 
 /// Layers of up to `2^CLEAR_VARS` fractions are in the clear: the sumchecks that this saves would
 /// be as long.

@@ -26,21 +26,42 @@ pub(super) fn over_halves<T: Sync>(
     table: &[T],
     half: usize,
     unit: usize,
-    kernel: impl Fn(usize, &[T], Option<&[T]>) -> Sums + Sync,
+    kernel: impl Fn(usize, &[T], Option<&[T]>) -> Sums + Sync + Send,
 ) -> (Sums, usize) {
     let (low, high) = table.split_at(half.min(table.len()));
-    let run = |c: usize| {
+    let chunks = low.len() / unit;
+    let sums = add_up(chunks, |c| {
         let range = c * unit..(c + 1) * unit;
         kernel(c, &low[range.clone()], high.get(range))
-    };
-    let chunks = low.len() / unit;
-    let sums = if chunks < 2 * TASK {
-        (0..chunks).map(run).fold(ZEROS, add)
+    });
+    (sums, chunks)
+}
+
+/// Adds up the parts of `0..chunks`.
+pub(super) fn add_up(chunks: usize, part: impl Fn(usize) -> Sums + Sync + Send) -> Sums {
+    if chunks < 2 * TASK {
+        (0..chunks).map(part).fold(ZEROS, add)
     } else {
         let chunks = (0..chunks).into_par_iter().with_min_len(TASK);
-        chunks.map(run).reduce(|| ZEROS, add)
-    };
-    (sums, chunks)
+        chunks.map(part).reduce(|| ZEROS, add)
+    }
+}
+
+/// The values of `make` at `0..len`, on several threads if there is work for them.
+pub(super) fn collect<T: Send>(
+    len: usize,
+    grain: usize,
+    make: impl Fn(usize) -> T + Sync + Send,
+) -> Vec<T> {
+    if len < 2 * grain {
+        (0..len).map(make).collect()
+    } else {
+        (0..len)
+            .into_par_iter()
+            .with_min_len(grain)
+            .map(make)
+            .collect()
+    }
 }
 
 /// The chunks of the four quarters at one place.

@@ -1,8 +1,8 @@
 //! The prover of a tree of fractions.
 
-use super::leaves::LeafNodes;
+use super::leaves::{LeafNodes, Source};
 use super::nodes::{Message, Node, Nodes};
-use super::tree::{Layer, Leaves};
+use super::tree::{Layer, all_leaves};
 use super::weights::{CHUNK, Weights};
 use super::{CLEAR_VARS, FractionClaim, LayerClaim};
 use zkstrata_mle::packed::{LANES, unpack};
@@ -18,25 +18,24 @@ const _: () = assert!(LANE_VARS < CLEAR_VARS);
 /// # Panics
 /// If the leaves exceed the cube, or a challenge is zero, which happens with probability
 /// `n^2 / |E|`.
-pub(crate) fn prove(num_vars: usize, leaves: Leaves, tape: &mut ProverTape) -> FractionClaim<E> {
-    assert_eq!(leaves.p.len(), leaves.q.len(), "each leaf is a fraction");
-    assert!(
-        leaves.p.len() <= 1 << num_vars,
-        "the leaves exceed the cube"
-    );
+pub(crate) fn prove(
+    num_vars: usize,
+    leaves: &mut dyn Source,
+    tape: &mut ProverTape,
+) -> FractionClaim<E> {
+    assert!(leaves.len() <= 1 << num_vars, "the leaves exceed the cube");
     let clear = num_vars.min(CLEAR_VARS);
     let mut layers = vec![];
     let (numerators, denominators) = if num_vars == clear {
-        leaves.fractions(num_vars)
+        all_leaves(leaves, num_vars)
     } else {
-        let mut layer = leaves.layer(num_vars);
-        drop(leaves);
+        let mut layer = Layer::of_leaves(leaves, num_vars);
         for vars in (clear..num_vars - 1).rev() {
-            let parents = layer.parents(1 << (vars - LANE_VARS));
+            let parents = layer.parents(leaves, 1 << (vars - LANE_VARS));
             layers.push(layer);
             layer = parents;
         }
-        let fractions = layer.all_fractions(1 << (clear - LANE_VARS));
+        let fractions = layer.all_fractions(leaves, 1 << (clear - LANE_VARS));
         layers.push(layer);
         fractions
     };
@@ -51,7 +50,7 @@ pub(crate) fn prove(num_vars: usize, leaves: Leaves, tape: &mut ProverTape) -> F
         point,
     };
     while let Some(nodes) = layers.pop() {
-        claim = prove_layer(nodes, claim, tape);
+        claim = prove_layer(nodes, leaves, claim, tape);
     }
     let mut fractions = numerators.into_iter().zip(denominators);
     let first = fractions.next().expect("at least one fraction");
@@ -68,6 +67,7 @@ pub(crate) fn prove(num_vars: usize, leaves: Leaves, tape: &mut ProverTape) -> F
 /// Takes claims on one layer to claims on its children.
 fn prove_layer(
     layer: Layer,
+    leaves: &mut dyn Source,
     LayerClaim { point: r, p, q }: LayerClaim<E>,
     tape: &mut ProverTape,
 ) -> LayerClaim<E> {
@@ -86,8 +86,8 @@ fn prove_layer(
             let message = nodes.message(&weights);
             (nodes, message)
         }
-        Layer::Leaves(live) => {
-            let mut nodes = LeafNodes::new(live, (1 << registers) / CHUNK, lambda);
+        Layer::Leaves => {
+            let mut nodes = LeafNodes::new(leaves, (1 << registers) / CHUNK, lambda);
             let mut message = nodes.message(&weights);
             while !nodes.is_last() {
                 let s = rounds.round(&message);

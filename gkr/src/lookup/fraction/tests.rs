@@ -7,7 +7,7 @@ use zkstrata_pcs::{ProverTape, TapeError, VerifierTape};
 
 const STATEMENT: [u8; 32] = [7; 32];
 
-/// `live` leaves with arbitrary denominators and runs of equal and of mixed numerators.
+/// `live` leaves with arbitrary denominators, and runs of equal and of mixed numerators and of 0/1.
 fn leaves(live: usize, seed: u64) -> Leaves {
     let mut x = E::from_u64(seed + 3);
     let mut next = || {
@@ -16,14 +16,16 @@ fn leaves(live: usize, seed: u64) -> Leaves {
     };
     Leaves {
         p: (0..live)
-            .map(|i| match (i >> 9) % 4 {
-                0 => F::ONE,
-                1 => F::from_u64([1, 1, 0, 1, 77][(i + i / 9) % 5]),
-                2 => F::from_usize(3 + i % 2),
-                _ => F::ZERO,
+            .map(|i| match (i >> 9) % 5 {
+                0 => E::ONE,
+                1 => E::from_u64([1, 1, 0, 1, 77][(i + i / 9) % 5]),
+                2 => E::from_usize(3 + i % 2),
+                _ => E::ZERO,
             })
             .collect(),
-        q: (0..live).map(|_| next()).collect(),
+        q: (0..live)
+            .map(|i| if (i >> 9) % 5 == 4 { E::ONE } else { next() })
+            .collect(),
     }
 }
 
@@ -59,7 +61,7 @@ fn holds(claim: &FractionClaim<E>, leaves: &Leaves) -> bool {
 
 fn proof(num_vars: usize, leaves: &Leaves) -> (FractionClaim<E>, ProverTape) {
     let mut tape = ProverTape::new(&STATEMENT);
-    let claim = prove(num_vars, leaves.clone(), &mut tape);
+    let claim = prove(num_vars, &mut leaves.clone(), &mut tape);
     (claim, tape)
 }
 

@@ -1,0 +1,282 @@
+//! The leaves of an honest run: made from the run's integers, chunk by chunk, as often as the tree
+//! needs them, and never stored.
+//!
+//! An honest leaf's denominator equals that of its table row, so the rows' denominators are
+//! computed once and leaves are copies of them.
+#![allow(
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::expect_used,
+    clippy::unreachable
+)] // prover code asserts its preconditions
+
+use super::fraction::{CHUNK_LEAVES, Chunk, Source};
+use super::prove::Denominators;
+use crate::plan::Plan;
+use crate::tensor::{Cells, Tensor};
+use crate::witness::Witness;
+use std::ops::Range;
+use zkstrata_mle::{E, F, PrimeCharacteristicRing, axis_vars};
+use zkstrata_model_ir::int::Ints;
+
+/// `(x + 2^(S-1)) >> S`, rounding half up.
+pub(super) fn quotient(x: i64, shift: u32) -> i64 {
+    if shift == 0 {
+        x
+    } else {
+        (x + (1 << (shift - 1))) >> shift
+    }
+}
+
+/// The integers of a tensor of an honest run.
+pub(super) fn ints(tensor: &Tensor) -> &Ints {
+    match &tensor.cells {
+        Cells::Ints(x) => x,
+        Cells::Field(_) => unreachable!("a witness is integers or field elements throughout"),
+    }
+}
+
+/// All leaves of a run.
+pub(super) struct RunLeaves<'a> {
+    /// The blocks in order, without gaps.
+    blocks: Vec<BlockLeaves<'a>>,
+    len: usize,
+    /// The rows' denominators; with `mu` added from the shift on.
+    rows: Vec<E>,
+    /// The numerator of live leaves: 1, and `mu` from the shift on.
+    numerator: E,
+}
+
+/// The leaves of a table node.
+struct BlockLeaves<'a> {
+    /// First leaf.
+    offset: usize,
+    /// Number of leaves, padding included.
+    len: usize,
+    /// Axes of the cells.
+    axes: &'a [usize],
+    argument: &'a Ints,
+    shift: u32,
+    /// First argument in the domain of the function's table, and its row.
+    start: i64,
+    function: usize,
+    /// The remainders, and the first row of their table.
+    remainder: Option<(&'a Ints, usize)>,
+}
+
+impl<'a> RunLeaves<'a> {
+    pub(super) fn new(
+        plan: &'a Plan<'_>,
+        witness: &'a Witness,
+        denominators: &Denominators,
+    ) -> Self {
+        let block = |block: &super::Block| {
+            let remainder = block.range.map(|range| {
+                let remainder = witness.remainders[block.node].as_ref();
+                let remainder = ints(remainder.expect("a shift has remainders"));
+                (remainder, denominators.offset(range))
+            });
+            BlockLeaves {
+                offset: block.offset,
+                len: 1 << block.leaf_vars(),
+                axes: &witness.tensors[block.node].axes,
+                argument: ints(&witness.tensors[block.input.0]),
+                shift: block.shift,
+                start: plan.graph.tables[block.table.0].start,
+                function: denominators.offset(block.table),
+                remainder,
+            }
+        };
+        let blocks: Vec<_> = plan.blocks.iter().map(block).collect();
+        Self {
+            len: blocks.last().map_or(0, |b| b.offset + b.len),
+            blocks,
+            rows: denominators.rows.clone(),
+            numerator: E::ONE,
+        }
+    }
+}
+
+impl Source for RunLeaves<'_> {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn shift(&mut self, mu: E) {
+        self.rows.iter_mut().for_each(|row| *row += mu);
+        self.numerator = mu;
+    }
+
+    fn chunk(&self, index: usize) -> Chunk {
+        let start = index * CHUNK_LEAVES;
+        let mut leaves = Window {
+            start,
+            q: [E::ONE; CHUNK_LEAVES],
+            live: [false; CHUNK_LEAVES],
+            count: 0,
+        };
+        let first = self.blocks.partition_point(|b| b.offset + b.len <= start);
+        for block in &self.blocks[first..] {
+            if block.offset >= start + CHUNK_LEAVES {
+                break;
+            }
+            block.write(&self.rows, &mut leaves);
+        }
+        match leaves.count {
+            0 => Chunk::dead(),
+            CHUNK_LEAVES => Chunk::uniform(self.numerator, &leaves.q),
+            _ => {
+                let p = |live| if live { self.numerator } else { E::ZERO };
+                Chunk::new(&leaves.live.map(p), &leaves.q)
+            }
+        }
+    }
+}
+
+/// The leaves of one chunk.
+struct Window {
+    start: usize,
+    q: [E; CHUNK_LEAVES],
+    live: [bool; CHUNK_LEAVES],
+    count: usize,
+}
+
+impl BlockLeaves<'_> {
+    /// Writes the block's live leaves that lie in the window.
+    fn write(&self, rows: &[E], window: &mut Window) {
+        let slots = usize::from(self.remainder.is_some());
+        let first = window.start.max(self.offset);
+        let end = (window.start + CHUNK_LEAVES).min(self.offset + self.len);
+        // Where the block's first leaf would lie in the window.
+        let origin = self.offset.wrapping_sub(window.start);
+        let cells = (first - self.offset) >> slots..(end - self.offset) >> slots;
+        runs(self.axes, cells, |padded, dense| {
+            let at = origin.wrapping_add(padded << slots);
+            let leaves = at..at + (dense.len() << slots);
+            window.live[leaves.clone()].fill(true);
+            window.count += leaves.len();
+            let q = &mut window.q[leaves];
+            let (shift, start) = (self.shift, self.start);
+            let function = &rows[self.function..];
+            let row = |x: i64| function[(quotient(x, shift) - start) as usize];
+            if let Some((remainder, range)) = self.remainder {
+                let range = &rows[range..];
+                copy(remainder, dense.clone(), |i, x| {
+                    q[2 * i] = range[x as usize]
+                });
+                copy(self.argument, dense, |i, x| q[2 * i + 1] = row(x));
+            } else {
+                copy(self.argument, dense, |i, x| q[i] = row(x));
+            }
+        });
+    }
+}
+
+/// Calls `f` with the number and the value of every cell of a range.
+fn copy(cells: &Ints, range: Range<usize>, mut f: impl FnMut(usize, i64)) {
+    match cells {
+        Ints::I16(x) => (x[range].iter().enumerate()).for_each(|(i, &x)| f(i, x.into())),
+        Ints::I32(x) => (x[range].iter().enumerate()).for_each(|(i, &x)| f(i, x.into())),
+        Ints::I64(x) => (x[range].iter().enumerate()).for_each(|(i, &x)| f(i, x)),
+    }
+}
+
+/// Calls `f` with the first padded index and the dense indices of every run of live cells among
+/// the given padded ones.
+fn runs(axes: &[usize], cells: Range<usize>, mut f: impl FnMut(usize, Range<usize>)) {
+    let (&n, outer) = axes.split_last().unwrap_or((&1, &[]));
+    let bits = axis_vars(n);
+    let mut at = cells.start;
+    while at < cells.end {
+        let (row, column) = (at >> bits, at & ((1 << bits) - 1));
+        let end = cells.end.min((row + 1) << bits);
+        let width = (end - at).min(n.saturating_sub(column));
+        if width > 0
+            && let Some(row) = dense_index(outer, row)
+        {
+            let first = row * n + column;
+            f(at, first..first + width);
+        }
+        at = end;
+    }
+}
+
+/// The dense index of a padded one, if that is live.
+fn dense_index(axes: &[usize], mut padded: usize) -> Option<usize> {
+    let (mut dense, mut stride) = (0, 1);
+    for &n in axes.iter().rev() {
+        let bits = axis_vars(n);
+        let i = padded & ((1 << bits) - 1);
+        if i >= n {
+            return None;
+        }
+        dense += i * stride;
+        stride *= n;
+        padded >>= bits;
+    }
+    Some(dense)
+}
+
+/// The leaves as their formulas, from the padded field elements of a test.
+pub(super) fn of_field_elements(
+    plan: &Plan<'_>,
+    witness: &Witness,
+    alpha: E,
+    beta: E,
+) -> super::fraction::Leaves {
+    use super::table::identifier;
+    use crate::tensor::for_each_live;
+    use zkstrata_mle::{Field, tensor_vars};
+    use zkstrata_model_ir::int::TensorId;
+
+    let (mut p, mut q) = (vec![], vec![]);
+    for block in &plan.blocks {
+        let acc = witness.tensors[block.input.0].padded_cells();
+        let out = witness.tensors[block.node].padded_cells();
+        let axes = plan.axes(TensorId(block.node));
+        let mut mask = vec![F::ZERO; 1 << tensor_vars(&axes)];
+        for_each_live(&axes, |_, at| mask[at] = F::ONE);
+        let denominator =
+            |mask: F, table, row: E| E::ONE + (alpha - identifier(table) - E::ONE) * mask - row;
+        let rem = witness.remainders[block.node].as_ref();
+        let rem = rem.map(Tensor::padded_cells);
+        for (i, &mask) in mask.iter().enumerate() {
+            let mut hi = acc[i];
+            if let (Some(range), Some(rem)) = (block.range, &rem) {
+                p.push(mask.into());
+                q.push(denominator(mask, range, beta * rem[i]));
+                let scale = F::TWO.exp_u64(block.shift.into()).inverse();
+                let half = F::TWO.exp_u64(u64::from(block.shift) - 1);
+                hi = (acc[i] + half * mask - rem[i]) * scale;
+            }
+            p.push(mask.into());
+            let row = beta * hi + beta * beta * out[i];
+            q.push(denominator(mask, block.table, row));
+        }
+    }
+    super::fraction::Leaves { p, q }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every live cell is in one run, whatever part of the cube is asked for.
+    #[test]
+    fn runs_cover_the_live_cells() {
+        for axes in [&[][..], &[5], &[3, 4], &[2, 3, 5], &[4, 1, 7], &[1, 1]] {
+            let padded: usize = axes.iter().map(|&n| 1 << axis_vars(n)).product();
+            let mut expected = vec![];
+            crate::tensor::for_each_live(axes, |dense, at| expected.push((at, dense)));
+            for width in [1, 2, 4, 8, padded] {
+                let mut found = vec![];
+                for start in (0..padded).step_by(width) {
+                    runs(axes, start..padded.min(start + width), |at, dense| {
+                        found.extend((at..).zip(dense));
+                    });
+                }
+                assert_eq!(found, expected, "{axes:?} by {width}");
+            }
+        }
+    }
+}
