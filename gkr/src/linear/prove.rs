@@ -13,6 +13,7 @@ use super::verify::{FACTORS, OPERAND};
 use super::{Instance, InstanceEnd, Party, Wanted};
 use crate::error::VerifyError;
 use crate::tensor::{Action, Tensor, contract_ext, pad_axes};
+use rayon::prelude::*;
 use zkstrata_mle::{E, PrimeCharacteristicRing, contract_middle, eq_table, tensor_eq, tensor_vars};
 use zkstrata_model_ir::int::{MapAxis, Model};
 use zkstrata_pcs::ProverTape;
@@ -55,17 +56,18 @@ impl Party for LinearProver<'_> {
         claims: &[E],
     ) -> Result<Vec<InstanceEnd<E>>, VerifyError> {
         let _span = tracing::debug_span!("linear stage", instances = instances.len()).entered();
-        let mut columns = Vec::with_capacity(instances.len());
-        let factors = instances
-            .iter()
+        let sources = Sources {
+            model: self.model,
+            tensors: self.tensors,
+        };
+        let (factors, columns): (Vec<_>, Vec<_>) = instances
+            .par_iter()
             .map(|instance| {
-                let (factors, w) = self.factors(instance);
-                columns.push(w);
-                sumcheck::Instance {
-                    factors: factors.into_iter().map(Factor::Ext).collect(),
-                }
+                let (factors, w) = sources.factors(instance);
+                let factors = factors.into_iter().map(Factor::Ext).collect();
+                (sumcheck::Instance { factors }, w)
             })
-            .collect();
+            .unzip();
         let bound = sumcheck::prove(factors, claims, self.tape);
         let mut ends = Vec::with_capacity(instances.len());
         for ((instance, w), values) in instances.iter().zip(columns).zip(&bound.ends) {
@@ -83,7 +85,13 @@ impl Party for LinearProver<'_> {
     }
 }
 
-impl LinearProver<'_> {
+/// What factors are contracted from.
+struct Sources<'a> {
+    model: &'a Model,
+    tensors: &'a [Tensor],
+}
+
+impl Sources<'_> {
     /// The factor tables of an instance over its padded variables, the prover's own factor last;
     /// for an affine layer also `w(g,c,t)`, dense.
     fn factors(&self, instance: &Instance) -> (Vec<Vec<E>>, Vec<E>) {

@@ -15,7 +15,9 @@ use super::prove::Denominators;
 use crate::plan::Plan;
 use crate::tensor::{Cells, Tensor};
 use crate::witness::Witness;
+use std::borrow::Cow;
 use std::ops::Range;
+use std::slice::SliceIndex;
 use zkstrata_mle::{E, F, PrimeCharacteristicRing, axis_vars};
 use zkstrata_model_ir::int::Ints;
 
@@ -42,7 +44,7 @@ pub(super) struct RunLeaves<'a> {
     blocks: Vec<BlockLeaves<'a>>,
     len: usize,
     /// The rows' denominators; with `mu` added from the shift on.
-    rows: Vec<E>,
+    rows: Cow<'a, [E]>,
     /// The numerator of live leaves: 1, and `mu` from the shift on.
     numerator: E,
 }
@@ -68,7 +70,7 @@ impl<'a> RunLeaves<'a> {
     pub(super) fn new(
         plan: &'a Plan<'_>,
         witness: &'a Witness,
-        denominators: &Denominators,
+        denominators: &'a Denominators,
     ) -> Self {
         let block = |block: &super::Block| {
             let remainder = block.range.map(|range| {
@@ -91,7 +93,7 @@ impl<'a> RunLeaves<'a> {
         Self {
             len: blocks.last().map_or(0, |b| b.offset + b.len),
             blocks,
-            rows: denominators.rows.clone(),
+            rows: Cow::Borrowed(&denominators.rows),
             numerator: E::ONE,
         }
     }
@@ -103,7 +105,7 @@ impl Source for RunLeaves<'_> {
     }
 
     fn shift(&mut self, mu: E) {
-        self.rows.iter_mut().for_each(|row| *row += mu);
+        self.rows = self.rows.iter().map(|&row| row + mu).collect();
         self.numerator = mu;
     }
 
@@ -161,19 +163,24 @@ impl BlockLeaves<'_> {
             let row = |x: i64| function[(quotient(x, shift) - start) as usize];
             if let Some((remainder, range)) = self.remainder {
                 let range = &rows[range..];
-                copy(remainder, dense.clone(), |i, x| {
-                    q[2 * i] = range[x as usize]
+                for_each(remainder, dense.clone(), |i, x| {
+                    q[2 * i] = range[x as usize];
                 });
-                copy(self.argument, dense, |i, x| q[2 * i + 1] = row(x));
+                for_each(self.argument, dense, |i, x| q[2 * i + 1] = row(x));
             } else {
-                copy(self.argument, dense, |i, x| q[i] = row(x));
+                for_each(self.argument, dense, |i, x| q[i] = row(x));
             }
         });
     }
 }
 
 /// Calls `f` with the number and the value of every cell of a range.
-fn copy(cells: &Ints, range: Range<usize>, mut f: impl FnMut(usize, i64)) {
+pub(super) fn for_each<R>(cells: &Ints, range: R, mut f: impl FnMut(usize, i64))
+where
+    R: SliceIndex<[i16], Output = [i16]>
+        + SliceIndex<[i32], Output = [i32]>
+        + SliceIndex<[i64], Output = [i64]>,
+{
     match cells {
         Ints::I16(x) => (x[range].iter().enumerate()).for_each(|(i, &x)| f(i, x.into())),
         Ints::I32(x) => (x[range].iter().enumerate()).for_each(|(i, &x)| f(i, x.into())),

@@ -7,9 +7,9 @@
 )] // prover code asserts its preconditions
 
 use super::fraction::{self, Leaves};
-use super::leaves::{RunLeaves, ints, of_field_elements, quotient};
+use super::leaves::{RunLeaves, for_each, ints, of_field_elements, quotient};
 use super::table::row;
-use super::{LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
+use super::{Block, LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
 use crate::plan::Plan;
 use crate::tensor::Tensor;
 #[cfg(test)]
@@ -23,6 +23,9 @@ use zkstrata_model_ir::int::TableId;
 #[cfg(test)]
 use zkstrata_model_ir::int::TensorId;
 use zkstrata_pcs::{Claim, ProverTape};
+
+/// Variables of a tree whose leaves are worth counting on several threads.
+const PARALLEL_VARS: usize = 20;
 
 /// Proves the lookups; the witness commitment must have been sent.
 pub(crate) fn prove(plan: &Plan<'_>, witness: &Witness, tape: &mut ProverTape) -> LookupClaims<E> {
@@ -132,22 +135,28 @@ pub(crate) fn multiplicities(
     remainders: &[Option<Tensor>],
 ) -> Vec<F> {
     let offsets = table_offsets(plan);
-    let mut counts = vec![0u32; 1 << plan.table_vars];
-    for block in &plan.blocks {
+    let none = || vec![0u32; 1 << plan.table_vars];
+    let count = |mut counts: Vec<u32>, block: &Block| {
         let start = plan.graph.tables[block.table.0].start;
-        let argument = ints(&tensors[block.input.0]);
         let rows = &mut counts[offsets[block.table.0]..];
-        for i in 0..argument.len() {
-            rows[(quotient(argument.get(i), block.shift) - start) as usize] += 1;
-        }
+        for_each(ints(&tensors[block.input.0]), .., |_, x| {
+            rows[(quotient(x, block.shift) - start) as usize] += 1;
+        });
         if let (Some(range), Some(remainder)) = (block.range, &remainders[block.node]) {
-            let remainder = ints(remainder);
             let rows = &mut counts[offsets[range.0]..];
-            for i in 0..remainder.len() {
-                rows[remainder.get(i) as usize] += 1;
-            }
+            for_each(ints(remainder), .., |_, x| rows[x as usize] += 1);
         }
-    }
+        counts
+    };
+    let counts = if plan.leaf_vars < PARALLEL_VARS {
+        plan.blocks.iter().fold(none(), count)
+    } else {
+        let parts = plan.blocks.par_iter().fold(none, count);
+        parts.reduce(none, |mut a, b| {
+            a.iter_mut().zip(b).for_each(|(a, b)| *a += b);
+            a
+        })
+    };
     counts.into_iter().map(F::from_u32).collect()
 }
 
