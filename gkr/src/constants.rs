@@ -9,11 +9,13 @@
 )]
 
 use crate::error::VerifyError;
-use crate::plan::{BiasBlock, WeightPlan};
+use crate::plan::WeightPlan;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use zkstrata_mle::{E, Point, contract_middle, eq_eval, eval_dense, tensor_eq, tensor_vars};
-use zkstrata_model_ir::int::{Graph, Op};
+use zkstrata_mle::{
+    E, Point, PrimeCharacteristicRing, contract_middle, eq_eval, eval_dense, tensor_eq, tensor_vars,
+};
+use zkstrata_model_ir::int::{Graph, Model, Op, WeightShape};
 use zkstrata_pcs::{Channel, Claim};
 
 /// How the verifier knows a model's weights and biases.
@@ -38,11 +40,12 @@ pub(crate) enum Constants<C> {
     Public(Arc<PublicWeights>),
 }
 
-/// A model's weights and biases, in the layout of the integer model.
+/// A model's weights and biases: the integer model's, one after the other. A list of lists would
+/// take a hostile file's bytes many times over in memory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PublicWeights {
-    weights: Vec<Vec<i32>>,
-    biases: Vec<Vec<i64>>,
+    weights: Vec<i32>,
+    biases: Vec<i64>,
 }
 
 /// A key whose parts do not fit together; keys are checked when they are made or read.
@@ -53,29 +56,40 @@ fn malformed() -> VerifyError {
 impl PublicWeights {
     /// The weights of a model.
     #[cfg(feature = "prover")]
-    pub(crate) fn new(model: &zkstrata_model_ir::int::Model) -> Self {
+    pub(crate) fn new(model: &Model) -> Self {
         Self {
-            weights: model.weights.clone(),
-            biases: model.biases.clone(),
+            weights: model.weights.concat(),
+            biases: model.biases.concat(),
         }
     }
 
-    /// Whether there are as many numbers as the graph calls for.
-    pub(crate) fn fit(&self, graph: &Graph, plan: &WeightPlan) -> bool {
-        let weight = |(&node, weights): (&usize, &Vec<i32>)| match graph.nodes.get(node) {
-            Some(node) => match &node.op {
-                Op::Affine(layer) => layer.weight_shape().len() == weights.len(),
-                _ => false,
-            },
-            None => false,
+    /// Checks that the graph, which is valid, and the weights are a valid model: as many numbers
+    /// as it calls for, and no cell outside its node's interval.
+    pub(crate) fn check_model(&self, graph: &Graph, plan: &WeightPlan) -> Result<(), VerifyError> {
+        let mut model = Model {
+            graph: graph.clone(),
+            weights: Vec::with_capacity(plan.nodes.len()),
+            biases: Vec::with_capacity(plan.biases.len()),
         };
-        let bias = |(block, bias): (&BiasBlock, &Vec<i64>)| {
-            block.axes.iter().product::<usize>() == bias.len()
-        };
-        plan.nodes.len() == self.weights.len()
-            && plan.nodes.iter().zip(&self.weights).all(weight)
-            && plan.biases.len() == self.biases.len()
-            && plan.biases.iter().zip(&self.biases).all(bias)
+        let (mut weights, mut biases) = (self.weights.as_slice(), self.biases.as_slice());
+        for table in 0..plan.nodes.len() {
+            let length = shape(graph, plan, table)?.len();
+            let (head, tail) = weights.split_at_checked(length).ok_or_else(malformed)?;
+            model.weights.push(head.to_vec());
+            weights = tail;
+        }
+        for block in &plan.biases {
+            let length = block.axes.iter().product();
+            let (head, tail) = biases.split_at_checked(length).ok_or_else(malformed)?;
+            model.biases.push(head.to_vec());
+            biases = tail;
+        }
+        if !(weights.is_empty() && biases.is_empty()) {
+            return Err(malformed());
+        }
+        model
+            .validate()
+            .map_err(|error| VerifyError::Key(error.to_string()))
     }
 
     /// Asserts that the claims on columns of the [`WeightPlan`] are true.
@@ -118,15 +132,13 @@ impl PublicWeights {
         table: usize,
         point: &Point,
     ) -> Result<Vec<E>, VerifyError> {
-        let weights = self.weights.get(table).ok_or_else(malformed)?;
-        let node = plan
-            .nodes
-            .get(table)
-            .and_then(|&node| graph.nodes.get(node));
-        let Some(Op::Affine(layer)) = node.map(|node| &node.op) else {
-            return Err(malformed());
-        };
-        let shape = layer.weight_shape();
+        let mut first = 0;
+        for earlier in 0..table {
+            first += shape(graph, plan, earlier)?.len();
+        }
+        let shape = shape(graph, plan, table)?;
+        let weights = self.weights.get(first..first + shape.len());
+        let weights = weights.ok_or_else(malformed)?;
         let (groups, outputs, inputs): (usize, usize, usize) = (
             shape.groups.iter().product(),
             shape.outputs.iter().product(),
@@ -143,7 +155,7 @@ impl PublicWeights {
         let rows = contract_middle(weights, groups, outputs, inputs * taps, &eq_outputs);
         let channels = [shape.groups.as_slice(), &shape.inputs].concat();
         let eq_channels = tensor_eq(&channels, &[s_g.as_slice(), &s_c].concat());
-        let mut values = vec![E::default(); taps];
+        let mut values = vec![E::ZERO; taps];
         for (row, &eq) in rows.chunks_exact(taps).zip(&eq_channels) {
             for (value, &cell) in values.iter_mut().zip(row) {
                 *value += cell * eq;
@@ -154,19 +166,34 @@ impl PublicWeights {
 
     /// The column of all biases.
     fn biases_at(&self, plan: &WeightPlan, point: &Point) -> Result<E, VerifyError> {
-        let mut value = E::default();
-        for (block, bias) in plan.biases.iter().zip(&self.biases) {
+        let mut value = E::ZERO;
+        let mut rest = self.biases.as_slice();
+        for block in &plan.biases {
+            let length = block.axes.iter().product();
+            let (bias, tail) = rest.split_at_checked(length).ok_or_else(malformed)?;
+            rest = tail;
             let high = plan.bias_vars.saturating_sub(block.vars());
             let (high, low) = point.split_at_checked(high).ok_or_else(malformed)?;
-            let selector = eq_eval(
-                high,
-                &Point::vertex(block.offset >> block.vars(), high.len()),
-            );
-            if selector != E::default() {
-                value += selector * eval_dense(bias, &block.axes, low);
+            // A claim is about one block: its first coordinates are bits, and refute the others.
+            let vertex = Point::vertex(block.offset >> block.vars(), high.len());
+            let other = |(&a, &b): (&E, &E)| a + b == E::ONE && (a == E::ZERO || a == E::ONE);
+            if !high.iter().zip(vertex.iter()).any(other) {
+                value += eq_eval(high, &vertex) * eval_dense(bias, &block.axes, low);
             }
         }
         Ok(value)
+    }
+}
+
+/// The shape of a weight tensor.
+fn shape(graph: &Graph, plan: &WeightPlan, table: usize) -> Result<WeightShape, VerifyError> {
+    let node = plan
+        .nodes
+        .get(table)
+        .and_then(|&node| graph.nodes.get(node));
+    match node.map(|node| &node.op) {
+        Some(Op::Affine(layer)) => Ok(layer.weight_shape()),
+        _ => Err(malformed()),
     }
 }
 
@@ -176,7 +203,6 @@ mod tests {
     use super::*;
     use crate::tests::suite::models;
     use crate::weights;
-    use zkstrata_mle::PrimeCharacteristicRing;
     use zkstrata_pcs::{ColumnId, VerifierTape};
 
     /// What `check` says of one claim of every column with the value of the committed column, and
@@ -189,7 +215,7 @@ mod tests {
                 continue;
             }
             let public = PublicWeights::new(&model);
-            assert!(public.fit(&model.graph, &plan), "{name}");
+            public.check_model(&model.graph, &plan).expect(name);
             let mut claims = vec![];
             for (table, columns) in weights::columns(&model, &plan).iter().enumerate() {
                 let vars = plan.shape[table].num_vars;

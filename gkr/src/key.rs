@@ -67,7 +67,7 @@ struct Body<C: CommitmentScheme> {
 impl<C: CommitmentScheme> VerifyingKey<C> {
     /// The key of a valid graph.
     pub(crate) fn new(graph: Graph, constants: Constants<C::Commitment>, max_batch: usize) -> Self {
-        let parameters = (FORMAT_VERSION, C::NAME, WORK_BITS, max_batch);
+        let parameters = (FORMAT_VERSION, C::NAME, C::PARAMETERS, WORK_BITS, max_batch);
         let digest = Digest::of(
             "zkstrata 2026 verifying key",
             &(parameters, &graph, &constants),
@@ -129,7 +129,7 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
             return Err(malformed(format!("a largest batch of {}", body.max_batch)));
         }
         body.graph
-            .validate()
+            .validate_intervals()
             .map_err(|e| malformed(e.to_string()))?;
         let plan = WeightPlan::new(&body.graph);
         match (&body.constants, plan.shape.is_empty()) {
@@ -138,7 +138,9 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
                 C::check_commitment(commitment, &plan.shape)
                     .map_err(|e| malformed(e.to_string()))?;
             }
-            (Constants::Public(weights), false) if weights.fit(&body.graph, &plan) => {}
+            (Constants::Public(weights), false) => weights
+                .check_model(&body.graph, &plan)
+                .map_err(|e| malformed(e.to_string()))?,
             _ => return Err(malformed("weights do not fit the graph".into())),
         }
         let key = Self::new(body.graph, body.constants, body.max_batch);

@@ -23,6 +23,10 @@ use zkstrata_pcs::{CommitmentScheme, OpeningShape, Place, SoundnessTerm};
 /// Bits of security that every key must have at its largest batch.
 pub const REQUIRED_BITS: f64 = 100.0;
 
+/// Most public weights that a verification may visit: it takes a second or two, and a hostile key
+/// cannot make it take hours.
+const MAX_PUBLIC_WORK: usize = 1 << 30;
+
 /// `log2 |E|` for the quadratic extension of Goldilocks.
 const FIELD_BITS: f64 = 127.999_999_999;
 
@@ -52,6 +56,12 @@ impl Security {
         let plan = Plan::new(graph, batch).map_err(VerifyError::Key)?;
         let weights = WeightPlan::new(graph);
         let analysis = analyse(&plan, &weights)?;
+        if constants == Weights::Public && analysis.weight_cells > MAX_PUBLIC_WORK {
+            return Err(VerifyError::Key(format!(
+                "a verification visits {} public weights, more than {MAX_PUBLIC_WORK}",
+                analysis.weight_cells
+            )));
+        }
         let mut terms = Vec::new();
         if !plan.blocks.is_empty() {
             let leaves: f64 = plan

@@ -9,12 +9,10 @@
 
 use crate::error::StatementError;
 use crate::plan::Plan;
-use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
-use std::fmt;
 use zkstrata_mle::{E, eval_dense};
-use zkstrata_model_ir::Digest;
-use zkstrata_model_ir::int::{Graph, Port, TensorId};
+use zkstrata_model_ir::int::{Graph, MAX_PORTS, Port, TensorId};
+use zkstrata_model_ir::{Digest, bounded};
 
 /// Public inputs and outputs of a batch of inferences. Tensors are dense and row-major with the
 /// batch as the first axis, in the order of the model's ports; `real = port scale * integer`.
@@ -23,38 +21,11 @@ pub struct Statement {
     /// The model: the digest of its verifying key.
     pub model: Digest,
     /// One integer tensor per model input.
-    #[serde(deserialize_with = "few")]
+    #[serde(deserialize_with = "bounded::<_, _, MAX_PORTS>")]
     pub inputs: Vec<Vec<i64>>,
     /// One integer tensor per model output.
-    #[serde(deserialize_with = "few")]
+    #[serde(deserialize_with = "bounded::<_, _, MAX_PORTS>")]
     pub outputs: Vec<Vec<i64>>,
-}
-
-/// Most inputs or outputs of a model: empty tensors cost a byte in a file and 24 in memory.
-const MAX_PORTS: usize = 1 << 12;
-
-/// At most [`MAX_PORTS`] tensors.
-fn few<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Vec<i64>>, D::Error> {
-    struct Few;
-    impl<'de> Visitor<'de> for Few {
-        type Value = Vec<Vec<i64>>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            write!(f, "at most {MAX_PORTS} tensors")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            let mut tensors = Vec::new();
-            while let Some(tensor) = seq.next_element()? {
-                if tensors.len() == MAX_PORTS {
-                    return Err(serde::de::Error::custom("too many tensors"));
-                }
-                tensors.push(tensor);
-            }
-            Ok(tensors)
-        }
-    }
-    deserializer.deserialize_seq(Few)
 }
 
 impl Statement {

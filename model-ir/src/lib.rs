@@ -12,9 +12,11 @@
 pub mod float;
 pub mod int;
 
+mod bounded;
 mod digest;
 #[cfg(feature = "executor")]
 pub mod quantise;
+pub use bounded::bounded;
 pub use digest::Digest;
 #[cfg(feature = "executor")]
 pub use quantise::quantise;

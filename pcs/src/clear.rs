@@ -37,6 +37,8 @@ impl CommitmentScheme for Clear {
 
     const NAME: &'static str = "clear";
 
+    const PARAMETERS: u32 = 1;
+
     fn recv_commitment(shape: &[TableShape], tape: &mut VerifierTape<'_>) -> Result<Cells, Error> {
         Ok(tape.recv_cells(CELLS, cells_of(shape)?)?)
     }

@@ -197,6 +197,10 @@ pub trait CommitmentScheme: Send + Sync {
     /// A name that keys record.
     const NAME: &'static str;
 
+    /// Names the parameters and the encoding of proofs; another one whenever they change. Keys'
+    /// digests cover it.
+    const PARAMETERS: u32;
+
     /// Reads a commitment to tables of this shape, made for [`Place::Proof`], from the tape.
     fn recv_commitment(
         shape: &[TableShape],

@@ -73,6 +73,8 @@ impl CommitmentScheme for Whir {
 
     const NAME: &'static str = "whir";
 
+    const PARAMETERS: u32 = 2;
+
     fn recv_commitment(
         shape: &[TableShape],
         tape: &mut VerifierTape<'_>,

@@ -40,6 +40,8 @@ pub(crate) struct Analysis {
     pub(crate) witness_claims: usize,
     /// Claims on weights and biases.
     pub(crate) weight_claims: usize,
+    /// Weights that a verifier visits who evaluates the claims on them itself.
+    pub(crate) weight_cells: usize,
     values: usize,
     work: usize,
 }
@@ -78,6 +80,11 @@ impl Party for Analysis {
         if self.values > MAX_CLAIMS {
             return Err(too_many());
         }
+        let weights = instances.iter().map(|instance| match instance {
+            Instance::Affine(a) => a.weight.len(),
+            Instance::Functional(_) => 0,
+        });
+        self.weight_cells = weights.fold(self.weight_cells, usize::saturating_add);
         self.stages.push(Stage {
             instances: instances.len(),
             rounds: instances.iter().map(Instance::vars).max().unwrap_or(0),

@@ -218,7 +218,8 @@ fn public_weights_must_fit_the_graph() {
     for edit in [
         &(|m: &mut Model| m.weights[0].truncate(3)) as &dyn Fn(&mut Model),
         &|m| m.weights[0].push(0),
-        &|m| m.weights.push(vec![]),
+        // A weight that takes cells out of their interval.
+        &|m| m.weights[0][0] = i32::MAX,
         &|m| drop(m.weights.pop()),
         &|m| drop(m.biases.pop()),
         &|m| m.biases[0].clear(),
@@ -367,23 +368,39 @@ fn hostile_keys_are_refused_without_work() {
     small.expect("the same graph, small, is a key");
 }
 
-/// The bytes of one small proof. A difference means that the protocol has changed: raise
-/// `FORMAT_VERSION`.
+/// The bytes of small proofs, all in the clear, with commitments, and with public weights. A
+/// difference means that the protocol has changed: raise `FORMAT_VERSION`, or the scheme's
+/// `PARAMETERS`.
 #[test]
-fn golden_proof() {
+fn golden_proofs() {
+    let cases = [
+        ("mlp", suite::mlp(), Weights::Committed),
+        ("wide", suite::wide(), Weights::Committed),
+        ("wide", suite::wide(), Weights::Public),
+    ];
     // Threads race for the proof of work; one thread finds the first.
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let pool = pool.expect("a pool of one thread");
-    let real = pool.install(|| Real::<Whir>::new(suite::mlp(), 1));
-    let proof = Proof { tape: real.tape };
-    let digest = Digest::of("golden", &encode_proof(&real.statement, &proof));
-    insta::assert_snapshot!(
-        format!("model {}\nproof {digest}", real.vk.digest()),
-        @r"
-    model 4051404cedd9b622f260bb0903e7de1087a4de80fb8c2e4bbdfeae2e4560d57d
-    proof daa35aa5fcc337345ea8f3ab26ebc7e350b83a3a037c30e983f0ac8856d516fb
-    "
-    );
+    let digests = cases.map(|(name, model, weights)| {
+        let real = pool.install(|| Real::<Whir>::with(model, 1, weights));
+        let proof = Proof { tape: real.tape };
+        let digest = Digest::of("golden", &encode_proof(&real.statement, &proof));
+        format!(
+            "{name} {weights:?}\n  key {}\n  proof {digest}",
+            real.vk.digest()
+        )
+    });
+    insta::assert_snapshot!(digests.join("\n"), @r"
+    mlp Committed
+      key 85ac1a04f6a8af46721b909962c5e7b445a82b57f4146f041e47f11bb579ae15
+      proof 882e3701defa61dec6085ae282998f080cbc7afd8a6b8a1b445fa2a4208c98be
+    wide Committed
+      key 193f8291e8925f98894f3bc1456e4ab4f48b73bb73a880588ab2f47d43780cc3
+      proof bfc82358e564ed432e14051aeb3dac8438a1f2286e9afd7643405f2609198322
+    wide Public
+      key 7636061d428a1b7d5c7caa97ebd026cc7ea273656a61366d3d47f326ecbdbada
+      proof 1a86f4730f9bb25a923bc865da4bf04d0518a7213fe9fa63d60ab881d54912ff
+    ");
 }
 
 #[test]

@@ -2,8 +2,15 @@
 
 use super::op::Op;
 use super::table::Table;
+use crate::bounded;
 use serde::{Deserialize, Serialize};
 use std::fmt;
+
+/// Most nodes, or tables, of a graph that is read from a file.
+pub const MAX_NODES: usize = 1 << 16;
+
+/// Most inputs, or outputs, of a model.
+pub const MAX_PORTS: usize = 1 << 12;
 
 /// The tensor that node `TensorId.0` produces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -105,16 +112,20 @@ pub struct Port {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Graph {
     /// Nodes in topological order; node `i` produces `TensorId(i)`.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_NODES>")]
     pub nodes: Vec<Node>,
     /// Lookup tables.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_NODES>")]
     pub tables: Vec<Table>,
     /// Lengths of the bias vectors.
     pub biases: Vec<usize>,
     /// Number of weight tensors; their shapes are those of the [`Affine`](super::Affine) nodes.
     pub weights: usize,
     /// Model inputs.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_PORTS>")]
     pub inputs: Vec<Port>,
     /// Model outputs.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_PORTS>")]
     pub outputs: Vec<Port>,
 }
 

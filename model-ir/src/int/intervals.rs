@@ -3,7 +3,7 @@
 
 use super::bounds::{affine_bounds, map_bounds};
 use super::fault::GraphError;
-use super::graph::{Interval, Node};
+use super::graph::{Graph, Interval, Node};
 use super::model::Model;
 use super::op::Op;
 use super::sums::dependent_sum_bounds;
@@ -62,14 +62,7 @@ impl Model {
         }
         for node in &graph.nodes {
             self.check_constants(node)?;
-            let found = self.bounds(node);
-            if !found.is_some_and(|found| node.interval.covers(found)) {
-                return Err(ModelError::Interval {
-                    node: node.name.clone(),
-                    declared: node.interval,
-                    found,
-                });
-            }
+            check_interval(node, self.bounds(node))?;
         }
         Ok(())
     }
@@ -95,27 +88,55 @@ impl Model {
 
     /// The interval of a node's cells, given its operands' intervals.
     fn bounds(&self, node: &Node) -> Option<Interval> {
-        let operand = |k: usize| self.graph.node(node.inputs[k]).interval;
+        let Op::Affine(affine) = &node.op else {
+            return self.graph.bounds(node);
+        };
+        let weights = &self.weights[affine.weight.0];
+        let bias = affine.bias.map(|b| self.biases[b.0].as_slice());
+        let input = self.graph.node(node.inputs[0]).interval;
+        let rows = affine_bounds(affine, weights, bias, input)?;
+        rows.into_iter().reduce(Interval::hull)
+    }
+}
+
+fn check_interval(node: &Node, found: Option<Interval>) -> Result<(), ModelError> {
+    if found.is_some_and(|found| node.interval.covers(found)) {
+        return Ok(());
+    }
+    Err(ModelError::Interval {
+        node: node.name.clone(),
+        declared: node.interval,
+        found,
+    })
+}
+
+impl Graph {
+    /// [`Graph::validate`], and that the cells of every node lie in its interval whenever those
+    /// of its operands do, except for the nodes with weights, for which that depends on them.
+    pub fn validate_intervals(&self) -> Result<(), ModelError> {
+        self.validate()?;
+        let mut nodes = self.nodes.iter();
+        nodes.try_for_each(|node| check_interval(node, self.bounds(node)))
+    }
+
+    /// The interval of a node's cells, given its operands' intervals; for a node with weights,
+    /// what it declares.
+    fn bounds(&self, node: &Node) -> Option<Interval> {
+        let operand = |k: usize| self.node(node.inputs[k]).interval;
         match &node.op {
-            Op::Input => Some(node.interval),
-            Op::Affine(affine) => {
-                let weights = &self.weights[affine.weight.0];
-                let bias = affine.bias.map(|b| self.biases[b.0].as_slice());
-                let rows = affine_bounds(affine, weights, bias, operand(0))?;
-                rows.into_iter().reduce(Interval::hull)
-            }
+            Op::Input | Op::Affine(_) => Some(node.interval),
             Op::Map(map) => map_bounds(map, operand(0)),
             Op::Sum { coefs } => {
                 let relu = |op: &Op| match op {
                     Op::Table {
                         table, shift: 0, ..
-                    } => self.graph.tables[table.0].is_relu(),
+                    } => self.tables[table.0].is_relu(),
                     _ => false,
                 };
-                dependent_sum_bounds(&self.graph.nodes, &relu, coefs, &node.inputs)
+                dependent_sum_bounds(&self.nodes, &relu, coefs, &node.inputs)
             }
             Op::Permute { .. } | Op::Gather { .. } => Some(operand(0)),
-            Op::Table { table, .. } => Some(self.graph.tables[table.0].image()),
+            Op::Table { table, .. } => Some(self.tables[table.0].image()),
         }
     }
 }

@@ -10,34 +10,26 @@
 //! carry their own view of their operands, which must agree with the operands' axes once axes
 //! of length 1 are dropped.
 
-#[cfg(feature = "executor")]
 mod bounds;
 mod fault;
 mod graph;
-#[cfg(feature = "executor")]
 mod intervals;
-#[cfg(feature = "executor")]
 mod model;
 mod op;
 #[cfg(feature = "executor")]
 mod run;
-#[cfg(feature = "executor")]
 mod sums;
 mod table;
 mod validate;
 
-#[cfg(feature = "executor")]
 pub use bounds::{affine_bounds, map_bounds, sum_bounds};
 pub use fault::{GraphError, NodeFault, PortFault, TableFault};
-pub use graph::{Graph, Interval, Node, Port, TensorId};
-#[cfg(feature = "executor")]
+pub use graph::{Graph, Interval, MAX_NODES, MAX_PORTS, Node, Port, TensorId};
 pub use intervals::ModelError;
-#[cfg(feature = "executor")]
 pub use model::{Ints, Model, Trace};
 pub use op::{Affine, Axes, BiasId, Map, MapAxis, Op, Tap, WeightId, WeightShape};
 #[cfg(feature = "executor")]
 pub use run::{Executor, RunError, run};
-#[cfg(feature = "executor")]
 pub use sums::dependent_sum_bounds;
 pub use table::{Function, Table, TableId};
 pub use validate::{

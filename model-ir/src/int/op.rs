@@ -4,7 +4,11 @@
 //! sums, permutations and gathers; everything else is a table.
 
 use super::table::TableId;
+use crate::bounded;
 use serde::{Deserialize, Serialize};
+
+/// Most axes of an operator's view of a tensor that is read from a file.
+const MAX_AXES: usize = 64;
 
 /// Lengths of consecutive axes, outermost first. Axes of length 1 are allowed and have no
 /// variables.
@@ -77,6 +81,7 @@ pub struct Affine {
     pub inputs: Axes,
     /// Spatial axes. A [`MapAxis::Window`]'s taps have weight 1 here: tap `t` is an axis of
     /// the weight tensor.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_AXES>")]
     pub windows: Vec<MapAxis>,
     /// The weight tensor `[groups.., outputs.., inputs.., taps..]`.
     pub weight: WeightId,
@@ -102,6 +107,7 @@ pub struct WeightShape {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Map {
     /// One entry per axis of the input.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_AXES>")]
     pub axes: Vec<MapAxis>,
     /// What taps outside the input read.
     pub fill: i64,
