@@ -35,6 +35,14 @@ impl Cells {
         Self(cells)
     }
 
+    /// Bytes of the encoding of one cell that holds `value`.
+    #[cfg(feature = "prover")]
+    pub fn bytes_of(value: i64) -> u32 {
+        let (v, negative) = (value.unsigned_abs(), u64::from(value < 0));
+        let z = v.saturating_mul(2).saturating_sub(negative);
+        (u64::BITS - z.leading_zeros()).div_ceil(7).max(1)
+    }
+
     /// Number of cells.
     pub(crate) fn len(&self) -> usize {
         self.0.len()
@@ -186,6 +194,8 @@ mod tests {
             (8192, 3),
         ] {
             assert_eq!(bytes_of(&[cell(v)]).len(), len, "{v}");
+            #[cfg(feature = "prover")]
+            assert_eq!(Cells::bytes_of(v), len as u32, "{v}");
         }
     }
 

@@ -24,5 +24,5 @@ pub use scheme::{Columns, ProverOpening, ProverScheme};
 pub use transcript::ProverTape;
 pub use transcript::{Message, TapeError, VerifierTape};
 #[cfg(feature = "prover")]
-pub use whir::WhirData;
+pub use whir::{PartCost, TreeCost, WhirData};
 pub use whir::{Whir, WhirCommitment};

@@ -23,6 +23,8 @@
 
 mod batches;
 mod config;
+#[cfg(feature = "prover")]
+mod cost;
 mod plan;
 mod trees;
 mod wire;
@@ -45,6 +47,8 @@ use zkstrata_mle::{E, PrimeCharacteristicRing};
 mod prover;
 #[cfg(feature = "prover")]
 mod stack;
+#[cfg(feature = "prover")]
+pub use cost::{PartCost, TreeCost};
 #[cfg(feature = "prover")]
 pub use prover::WhirData;
 

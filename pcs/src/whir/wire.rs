@@ -27,14 +27,14 @@ pub(super) fn root(bytes: [u8; 32]) -> Root {
 }
 
 /// Rows that a round opens: every row of a small domain, or one for each query.
-fn rows(round: &RoundConfig) -> usize {
+pub(super) fn rows(round: &RoundConfig) -> usize {
     round
         .num_queries
         .min(round.domain_size >> round.folding_factor)
 }
 
 /// The rounds of the proof in order, the last one included.
-fn rounds(config: &Config) -> (&[RoundConfig], RoundConfig) {
+pub(super) fn rounds(config: &Config) -> (&[RoundConfig], RoundConfig) {
     (config.round_parameters(), config.final_round_config())
 }
 
