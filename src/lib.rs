@@ -55,7 +55,9 @@ pub use zkstrata_gkr::{
     StatementError, VerifyError, VerifyingKey, Weights, decode_proof, encode_proof, file_kind,
 };
 #[cfg(feature = "prover")]
-pub use zkstrata_gkr::{MAX_BATCH, ProveError, ProvingKey, SetupOptions, setup, setup_with};
+pub use zkstrata_gkr::{
+    MAX_BATCH, ProveError, ProvingKey, SetupOptions, estimate, setup, setup_with,
+};
 pub use zkstrata_model_ir as model_ir;
 pub use zkstrata_model_ir::Digest;
 #[cfg(feature = "prover")]

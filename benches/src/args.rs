@@ -21,6 +21,10 @@ pub(crate) enum Command {
     Compare(Compare),
     /// Write the report of records that exist
     Report(Report),
+    /// Compare what `zkstrata estimate` predicts with what is measured
+    ///
+    /// Exit status 1 if time, memory or length of a proof is off by more than a factor of 2.
+    Estimate(Estimate),
     /// One measured process of zkstrata
     #[command(hide = true)]
     Worker {
@@ -107,6 +111,37 @@ pub(crate) struct Report {
     /// Fail if that block is not what the records say, and write nothing to it
     #[arg(long, requires = "readme")]
     pub(crate) check: bool,
+}
+
+/// `estimate`
+#[derive(Debug, Args)]
+pub(crate) struct Estimate {
+    /// Models, as `compare` takes them; the whole zoo by default
+    #[arg(long, value_name = "A,B,..", value_delimiter = ',')]
+    pub(crate) models: Vec<String>,
+    /// Profiles
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "fast")]
+    pub(crate) profiles: Vec<Profile>,
+    /// What the verifier knows of the weights
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "committed,public"
+    )]
+    pub(crate) weights: Vec<Weights>,
+    /// Repetitions
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub(crate) runs: NonZeroUsize,
+    /// Inferences per proof
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) batch: NonZeroUsize,
+    /// Threads; all cores by default
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
+    /// Print rates that fit what was measured
+    #[arg(long)]
+    pub(crate) fit: bool,
 }
 
 fn positive(text: &str) -> Result<f64, String> {

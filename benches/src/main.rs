@@ -1,8 +1,9 @@
 //! Compares zkstrata with other systems: `compare` measures and keeps one record per run, `report`
-//! makes tables and plots of the records. `cargo bench -p zkstrata-benches` measures kernels.
+//! makes tables and plots of the records. `estimate` compares predictions with measurements. `cargo
+//! bench -p zkstrata-benches` measures kernels.
 //!
-//! Exit status: 0 success, 1 a README that does not match its records, 2 usage or input error. A
-//! system that fails on a model is a result, not an error.
+//! Exit status: 0 success, 1 a README that does not match its records or an estimate that is off, 2
+//! usage or input error. A system that fails on a model is a result, not an error.
 
 mod accuracy;
 mod args;
@@ -10,8 +11,10 @@ mod arrays;
 mod case;
 mod child;
 mod compare;
+mod estimate;
 mod failure;
 mod figure;
+mod fit;
 mod journal;
 mod machine;
 mod peers;
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Compare(args) => compare::run(args)?,
+        Command::Estimate(args) => return estimate::run(args),
         Command::Report(args) => return report::run(args),
         Command::Worker { stage, job } => worker::run(*stage, job)?,
     }

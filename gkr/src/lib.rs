@@ -13,6 +13,8 @@
 
 mod constants;
 mod error;
+#[cfg(feature = "prover")]
+pub mod estimate;
 mod file;
 mod key;
 mod linear;

@@ -57,7 +57,10 @@ pub fn setup_scheme<C: ProverScheme>(
 }
 
 /// The largest power of two, at most [`MAX_BATCH`], whose proofs are within the limits and secure.
-fn largest_batch<C: ProverScheme>(graph: &Graph, weights: Weights) -> Result<usize, SetupError> {
+pub(crate) fn largest_batch<C: ProverScheme>(
+    graph: &Graph,
+    weights: Weights,
+) -> Result<usize, SetupError> {
     let bits = |batch| -> Result<f64, SetupError> {
         Plan::new(graph, batch).map_err(SetupError::Limit)?;
         let security = Security::new::<C>(graph, weights, batch).map_err(|e| match e {

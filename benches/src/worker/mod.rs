@@ -131,14 +131,20 @@ impl Job {
 
 /// The keys of a model.
 fn keys(model: int::Model, weights: Weights) -> Result<(ProvingKey, VerifyingKey), Failure> {
-    let weights = match weights {
-        Weights::Committed => zkstrata::Weights::Committed,
-        Weights::Public => zkstrata::Weights::Public,
-    };
+    let weights = constants(weights);
     zkstrata::setup_with(model, &SetupOptions { weights }).context("setup")
 }
 
-fn profile(profile: Profile) -> quantise::Profile {
+/// The library's name for how the verifier knows the weights.
+pub(crate) fn constants(weights: Weights) -> zkstrata::Weights {
+    match weights {
+        Weights::Committed => zkstrata::Weights::Committed,
+        Weights::Public => zkstrata::Weights::Public,
+    }
+}
+
+/// The library's name for a profile.
+pub(crate) fn profile(profile: Profile) -> quantise::Profile {
     match profile {
         Profile::Fast => quantise::Profile::Fast,
         Profile::Accurate => quantise::Profile::Accurate,

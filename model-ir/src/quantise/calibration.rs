@@ -62,6 +62,14 @@ impl Calibration {
         }
     }
 
+    /// The first `count` samples only. One is enough to know the shapes and, about, the tables of a
+    /// model.
+    #[must_use]
+    pub fn truncated(mut self, count: usize) -> Self {
+        self.samples.truncate(count);
+        self
+    }
+
     /// The samples.
     pub fn samples(&self) -> &[Vec<ArrayD<f32>>] {
         &self.samples

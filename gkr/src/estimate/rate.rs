@@ -1,0 +1,116 @@
+//! The rates: what a unit of work costs on one core of the reference machine.
+//!
+//! `zkstrata-benches estimate --fit` measures the models of the zoo and prints new rates, by least
+//! squares of the relative errors over non-negative rates, one stage at a time. Replace the
+//! numbers in [`RATES`] by them, and `REFERENCE_S` by the time it prints, whenever the prover's
+//! speed or memory changes. Fitted on an AMD EPYC with AVX-512, two threads.
+
+use super::work::Work;
+
+/// Work of one kind in one figure of an estimate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Term {
+    /// What it is part of: a stage of proving by the name of its span, `setup`, `verify` or
+    /// `memory`.
+    pub figure: &'static str,
+    /// The unit.
+    pub unit: &'static str,
+    /// Number of units.
+    pub count: f64,
+    /// Nanoseconds of one core of the reference machine for a unit; bytes for `memory`.
+    pub rate: f64,
+    /// Whether all threads share it.
+    pub shared: bool,
+}
+
+/// A row of [`RATES`].
+struct Row {
+    figure: &'static str,
+    unit: &'static str,
+    shared: bool,
+    rate: f64,
+    count: fn(&Work) -> f64,
+}
+
+/// Work that all threads share.
+const fn shared(
+    figure: &'static str,
+    unit: &'static str,
+    rate: f64,
+    count: fn(&Work) -> f64,
+) -> Row {
+    Row {
+        figure,
+        unit,
+        shared: true,
+        rate,
+        count,
+    }
+}
+
+/// Work of one thread, and memory.
+const fn single(
+    figure: &'static str,
+    unit: &'static str,
+    rate: f64,
+    count: fn(&Work) -> f64,
+) -> Row {
+    Row {
+        figure,
+        unit,
+        shared: false,
+        rate,
+        count,
+    }
+}
+
+/// All rates.
+#[rustfmt::skip]
+const RATES: &[Row] = &[
+    shared("run", "multiplications", 0.05, |w| w.products),
+    shared("run", "depthwise multiplications", 0.2, |w| w.depthwise),
+    shared("run", "cells", 2.0, |w| w.cells),
+    single("witness", "lookups", 1.0, |w| w.lookups),
+    single("witness", "rows", 1.0, |w| w.rows),
+    shared("commit", "cells", 20.0, |w| w.witness.words),
+    single("commit", "parts", 2e5, |w| w.witness.parts),
+    shared("lookup", "leaves", 40.0, |w| w.leaves),
+    shared("lookup", "rows", 40.0, |w| w.rows),
+    single("lookup", "rounds", 1e3, |w| w.rounds),
+    shared("linear", "weights", 2.0, |w| w.linear.weights as f64),
+    shared("linear", "cells", 2.0, |w| w.linear.cells as f64),
+    shared("linear", "entries", 10.0, |w| w.linear.entries as f64),
+    single("linear", "operators", 1e4, |w| w.linear.instances as f64),
+    shared("open", "claimed cells", 2.0, |w| w.witness.claimed + w.key.claimed),
+    shared("open", "folded cells", 100.0, |w| w.witness.folded + w.key.folded),
+    shared("open", "hashes", 10.0, |w| w.witness.hashes + w.key.hashes),
+    single("open", "claims", 1e3, |w| w.witness.claims + w.key.claims),
+    shared("setup", "weights", 10.0, |w| w.weights),
+    shared("setup", "committed cells", 10.0, |w| w.key.words),
+    single("setup", "keys", 1e5, |_| 1.0),
+    single("verify", "operations", 50.0, |w| {
+        (w.counts.additions + w.counts.public_multiplications + w.counts.challenges) as f64
+    }),
+    single("verify", "proof bytes", 2.0, |w| w.proof),
+    single("verify", "public cells", 10.0, |w| w.linear.visited as f64 + w.public),
+    single("verify", "public weights", 2.0, |w| w.evaluated),
+    single("memory", "process", 2e7, |_| 1.0),
+    single("memory", "weights", 20.0, |w| w.weights),
+    single("memory", "committed weights", 20.0, |w| w.key.words),
+    single("memory", "witness cells", 20.0, |w| w.witness.words),
+    single("memory", "leaves", 60.0, |w| w.leaves),
+    single("memory", "rows", 60.0, |w| w.rows),
+    single("memory", "cells", 4.0, |w| w.cells),
+];
+
+/// The terms of all figures.
+pub(super) fn terms(work: &Work) -> Vec<Term> {
+    let term = |row: &Row| Term {
+        figure: row.figure,
+        unit: row.unit,
+        count: (row.count)(work),
+        rate: row.rate,
+        shared: row.shared,
+    };
+    RATES.iter().map(term).collect()
+}

@@ -1,0 +1,170 @@
+//! What making keys, proving and verifying have to do, in units that one rate each fits.
+
+use super::dry;
+use super::tally::{self, Tally};
+use crate::constants::Weights;
+use crate::error::VerifyError;
+use crate::plan::{Plan, WeightPlan};
+use zkstrata_model_ir::int::{MapAxis, Model, Op};
+use zkstrata_pcs::{Claim, Counts, PartCost, Place, TableShape, Whir};
+
+/// All counts, as real numbers: they are multiplied by rates.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Work {
+    /// Multiplications of weights and activations in layers that sum over channels.
+    pub(super) products: f64,
+    /// The same in depthwise layers.
+    pub(super) depthwise: f64,
+    /// Cells of all tensors of a run.
+    pub(super) cells: f64,
+    /// Cells of the public tensors.
+    pub(super) public: f64,
+    /// Weights and biases.
+    pub(super) weights: f64,
+    /// Lookups of live cells.
+    pub(super) lookups: f64,
+    /// Leaves of the lookup tree without the gap at its end.
+    pub(super) leaves: f64,
+    /// Rows of the table hypercube.
+    pub(super) rows: f64,
+    /// Rounds of all sumchecks of both trees.
+    pub(super) rounds: f64,
+    /// The linear part.
+    pub(super) linear: Tally,
+    /// The commitment to the witness and its opening.
+    pub(super) witness: Commitment,
+    /// The same of the weights, if they are committed.
+    pub(super) key: Commitment,
+    /// What a verifier does with messages.
+    pub(super) counts: Counts,
+    /// Weights that a verifier evaluates itself.
+    pub(super) evaluated: f64,
+    /// The proof's bytes.
+    pub(super) proof: f64,
+}
+
+/// A commitment and its opening.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Commitment {
+    /// Parts with a tree.
+    pub(super) parts: f64,
+    /// Cells of the committed words, padding included.
+    pub(super) words: f64,
+    /// Cells that are left when the first rounds have folded.
+    pub(super) folded: f64,
+    /// Cells of columns, once for each claim.
+    pub(super) claimed: f64,
+    /// Claims.
+    pub(super) claims: f64,
+    /// Hashes of the proofs of work.
+    pub(super) hashes: f64,
+}
+
+impl Commitment {
+    fn new<S>(parts: &[PartCost], shape: &[TableShape], claims: &[Claim<S>]) -> Self {
+        let trees = || parts.iter().filter_map(|part| part.tree);
+        let sum = |count: fn(zkstrata_pcs::TreeCost) -> f64| trees().map(count).sum();
+        let claimed = claims
+            .iter()
+            .map(|c| 1usize << shape[c.column.table].num_vars);
+        Self {
+            parts: trees().count() as f64,
+            words: sum(|tree| tree.word as f64),
+            folded: sum(|tree| tree.folded as f64),
+            claimed: claimed.sum::<usize>() as f64,
+            claims: claims.len() as f64,
+            hashes: sum(|tree| tree.work),
+        }
+    }
+}
+
+/// The work of a batch, with the parts of the two commitments.
+pub(super) struct Counted {
+    pub(super) work: Work,
+    /// Parts of the weights, committed or not.
+    pub(super) key: Vec<PartCost>,
+}
+
+/// Live lookups.
+pub(super) fn lookups(plan: &Plan<'_>) -> usize {
+    let cells = |node: usize| plan.batch * plan.graph.nodes[node].cells();
+    let block = plan.blocks.iter();
+    block
+        .map(|b| cells(b.node) << usize::from(b.shift > 0))
+        .sum()
+}
+
+impl Counted {
+    /// Counts everything.
+    pub(super) fn new(
+        model: &Model,
+        constants: Weights,
+        plan: &Plan<'_>,
+        weights: &WeightPlan,
+    ) -> Result<Self, VerifyError> {
+        let (counts, ends) = dry::verification(plan, weights)?;
+        let witness = Whir::cost(Place::Proof, &plan.witness)?;
+        let key = Whir::cost(Place::Key, &weights.shape)?;
+        let len = |n: usize| n as f64;
+        let constants_len = model.weights.iter().map(Vec::len).sum::<usize>()
+            + model.biases.iter().map(Vec::len).sum::<usize>();
+        let (products, depthwise) = multiplications(plan);
+        let rounds = |vars: usize| (0..vars).sum::<usize>();
+        let ports = plan.graph.inputs.iter().chain(&plan.graph.outputs);
+        let mut work = Work {
+            products,
+            depthwise,
+            cells: len(plan
+                .graph
+                .nodes
+                .iter()
+                .map(|n| plan.batch * n.cells())
+                .sum()),
+            public: len(ports
+                .map(|p| plan.batch * plan.graph.node(p.tensor).cells())
+                .sum()),
+            weights: len(constants_len),
+            linear: tally::linear(plan, weights)?,
+            witness: Commitment::new(&witness, &plan.witness, &ends.witness),
+            counts,
+            ..Work::default()
+        };
+        if !plan.blocks.is_empty() {
+            work.lookups = len(lookups(plan));
+            work.leaves = len(plan.blocks.iter().map(|b| 1usize << b.leaf_vars()).sum());
+            work.rows = len(1 << plan.table_vars);
+            work.rounds = len(rounds(plan.leaf_vars) + rounds(plan.table_vars));
+        }
+        let opened = match constants {
+            Weights::Public => {
+                work.evaluated = work.weights;
+                &[][..]
+            }
+            Weights::Committed => {
+                work.key = Commitment::new(&key, &weights.shape, &ends.weights);
+                &key
+            }
+        };
+        work.proof = super::size::proof(plan, counts, &witness, opened);
+        Ok(Self { work, key })
+    }
+}
+
+/// Multiplications of a batch: in layers that sum over channels, and in the others.
+fn multiplications(plan: &Plan<'_>) -> (f64, f64) {
+    let mut sums = (0.0, 0.0);
+    for node in &plan.graph.nodes {
+        let Op::Affine(layer) = &node.op else {
+            continue;
+        };
+        let taps: usize = layer.windows.iter().map(MapAxis::taps).product();
+        let inputs: usize = layer.inputs.iter().product();
+        let count = (plan.batch * node.cells()) as f64 * (inputs * taps) as f64;
+        if inputs > 1 {
+            sums.0 += count;
+        } else {
+            sums.1 += count;
+        }
+    }
+    sums
+}
