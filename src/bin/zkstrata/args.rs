@@ -51,6 +51,13 @@ pub(crate) enum Command {
     /// `max_abs_err` and `argmax_agrees` compare the outputs with the float model's. Without
     /// --calibration the input itself fixes the ranges.
     Bench(Bench),
+    /// Predict the time, memory and sizes of proofs of a model, without making keys or a proof
+    ///
+    /// Counts what the protocol will do for this model and multiplies by rates that were measured
+    /// on a reference machine, scaled by the speed of this one. Times and memory may be off by a factor
+    /// of up to 2, lengths of proofs by a few percent. Without --calibration one made-up input fixes
+    /// the ranges, which is enough for an estimate.
+    Estimate(Estimate),
     /// Say what a model, key or proof file holds
     Inspect(Inspect),
     /// Print every term of the soundness error of a key
@@ -189,6 +196,19 @@ pub(crate) struct Bench {
     /// Repetitions
     #[arg(long, value_name = "N", default_value = "5")]
     pub(crate) runs: NonZeroUsize,
+    /// How the verifier knows the weights
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) weights: Weights,
+}
+
+/// `zkstrata estimate`
+#[derive(Debug, Args)]
+pub(crate) struct Estimate {
+    #[command(flatten)]
+    pub(crate) model: Model,
+    /// Inferences per proof
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) batch: NonZeroUsize,
     /// How the verifier knows the weights
     #[arg(long, value_enum, default_value_t)]
     pub(crate) weights: Weights,

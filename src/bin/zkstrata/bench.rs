@@ -103,8 +103,8 @@ fn measure(
         verified?;
         times.verify.push(time);
         if last {
-            report.field("weights", crate::setup::weights(&vk));
-            report.set("weights", crate::setup::weights(&vk));
+            report.field("weights", crate::setup::weights(vk.weights()));
+            report.set("weights", crate::setup::weights(vk.weights()));
             sizes(&proof, bytes.len(), vk.to_bytes().len(), report);
             report.set("digest", vk.digest().to_string());
         }

@@ -5,6 +5,7 @@
 mod args;
 mod bench;
 mod check;
+mod estimate;
 mod failure;
 mod files;
 mod input;
@@ -78,6 +79,7 @@ fn run(arguments: &Arguments, progress: &Progress) -> Result<Report, Failure> {
         Command::Verify(args) => verify::run(args, progress),
         Command::Check(args) => check::run(args, progress),
         Command::Bench(args) => bench::run(args, progress),
+        Command::Estimate(args) => estimate::run(args, progress),
         Command::Inspect(args) => inspect::run(args, progress),
         Command::Security(args) => security::run(args),
     }

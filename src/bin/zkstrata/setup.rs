@@ -7,7 +7,7 @@ use crate::quantised::{self, describe_accuracy};
 use crate::report::{Bytes, Report, Seconds};
 use crate::{files, security};
 use std::time::Instant;
-use zkstrata::{FileKind, VerifyingKey, Weights};
+use zkstrata::{FileKind, Weights};
 
 pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["import", "quantise", "accuracy", "setup", "write"], 1);
@@ -58,8 +58,8 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     report.set("model", vk.digest().to_string());
     report.set("soundness_bits", security.total_bits);
     report.set("max_batch", vk.max_batch());
-    report.field("weights", weights(&vk));
-    report.set("weights", weights(&vk));
+    report.field("weights", weights(vk.weights()));
+    report.set("weights", weights(vk.weights()));
     report.set("setup_s", setup_s);
     report.set("pk", pk_path.display().to_string());
     report.set("pk_bytes", pk.len());
@@ -69,8 +69,8 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
 }
 
 /// How a key knows the weights.
-pub(crate) fn weights(vk: &VerifyingKey) -> &'static str {
-    match vk.weights() {
+pub(crate) fn weights(weights: Weights) -> &'static str {
+    match weights {
         Weights::Committed => "committed",
         Weights::Public => "public",
     }

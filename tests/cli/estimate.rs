@@ -1,0 +1,74 @@
+//! `zkstrata estimate`.
+
+use crate::tool::{Folder, model};
+
+const KEYS: [&str; 10] = [
+    "prove_s",
+    "setup_s",
+    "verify_s",
+    "stages",
+    "peak_bytes",
+    "proof_bytes",
+    "pk_bytes",
+    "vk_bytes",
+    "batch",
+    "threads",
+];
+
+#[test]
+fn an_estimate_says_everything() {
+    let folder = Folder::new("estimate");
+    let [onnx, calibration] = ["model.onnx", "calib.npz"].map(|f| model("digits_cnn", f));
+    let json = folder.run(&["estimate", &onnx, "--json"]).expect(0).json();
+    for key in KEYS {
+        assert!(!json[key].is_null(), "{key}: {json}");
+    }
+    assert_eq!(json["calibration"], "synthetic");
+    assert!(json.get("available_bytes").is_some());
+    for stage in ["run", "witness", "commit", "lookup", "linear", "open"] {
+        let seconds = json["stages"][stage].as_f64();
+        assert!(seconds.is_some_and(|s| s > 0.0), "{stage}: {json}");
+    }
+
+    let options = [
+        "estimate",
+        &onnx,
+        "--calibration",
+        &calibration,
+        "--profile",
+        "accurate",
+        "--weights",
+        "public",
+        "--batch",
+        "4",
+        "--threads",
+        "1",
+    ];
+    let json = [&options[..], &["--json"]].concat();
+    let json = folder.run(&json).expect(0).json();
+    assert_eq!(
+        (&json["calibration"], &json["weights"]),
+        (&"file".into(), &"public".into())
+    );
+    assert_eq!((&json["batch"], &json["bits"]), (&4.into(), &12.into()));
+    assert_eq!(json["threads"], 1);
+    let text = folder.run(&options);
+    text.expect(0);
+    for name in ["prove ", "peak memory", "proof ", "verifying key"] {
+        assert!(text.stdout.contains(name), "{name}: {text:?}");
+    }
+}
+
+#[test]
+fn bad_models_are_refused() {
+    let folder = Folder::new("estimate_bad");
+    let missing = folder.run(&["estimate", "nothing.onnx", "--json"]);
+    assert!(missing.expect(2).json()["error"].is_string());
+    std::fs::write(folder.path("text.onnx"), "not a model").expect("writes");
+    folder.run(&["estimate", "text.onnx"]).expect(2);
+    let onnx = model("digits_mlp", "model.onnx");
+    folder
+        .run(&["estimate", &onnx, "--batch", "1000000000"])
+        .expect(2);
+    folder.run(&["estimate", &onnx, "--batch", "0"]).expect(2);
+}
