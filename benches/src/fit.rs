@@ -7,7 +7,7 @@
 //! over the observations `i` of `y_i` with `a_ij` units of `j`, by descent along one coordinate
 //! after the other. Few units and relative errors: small models count as much as large ones.
 
-use crate::estimate::median;
+use crate::estimate::{fastest, median};
 use crate::record::Figures;
 use std::fmt::Write;
 use zkstrata::estimate::{Estimate, Machine, Term};
@@ -35,7 +35,7 @@ impl Observation {
     /// bytes.
     fn measured(&self, figure: &str) -> f64 {
         let nanoseconds = |seconds: f64| seconds * 1e9 * self.machine.speed;
-        let seconds = |of: &dyn Fn(&Figures) -> Option<f64>| nanoseconds(median(&self.runs, of));
+        let seconds = |of: &dyn Fn(&Figures) -> Option<f64>| nanoseconds(fastest(&self.runs, of));
         match figure {
             "setup" => seconds(&|f| f.seconds.setup),
             "verify" => seconds(&|f| f.seconds.verify),
