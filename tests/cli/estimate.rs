@@ -72,3 +72,21 @@ fn bad_models_are_refused() {
         .expect(2);
     folder.run(&["estimate", &onnx, "--batch", "0"]).expect(2);
 }
+
+#[test]
+fn the_importer_says_what_it_does_not_support() {
+    let folder = Folder::new("estimate_unsupported");
+    let mut bytes = std::fs::read(model("digits_mlp", "model.onnx")).expect("reads");
+    let at: Vec<usize> = (0..bytes.len() - 4)
+        .filter(|&i| &bytes[i..i + 4] == b"Relu")
+        .collect();
+    for i in at {
+        bytes[i..i + 4].copy_from_slice(b"Loop");
+    }
+    std::fs::write(folder.path("loop.onnx"), bytes).expect("writes");
+    let estimated = folder.run(&["estimate", "loop.onnx", "--json"]);
+    let error = estimated.expect(2).json()["error"].to_string();
+    assert!(error.contains("control flow"), "{error}");
+    let set_up = folder.run(&["setup", "loop.onnx", "--out", "keys", "--json"]);
+    assert_eq!(error, set_up.expect(2).json()["error"].to_string());
+}
