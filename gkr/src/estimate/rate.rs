@@ -2,8 +2,9 @@
 //!
 //! `zkstrata-benches estimate --fit` measures the models of the zoo and prints new rates, by least
 //! squares of the relative errors over non-negative rates, one stage at a time. Replace the
-//! numbers in [`RATES`] by them, and `REFERENCE_S` by the time it prints, whenever the prover's
-//! speed or memory changes. Fitted on an AMD EPYC with AVX-512, two threads.
+//! numbers in [`RATES`] by them whenever the prover's speed or memory changes. They are scaled
+//! to the reference machine, whose speed is 1, on whatever machine they are measured. Fitted on an
+//! AMD EPYC with AVX-512, two threads.
 
 use super::work::Work;
 
