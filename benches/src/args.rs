@@ -56,23 +56,8 @@ pub(crate) struct Compare {
         default_value = "fast,accurate"
     )]
     pub(crate) profiles: Vec<Profile>,
-    /// What zkstrata's verifier knows of the weights
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "committed,public"
-    )]
-    pub(crate) weights: Vec<Weights>,
-    /// Repetitions
-    #[arg(long, value_name = "N", default_value = "5")]
-    pub(crate) runs: NonZeroUsize,
-    /// Inferences per proof of zkstrata
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub(crate) batch: NonZeroUsize,
-    /// Threads of every system; all cores by default
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) proving: Proving,
     /// Most inputs on which the outputs are compared with float
     #[arg(long, value_name = "N", default_value = "32")]
     pub(crate) samples: NonZeroUsize,
@@ -94,6 +79,28 @@ pub(crate) struct Compare {
     /// Directory of records and reports
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+}
+
+/// How zkstrata proves.
+#[derive(Debug, Args)]
+pub(crate) struct Proving {
+    /// What zkstrata's verifier knows of the weights
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "committed,public"
+    )]
+    pub(crate) weights: Vec<Weights>,
+    /// Repetitions
+    #[arg(long, value_name = "N", default_value = "5")]
+    pub(crate) runs: NonZeroUsize,
+    /// Inferences per proof of zkstrata
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub(crate) batch: NonZeroUsize,
+    /// Threads of every system; all cores by default
+    #[arg(long, value_name = "N")]
+    pub(crate) threads: Option<NonZeroUsize>,
 }
 
 /// `report`
@@ -122,23 +129,8 @@ pub(crate) struct Estimate {
     /// Profiles
     #[arg(long, value_enum, value_delimiter = ',', default_value = "fast")]
     pub(crate) profiles: Vec<Profile>,
-    /// What the verifier knows of the weights
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        default_value = "committed,public"
-    )]
-    pub(crate) weights: Vec<Weights>,
-    /// Repetitions
-    #[arg(long, value_name = "N", default_value = "5")]
-    pub(crate) runs: NonZeroUsize,
-    /// Inferences per proof
-    #[arg(long, value_name = "N", default_value = "1")]
-    pub(crate) batch: NonZeroUsize,
-    /// Threads; all cores by default
-    #[arg(long, value_name = "N")]
-    pub(crate) threads: Option<NonZeroUsize>,
+    #[command(flatten)]
+    pub(crate) proving: Proving,
     /// Print rates that fit what was measured
     #[arg(long)]
     pub(crate) fit: bool,

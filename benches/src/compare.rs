@@ -48,7 +48,7 @@ pub(crate) fn run(args: &args::Compare) -> Result<(), Failure> {
     let work = out.join("work");
     fs::create_dir_all(&work).context(format!("cannot create {}", work.display()))?;
     let journal = Journal::open(out.join("records.jsonl"))?;
-    let samples = args.samples.max(args.batch).get();
+    let samples = args.samples.max(args.proving.batch).get();
     // All of them first: a name that is wrong is found before hours of work.
     let load = |name: &String| Case::load(name, samples, &work);
     let cases: Vec<Case> = args.models.iter().map(load).collect::<Result<_, _>>()?;
@@ -56,7 +56,10 @@ pub(crate) fn run(args: &args::Compare) -> Result<(), Failure> {
     let cache = args.cache.clone().unwrap_or_else(|| out.join("cache"));
     let comparison = Comparison {
         args,
-        threads: args.threads.map_or_else(machine::cores, NonZeroUsize::get),
+        threads: args
+            .proving
+            .threads
+            .map_or_else(machine::cores, NonZeroUsize::get),
         peers: Peers::new(&args.peers, &args.python, &cache)?,
         journal,
         strata: machine::zkstrata(),
@@ -79,13 +82,13 @@ impl Comparison<'_> {
         let mut plain = self.inference(case, &directory)?;
         let mut float = None;
         for &profile in &self.args.profiles {
-            for &weights in &self.args.weights {
+            for &weights in &self.args.proving.weights {
                 let setting = Setting {
                     profile,
                     weights,
                     threads: self.threads,
-                    runs: self.args.runs.get(),
-                    batch: self.args.batch.get(),
+                    runs: self.args.proving.runs.get(),
+                    batch: self.args.proving.batch.get(),
                 };
                 let outcome = self.strata(case, setting, &directory, plain.as_mut())?;
                 float = outcome.float.or(float);
@@ -103,7 +106,7 @@ impl Comparison<'_> {
         if !self.peers.has(Peer::Onnxruntime) {
             return Ok(None);
         }
-        let batch = self.args.batch.get();
+        let batch = self.args.proving.batch.get();
         let samples = directory.join("inputs.npz");
         arrays::write_samples(&samples, &case.samples)?;
         // It lives as long as all others together.
@@ -129,7 +132,7 @@ impl Comparison<'_> {
             }
         };
         let version = session.version.clone();
-        for run in 1..=self.args.runs.get() {
+        for run in 1..=self.args.proving.runs.get() {
             let (time, peak) = match session.turn() {
                 Ok(turn) => turn,
                 Err(fault) => {
@@ -205,7 +208,7 @@ impl Comparison<'_> {
             let (version, mut figures, fault) =
                 ezkl::run(peers, case, directory, self.threads, limits, reference);
             // The yardstick is about one inference here, as the proof is.
-            if self.args.batch.get() == 1 {
+            if self.args.proving.batch.get() == 1 {
                 let turn = plain.as_mut().and_then(|session| session.turn().ok());
                 figures.yardstick = turn.map(|(yardstick, _)| yardstick);
             }

@@ -75,22 +75,25 @@ fn all(args: &args::Estimate, work: &Path) -> Result<ExitCode, Failure> {
     };
     let here = Machine::here();
     let machine = Machine {
-        threads: args.threads.map_or_else(machine::cores, NonZeroUsize::get),
+        threads: args
+            .proving
+            .threads
+            .map_or_else(machine::cores, NonZeroUsize::get),
         ..here
     };
     println!("speed {:.3}, {} threads", machine.speed, machine.threads);
     println!("predicted / measured = ratio");
     let (mut observations, mut off) = (Vec::new(), 0);
     for name in &models {
-        let case = Case::load(name, args.batch.get(), work)?;
+        let case = Case::load(name, args.proving.batch.get(), work)?;
         for &profile in &args.profiles {
-            for &weights in &args.weights {
+            for &weights in &args.proving.weights {
                 let setting = Setting {
                     profile,
                     weights,
                     threads: machine.threads,
-                    runs: args.runs.get(),
-                    batch: args.batch.get(),
+                    runs: args.proving.runs.get(),
+                    batch: args.proving.batch.get(),
                 };
                 let predicted = predict(&case, setting, machine)?;
                 let figures = measure(&case, setting, work)?;

@@ -9,11 +9,12 @@
 )]
 
 use crate::error::VerifyError;
+use crate::lookup::table::selector;
 use crate::plan::WeightPlan;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zkstrata_mle::{
-    E, Point, PrimeCharacteristicRing, contract_middle, eq_eval, eval_dense, tensor_eq, tensor_vars,
+    E, Point, PrimeCharacteristicRing, contract_middle, eval_dense, tensor_eq, tensor_vars,
 };
 use zkstrata_model_ir::int::{Graph, Model, Op, WeightShape};
 use zkstrata_pcs::{Channel, Claim};
@@ -106,6 +107,14 @@ impl PublicWeights {
         let together = |a: &Claim<C::S>, b: &Claim<C::S>| {
             a.column.table == b.column.table && a.point == b.point
         };
+        let mut rest = self.weights.as_slice();
+        let mut tensors = Vec::with_capacity(plan.nodes.len());
+        for table in 0..plan.nodes.len() {
+            let shape = shape(graph, plan, table)?;
+            let (weights, tail) = rest.split_at_checked(shape.len()).ok_or_else(malformed)?;
+            tensors.push((shape, weights));
+            rest = tail;
+        }
         for group in claims.chunk_by(together) {
             let Some(Claim { column, point, .. }) = group.first() else {
                 continue;
@@ -113,7 +122,8 @@ impl PublicWeights {
             let values = if column.table == plan.bias_column().table {
                 vec![self.biases_at(plan, point)?]
             } else {
-                self.taps_at(graph, plan, column.table, point)?
+                let (shape, weights) = tensors.get(column.table).ok_or_else(malformed)?;
+                taps_at(shape, weights, point)?
             };
             for claim in group {
                 let value = values.get(claim.column.column).ok_or_else(malformed)?;
@@ -122,46 +132,6 @@ impl PublicWeights {
             }
         }
         Ok(())
-    }
-
-    /// `W_t(s_g, r_o, s_c)` of every tap `t`.
-    fn taps_at(
-        &self,
-        graph: &Graph,
-        plan: &WeightPlan,
-        table: usize,
-        point: &Point,
-    ) -> Result<Vec<E>, VerifyError> {
-        let mut first = 0;
-        for earlier in 0..table {
-            first += shape(graph, plan, earlier)?.len();
-        }
-        let shape = shape(graph, plan, table)?;
-        let weights = self.weights.get(first..first + shape.len());
-        let weights = weights.ok_or_else(malformed)?;
-        let (groups, outputs, inputs): (usize, usize, usize) = (
-            shape.groups.iter().product(),
-            shape.outputs.iter().product(),
-            shape.inputs.iter().product(),
-        );
-        let taps = shape.taps.iter().product();
-        let split = |point: &Point, vars| {
-            let (head, tail) = point.split_at_checked(vars)?;
-            Some((head.to_vec(), Point::from(tail)))
-        };
-        let (s_g, rest) = split(point, tensor_vars(&shape.groups)).ok_or_else(malformed)?;
-        let (r_o, s_c) = split(&rest, tensor_vars(&shape.outputs)).ok_or_else(malformed)?;
-        let eq_outputs = tensor_eq(&shape.outputs, &r_o);
-        let rows = contract_middle(weights, groups, outputs, inputs * taps, &eq_outputs);
-        let channels = [shape.groups.as_slice(), &shape.inputs].concat();
-        let eq_channels = tensor_eq(&channels, &[s_g.as_slice(), &s_c].concat());
-        let mut values = vec![E::ZERO; taps];
-        for (row, &eq) in rows.chunks_exact(taps).zip(&eq_channels) {
-            for (value, &cell) in values.iter_mut().zip(row) {
-                *value += cell * eq;
-            }
-        }
-        Ok(values)
     }
 
     /// The column of all biases.
@@ -174,15 +144,36 @@ impl PublicWeights {
             rest = tail;
             let high = plan.bias_vars.saturating_sub(block.vars());
             let (high, low) = point.split_at_checked(high).ok_or_else(malformed)?;
-            // A claim is about one block: its first coordinates are bits, and refute the others.
-            let vertex = Point::vertex(block.offset >> block.vars(), high.len());
-            let other = |(&a, &b): (&E, &E)| a + b == E::ONE && (a == E::ZERO || a == E::ONE);
-            if !high.iter().zip(vertex.iter()).any(other) {
-                value += eq_eval(high, &vertex) * eval_dense(bias, &block.axes, low);
+            let selector = selector(high, block.offset >> block.vars());
+            // A claim is about one block, and its first coordinates name it.
+            if selector != E::ZERO {
+                value += selector * eval_dense(bias, &block.axes, low);
             }
         }
         Ok(value)
     }
+}
+
+/// `W_t(s_g, r_o, s_c)` of every tap `t`.
+fn taps_at(shape: &WeightShape, weights: &[i32], point: &Point) -> Result<Vec<E>, VerifyError> {
+    let [groups, outputs, inputs, taps] =
+        [&shape.groups, &shape.outputs, &shape.inputs, &shape.taps]
+            .map(|axes| axes.iter().product::<usize>());
+    let split = point.split_at_checked(tensor_vars(&shape.groups));
+    let (s_g, rest) = split.ok_or_else(malformed)?;
+    let split = rest.split_at_checked(tensor_vars(&shape.outputs));
+    let (r_o, s_c) = split.ok_or_else(malformed)?;
+    let eq_outputs = tensor_eq(&shape.outputs, r_o);
+    let rows = contract_middle(weights, groups, outputs, inputs * taps, &eq_outputs);
+    let channels = [shape.groups.as_slice(), &shape.inputs].concat();
+    let eq_channels = tensor_eq(&channels, &[s_g, s_c].concat());
+    let mut values = vec![E::ZERO; taps];
+    for (row, &eq) in rows.chunks_exact(taps.max(1)).zip(&eq_channels) {
+        for (value, &cell) in values.iter_mut().zip(row) {
+            *value += cell * eq;
+        }
+    }
+    Ok(values)
 }
 
 /// The shape of a weight tensor.

@@ -33,29 +33,20 @@ struct Row {
     count: fn(&Work) -> f64,
 }
 
+/// What an amount is counted of.
+type Count = fn(&Work) -> f64;
+
 /// Work that all threads share.
-const fn shared(
-    figure: &'static str,
-    unit: &'static str,
-    rate: f64,
-    count: fn(&Work) -> f64,
-) -> Row {
+const fn shared(figure: &'static str, unit: &'static str, rate: f64, count: Count) -> Row {
+    let single = single(figure, unit, rate, count);
     Row {
-        figure,
-        unit,
         shared: true,
-        rate,
-        count,
+        ..single
     }
 }
 
 /// Work of one thread, and memory.
-const fn single(
-    figure: &'static str,
-    unit: &'static str,
-    rate: f64,
-    count: fn(&Work) -> f64,
-) -> Row {
+const fn single(figure: &'static str, unit: &'static str, rate: f64, count: Count) -> Row {
     Row {
         figure,
         unit,

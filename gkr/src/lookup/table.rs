@@ -16,8 +16,7 @@
 )]
 
 use zkstrata_mle::{
-    E, F, Point, PrimeCharacteristicRing, axis_vars, eq_eval, eq_table, less_than,
-    less_than_weighted,
+    E, F, PrimeCharacteristicRing, axis_vars, eq_table, less_than, less_than_weighted,
 };
 use zkstrata_model_ir::int::{Function, Table, TableId};
 
@@ -47,7 +46,14 @@ pub(crate) fn identifier(table: TableId) -> E {
 
 /// `eq(prefix, index)`: the selector of the aligned block number `index`.
 pub(crate) fn selector(prefix: &[E], index: usize) -> E {
-    eq_eval(prefix, &Point::vertex(index, prefix.len()))
+    let mut product = E::ONE;
+    for (bit, &r) in prefix.iter().rev().enumerate() {
+        product *= if index >> bit & 1 == 1 { r } else { E::ONE - r };
+        if product == E::ZERO {
+            break;
+        }
+    }
+    product
 }
 
 impl TableBlock {
