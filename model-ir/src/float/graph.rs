@@ -59,7 +59,7 @@ impl Graph {
     /// The values of the inputs, in the order of the source model.
     pub fn inputs(&self) -> impl Iterator<Item = ValueId> + '_ {
         (0..self.nodes.len())
-            .filter(|&i| matches!(self.nodes[i].op, Op::Input))
+            .filter(|&i| matches!(self.nodes[i].op, Op::Input { .. }))
             .map(ValueId)
     }
 
@@ -77,9 +77,18 @@ impl GraphBuilder {
 
     /// Adds a model input of static shape.
     pub fn input(&mut self, name: &str, shape: &[usize]) -> Result<ValueId, Error> {
+        self.declare(name, shape, false)
+    }
+
+    /// Adds a model input of static shape whose cells are integers: indices, truth values.
+    pub fn integral_input(&mut self, name: &str, shape: &[usize]) -> Result<ValueId, Error> {
+        self.declare(name, shape, true)
+    }
+
+    fn declare(&mut self, name: &str, shape: &[usize], integral: bool) -> Result<ValueId, Error> {
         let node = Node {
             name: name.into(),
-            op: Op::Input,
+            op: Op::Input { integral },
             inputs: vec![],
             shape: shape.to_vec(),
         };
@@ -168,7 +177,7 @@ impl Graph {
             live[value.0] = true;
         }
         for i in (0..nodes.len()).rev() {
-            live[i] |= matches!(nodes[i].op, Op::Input);
+            live[i] |= matches!(nodes[i].op, Op::Input { .. });
             if live[i] {
                 nodes[i].inputs.iter().for_each(|v| live[v.0] = true);
             }
@@ -193,7 +202,7 @@ impl Graph {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Activation;
+    use super::super::activation::Activation;
     use super::*;
 
     #[test]

@@ -4,6 +4,8 @@
 //! static: a dynamic batch axis of the source model is imported as 1, and a batch of inferences
 //! is a batch of runs of this graph.
 
+mod activation;
+mod contract;
 mod fold;
 mod gemm;
 mod graph;
@@ -14,6 +16,7 @@ mod rewrite;
 mod run;
 mod shape;
 
+pub use activation::Activation;
 pub use graph::{Error, Graph, GraphBuilder, Node, ValueId};
-pub use op::{Activation, Op, PoolKind, Window};
+pub use op::{AxisMap, AxisMatrix, Contract, Op, PoolKind, Window};
 pub use shape::MAX_CELLS;

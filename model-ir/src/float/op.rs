@@ -1,5 +1,6 @@
 //! The operators of the float graph, with their shape rules.
 
+use super::activation::Activation;
 use ndarray::ArrayD;
 
 /// A sliding window along one spatial axis: tap `a` of output `i` reads input
@@ -30,34 +31,57 @@ pub enum PoolKind {
     AveragePadded,
 }
 
-/// An elementwise nonlinearity.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Activation {
-    /// `max(x, 0)`
-    Relu,
-    /// `x` if `x >= 0`, else `alpha * x`
-    LeakyRelu {
-        /// Slope on the negative side.
-        alpha: f32,
-    },
-    /// `min(max(x, lo), hi)`; the bounds may be infinite.
-    Clip {
-        /// Lower bound.
-        lo: f32,
-        /// Upper bound.
-        hi: f32,
-    },
-    /// `1 / (1 + exp(-x))`
-    Sigmoid,
-    /// `tanh(x)`
-    Tanh,
+/// A bilinear operator of two tensors, an einsum: axes are named by labels, and
+/// `Y[output] = sum over the labels that are not in the output of A[left] B[right]`.
+///
+/// No label occurs twice in a list, and each occurs in at least two of the three.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contract {
+    /// Labels of the first operand's axes.
+    pub left: Vec<usize>,
+    /// Labels of the second operand's axes.
+    pub right: Vec<usize>,
+    /// Labels of the result's axes.
+    pub output: Vec<usize>,
+}
+
+/// What a linear map does to one axis.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AxisMap {
+    /// The axis is passed through.
+    Keep,
+    /// The axis is multiplied by a matrix.
+    Matrix(AxisMatrix),
+}
+
+/// A sparse matrix of rational numbers with one denominator:
+/// `Y[i] = 1 / divisor * sum over the entries (i, x, w) of w X[x]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AxisMatrix {
+    /// Length of the operand's axis.
+    pub input: usize,
+    /// Length of the result's axis.
+    pub output: usize,
+    /// `(output index, input index, weight)`, ascending; no pair of indices occurs twice and no
+    /// weight is 0.
+    pub entries: Vec<(u32, u32, i64)>,
+    /// The denominator, positive.
+    pub divisor: i64,
 }
 
 /// An operator with its constants. Activations are its inputs, in order; weights are inside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     /// A model input.
-    Input,
+    Input {
+        /// Whether its cells are integers (indices, truth values) and not real numbers.
+        integral: bool,
+    },
+    /// A tensor that does not depend on the inputs. No operands.
+    Constant {
+        /// Its cells.
+        value: ArrayD<f32>,
+    },
     /// `Y[.., n] = sum_k X[.., k] W[k, n] + b[n]` along the last axis.
     Dense {
         /// Shape `[K, N]`.
@@ -121,6 +145,25 @@ pub enum Op {
         /// The padding's value.
         value: f32,
     },
+    /// A bilinear operator of two tensors; see [`Contract`].
+    Contract(Contract),
+    /// A linear map with constant rational coefficients, separable over the axes: one entry per
+    /// axis.
+    Map(Vec<AxisMap>),
+    /// `Y[i] = X[indices[i]]` on row-major positions.
+    Take {
+        /// One position of the operand per cell.
+        indices: Vec<u32>,
+        /// The result's shape.
+        shape: Vec<usize>,
+    },
+    /// `max(X, Y)`, elementwise, of equal shapes.
+    Max,
+    /// The maximum along an axis, which stays with length 1.
+    Maximum {
+        /// The axis.
+        axis: usize,
+    },
 }
 
 impl Op {
@@ -131,10 +174,41 @@ impl Op {
                 (Some(weight), bias.as_ref(), None)
             }
             Self::Affine { scale, shift } => (Some(scale), Some(shift), None),
+            Self::Constant { value } => (Some(value), None, None),
             Self::Pad { value, .. } => (None, None, Some(*value)),
             _ => (None, None, None),
         };
         let arrays = first.into_iter().chain(second);
         arrays.flat_map(|a| a.iter().copied()).chain(scalar)
+    }
+}
+
+impl AxisMatrix {
+    /// `Y[i] = X[sources[i]]`
+    pub fn select(input: usize, sources: &[usize]) -> Self {
+        let entries = sources.iter().enumerate();
+        Self {
+            input,
+            output: sources.len(),
+            entries: entries.map(|(i, &x)| (i as u32, x as u32, 1)).collect(),
+            divisor: 1,
+        }
+    }
+
+    /// `Y[0] = sum_x X[x]`, divided by `divisor`
+    pub fn sum(input: usize, divisor: i64) -> Self {
+        Self {
+            input,
+            output: 1,
+            entries: (0..input as u32).map(|x| (0, x, 1)).collect(),
+            divisor,
+        }
+    }
+
+    /// Whether every cell of the result is one of the operand.
+    pub fn selects(&self) -> bool {
+        let ones = self.entries.iter().all(|&(_, _, w)| w == self.divisor);
+        let rows = self.entries.iter().map(|&(i, _, _)| i as usize);
+        ones && rows.eq(0..self.output)
     }
 }

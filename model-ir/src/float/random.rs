@@ -1,7 +1,8 @@
 //! Seeded numbers and small random graphs for tests.
 
+use super::activation::Activation;
 use super::graph::{Graph, GraphBuilder, ValueId};
-use super::op::{Activation, Op, PoolKind, Window};
+use super::op::{Op, PoolKind, Window};
 use ndarray::{ArrayD, IxDyn};
 
 /// `SplitMix64`.

@@ -10,9 +10,10 @@
 //! | zero pad, then convolution or padded average | wider window |
 //! | linear or sum, then max pool, then monotone activation | activation before the pool |
 
+use super::activation::Activation;
 use super::fold;
 use super::graph::{Graph, Node, ValueId};
-use super::op::{Activation, Op, PoolKind, Window};
+use super::op::{AxisMap, Op, PoolKind, Window};
 
 /// One step of rewriting node `i`.
 enum Edit {
@@ -111,16 +112,9 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
                 source.op,
                 Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } | Op::Add | Op::Sub
             );
-            (fuses && is_monotone(*activation)).then_some(Edit::Swap)
+            (fuses && activation.is_monotone()).then_some(Edit::Swap)
         }
         _ => None,
-    }
-}
-
-fn is_monotone(activation: Activation) -> bool {
-    match activation {
-        Activation::LeakyRelu { alpha } => alpha >= 0.0,
-        Activation::Relu | Activation::Clip { .. } | Activation::Sigmoid | Activation::Tanh => true,
     }
 }
 
@@ -135,6 +129,13 @@ fn is_identity(node: &Node, input: &[usize]) -> bool {
             .iter()
             .all(|w| (w.kernel, w.stride, w.pad_begin, w.pad_end) == (1, 1, 0, 0)),
         Op::Reshape { shape } => shape == input,
+        Op::Map(axes) => axes.iter().all(|axis| match axis {
+            AxisMap::Keep => true,
+            AxisMap::Matrix(m) => {
+                m.selects() && m.entries.iter().all(|&(i, x, _)| i == x) && m.input == m.output
+            }
+        }),
+        Op::Maximum { axis } => input[*axis] == 1,
         Op::Transpose { perm } => perm.iter().copied().eq(0..perm.len()),
         Op::Concat { .. } => node.inputs.len() == 1,
         Op::Pad { pads, .. } => pads.iter().all(|&pad| pad == (0, 0)),
@@ -178,7 +179,7 @@ mod tests {
 
     fn kinds(graph: &Graph) -> Vec<&'static str> {
         let kind = |node: &Node| match &node.op {
-            Op::Input => "input",
+            Op::Input { .. } => "input",
             Op::Dense { .. } => "dense",
             Op::Conv { .. } => "conv",
             Op::Affine { .. } => "affine",

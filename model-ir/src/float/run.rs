@@ -5,7 +5,7 @@
 
 use super::gemm;
 use super::graph::{Error, Graph, Node};
-use super::op::{Activation, Op, PoolKind, Window};
+use super::op::{AxisMap, AxisMatrix, Op, PoolKind, Window};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 
 impl Graph {
@@ -17,7 +17,7 @@ impl Graph {
         let mut values: Vec<ArrayD<f32>> = Vec::with_capacity(self.nodes().len());
         for node in self.nodes() {
             let operands: Vec<&ArrayD<f32>> = node.inputs.iter().map(|v| &values[v.0]).collect();
-            let value = if matches!(node.op, Op::Input) {
+            let value = if matches!(node.op, Op::Input { .. }) {
                 let input = inputs.next().expect("one array per input was checked");
                 input.as_standard_layout().into_owned()
             } else {
@@ -54,29 +54,13 @@ impl Graph {
     }
 }
 
-impl Activation {
-    /// The function's value.
-    pub fn apply(self, x: f32) -> f32 {
-        match self {
-            Self::Relu => x.max(0.0),
-            Self::LeakyRelu { alpha } => {
-                if x < 0.0 {
-                    alpha * x
-                } else {
-                    x
-                }
-            }
-            Self::Clip { lo, hi } => x.clamp(lo, hi),
-            Self::Sigmoid => (1.0 / (1.0 + libm::exp(-f64::from(x)))) as f32,
-            Self::Tanh => libm::tanh(f64::from(x)) as f32,
-        }
-    }
-}
-
 fn evaluate(node: &Node, inputs: &[&ArrayD<f32>]) -> ArrayD<f32> {
+    if let Op::Constant { value } = &node.op {
+        return value.as_standard_layout().into_owned();
+    }
     let x = inputs[0];
     match &node.op {
-        Op::Input => unreachable!("inputs are given"),
+        Op::Input { .. } | Op::Constant { .. } => unreachable!("without operands"),
         Op::Dense { weight, bias } => dense(x, weight, bias.as_ref(), &node.shape),
         Op::Conv {
             weight,
@@ -89,6 +73,31 @@ fn evaluate(node: &Node, inputs: &[&ArrayD<f32>]) -> ArrayD<f32> {
         Op::Pool { kind, windows } => pool(x, *kind, windows),
         Op::Add => x + inputs[1],
         Op::Sub => x - inputs[1],
+        Op::Max => {
+            let mut y = x.clone();
+            y.zip_mut_with(inputs[1], |y, &x| *y = y.max(x));
+            y
+        }
+        Op::Maximum { axis } => along_axis(x, *axis, 1, |_, slabs, out| {
+            out.copy_from_slice(slabs.get(0).expect("no axis is empty"));
+            for i in 1.. {
+                let Some(cells) = slabs.get(i) else { break };
+                let pairs = out.iter_mut().zip(cells);
+                pairs.for_each(|(y, &x)| *y = y.max(x));
+            }
+        }),
+        Op::Contract(contract) => contract.run(x, inputs[1], &node.shape),
+        Op::Map(axes) => axes
+            .iter()
+            .enumerate()
+            .fold(x.clone(), |x, (axis, map)| match map {
+                AxisMap::Keep => x,
+                AxisMap::Matrix(matrix) => multiply_axis(&x, axis, matrix),
+            }),
+        Op::Take { indices, shape } => {
+            let x = cells(x);
+            dense_array(shape, indices.iter().map(|&i| x[i as usize]).collect())
+        }
         Op::Reshape { shape } => dense_array(shape, x.iter().copied().collect()),
         Op::Transpose { perm } => {
             let x = x.view().permuted_axes(IxDyn(perm));
@@ -250,6 +259,31 @@ fn pool(x: &ArrayD<f32>, kind: PoolKind, windows: &[Window]) -> ArrayD<f32> {
     y
 }
 
+/// The matrix times the tensor along one axis; sums in double precision.
+fn multiply_axis(x: &ArrayD<f32>, axis: usize, matrix: &AxisMatrix) -> ArrayD<f32> {
+    let mut rows = vec![0; matrix.output + 1];
+    for &(i, _, _) in &matrix.entries {
+        rows[i as usize + 1] += 1;
+    }
+    for i in 0..matrix.output {
+        rows[i + 1] += rows[i];
+    }
+    let mut sums: Vec<f64> = vec![];
+    along_axis(x, axis, matrix.output, |i, slabs, out| {
+        sums.clear();
+        sums.resize(out.len(), 0.0);
+        for &(_, position, weight) in &matrix.entries[rows[i]..rows[i + 1]] {
+            let cells = slabs
+                .get(position as usize)
+                .expect("checked by the shape rule");
+            let pairs = sums.iter_mut().zip(cells);
+            pairs.for_each(|(sum, &x)| *sum += weight as f64 * f64::from(x));
+        }
+        let pairs = out.iter_mut().zip(&sums);
+        pairs.for_each(|(y, sum)| *y = (sum / matrix.divisor as f64) as f32);
+    })
+}
+
 /// A tensor's cells by position on one axis, for one position on the axes before it.
 #[derive(Clone, Copy)]
 struct Slabs<'a> {
@@ -260,7 +294,8 @@ struct Slabs<'a> {
 impl<'a> Slabs<'a> {
     /// The cells at position `i`, or `None` outside.
     fn get(self, i: usize) -> Option<&'a [f32]> {
-        self.cells.chunks_exact(self.inner).nth(i)
+        let start = i.checked_mul(self.inner)?;
+        self.cells.get(start..start.checked_add(self.inner)?)
     }
 }
 
@@ -270,7 +305,7 @@ fn along_axis(
     x: &ArrayD<f32>,
     axis: usize,
     outputs: usize,
-    write: impl Fn(usize, Slabs, &mut [f32]),
+    mut write: impl FnMut(usize, Slabs, &mut [f32]),
 ) -> ArrayD<f32> {
     let mut shape = x.shape().to_vec();
     let n = std::mem::replace(&mut shape[axis], outputs);
@@ -291,7 +326,7 @@ fn along_axis(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{GraphBuilder, ValueId};
+    use super::super::{Activation, GraphBuilder, ValueId};
     use super::*;
 
     fn array(shape: &[usize], seed: usize) -> ArrayD<f32> {
@@ -398,6 +433,28 @@ mod tests {
         let weight = dense_array(&[2, 1], vec![1.0, 2.0]);
         let bias = Some(dense_array(&[1], vec![0.5]));
         assert_eq!(run(Op::Dense { weight, bias }), [-2.5, -4.5]);
+    }
+
+    #[test]
+    fn maps_and_maxima() {
+        let x = dense_array(&[2, 3], vec![1.0, -2.0, 3.0, -4.0, 5.0, 7.0]);
+        let run = |op| run_one(op, &x).iter().copied().collect::<Vec<f32>>();
+        let mean = AxisMap::Matrix(AxisMatrix::sum(2, 2));
+        let flip = AxisMap::Matrix(AxisMatrix::select(3, &[2, 1, 0]));
+        assert_eq!(run(Op::Map(vec![mean, flip])), [5.0, 1.5, -1.5]);
+        let sparse = AxisMap::Matrix(AxisMatrix {
+            input: 3,
+            output: 3,
+            entries: vec![(0, 0, 1), (0, 2, -2), (2, 1, 4)],
+            divisor: 4,
+        });
+        let y = run(Op::Map(vec![AxisMap::Keep, sparse]));
+        assert_eq!(y, [-1.25, 0.0, -2.0, -4.5, 0.0, 5.0]);
+        assert_eq!(run(Op::Maximum { axis: 0 }), [1.0, 5.0, 7.0]);
+        assert_eq!(run(Op::Maximum { axis: 1 }), [3.0, 7.0]);
+        let indices = vec![5, 0, 0, 2];
+        let shape = vec![2, 2];
+        assert_eq!(run(Op::Take { indices, shape }), [7.0, 1.0, 1.0, 3.0]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The shape rule of every float operator: the output's shape, or what is wrong with the inputs.
 
-use super::op::{Activation, Op, PoolKind, Window};
+use super::op::{AxisMap, Op, PoolKind, Window};
 
 /// Largest number of cells of a tensor: one more binary digit than a proof's lookups can have.
 pub const MAX_CELLS: usize = 1 << 30;
@@ -15,7 +15,9 @@ impl Op {
             check_shape(shape)?;
         }
         let shape = match self {
-            Self::Input => return Err("an input is declared with GraphBuilder::input".into()),
+            Self::Input { .. } => {
+                return Err("an input is declared with GraphBuilder::input".into());
+            }
             Self::Dense { weight, bias } => {
                 let bias = bias.as_ref().map(ndarray::ArrayBase::shape);
                 dense(only(inputs)?, weight.shape(), bias)?
@@ -36,11 +38,15 @@ impl Op {
                 x.to_vec()
             }
             Self::Activation(activation) => {
-                check_activation(*activation)?;
+                activation.check()?;
                 only(inputs)?.to_vec()
             }
             Self::Pool { kind, windows } => pool(only(inputs)?, *kind, windows)?,
-            Self::Add | Self::Sub => {
+            Self::Constant { value } => match inputs {
+                [] => value.shape().to_vec(),
+                _ => return Err(format!("got {} inputs, expected none", inputs.len())),
+            },
+            Self::Add | Self::Sub | Self::Max => {
                 let [x, y] = inputs else {
                     return Err(format!("got {} inputs, expected 2", inputs.len()));
                 };
@@ -65,6 +71,20 @@ impl Op {
             Self::Transpose { perm } => transpose(only(inputs)?, perm)?,
             Self::Concat { axis } => concat(inputs, *axis)?,
             Self::Pad { pads, .. } => pad(only(inputs)?, pads)?,
+            Self::Contract(contract) => match inputs {
+                [a, b] => contract.output_shape(a, b)?,
+                _ => return Err(format!("got {} inputs, expected 2", inputs.len())),
+            },
+            Self::Map(axes) => map(only(inputs)?, axes)?,
+            Self::Take { indices, shape } => take(only(inputs)?, indices, shape)?,
+            Self::Maximum { axis } => {
+                let mut shape = only(inputs)?.to_vec();
+                match shape.get_mut(*axis) {
+                    Some(n) => *n = 1,
+                    None => return Err(format!("axis {axis} of a tensor of shape {shape:?}")),
+                }
+                shape
+            }
         };
         check_shape(&shape)?;
         Ok(shape)
@@ -163,18 +183,6 @@ fn check_broadcast(what: &str, shape: &[usize], x: &[usize]) -> Result<(), Strin
     Err(format!(
         "{what} of shape {shape:?} does not broadcast to the activation's shape {x:?}"
     ))
-}
-
-fn check_activation(activation: Activation) -> Result<(), String> {
-    match activation {
-        Activation::LeakyRelu { alpha } if !alpha.is_finite() => {
-            Err(format!("slope {alpha} is not finite"))
-        }
-        Activation::Clip { lo, hi } if lo.is_nan() || hi.is_nan() || lo > hi => {
-            Err(format!("bounds {lo} and {hi} are not an interval"))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn dense(x: &[usize], weight: &[usize], bias: Option<&[usize]>) -> Result<Vec<usize>, String> {
@@ -313,8 +321,57 @@ fn pad(x: &[usize], pads: &[(i64, i64)]) -> Result<Vec<usize>, String> {
     x.iter().zip(pads).map(axis).collect()
 }
 
+fn map(x: &[usize], axes: &[AxisMap]) -> Result<Vec<usize>, String> {
+    if axes.len() != x.len() {
+        return Err(format!(
+            "got {} axis maps for a tensor of shape {x:?}",
+            axes.len()
+        ));
+    }
+    let axis = |(&n, axis): (&usize, &AxisMap)| match axis {
+        AxisMap::Keep => Ok(n),
+        AxisMap::Matrix(matrix) => {
+            let inside = |&(i, x, w): &(u32, u32, i64)| {
+                (i as usize) < matrix.output && (x as usize) < n && w != 0
+            };
+            let ascending =
+                |pair: &[(u32, u32, i64)]| (pair[0].0, pair[0].1) < (pair[1].0, pair[1].1);
+            let valid = matrix.input == n
+                && matrix.divisor > 0
+                && matrix.entries.iter().all(inside)
+                && matrix.entries.windows(2).all(ascending);
+            if valid {
+                Ok(matrix.output)
+            } else {
+                Err(format!(
+                    "a matrix of {} by {} does not fit an axis of length {n} or is not sorted",
+                    matrix.output, matrix.input
+                ))
+            }
+        }
+    };
+    x.iter().zip(axes).map(axis).collect()
+}
+
+fn take(x: &[usize], indices: &[u32], shape: &[usize]) -> Result<Vec<usize>, String> {
+    let n = cells(x)?;
+    check_shape(shape)?;
+    if let Some(bad) = indices.iter().find(|&&i| i as usize >= n) {
+        return Err(format!("position {bad} of a tensor of shape {x:?}"));
+    }
+    if cells(shape)? != indices.len() {
+        return Err(format!(
+            "{} positions do not make a tensor of shape {shape:?}",
+            indices.len()
+        ));
+    }
+    Ok(shape.to_vec())
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::activation::Activation;
+    use super::super::op::{AxisMatrix, Contract};
     use super::*;
     use ndarray::ArrayD;
 
@@ -385,7 +442,7 @@ mod tests {
     #[test]
     fn hostile_operands_are_refused() {
         let relu = Op::Activation(Activation::Relu);
-        refuse(&Op::Input, &[], "declared");
+        refuse(&Op::Input { integral: false }, &[], "declared");
         refuse(&Op::Add, &[&[2], &[3]], "equal shapes");
         refuse(&Op::Add, &[&[2]], "got 1 inputs");
         refuse(&relu, &[], "got 0 inputs");
@@ -443,5 +500,41 @@ mod tests {
         refuse(&pool(vec![window(2, 1, 1, 2)]), x, "in the padding");
         refuse(&pool(vec![window(2, 1, 9, 5)]), x, "in the padding");
         refuse(&pool(vec![]), &[&[1, 1]], "0 spatial axes");
+    }
+
+    #[test]
+    fn maps_and_contractions() {
+        let matrix = AxisMatrix::select(3, &[2, 0, 2, 1]);
+        let map = Op::Map(vec![AxisMap::Keep, AxisMap::Matrix(matrix.clone())]);
+        assert_eq!(map.infer_shape(&[&[5, 3]]), Ok(vec![5, 4]));
+        refuse(&map, &[&[5, 4]], "does not fit");
+        refuse(&map, &[&[5]], "2 axis maps");
+        let mut unsorted = matrix;
+        unsorted.entries.swap(0, 1);
+        refuse(&Op::Map(vec![AxisMap::Matrix(unsorted)]), &[&[3]], "sorted");
+        let matmul = |output: &[usize]| {
+            Op::Contract(Contract {
+                left: vec![0, 1, 2],
+                right: vec![0, 2, 3],
+                output: output.to_vec(),
+            })
+        };
+        let operands: &[&[usize]] = &[&[4, 2, 3], &[4, 3, 7]];
+        assert_eq!(matmul(&[0, 1, 3]).infer_shape(operands), Ok(vec![4, 2, 7]));
+        refuse(&matmul(&[0, 1, 3]), &[&[4, 2, 3], &[4, 2, 7]], "length");
+        refuse(&matmul(&[0, 3]), operands, "label 1");
+        refuse(&matmul(&[0, 1, 3, 9]), operands, "label 9");
+        refuse(&matmul(&[0, 1, 3, 3]), operands, "twice");
+        let take = |indices: &[u32]| Op::Take {
+            indices: indices.to_vec(),
+            shape: vec![2],
+        };
+        assert_eq!(take(&[5, 0]).infer_shape(&[&[2, 3]]), Ok(vec![2]));
+        refuse(&take(&[6, 0]), &[&[2, 3]], "position 6");
+        refuse(&take(&[0]), &[&[2, 3]], "do not make");
+        let maximum = |axis| Op::Maximum { axis };
+        assert_eq!(maximum(1).infer_shape(&[&[2, 3]]), Ok(vec![2, 1]));
+        refuse(&maximum(2), &[&[2, 3]], "axis 2");
+        refuse(&Op::Max, &[&[2], &[3]], "equal shapes");
     }
 }

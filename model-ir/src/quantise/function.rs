@@ -1,9 +1,11 @@
 //! The integer functions of table nodes.
 //!
-//! A real function `f`, an argument scale `s` and a result scale `t` give
-//! `T[x] = clamp(round(f(s x) / t), lo, hi)`, rounding half away from zero. Exponentials are
-//! `libm`'s in `f64`: the values do not depend on the machine.
+//! A real function `f`, an argument step `s` and a result unit `t` give
+//! `T[x] = clamp(round(f(s x) / t), lo, hi)`, rounding half away from zero. Arguments outside the
+//! function's domain are those of its ends, and a pole has the value a quarter of a step beside it:
+//! the rounding of the argument may have moved it there.
 
+use crate::float::Activation;
 use crate::int::{Function, Interval, Table};
 
 /// A function on all integers, before its domain is known.
@@ -11,50 +13,47 @@ use crate::int::{Function, Interval, Table};
 pub(super) enum Curve {
     /// `clamp(x, lo, hi)`
     Clamp { lo: i64, hi: i64 },
-    /// `clamp(x >= 0 ? x : round(alpha x), lo, hi)`
-    Leaky { alpha: f64, lo: i64, hi: i64 },
-    /// `round(sigmoid(s x) / t)`
-    Sigmoid { s: f64, t: f64 },
-    /// `round(tanh(s x) / t)`
-    Tanh { s: f64, t: f64 },
+    /// `clamp(round(function(step * x) / unit), lo, hi)`
+    Real {
+        function: Activation,
+        step: f64,
+        unit: f64,
+        lo: i64,
+        hi: i64,
+    },
 }
 
 impl Curve {
     /// The value at `x`.
     pub(super) fn at(self, x: i64) -> i64 {
-        let real = x as f64;
         match self {
             Self::Clamp { lo, hi } => x.clamp(lo, hi),
-            Self::Leaky { lo, hi, .. } if x >= 0 => x.clamp(lo, hi),
-            Self::Leaky { alpha, lo, hi } => ((alpha * real).round() as i64).clamp(lo, hi),
-            Self::Sigmoid { s, t } => (1.0 / (1.0 + libm::exp(-s * real)) / t).round() as i64,
-            Self::Tanh { s, t } => (libm::tanh(s * real) / t).round() as i64,
+            Self::Real {
+                function,
+                step,
+                unit,
+                lo,
+                hi,
+            } => {
+                let y = value(function, step * x as f64, step / 4.0);
+                ((y / unit).round() as i64).clamp(lo, hi)
+            }
         }
     }
 
     /// Bounds of the values on all integers.
     pub(super) fn image(self) -> Interval {
-        self.range(Interval {
-            lo: -(1 << 62),
-            hi: 1 << 62,
-        })
-    }
-
-    /// Bounds of the values on `domain`: every curve is monotone on each side of 0.
-    pub(super) fn range(self, domain: Interval) -> Interval {
-        let zero = 0_i64.clamp(domain.lo, domain.hi);
-        let ends = [domain.lo, zero, domain.hi].map(|x| self.at(x));
-        Interval {
-            lo: ends.into_iter().min().expect("three values"),
-            hi: ends.into_iter().max().expect("three values"),
-        }
+        let (Self::Clamp { lo, hi } | Self::Real { lo, hi, .. }) = self;
+        Interval { lo, hi }
     }
 
     /// The table on `domain`.
     pub(super) fn table(self, domain: Interval) -> Table {
         let function = match self {
             Self::Clamp { lo, hi } => Function::Clamp { lo, hi },
-            _ => Function::Values((domain.lo..=domain.hi).map(|x| self.at(x) as i32).collect()),
+            Self::Real { .. } => {
+                Function::Values((domain.lo..=domain.hi).map(|x| self.at(x) as i32).collect())
+            }
         };
         Table {
             function,
@@ -64,67 +63,70 @@ impl Curve {
     }
 }
 
+/// `f(x)`, `inside` beside its poles.
+fn value(function: Activation, x: f64, inside: f64) -> f64 {
+    let (lo, hi) = function.domain();
+    let x = x.clamp(lo, hi);
+    let y = function.at(x);
+    if y.is_finite() {
+        y
+    } else if x >= hi {
+        function.at(x - inside)
+    } else {
+        function.at(x + inside)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn real(function: Activation, step: f64, unit: f64, (lo, hi): (i64, i64)) -> Curve {
+        Curve::Real {
+            function,
+            step,
+            unit,
+            lo,
+            hi,
+        }
+    }
+
     #[test]
     fn tables_hold_the_rounded_curve() {
         let domain = Interval { lo: -1000, hi: 900 };
+        let symmetric = (-127, 127);
         let curves = [
             Curve::Clamp { lo: 0, hi: 255 },
-            Curve::Leaky {
-                alpha: 0.1,
-                lo: -127,
-                hi: 127,
-            },
-            Curve::Leaky {
-                alpha: -0.5,
-                lo: -127,
-                hi: 127,
-            },
-            Curve::Sigmoid {
-                s: 0.01,
-                t: 1.0 / 255.0,
-            },
-            Curve::Tanh {
-                s: 0.01,
-                t: 1.0 / 127.0,
-            },
+            real(Activation::LeakyRelu { alpha: 0.1 }, 1.0, 1.0, symmetric),
+            real(Activation::LeakyRelu { alpha: -0.5 }, 1.0, 1.0, symmetric),
+            real(Activation::Sigmoid, 0.01, 1.0 / 255.0, (0, 255)),
+            real(Activation::Tanh, 0.01, 1.0 / 127.0, symmetric),
+            real(Activation::Reciprocal, 0.1, 0.1, (-1000, 1000)),
+            real(Activation::Log, 0.1, 0.01, (-1000, 1000)),
         ];
         for curve in curves {
-            let table = curve.table(domain);
-            let range = curve.range(domain);
+            let (table, image) = (curve.table(domain), curve.image());
             for x in domain.lo..=domain.hi {
                 let y = curve.at(x);
                 assert_eq!(table.get(x), Some(y));
-                assert!(range.lo <= y && y <= range.hi);
+                assert!(image.contains(y));
             }
         }
-        assert_eq!(
-            Curve::Leaky {
-                alpha: 0.5,
-                lo: -9,
-                hi: 9
-            }
-            .at(-3),
-            -2
-        );
-        assert_eq!(
-            Curve::Sigmoid {
-                s: 0.01,
-                t: 1.0 / 255.0
-            }
-            .at(0),
-            128
-        );
-        assert_eq!(
-            Curve::Tanh {
-                s: 0.01,
-                t: 1.0 / 127.0
-            }
-            .at(-1000),
-            -127
-        );
+        let leaky = real(Activation::LeakyRelu { alpha: 0.5 }, 1.0, 1.0, (-9, 9));
+        assert_eq!(leaky.at(-3), -2);
+        assert_eq!(curves[3].at(0), 128);
+        assert_eq!(curves[4].at(-1000), -127);
+    }
+
+    #[test]
+    fn poles_and_the_outside_of_the_domain() {
+        let wide = (-1_000_000, 1_000_000);
+        let reciprocal = real(Activation::Reciprocal, 0.1, 1.0, wide);
+        assert_eq!(reciprocal.at(0), 40);
+        assert_eq!(reciprocal.at(-1), -10);
+        let log = real(Activation::Log, 0.1, 0.01, wide);
+        assert_eq!(log.at(0), (0.025_f64.ln() * 100.0).round() as i64);
+        assert_eq!(log.at(-5), log.at(0));
+        assert_eq!(real(Activation::Acos, 0.3, 0.01, wide).at(4), 0);
     }
 }

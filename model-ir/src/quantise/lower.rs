@@ -93,7 +93,7 @@ impl Lowered<'_> {
             small: true,
         };
         match &node.op {
-            FloatOp::Input => Ok(small(self.input(v))),
+            FloatOp::Input { .. } => Ok(small(self.input(v))),
             FloatOp::Dense { .. } | FloatOp::Conv { .. } => linear::layer(self, v),
             FloatOp::Affine { .. } => match self.plan.pure_scale(v) {
                 Some(factor) => self.rescale(v, factor),
@@ -117,6 +117,7 @@ impl Lowered<'_> {
             }
             FloatOp::Concat { axis } => self.concat(v, *axis).map(small),
             FloatOp::Pad { pads, value } => self.pad(v, pads, *value).map(small),
+            _ => unreachable!("refused by the plan"),
         }
     }
 
@@ -283,8 +284,10 @@ impl Lowered<'_> {
         let (s, t) = (self.plan.scale(x.0), self.plan.scale(v));
         let curve = match activation {
             Activation::Relu => Curve::Clamp { lo: 0, hi: most },
-            Activation::LeakyRelu { alpha } => Curve::Leaky {
-                alpha: alpha.into(),
+            Activation::LeakyRelu { .. } => Curve::Real {
+                function: activation,
+                step: 1.0,
+                unit: 1.0,
                 lo: least,
                 hi: most,
             },
@@ -295,8 +298,13 @@ impl Lowered<'_> {
                     hi: bound(hi),
                 }
             }
-            Activation::Sigmoid => Curve::Sigmoid { s, t },
-            Activation::Tanh => Curve::Tanh { s, t },
+            _ => Curve::Real {
+                function: activation,
+                step: s,
+                unit: t,
+                lo: least,
+                hi: most,
+            },
         };
         let calibrated = Some(self.calibrated(x.0));
         self.lookup(&node.name, handle.tensor, curve, handle.shift, calibrated)

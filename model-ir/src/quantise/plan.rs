@@ -169,7 +169,9 @@ impl<'a> Plan<'a> {
             let form = match &node.op {
                 Op::Affine { .. } if self.pure_scale(v).is_some() => operand(0),
                 Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => Form::Linear,
-                Op::Input | Op::Activation(_) | Op::Concat { .. } | Op::Pad { .. } => Form::Small,
+                Op::Input { .. } | Op::Activation(_) | Op::Concat { .. } | Op::Pad { .. } => {
+                    Form::Small
+                }
                 Op::Pool { kind, windows } => match kind {
                     PoolKind::Max => Form::Small,
                     _ if self.is_rescaled(v) => Form::Linear,
@@ -195,6 +197,12 @@ impl<'a> Plan<'a> {
                     }
                 }
                 Op::Reshape { .. } | Op::Transpose { .. } => operand(0),
+                _ => {
+                    return Err(Error::Unsupported {
+                        node: node.name.clone(),
+                        reason: "it has no integer form yet".into(),
+                    });
+                }
             };
             forms.push(form);
         }
@@ -206,7 +214,7 @@ impl<'a> Plan<'a> {
         self.classes = Scales::new(self.forms.len());
         for (v, node) in self.graph.nodes().iter().enumerate() {
             let ratio = match &node.op {
-                Op::Input
+                Op::Input { .. }
                 | Op::Dense { .. }
                 | Op::Conv { .. }
                 | Op::Activation(Activation::Sigmoid | Activation::Tanh) => continue,
@@ -259,7 +267,7 @@ impl<'a> Plan<'a> {
         for (v, node) in self.graph.nodes().iter().enumerate() {
             let all = || node.inputs.iter().all(|i| known[i.0]);
             known.push(match &node.op {
-                Op::Input => self.ranges[v].lo >= 0.0,
+                Op::Input { .. } => self.ranges[v].lo >= 0.0,
                 Op::Activation(Activation::Relu | Activation::Sigmoid) => true,
                 Op::Activation(Activation::Clip { lo, .. }) => *lo >= 0.0,
                 Op::Affine { .. } => self.pure_scale(v).is_some_and(|f| f > 0.0) && all(),
@@ -323,7 +331,7 @@ impl<'a> Plan<'a> {
     pub(super) fn is_source(&self, v: usize) -> bool {
         matches!(
             self.node(v).op,
-            Op::Input | Op::Activation(_) | Op::Pad { .. }
+            Op::Input { .. } | Op::Activation(_) | Op::Pad { .. }
         )
     }
 

@@ -25,7 +25,7 @@ impl Plan<'_> {
         let with_margin = size * self.profile.margin();
         match self.node(v).op {
             // A nonnegative input is taken to be bounded (pixels, counts).
-            Op::Input if self.nonnegative[v] => size,
+            Op::Input { .. } if self.nonnegative[v] => size,
             Op::Activation(Activation::Sigmoid | Activation::Tanh) => 1.0,
             Op::Activation(Activation::Clip { lo, hi }) => {
                 with_margin.min(f64::from(hi.abs().max(lo.abs())))

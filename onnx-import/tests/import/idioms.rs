@@ -109,7 +109,12 @@ fn spatial_mean_is_a_global_pool() {
     );
     let graph = graph(&single(13, &x, vec![], drop));
     let ops: Vec<&Op> = graph.nodes().iter().map(|n| &n.op).collect();
-    let [Op::Input, Op::Pool { kind, .. }, Op::Reshape { shape }] = &ops[..] else {
+    let [
+        Op::Input { .. },
+        Op::Pool { kind, .. },
+        Op::Reshape { shape },
+    ] = &ops[..]
+    else {
         panic!("{ops:?}");
     };
     assert_eq!((*kind, &shape[..]), (PoolKind::AverageInside, &[1, 3][..]));
@@ -253,7 +258,7 @@ fn matmul_and_add_simplify_to_one_dense_layer() {
     let graph = graph(&model(13, &[1, 4], constants, nodes)).simplified();
     let ops: Vec<&Op> = graph.nodes().iter().map(|n| &n.op).collect();
     assert!(
-        matches!(ops[..], [Op::Input, Op::Dense { bias: Some(_), .. }]),
+        matches!(ops[..], [Op::Input { .. }, Op::Dense { bias: Some(_), .. }]),
         "{ops:?}"
     );
 }
