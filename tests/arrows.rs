@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// The crates of the workspace that a crate may name in its manifest.
-const ARROWS: [(&str, &[&str]); 8] = [
+const ARROWS: [(&str, &[&str]); 9] = [
     ("zkstrata-mle", &[]),
     ("zkstrata-pcs", &["zkstrata-mle"]),
     ("zkstrata-model-ir", &[]),
@@ -17,8 +17,13 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("zkstrata-onnx-import", &["zkstrata-model-ir"]),
     ("zkstrata-zoo", &["zkstrata-onnx-import"]),
     (
+        "zkstrata-conformance",
+        &["zkstrata-gkr", "zkstrata-model-ir", "zkstrata-onnx-import"],
+    ),
+    (
         "zkstrata",
         &[
+            "zkstrata-conformance",
             "zkstrata-gkr",
             "zkstrata-model-ir",
             "zkstrata-onnx-import",
@@ -29,6 +34,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
         "zkstrata-benches",
         &[
             "zkstrata",
+            "zkstrata-conformance",
             "zkstrata-mle",
             "zkstrata-pcs",
             "zkstrata-gkr",
@@ -103,7 +109,14 @@ fn the_verifier_has_no_threads_and_no_arrays() {
         ]);
         let found: BTreeSet<&str> = tree.lines().filter_map(|l| l.split(' ').next()).collect();
         assert!(found.contains("zkstrata-pcs"), "{tree}");
-        for banned in ["rayon", "ndarray", "clap", "prost", "zkstrata-onnx-import"] {
+        for banned in [
+            "rayon",
+            "ndarray",
+            "clap",
+            "prost",
+            "zkstrata-onnx-import",
+            "zkstrata-conformance",
+        ] {
             assert!(!found.contains(banned), "{package} needs {banned}:\n{tree}");
         }
     }

@@ -6,6 +6,7 @@ use crate::worker::Stage;
 use clap::{Args, Parser, Subcommand};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use zkstrata_conformance::Conformance;
 
 /// Measures zkstrata and other systems on the same models, and reports what was measured.
 #[derive(Debug, Parser)]
@@ -25,6 +26,14 @@ pub(crate) enum Command {
     ///
     /// Exit status 1 if time, memory or length of a proof is off by more than a factor of 2.
     Estimate(Estimate),
+    /// Run models with reference outputs, and say which pass; as `zkstrata conformance` does
+    Conformance {
+        #[command(flatten)]
+        args: Conformance,
+        /// Print one JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
     /// One measured process of zkstrata
     #[command(hide = true)]
     Worker {

@@ -1,9 +1,10 @@
 //! Compares zkstrata with other systems: `compare` measures and keeps one record per run, `report`
-//! makes tables and plots of the records. `estimate` compares predictions with measurements. `cargo
-//! bench -p zkstrata-benches` measures kernels.
+//! makes tables and plots of the records. `estimate` compares predictions with measurements.
+//! `conformance` runs models with reference outputs. `cargo bench -p zkstrata-benches` measures
+//! kernels.
 //!
-//! Exit status: 0 success, 1 a README that does not match its records or an estimate that is off, 2
-//! usage or input error. A system that fails on a model is a result, not an error.
+//! Exit status: 0 success, 1 a README that does not match its records, an estimate that is off or a
+//! case that is wrong or crashed, 2 usage or input error. A system that fails on a model is a result, not an error.
 
 mod accuracy;
 mod args;
@@ -11,6 +12,7 @@ mod arrays;
 mod case;
 mod child;
 mod compare;
+mod conformance;
 mod estimate;
 mod failure;
 mod figure;
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Compare(args) => compare::run(args)?,
+        Command::Conformance { args, json } => return conformance::run(args, *json),
         Command::Estimate(args) => return estimate::run(args),
         Command::Report(args) => return report::run(args),
         Command::Worker { stage, job } => worker::run(*stage, job)?,

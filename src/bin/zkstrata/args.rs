@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use zkstrata::SetupOptions;
 use zkstrata::model_ir::quantise;
+use zkstrata_conformance::Conformance;
 
 /// Proves that an ONNX model, run on an input, gave an output.
 ///
@@ -42,6 +43,12 @@ pub(crate) enum Command {
     ///
     /// Without --calibration the input itself fixes the ranges: the errors are then optimistic.
     Check(Check),
+    /// Run models with reference outputs, and say which pass
+    ///
+    /// Every case is calibrated on its own input. A float output may be off by 1e-2 (fast) or 1e-3
+    /// (accurate) of its reference's range, integers and truth values must be exact. Exit status 0 if
+    /// nothing is wrong or crashed; refused cases do not count.
+    Conformance(Conformance),
     /// Measure setup, proving and verification
     ///
     /// Times are medians in seconds. `setup_s` makes the keys of the quantised model; `import_s` and

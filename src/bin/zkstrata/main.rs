@@ -5,6 +5,7 @@
 mod args;
 mod bench;
 mod check;
+mod conformance;
 mod estimate;
 mod failure;
 mod files;
@@ -78,6 +79,7 @@ fn run(arguments: &Arguments, progress: &Progress) -> Result<Report, Failure> {
         Command::Prove(args) => prove::run(args, progress),
         Command::Verify(args) => verify::run(args, progress),
         Command::Check(args) => check::run(args, progress),
+        Command::Conformance(args) => conformance::run(args, arguments.threads),
         Command::Bench(args) => bench::run(args, progress),
         Command::Estimate(args) => estimate::run(args, progress),
         Command::Inspect(args) => inspect::run(args, progress),

@@ -1,11 +1,11 @@
 //! `.npz` and `.npy` files, of any number type, as single precision.
 
 use super::Arrays;
-use ndarray::{ArrayD, ArrayViewD};
-use ndarray_npy::{ViewElement, ViewNpyError, ViewNpyExt};
+use ndarray::ArrayD;
 use std::io::{Cursor, Read};
 use zip::ZipArchive;
 use zkstrata::ndarray;
+use zkstrata_conformance::npy;
 
 /// Largest member of an archive, decompressed.
 const MEMBER_LIMIT: u64 = 4 << 30;
@@ -37,79 +37,16 @@ pub(super) fn archive(bytes: Vec<u8>) -> Result<Arrays, String> {
     Ok(Arrays::Named(arrays))
 }
 
-/// Reads cells of one number type.
-type Reader = fn(&[u8]) -> Result<ArrayD<f32>, ViewNpyError>;
-
 /// The array of a `.npy` file.
 pub(super) fn array(bytes: &[u8]) -> Result<ArrayD<f32>, String> {
-    let readers: [Reader; 9] = [
-        |bytes| cells(bytes, |x: f32| x),
-        |bytes| cells(bytes, |x: f64| x as f32),
-        |bytes| cells(bytes, |x: i64| x as f32),
-        |bytes| cells(bytes, |x: i32| x as f32),
-        |bytes| cells(bytes, |x: i16| x.into()),
-        |bytes| cells(bytes, |x: i8| x.into()),
-        |bytes| cells(bytes, |x: u8| x.into()),
-        |bytes| cells(bytes, |x: u16| x.into()),
-        |bytes| cells(bytes, |x: bool| x.into()),
-    ];
-    for reader in readers {
-        match reader(bytes) {
-            Err(ViewNpyError::WrongDescriptor(_)) => {}
-            Err(error) => return Err(format!("not a readable .npy file: {error}")),
-            Ok(array) => return Ok(array),
-        }
-    }
-    Err("this number type is not supported; save it as float32".into())
-}
-
-/// The cells as numbers. A view, so that what the header claims is never allocated.
-fn cells<T: ViewElement + Copy>(
-    bytes: &[u8],
-    number: fn(T) -> f32,
-) -> Result<ArrayD<f32>, ViewNpyError> {
-    Ok(ArrayViewD::<T>::view_npy(bytes)?.mapv(number))
+    npy::read(bytes).map(|(_, array)| array)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::{Array, Array1, arr2};
-    use ndarray_npy::{NpzWriter, WritableElement, WriteNpyExt};
-
-    fn npy<A: WritableElement + Clone>(cells: &[A]) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let array: Array1<A> = Array::from(cells.to_vec());
-        array.write_npy(&mut bytes).expect("memory takes all");
-        bytes
-    }
-
-    #[test]
-    fn number_types_convert() {
-        let expected = ndarray::arr1(&[0.0, 1.0]).into_dyn();
-        let files = [
-            npy(&[0.0_f32, 1.0]),
-            npy(&[0.0_f64, 1.0]),
-            npy(&[0_i64, 1]),
-            npy(&[0_i32, 1]),
-            npy(&[0_u8, 1]),
-            npy(&[false, true]),
-        ];
-        for file in files {
-            assert_eq!(array(&file).as_ref(), Ok(&expected));
-            assert!(array(&file[..file.len() - 1]).is_err());
-        }
-        assert!(array(&npy(&[0_u64])).is_err());
-        // A header that claims 2^50 cells.
-        let mut huge = npy(&[0_u8; 4]);
-        let at = huge.windows(4).position(|w| w == b"(4,)").expect("a shape");
-        let end = huge.len() - 4;
-        huge[at..end].fill(b' ');
-        let claim = b"(1125899906842624,)}";
-        huge[at..at + claim.len()].copy_from_slice(claim);
-        huge[end - 1] = b'\n';
-        assert!(array(&huge).is_err());
-    }
+    use ndarray::arr2;
+    use ndarray_npy::NpzWriter;
 
     #[test]
     fn archives_are_inflated() {

@@ -1,0 +1,103 @@
+//! The options of the command, for the tools that have it.
+
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+use zkstrata_model_ir::quantise;
+
+/// `conformance`
+#[derive(Clone, Debug, Args)]
+pub struct Conformance {
+    /// Folder of cases, searched recursively
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// Precision of the activations
+    #[arg(long, value_enum, default_value = "fast")]
+    pub profile: Profiles,
+    /// Also make keys and a proof of each case, verify it, and see altered outputs rejected
+    #[arg(long)]
+    pub prove: bool,
+    /// Run only cases whose path contains this; may be given several times
+    #[arg(long, value_name = "SUBSTRING")]
+    pub only: Vec<String>,
+    /// Cases that run at once, each in a process of its own
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub jobs: NonZeroUsize,
+    /// Limit of time for one case
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    pub timeout: Duration,
+    /// Run the cases in this process, where a crash ends them all
+    #[arg(long, hide = true)]
+    pub in_process: bool,
+}
+
+/// The profiles to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Profiles {
+    /// 8-bit activations, errors up to 1e-2
+    Fast,
+    /// 12-bit activations, errors up to 1e-3
+    Accurate,
+    /// One after the other
+    Both,
+}
+
+impl Profiles {
+    /// One by one.
+    pub fn list(self) -> &'static [Profile] {
+        match self {
+            Self::Fast => &[Profile::Fast],
+            Self::Accurate => &[Profile::Accurate],
+            Self::Both => &[Profile::Fast, Profile::Accurate],
+        }
+    }
+}
+
+/// How a case is quantised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Profile {
+    /// 8-bit activations.
+    Fast,
+    /// 12-bit activations.
+    Accurate,
+}
+
+impl Profile {
+    /// The largest error of a float output, relative to the reference's range.
+    pub fn tolerance(self) -> f64 {
+        match self {
+            Self::Fast => 1e-2,
+            Self::Accurate => 1e-3,
+        }
+    }
+}
+
+impl From<Profile> for quantise::Profile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Fast => Self::Fast,
+            Profile::Accurate => Self::Accurate,
+        }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Fast => "fast",
+            Self::Accurate => "accurate",
+        })
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let value: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    match Duration::try_from_secs_f64(value) {
+        Ok(limit) if !limit.is_zero() => Ok(limit),
+        _ => Err("not a positive number of seconds".into()),
+    }
+}
