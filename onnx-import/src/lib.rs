@@ -52,6 +52,7 @@ use crate::model::Model;
 
 pub use crate::error::Error;
 pub use crate::model::{Summary, summary};
+pub use crate::ops::operators;
 
 /// Imports a model whose weights are inside `model`, the bytes of an ONNX file.
 ///

@@ -3,6 +3,7 @@
 
 mod conformance;
 mod estimate;
+mod operators;
 mod tool;
 
 use serde_json::Value;

@@ -170,7 +170,7 @@ impl Report {
             seconds.sort_by(f64::total_cmp);
             if let (Some(median), Some(last)) = (seconds.get(seconds.len() / 2), seconds.last()) {
                 let (median, last) = (1e3 * median, 1e3 * last);
-                write!(text, "; {name} {median:.1} ms, at most {last:.1} ms")?;
+                write!(text, "; {name} {median:.2} ms, at most {last:.1} ms")?;
             }
         }
         match text.strip_prefix("; ") {

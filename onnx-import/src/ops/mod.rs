@@ -84,6 +84,14 @@ const LEARN: &[(&str, Import)] = &[
     ("ZipMap", readout::zip_map),
 ];
 
+/// Domain and name of every operator that is imported, in some form at least.
+pub fn operators() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let tables = [("ai.onnx", OPERATORS), ("ai.onnx.ml", LEARN)];
+    tables
+        .into_iter()
+        .flat_map(|(domain, table)| table.iter().map(move |(name, _)| (domain, *name)))
+}
+
 /// The import function of a node's operator.
 pub(crate) fn find(proto: &NodeProto) -> Option<Import> {
     let table = match node::domain(proto) {

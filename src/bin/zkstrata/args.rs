@@ -67,6 +67,8 @@ pub(crate) enum Command {
     Estimate(Estimate),
     /// Say what a model, key or proof file holds
     Inspect(Inspect),
+    /// List the ONNX operators that are imported
+    Operators(Operators),
     /// Print every term of the soundness error of a key
     Security(Security),
 }
@@ -226,6 +228,14 @@ pub(crate) struct Estimate {
 pub(crate) struct Inspect {
     /// An ONNX model, a key or a proof
     pub(crate) file: PathBuf,
+}
+
+/// `zkstrata operators`
+#[derive(Debug, Args)]
+pub(crate) struct Operators {
+    /// Print the table of the README
+    #[arg(long)]
+    pub(crate) markdown: bool,
 }
 
 /// `zkstrata security`

@@ -12,6 +12,7 @@ mod files;
 mod input;
 mod inspect;
 mod keys;
+mod operators;
 mod outputs;
 mod progress;
 mod prove;
@@ -83,6 +84,7 @@ fn run(arguments: &Arguments, progress: &Progress) -> Result<Report, Failure> {
         Command::Bench(args) => bench::run(args, progress),
         Command::Estimate(args) => estimate::run(args, progress),
         Command::Inspect(args) => inspect::run(args, progress),
+        Command::Operators(args) => Ok(operators::run(args)),
         Command::Security(args) => security::run(args),
     }
 }

@@ -1,0 +1,24 @@
+//! `zkstrata operators`: what the importer knows.
+
+use crate::args;
+use crate::report::Report;
+use serde_json::{Value, json};
+use zkstrata::onnx_import::operators;
+
+pub(crate) fn run(args: &args::Operators) -> Report {
+    let mut report = Report::new();
+    if args.markdown {
+        report.line("| operator | domain |");
+        report.line("|---|---|");
+        for (domain, name) in operators() {
+            report.line(format_args!("| {name} | `{domain}` |"));
+        }
+    } else {
+        for (domain, name) in operators() {
+            report.field(domain, name);
+        }
+    }
+    let list = operators().map(|(domain, name)| json!({ "domain": domain, "name": name }));
+    report.set("operators", list.collect::<Vec<Value>>());
+    report
+}
