@@ -134,6 +134,7 @@ impl AffineInstance {
                     axes: vec![*input],
                     coefs: window_vector(axis, &tensor_eq(&[taps.len()], s_axis), r)?,
                 },
+                MapAxis::Matrix { .. } => return None,
             });
         }
         let input = Functional {

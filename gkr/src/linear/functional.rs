@@ -1,4 +1,4 @@
-//! Public functionals of a tensor: index maps, windows, gathers.
+//! Public functionals of a tensor: index maps, windows, sparse matrices, gathers.
 //!
 //! The claim is `y = sum_x prod_a A_a(x_a) X(r, x)`: some axes of `X` are fixed at coordinates
 //! `r`, the others are summed with public coefficient vectors `A_a`, which live on real indices
@@ -7,7 +7,8 @@
 //!
 //! A window along one axis has `A[x] = sum_t w_t sum_{i: x(i,t) = x} c_i eq(r, i)`, with `w_t = eq(s, t)` for the
 //! taps of a convolution (DESIGN, the second step of the convolution) and public `w_t` for pooling,
-//! slicing, padding and concatenation.
+//! slicing, padding and concatenation. A public sparse matrix along one axis has
+//! `A[x] = sum over entries with from = x of weight * eq(r, to)`.
 #![deny(
     clippy::indexing_slicing,
     clippy::as_conversions,
@@ -22,7 +23,7 @@ use crate::plan::mask;
 use zkstrata_mle::{
     E, Point, PrimeCharacteristicRing, axis_vars, eq_table, tensor_eq, tensor_vars,
 };
-use zkstrata_model_ir::int::{Map, MapAxis, TensorId};
+use zkstrata_model_ir::int::{Entry, Map, MapAxis, TensorId};
 
 /// What happens to consecutive axes of the tensor.
 #[derive(Clone, Debug)]
@@ -141,9 +142,29 @@ fn scaled_eq(output: usize, coefs: &[i64], r: &[E]) -> Vec<E> {
     eq
 }
 
-/// The functional of a claim on a map's output, and the constant its fill contributes:
+/// `A[x] = sum over entries with from = x of weight * eq(r, to)` for the live `x` of one axis.
+fn matrix_vector(input: usize, output: usize, entries: &[Entry], r: &[E]) -> Option<Vec<E>> {
+    let mut vector = vec![E::ZERO; input];
+    let eq = eq_table(r, output, E::ONE);
+    for entry in entries {
+        let e = *eq.get(usize::try_from(entry.to).ok()?)?;
+        *vector.get_mut(usize::try_from(entry.from).ok()?)? += e * signed(entry.weight);
+    }
+    Some(vector)
+}
+
+/// The functional of a claim on a map's output, and the constant its fill contributes.
 ///
-/// `Y(r) = (M X)(r) + fill * mask(kept) * (prod_a (sum_t w_t)(sum_i c_i eq(r_a,i)) - prod_a sum_x A_a[x])`.
+/// `X~ = fill` outside, and `fill + (X - fill)` inside, where every axis' tap is, so
+///
+/// ```text
+/// Y(r) = (M X)(r) + fill * mask(kept) * (prod_a E_a - prod_a I_a)
+/// E_a = sum_i eq(r_a,i) sum of the weights of all taps of output i
+/// I_a = the same of the taps inside the input = sum_x A_a[x]
+/// ```
+///
+/// over all axes that are not kept. A window has `E_a = (sum_t w_t)(sum_i c_i eq(r_a,i))`; the
+/// entries of a matrix lie inside, `E_a = I_a`, and its factor multiplies both products.
 pub(crate) fn of_map(
     map: &Map,
     batch: usize,
@@ -173,6 +194,20 @@ pub(crate) fn of_map(
                 let weights: E = taps.iter().map(|t| signed(t.weight)).sum();
                 everywhere *= weights * scaled_eq(*output, coefs, r).into_iter().sum::<E>();
                 inside *= vector.iter().copied().sum::<E>();
+                parts.push(Part::Summed {
+                    axes: vec![*input],
+                    coefs: vector,
+                });
+            }
+            MapAxis::Matrix {
+                input,
+                output,
+                entries,
+            } => {
+                let vector = matrix_vector(*input, *output, entries, r)?;
+                let weights: E = vector.iter().copied().sum();
+                everywhere *= weights;
+                inside *= weights;
                 parts.push(Part::Summed {
                     axes: vec![*input],
                     coefs: vector,

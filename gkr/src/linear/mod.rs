@@ -190,18 +190,23 @@ pub(crate) fn reduce<P: Party>(
     }
 }
 
-/// Cells that one step's public vectors and window loops visit, with one for the step itself.
+/// Cells that one step's public vectors and the loops over windows and entries visit, with one for the step itself.
 fn work(graph: &Graph, node: &Node) -> usize {
-    let window = |axis: &MapAxis| {
-        let visits = axis.output().saturating_mul(axis.taps());
+    let vector = |axis: &MapAxis| {
+        let visits = match axis {
+            MapAxis::Matrix {
+                output, entries, ..
+            } => output.saturating_add(entries.len()),
+            MapAxis::Keep(_) | MapAxis::Window { .. } => axis.output().saturating_mul(axis.taps()),
+        };
         visits.saturating_add(axis.input())
     };
-    let windows = |axes: &[MapAxis]| axes.iter().map(window).fold(0, usize::saturating_add);
+    let vectors = |axes: &[MapAxis]| axes.iter().map(vector).fold(0, usize::saturating_add);
     let cells = match &node.op {
         Op::Input | Op::Table { .. } | Op::Permute { .. } => 0,
         Op::Sum { coefs } => coefs.len(),
-        Op::Map(map) => windows(&map.axes),
-        Op::Affine(layer) => windows(&layer.windows),
+        Op::Map(map) => vectors(&map.axes),
+        Op::Affine(layer) => vectors(&layer.windows),
         Op::Gather { map } => {
             let inputs = node.inputs.iter().map(|&x| graph.node(x).cells());
             inputs.fold(map.len(), usize::saturating_add)

@@ -159,6 +159,7 @@ impl Sources<'_> {
             actions.push(match window {
                 MapAxis::Keep(_) => Action::Fix(r),
                 MapAxis::Window { .. } => Action::Rows(rows),
+                MapAxis::Matrix { .. } => unreachable!("an affine layer has no matrices"),
             });
         }
         let (axes, values) = tensor.apply(&actions);
@@ -171,7 +172,7 @@ impl Sources<'_> {
 fn tap_vectors(a: &AffineInstance, axis: usize) -> Vec<Vec<E>> {
     let (window, r) = (&a.layer.windows[axis], &a.windows[axis]);
     let taps = match window {
-        MapAxis::Keep(_) => 0,
+        MapAxis::Keep(_) | MapAxis::Matrix { .. } => 0,
         MapAxis::Window { taps, .. } => taps.len(),
     };
     (0..taps)

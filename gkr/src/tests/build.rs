@@ -3,8 +3,8 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use zkstrata_model_ir::int::{
-    Affine, BiasId, Function, Graph, Interval, Map, MapAxis, Model, Node, Op, Port, Table, TableId,
-    Tap, TensorId, WeightId, affine_bounds, map_bounds, sum_bounds,
+    Affine, BiasId, Entry, Function, Graph, Interval, Map, MapAxis, Model, Node, Op, Port, Table,
+    TableId, Tap, TensorId, WeightId, affine_bounds, map_bounds, sum_bounds,
 };
 
 /// `S` of the test models.
@@ -50,6 +50,16 @@ pub(super) fn taps(input: usize, output: usize, stride: i64, taps: &[(i64, i64)]
             .map(|&(offset, weight)| Tap { offset, weight })
             .collect(),
         coefs: vec![],
+    }
+}
+
+/// A sparse matrix with entries `(to, from, weight)`.
+pub(super) fn matrix(input: usize, output: usize, entries: &[(u32, u32, i64)]) -> MapAxis {
+    let entry = |&(to, from, weight): &(u32, u32, i64)| Entry { to, from, weight };
+    MapAxis::Matrix {
+        input,
+        output,
+        entries: entries.iter().map(entry).collect(),
     }
 }
 

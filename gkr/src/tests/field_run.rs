@@ -11,7 +11,7 @@ use crate::tensor::{Cells, Tensor, for_each_live};
 use crate::witness::Witness;
 use zkstrata_mle::{F, PrimeCharacteristicRing, PrimeField64, axis_vars, tensor_vars};
 use zkstrata_model_ir::Digest;
-use zkstrata_model_ir::int::{Affine, Map, MapAxis, Model, Op, TensorId};
+use zkstrata_model_ir::int::{Affine, Entry, Map, MapAxis, Model, Op, TensorId};
 
 /// What an adversary does to a table node's committed columns after they were filled honestly from
 /// the (possibly already falsified) argument: `(node, out, rem, live)`.
@@ -64,6 +64,26 @@ impl View {
     }
 }
 
+/// The number of taps of an axis; a matrix has one per input, most of weight 0.
+fn taps(axis: &MapAxis) -> usize {
+    match axis {
+        MapAxis::Matrix { input, .. } => *input,
+        axis => axis.taps(),
+    }
+}
+
+/// The factor of tap `t` of output `i`.
+fn weight(axis: &MapAxis, t: usize, i: usize) -> i64 {
+    match axis {
+        MapAxis::Keep(_) => 1,
+        MapAxis::Window { taps, coefs, .. } => taps[t].weight * coefs.get(i).copied().unwrap_or(1),
+        MapAxis::Matrix { entries, .. } => {
+            let at = |e: &&Entry| (e.to as usize, e.from as usize) == (i, t);
+            entries.iter().filter(at).map(|e| e.weight).sum()
+        }
+    }
+}
+
 /// The input index that tap `t` of output `i` reads, if it is real.
 fn reads(axis: &MapAxis, t: usize, i: usize) -> Option<usize> {
     match axis {
@@ -77,6 +97,7 @@ fn reads(axis: &MapAxis, t: usize, i: usize) -> Option<usize> {
             let x = usize::try_from(i as i64 * stride + taps[t].offset).ok()?;
             (x < *input).then_some(x)
         }
+        MapAxis::Matrix { .. } => Some(t),
     }
 }
 
@@ -85,7 +106,7 @@ fn all_taps(axes: &[MapAxis]) -> Vec<Vec<usize>> {
     for axis in axes {
         out = out
             .iter()
-            .flat_map(|p| (0..axis.taps()).map(move |t| [p.as_slice(), &[t]].concat()))
+            .flat_map(|p| (0..taps(axis)).map(move |t| [p.as_slice(), &[t]].concat()))
             .collect();
     }
     out
@@ -174,10 +195,7 @@ fn map(layer: &Map, batch: usize, x: &[F]) -> Vec<F> {
             let mut factor = F::ONE;
             let mut source = Some(vec![at[0]]);
             for ((axis, &t), &i) in layer.axes.iter().zip(&t).zip(&at[1..]) {
-                if let MapAxis::Window { taps, coefs, .. } = axis {
-                    factor *= F::from_i64(taps[t].weight);
-                    factor *= F::from_i64(coefs.get(i).copied().unwrap_or(1));
-                }
+                factor *= F::from_i64(weight(axis, t, i));
                 source = match (source, reads(axis, t, i)) {
                     (Some(s), Some(x)) => Some([s.as_slice(), &[x]].concat()),
                     _ => None,

@@ -1,7 +1,7 @@
 //! Every operator on random shapes: odd sizes, padding, stride, dilation, groups, batches. Honest
 //! proofs are accepted; with one live cell of a committed column changed they are not.
 
-use super::build::{Builder, SHIFT, inputs, taps, window};
+use super::build::{Builder, SHIFT, inputs, matrix, taps, window};
 use super::field_run::run;
 use crate::plan::Plan;
 use crate::proof::Proof;
@@ -27,6 +27,24 @@ fn any_window() -> impl Strategy<Value = MapAxis> {
             )
         },
     )
+}
+
+prop_compose! {
+    /// A sparse matrix, empty rows included.
+    fn any_matrix()(
+        input in 1usize..=5,
+        output in 1usize..=5,
+        weights in prop::collection::vec(-4i64..=2, 25),
+    ) -> MapAxis {
+        let places = (0..output as u32).flat_map(|to| (0..input as u32).map(move |from| (to, from)));
+        let entries = places.zip(weights).map(|((to, from), weight)| (to, from, weight.max(-1)));
+        let entries: Vec<_> = entries.filter(|&(_, _, weight)| weight != 0).collect();
+        matrix(input, output, &entries)
+    }
+}
+
+fn any_map_axis() -> impl Strategy<Value = MapAxis> {
+    prop_oneof![2 => any_axis(), 1 => any_matrix()]
 }
 
 fn any_axis() -> impl Strategy<Value = MapAxis> {
@@ -72,7 +90,7 @@ prop_compose! {
     /// A public map with weighted taps and a fill, on committed and on public tensors.
     fn map_model()(
         seed in any::<u64>(),
-        mut maps in prop::collection::vec(any_axis(), 1..=3),
+        mut maps in prop::collection::vec(any_map_axis(), 1..=3),
         weights in prop::collection::vec(-3i64..=3, 16),
         fill in -5i64..=5,
     ) -> Model {

@@ -1,6 +1,6 @@
 //! Small models that together use every operator variant.
 
-use super::build::{Builder, SHIFT, taps, window};
+use super::build::{Builder, SHIFT, matrix, taps, window};
 use zkstrata_model_ir::int::{Affine, MapAxis, Model, WeightId};
 
 /// `(name, model)` of every test model.
@@ -21,6 +21,9 @@ pub(crate) fn models() -> Vec<(&'static str, Model)> {
         ("scale per channel", scale()),
         ("pad with a constant", pad()),
         ("committed output", committed_output()),
+        ("sparse matrices", sparse()),
+        ("sparse matrices beside windows", sparse_and_padded()),
+        ("axes of length 1", broadcast()),
     ]
 }
 
@@ -247,6 +250,83 @@ fn committed_output() -> Model {
     let h = b.dense(x, &[5], &[6]);
     let h = b.relu(h);
     b.output(h);
+    b.finish()
+}
+
+fn sparse() -> Model {
+    let mut b = Builder::new(17);
+    let x = b.input(&[3, 5], -8, 7);
+    let h = b.dense(x, &[3, 5], &[3, 5]);
+    let h = b.relu(h);
+    let reversed: Vec<_> = (0..5).map(|i| (i, 4 - i, 1)).collect();
+    let r = b.map(h, vec![MapAxis::Keep(3), matrix(5, 5, &reversed)], 0);
+    let sums: Vec<_> = (0..5)
+        .flat_map(|i| (0..=i).map(move |j| (i, j, 1)))
+        .collect();
+    let c = b.map(h, vec![MapAxis::Keep(3), matrix(5, 5, &sums)], 0);
+    let s = b.sum(&[(2, r), (-1, c)]);
+    b.output(s);
+    // A gather with repeats on one axis, weights and empty rows on the other.
+    let gathered = matrix(
+        3,
+        6,
+        &[
+            (0, 2, 1),
+            (1, 2, 1),
+            (2, 0, 1),
+            (3, 1, 1),
+            (4, 0, 1),
+            (5, 2, 1),
+        ],
+    );
+    let weighted = matrix(5, 3, &[(0, 1, 3), (0, 4, -2), (2, 0, 1)]);
+    let g = b.map(h, vec![gathered, weighted], 7);
+    let g = b.plain_relu(g);
+    let y = b.dense(g, &[6, 3], &[2]);
+    b.output(y);
+    b.finish()
+}
+
+fn sparse_and_padded() -> Model {
+    let mut b = Builder::new(18);
+    let x = b.input(&[3, 4, 3], -8, 7);
+    let h = b.dense(x, &[3, 4, 3], &[3, 4, 3]);
+    let h = b.table(h, SHIFT, shifted, (0, 0));
+    let resized = || {
+        matrix(
+            3,
+            5,
+            &[(0, 0, 4), (1, 0, 3), (1, 1, 1), (3, 1, -2), (4, 2, 4)],
+        )
+    };
+    let padded = || taps(4, 6, 1, &[(-1, 2), (0, -1)]);
+    let m = b.map(h, vec![MapAxis::Keep(3), padded(), resized()], 5);
+    b.output(m);
+    let m = b.map(h, vec![resized(), padded(), taps(3, 3, 2, &[(-1, 1)])], -3);
+    let y = b.dense(m, &[5, 6, 3], &[2]);
+    b.output(y);
+    b.finish()
+}
+
+fn broadcast() -> Model {
+    let mut b = Builder::new(19);
+    let x = b.input(&[3], -8, 7);
+    let h = b.dense(x, &[3], &[3]);
+    let h = b.relu(h);
+    // Along a new axis: with a matrix, and with a window that stands still.
+    let ones: Vec<_> = (0..5).map(|i| (i, 0, 1 + i64::from(i % 2))).collect();
+    let m = b.map(h, vec![matrix(1, 5, &ones), MapAxis::Keep(3)], 0);
+    let w = b.map(h, vec![taps(1, 5, 0, &[(0, 1)]), MapAxis::Keep(3)], 0);
+    let s = b.sum(&[(1, m), (-3, w)]);
+    b.output(s);
+    // Down to one cell, of which the fill of a window that reads only outside is a part.
+    let total = matrix(3, 1, &[(0, 0, 1), (0, 1, 1), (0, 2, 1)]);
+    let t = b.map(h, vec![matrix(1, 1, &[(0, 0, -2)]), total.clone()], 0);
+    b.output(t);
+    let t = b.map(h, vec![taps(1, 2, 0, &[(0, 1), (1, 1)]), total], 9);
+    b.output(t);
+    let nothing = b.map(h, vec![matrix(3, 2, &[])], 4);
+    b.output(nothing);
     b.finish()
 }
 

@@ -13,7 +13,9 @@ use crate::{
 };
 use std::ops::Range;
 use zkstrata_model_ir::Digest;
-use zkstrata_model_ir::int::{Graph, Interval, Map, MapAxis, Model, Node, Op, Tap, TensorId};
+use zkstrata_model_ir::int::{
+    Entry, Graph, Interval, Map, MapAxis, Model, Node, Op, Tap, TensorId,
+};
 use zkstrata_pcs::{Clear, ProverScheme, Whir};
 
 struct Real<C: ProverScheme> {
@@ -319,21 +321,33 @@ fn hostile_keys_are_refused_without_work() {
     for batch in [0, MAX_BATCH + 1, usize::MAX / 2 + 2, usize::MAX] {
         assert!(hostile_key(|_, max| *max = batch).is_err(), "batch {batch}");
     }
-    // A window over 2^30 cells, which would be a vector of 16 GiB.
-    let huge = |input: usize, copies: usize| {
+    let window = |input| MapAxis::Window {
+        input,
+        output: 1,
+        stride: 0,
+        taps: vec![Tap {
+            offset: 0,
+            weight: 1,
+        }],
+        coefs: vec![],
+    };
+    let matrix = |input: usize| {
+        let entry = |from| Entry {
+            to: 0,
+            from,
+            weight: 1,
+        };
+        MapAxis::Matrix {
+            input,
+            output: 1,
+            entries: (0..input as u32).map(entry).collect(),
+        }
+    };
+    let huge = |axis: MapAxis, copies: usize| {
         hostile_key(|graph, _| {
-            let window = MapAxis::Window {
-                input,
-                output: 1,
-                stride: 0,
-                taps: vec![Tap {
-                    offset: 0,
-                    weight: 1,
-                }],
-                coefs: vec![],
-            };
+            let input = axis.input();
             let map = Map {
-                axes: vec![window],
+                axes: vec![axis],
                 fill: 0,
             };
             let zero = Interval { lo: 0, hi: 0 };
@@ -361,11 +375,17 @@ fn hostile_keys_are_refused_without_work() {
             graph.outputs[0].shape = vec![1];
         })
     };
-    assert!(huge(1 << 30, 1).is_err());
-    let error = huge(1 << 20, 8000).expect_err("too much work");
-    assert!(error.to_string().contains("visits more than"), "{error}");
-    let small = huge(1 << 4, 2);
-    small.expect("the same graph, small, is a key");
+    // Over 2^30 cells, which would be a vector of 16 GiB.
+    assert!(huge(window(1 << 30), 1).is_err());
+    let error = huge(matrix((1 << 22) + 1), 1).expect_err("too many entries");
+    assert!(matches!(error, FileError::Malformed(_)), "{error}");
+    for (axis, copies) in [(window(1 << 20), 8000), (matrix(1 << 18), 300)] {
+        let error = huge(axis, copies).expect_err("too much work");
+        assert!(error.to_string().contains("visits more than"), "{error}");
+    }
+    for axis in [window(1 << 4), matrix(1 << 4)] {
+        huge(axis, 2).expect("the same graph, small, is a key");
+    }
 }
 
 /// The bytes of small proofs, all in the clear, with commitments, and with public weights. A

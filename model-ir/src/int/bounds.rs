@@ -6,7 +6,7 @@
 //! arithmetic; `None` means that a bound is not inside `(-2^62, 2^62)`.
 
 use super::graph::Interval;
-use super::op::{Affine, Map, MapAxis};
+use super::op::{Affine, Entry, Map, MapAxis};
 
 /// Bounds of `Y[g, o]` over all other axes, one entry per row `(g, o)` of the weight tensor,
 /// for an input in `input`.
@@ -96,8 +96,12 @@ type Extremes = (i128, i128);
 
 /// Smallest and largest `P` and `N` over the outputs of one axis.
 fn axis_weights(axis: &MapAxis) -> Option<(Extremes, Extremes)> {
-    let MapAxis::Window { taps, coefs, .. } = axis else {
-        return Some(((1, 1), (0, 0)));
+    let (taps, coefs) = match axis {
+        MapAxis::Keep(_) => return Some(((1, 1), (0, 0))),
+        MapAxis::Window { taps, coefs, .. } => (taps, coefs),
+        MapAxis::Matrix {
+            output, entries, ..
+        } => return Some(matrix_weights(*output, entries)),
     };
     let (mut positive, mut negative) = (0i128, 0i128);
     for tap in taps {
@@ -119,6 +123,27 @@ fn axis_weights(axis: &MapAxis) -> Option<(Extremes, Extremes)> {
         n = (n.0.min(b), n.1.max(b));
     }
     Some((p, n))
+}
+
+/// Smallest and largest `P` and `N` over the rows of a matrix, its entries sorted by row.
+fn matrix_weights(output: usize, entries: &[Entry]) -> (Extremes, Extremes) {
+    let rows = entries.chunk_by(|a, b| a.to == b.to).map(|row| {
+        row.iter().fold((0i128, 0i128), |(p, n), e| {
+            let weight = i128::from(e.weight);
+            (p + weight.max(0), n - weight.min(0))
+        })
+    });
+    let with = |(lo, hi): Extremes, x: i128| (lo.min(x), hi.max(x));
+    let (mut count, mut p, mut n) = (0, (i128::MAX, 0), (i128::MAX, 0));
+    for (positive, negative) in rows {
+        (p, n) = (with(p, positive), with(n, negative));
+        count += 1;
+    }
+    if count < output {
+        // A row without entries.
+        (p, n) = (with(p, 0), with(n, 0));
+    }
+    (p, n)
 }
 
 fn narrow(lo: i128, hi: i128) -> Option<Interval> {
@@ -205,6 +230,42 @@ mod tests {
         )
         .expect("bounded");
         assert_eq!(bounds, Interval { lo: -28, hi: 40 });
+    }
+
+    #[test]
+    fn a_matrix_is_bounded_row_by_row() {
+        let matrix = |output, entries: &[(u32, u32, i64)]| MapAxis::Matrix {
+            input: 3,
+            output,
+            entries: entries
+                .iter()
+                .map(|&(to, from, weight)| Entry { to, from, weight })
+                .collect(),
+        };
+        let bounds = |axes: Vec<MapAxis>, fill, (lo, hi)| {
+            let bounds = map_bounds(&Map { axes, fill }, Interval { lo, hi }).expect("bounded");
+            (bounds.lo, bounds.hi)
+        };
+        let rows = matrix(2, &[(0, 0, 2), (0, 2, -1), (1, 1, 4)]);
+        assert_eq!(bounds(vec![rows.clone()], 0, (-1, 10)), (-14, 41));
+        // Every row adds 2 to 3 cells of at least 5; a row of none is 0.
+        let cells = [(0, 0, 1), (0, 1, 1), (1, 0, 1), (1, 1, 1), (1, 2, 1)];
+        assert_eq!(bounds(vec![matrix(2, &cells)], 0, (5, 6)), (10, 18));
+        assert_eq!(bounds(vec![matrix(3, &cells)], 0, (5, 6)), (0, 18));
+        assert_eq!(bounds(vec![matrix(3, &[])], -9, (5, 6)), (0, 0));
+        // The fill enters by a window beside it.
+        let axes = vec![matrix(2, &cells), window(-1, &[1], &[])];
+        assert_eq!(bounds(axes, -9, (5, 6)), (-27, 18));
+        assert!(
+            map_bounds(
+                &Map {
+                    axes: vec![matrix(1, &[(0, 0, 1 << 31)]); 4],
+                    fill: 0
+                },
+                Interval { lo: 0, hi: 1 }
+            )
+            .is_none()
+        );
     }
 
     #[test]

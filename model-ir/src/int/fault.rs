@@ -101,14 +101,24 @@ pub enum NodeFault {
     #[error("a gather has 1 to 2^16 cells, its operand likewise, and it reads inside it")]
     Gather,
     /// A window without taps, over more than 2^22 cells, with numbers above 2^31, a wrong number of coefficients, or, in
-    /// an affine layer, tap weights or coefficients.
+    /// an affine layer, tap weights or coefficients; or a matrix in an affine layer.
     #[error("window {axis} is malformed")]
     Window {
         /// Index of the axis.
         axis: usize,
     },
-    /// The windows of the graph have too many taps.
-    #[error("more than 2^28 taps over all outputs of all windows")]
+    /// A matrix over more than 2^22 cells or with more than 2^22 entries, entries out of order,
+    /// repeated, outside of its axes, zero or above 2^31.
+    #[error(
+        "matrix {axis} is malformed: its axes have at most 2^22 cells, its at most 2^22 entries \
+         lie inside them, sorted by output and input, and are not 0 and at most 2^31"
+    )]
+    Matrix {
+        /// Index of the axis.
+        axis: usize,
+    },
+    /// The windows and matrices of the graph have too many taps and entries.
+    #[error("more than 2^28 taps over all outputs of all windows, and entries of matrices")]
     TooManyTaps,
     /// A zero or huge coefficient, or not one per operand.
     #[error("a sum has one nonzero coefficient of at most 2^31 per operand")]

@@ -27,7 +27,9 @@ pub use fault::{GraphError, NodeFault, PortFault, TableFault};
 pub use graph::{Graph, Interval, MAX_NODES, MAX_PORTS, Node, Port, TensorId};
 pub use intervals::ModelError;
 pub use model::{Ints, Model, Trace};
-pub use op::{Affine, Axes, BiasId, Map, MapAxis, Op, Tap, WeightId, WeightShape};
+pub use op::{
+    Affine, Axes, BiasId, Entry, MAX_ENTRIES, Map, MapAxis, Op, Tap, WeightId, WeightShape,
+};
 #[cfg(feature = "executor")]
 pub use run::{Executor, RunError, run};
 pub use sums::dependent_sum_bounds;

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 /// Most axes of an operator's view of a tensor that is read from a file.
 const MAX_AXES: usize = 64;
 
+/// Most entries of a [`MapAxis::Matrix`].
+pub const MAX_ENTRIES: usize = 1 << 22;
+
 /// Lengths of consecutive axes, outermost first. Axes of length 1 are allowed and have no
 /// variables.
 pub type Axes = Vec<usize>;
@@ -103,7 +106,8 @@ pub struct WeightShape {
 }
 
 /// `Y[i..] = sum_{t..} (prod weight_t) * (prod coef_i) * X~[x(i, t)..]`, the product over axes,
-/// where `X~` is `X` extended by `fill` outside its axes.
+/// where `X~` is `X` extended by `fill` outside its axes. A [`MapAxis::Matrix`] has the entries of
+/// row `i` for taps: they lie inside its axis, and a row without entries gives 0.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Map {
     /// One entry per axis of the input.
@@ -131,6 +135,28 @@ pub enum MapAxis {
         /// One factor per output, or empty for all ones.
         coefs: Vec<i64>,
     },
+    /// A public sparse matrix: `Y[i] = sum over entries with to = i of weight * X[from]`. Only in
+    /// a [`Map`].
+    Matrix {
+        /// Length of the input's axis.
+        input: usize,
+        /// Length of the output's axis.
+        output: usize,
+        /// The entries, sorted by `(to, from)`, none twice.
+        #[serde(deserialize_with = "bounded::<_, _, MAX_ENTRIES>")]
+        entries: Vec<Entry>,
+    },
+}
+
+/// One entry of a sparse matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Output.
+    pub to: u32,
+    /// Input.
+    pub from: u32,
+    /// Factor, not 0.
+    pub weight: i64,
 }
 
 /// One tap of a window.
@@ -147,7 +173,7 @@ impl MapAxis {
     pub fn input(&self) -> usize {
         match self {
             Self::Keep(n) => *n,
-            Self::Window { input, .. } => *input,
+            Self::Window { input, .. } | Self::Matrix { input, .. } => *input,
         }
     }
 
@@ -155,14 +181,14 @@ impl MapAxis {
     pub fn output(&self) -> usize {
         match self {
             Self::Keep(n) => *n,
-            Self::Window { output, .. } => *output,
+            Self::Window { output, .. } | Self::Matrix { output, .. } => *output,
         }
     }
 
-    /// Number of taps.
+    /// Number of taps of a window; 1 for all others.
     pub fn taps(&self) -> usize {
         match self {
-            Self::Keep(_) => 1,
+            Self::Keep(_) | Self::Matrix { .. } => 1,
             Self::Window { taps, .. } => taps.len(),
         }
     }

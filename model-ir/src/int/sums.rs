@@ -174,8 +174,10 @@ fn single_taps(map: &Map) -> Option<Vec<(i64, Map)>> {
     }
     let mut parts = vec![(1_i64, map.clone())];
     for (i, axis) in map.axes.iter().enumerate() {
-        let MapAxis::Window { taps, coefs, .. } = axis else {
-            continue;
+        let (taps, coefs) = match axis {
+            MapAxis::Keep(_) => continue,
+            MapAxis::Window { taps, coefs, .. } => (taps, coefs),
+            MapAxis::Matrix { .. } => return None,
         };
         if !coefs.is_empty() {
             return None;

@@ -3,9 +3,11 @@
 //! [`Graph::validate`] decides it for any bytes that deserialise: it never panics, and its time
 //! and memory are linear in the graph's size.
 
+mod axes;
+
 use super::fault::{GraphError, NodeFault, PortFault, TableFault};
 use super::graph::{Graph, Interval, Node, TensorId};
-use super::op::{Affine, Map, MapAxis, Op};
+use super::op::{Affine, MapAxis, Op};
 use super::table::{Function, Table};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,9 +23,10 @@ pub const MAX_TABLE: usize = 1 << 20;
 pub const MAX_SHIFT: u32 = 20;
 /// Largest magnitude of an offset, a stride, a tap's weight or a coefficient.
 pub const MAX_FACTOR: i64 = 1 << 31;
-/// Largest length of an axis that a window slides over.
+/// Largest length of an axis that a window slides over, and of both axes of a matrix.
 pub const MAX_WINDOW_INPUT: usize = 1 << 22;
-/// Largest number of (output, tap) pairs of the windows of a graph.
+/// Largest number of (output, tap) pairs of the windows of a graph, with the outputs and entries
+/// of its matrices.
 pub const MAX_WINDOW_WORK: usize = 1 << 28;
 /// Largest number of axes of a view.
 const MAX_AXES: usize = 32;
@@ -311,79 +314,6 @@ fn check_result(view: &[usize], node: &Node) -> Result<(), NodeFault> {
         });
     }
     Ok(())
-}
-
-fn is_factor(x: i64) -> bool {
-    x.unsigned_abs() <= MAX_FACTOR.unsigned_abs()
-}
-
-impl MapAxis {
-    fn check(&self, axis: usize, seen: &mut Seen) -> Result<(), NodeFault> {
-        let Self::Window {
-            input,
-            output,
-            stride,
-            taps,
-            coefs,
-        } = self
-        else {
-            return Ok(());
-        };
-        let taps_fit = |tap: &super::Tap| is_factor(tap.offset) && is_factor(tap.weight);
-        let coefs_fit = coefs.is_empty() || coefs.len() == *output;
-        if taps.is_empty()
-            || *input > MAX_WINDOW_INPUT
-            || !taps.iter().all(taps_fit)
-            || !coefs_fit
-            || !coefs.iter().all(|&c| is_factor(c))
-            || !is_factor(*stride)
-        {
-            return Err(NodeFault::Window { axis });
-        }
-        let work = output.saturating_mul(taps.len());
-        seen.window_work = seen.window_work.saturating_add(work);
-        if seen.window_work > MAX_WINDOW_WORK {
-            return Err(NodeFault::TooManyTaps);
-        }
-        Ok(())
-    }
-}
-
-impl Affine {
-    fn check(&self, seen: &mut Seen) -> Result<(), NodeFault> {
-        for (axis, window) in self.windows.iter().enumerate() {
-            window.check(axis, seen)?;
-            let plain = match window {
-                MapAxis::Keep(_) => true,
-                MapAxis::Window { taps, coefs, .. } => {
-                    coefs.is_empty() && taps.iter().all(|tap| tap.weight == 1)
-                }
-            };
-            if !plain {
-                return Err(NodeFault::Window { axis });
-            }
-        }
-        let shape = self.weight_shape();
-        let parts = [&shape.groups, &shape.outputs, &shape.inputs, &shape.taps];
-        let weights: Vec<usize> = parts.into_iter().flatten().copied().collect();
-        // The taps of all outputs of all windows together: the executor tabulates them.
-        let lines = self.windows.iter().map(MapAxis::output);
-        let lines: Vec<usize> = lines.chain(shape.taps.iter().copied()).collect();
-        match (axes_product(&weights), axes_product(&lines)) {
-            (Some(_), Some(_)) => Ok(()),
-            _ => Err(NodeFault::TooLarge),
-        }
-    }
-}
-
-impl Map {
-    fn check(&self, seen: &mut Seen) -> Result<(), NodeFault> {
-        if self.fill.unsigned_abs() >= Interval::LIMIT.unsigned_abs() {
-            return Err(NodeFault::Fill(self.fill));
-        }
-        let mut axes = self.axes.iter().enumerate();
-        axes.try_for_each(|(i, axis)| axis.check(i, seen))
-    }
 }
 
 impl Table {

@@ -168,7 +168,7 @@ fn tied(a: Segment, b: Segment) -> [Demand; 3] {
 fn passed(a: Segment, b: Segment, axis: &MapAxis) -> Vec<Demand> {
     match axis {
         MapAxis::Keep(_) => tied(a, b).to_vec(),
-        MapAxis::Window { .. } => {
+        MapAxis::Window { .. } | MapAxis::Matrix { .. } => {
             let both = [a, b];
             let axes = both.map(Demand::Axis);
             axes.into_iter().chain(both.map(Demand::Solid)).collect()
@@ -225,7 +225,7 @@ fn mapped(axes: &[MapAxis], segments: &[Segment], cuts: &Cuts) -> Vec<MapAxis> {
         .zip(segments)
         .map(|(axis, &segment)| match axis {
             MapAxis::Keep(_) => cuts.axes(segment).into_iter().map(MapAxis::Keep).collect(),
-            MapAxis::Window { .. } => vec![axis.clone()],
+            MapAxis::Window { .. } | MapAxis::Matrix { .. } => vec![axis.clone()],
         });
     refined.collect::<Vec<_>>().concat()
 }

@@ -2,9 +2,9 @@
 
 use super::models::{AFFINE, GATHER, MAP, PERMUTE, SUM, TABLE, small};
 use zkstrata_model_ir::int::{
-    BiasId, Executor, Function, Graph, GraphError, Interval, Ints, MAX_CELLS, MapAxis, Model,
-    ModelError, NodeFault, Op, PortFault, RunError, TableFault, TableId, Tap, TensorId, WeightId,
-    run,
+    BiasId, Entry, Executor, Function, Graph, GraphError, Interval, Ints, MAX_CELLS, MapAxis,
+    Model, ModelError, NodeFault, Op, PortFault, RunError, TableFault, TableId, Tap, TensorId,
+    WeightId, run,
 };
 
 /// The fault after `change`, which must be one of node `index`.
@@ -206,6 +206,48 @@ fn windows() {
     }
     let many = window(usize::MAX, &[(0, 1), (1, 1)], 1, &[]);
     assert_eq!(node_fault(MAP, |g| map(g).axes[1] = many), F::TooManyTaps);
+}
+
+#[test]
+fn matrices() {
+    use NodeFault as F;
+    let matrix = |input, output, entries: &[(u32, u32, i64)]| {
+        let entry = |&(to, from, weight): &(u32, u32, i64)| Entry { to, from, weight };
+        MapAxis::Matrix {
+            input,
+            output,
+            entries: entries.iter().map(entry).collect(),
+        }
+    };
+    let far = (1 << 31) + 1;
+    let malformed = [
+        matrix(3, 3, &[(3, 0, 1)]),
+        matrix(3, 3, &[(0, 3, 1)]),
+        matrix(3, 3, &[(u32::MAX, u32::MAX, 1)]),
+        matrix(3, 3, &[(0, 1, 0)]),
+        matrix(3, 3, &[(0, 1, far)]),
+        matrix(3, 3, &[(0, 1, i64::MIN)]),
+        matrix(3, 3, &[(0, 1, 1), (0, 1, 1)]),
+        matrix(3, 3, &[(0, 1, 1), (0, 0, 1)]),
+        matrix(3, 3, &[(1, 0, 1), (0, 1, 1)]),
+        matrix(3, 0, &[(0, 0, 1)]),
+        matrix((1 << 22) + 1, 3, &[]),
+        matrix(3, usize::MAX, &[]),
+    ];
+    for axis in malformed {
+        let fault = node_fault(MAP, |g| map(g).axes[1] = axis);
+        assert_eq!(fault, F::Matrix { axis: 1 });
+    }
+    // Axes are the view's.
+    let fault = node_fault(MAP, |g| map(g).axes[1] = matrix(3, 0, &[]));
+    assert!(matches!(fault, F::Axes(axes) if axes == [2, 0]));
+    let fault = node_fault(MAP, |g| map(g).axes[1] = matrix(4, 3, &[]));
+    assert!(matches!(fault, F::InputAxes { .. }));
+    let plain = matrix(1, 1, &[(0, 0, 1)]);
+    let fault = node_fault(AFFINE, |g| affine(g).windows.push(plain));
+    assert_eq!(fault, F::Window { axis: 0 });
+    let many = vec![matrix(1, 1 << 22, &[]); 65];
+    assert_eq!(node_fault(MAP, |g| map(g).axes = many), F::TooManyTaps);
 }
 
 #[test]

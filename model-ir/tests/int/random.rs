@@ -2,8 +2,8 @@
 //! executor's kernels.
 
 use zkstrata_model_ir::int::{
-    Affine, BiasId, Function, Graph, Interval, Ints, Map, MapAxis, Model, Node, Op, Port, Table,
-    TableId, Tap, TensorId, WeightId, affine_bounds, map_bounds, sum_bounds,
+    Affine, BiasId, Entry, Function, Graph, Interval, Ints, Map, MapAxis, Model, Node, Op, Port,
+    Table, TableId, Tap, TensorId, WeightId, affine_bounds, map_bounds, sum_bounds,
 };
 
 /// `SplitMix64`.
@@ -181,6 +181,26 @@ fn window(input: usize, weights: &[i64], coefs: bool, rng: &mut Rng) -> MapAxis 
     }
 }
 
+/// A sparse matrix with up to three entries a row.
+fn matrix(input: usize, weights: &[i64], rng: &mut Rng) -> MapAxis {
+    let output = rng.pick(&[1, 2, input, 2 * input, 19]);
+    let mut entries = Vec::new();
+    for to in 0..output as u32 {
+        let mut row: Vec<u32> = (0..rng.below(4)).map(|_| rng.below(input) as u32).collect();
+        row.sort_unstable();
+        row.dedup();
+        for from in row {
+            let weight = rng.pick(weights);
+            entries.extend((weight != 0).then_some(Entry { to, from, weight }));
+        }
+    }
+    MapAxis::Matrix {
+        input,
+        output,
+        entries,
+    }
+}
+
 fn loosen(interval: Interval, rng: &mut Rng) -> Interval {
     let slack = rng.pick(&[0, 0, 0, 1, 40_000, 1 << 33]);
     let loose = Interval {
@@ -251,12 +271,19 @@ fn map(model: &mut Model, x: TensorId, rng: &mut Rng) {
     let map = Map {
         axes: view
             .iter()
-            .map(|&n| window(n, &weights, true, rng))
+            .map(|&n| match rng.below(3) {
+                0 => matrix(n, &weights, rng),
+                _ => window(n, &weights, true, rng),
+            })
             .collect(),
         fill: rng.pick(&[0, 0, input.lo, -77]),
     };
     let axes: Vec<usize> = map.axes.iter().map(MapAxis::output).collect();
-    let taps: usize = map.axes.iter().map(MapAxis::taps).product();
+    let taps = |axis: &MapAxis| match axis {
+        MapAxis::Matrix { input, .. } => *input,
+        axis => axis.taps(),
+    };
+    let taps: usize = map.axes.iter().map(taps).product();
     let Some(bounds) = map_bounds(&map, input) else {
         return;
     };

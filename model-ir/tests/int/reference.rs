@@ -1,7 +1,7 @@
 //! The operators as their formulas stand in the documentation, in 128-bit integers, one cell at
 //! a time.
 
-use zkstrata_model_ir::int::{Affine, Ints, Map, MapAxis, Model, Op};
+use zkstrata_model_ir::int::{Affine, Entry, Ints, Map, MapAxis, Model, Op};
 
 /// Cells and, for table nodes with a shift, remainders.
 pub(crate) type Tensor = (Vec<i128>, Option<Vec<i128>>);
@@ -105,16 +105,28 @@ fn affine(model: &Model, op: &Affine, x: &[i128]) -> Vec<i128> {
 
 fn map(op: &Map, x: &[i128]) -> Vec<i128> {
     let lengths = |f: fn(&MapAxis) -> usize| op.axes.iter().map(f).collect::<Vec<_>>();
-    let (from, taps) = (lengths(MapAxis::input), lengths(MapAxis::taps));
+    let taps = |axis: &MapAxis| match axis {
+        // One per input, most of weight 0.
+        MapAxis::Matrix { input, .. } => *input,
+        axis => axis.taps(),
+    };
+    let (from, taps) = (lengths(MapAxis::input), lengths(taps));
     let mut y = Vec::new();
     for i in indices(&lengths(MapAxis::output)) {
         let mut sum = 0i128;
         for t in indices(&taps) {
             let mut factor = 1i128;
             for (axis, (&i, &t)) in op.axes.iter().zip(i.iter().zip(&t)) {
-                if let MapAxis::Window { taps, coefs, .. } = axis {
-                    factor *= i128::from(taps[t].weight);
-                    factor *= i128::from(coefs.get(i).copied().unwrap_or(1));
+                match axis {
+                    MapAxis::Keep(_) => {}
+                    MapAxis::Window { taps, coefs, .. } => {
+                        factor *= i128::from(taps[t].weight);
+                        factor *= i128::from(coefs.get(i).copied().unwrap_or(1));
+                    }
+                    MapAxis::Matrix { entries, .. } => {
+                        let at = |e: &&Entry| (e.to as usize, e.from as usize) == (i, t);
+                        factor *= entries.iter().find(at).map_or(0, |e| i128::from(e.weight));
+                    }
                 }
             }
             sum += factor
@@ -141,6 +153,7 @@ fn position(axes: &[MapAxis], i: &[usize], t: &[usize]) -> Option<Vec<usize>> {
             let x = *stride * i64::try_from(i).expect("small") + taps[t].offset;
             usize::try_from(x).ok().filter(|x| x < input)
         }
+        MapAxis::Matrix { .. } => Some(t),
     };
     axes.iter().zip(i.iter().zip(t)).map(read).collect()
 }

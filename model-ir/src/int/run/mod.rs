@@ -13,6 +13,7 @@ mod grid;
 mod kernel;
 mod lookup;
 mod map;
+mod matrix;
 mod packed;
 mod rearrange;
 mod window;

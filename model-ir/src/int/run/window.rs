@@ -25,6 +25,7 @@ impl Window {
     pub(super) fn new(axis: &MapAxis) -> Self {
         match axis {
             MapAxis::Keep(n) => Self::identity(*n),
+            MapAxis::Matrix { .. } => unreachable!("a matrix is no window"),
             MapAxis::Window {
                 input,
                 output,
