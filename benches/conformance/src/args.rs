@@ -20,6 +20,11 @@ pub struct Conformance {
     /// Also make keys and a proof of each case, verify it, and see altered outputs rejected
     #[arg(long)]
     pub prove: bool,
+    /// Try a model that is refused again with some inputs as constants, the fewest that will do
+    ///
+    /// Operator tests feed weights, axes and shapes as inputs; models have them as initializers.
+    #[arg(long)]
+    pub constants: bool,
     /// Run only cases whose path contains this; may be given several times
     #[arg(long, value_name = "SUBSTRING")]
     pub only: Vec<String>,

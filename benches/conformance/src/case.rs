@@ -2,6 +2,7 @@
 
 use crate::args::Profile;
 use crate::compare::{self, Found};
+use crate::constants;
 use crate::files::Files;
 use crate::model::Names;
 use crate::npy::Kind;
@@ -72,6 +73,9 @@ pub struct Case {
     pub row: String,
     /// Every operator of the model once, sorted; empty if it was not learnt.
     pub operators: Vec<String>,
+    /// Inputs that became constants.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub constants: Vec<String>,
     /// How it was quantised.
     pub profile: Profile,
     /// What became of it.
@@ -148,6 +152,7 @@ impl Case {
             name: entry.name.clone(),
             row: entry.row(&[]),
             operators: Vec::new(),
+            constants: Vec::new(),
             profile,
             outcome: Outcome::Crashed,
             stage: None,
@@ -159,6 +164,13 @@ impl Case {
     }
 }
 
+/// How a case is run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct How {
+    pub(crate) depth: Depth,
+    pub(crate) constants: Constants,
+}
+
 /// Whether a case is also proven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
@@ -166,10 +178,17 @@ pub(crate) enum Depth {
     Prove,
 }
 
+/// Which inputs may become constants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Constants {
+    None,
+    Fewest,
+}
+
 /// Runs a case in this process.
-pub(crate) fn run(entry: &Entry, profile: Profile, depth: Depth) -> Case {
+pub(crate) fn run(entry: &Entry, profile: Profile, how: How) -> Case {
     let mut case = Case::crashed(entry, profile, String::new());
-    match attempt(entry, depth, &mut case) {
+    match attempt(entry, how, &mut case) {
         Ok(()) => (case.outcome, case.reason) = (Outcome::Passed, None),
         Err(stop) => {
             case.outcome = stop.outcome;
@@ -180,11 +199,10 @@ pub(crate) fn run(entry: &Entry, profile: Profile, depth: Depth) -> Case {
     case
 }
 
-fn attempt(entry: &Entry, depth: Depth, case: &mut Case) -> Result<(), Stop> {
+fn attempt(entry: &Entry, how: How, case: &mut Case) -> Result<(), Stop> {
     let path = entry.model();
     let bytes = std::fs::read(&path).map_err(|error| Stop::refused(Stage::Read, &error))?;
     let names = Names::read(&bytes).map_err(Stop::unreadable)?;
-    drop(bytes);
     case.row = entry.row(&names.operators);
     case.operators.clone_from(&names.operators);
     let files = Files::read(entry, &names.outputs).map_err(Stop::unreadable)?;
@@ -197,7 +215,16 @@ fn attempt(entry: &Entry, depth: Depth, case: &mut Case) -> Result<(), Stop> {
     let start = Instant::now();
     let graph = zkstrata_onnx_import::import_file(&path);
     case.figures.import_s = Some(start.elapsed().as_secs_f64());
-    let graph = graph.map_err(|error| Stop::refused(Stage::Import, &error))?;
+    let graph = match (graph, how.constants) {
+        (Err(error), Constants::Fewest) => {
+            let again = constants::import(&bytes, &files.inputs);
+            let (graph, names) = again.ok_or_else(|| Stop::refused(Stage::Import, &error))?;
+            case.constants = names;
+            graph
+        }
+        (graph, _) => graph.map_err(|error| Stop::refused(Stage::Import, &error))?,
+    };
+    drop(bytes);
     let samples = sample::samples(&graph, &names.inputs, &files.inputs);
     let samples = samples.map_err(Stop::unreadable)?;
 
@@ -228,7 +255,7 @@ fn attempt(entry: &Entry, depth: Depth, case: &mut Case) -> Result<(), Stop> {
         }
         return Err(Stop::said(Stage::Compare, reason));
     }
-    match depth {
+    match how.depth {
         Depth::Run => Ok(()),
         Depth::Prove => proof::prove(model, &samples, &trace, &mut case.figures),
     }

@@ -3,7 +3,7 @@
 //! The process is this program again, told to run one case and to print its report as JSON.
 
 use crate::args::Profile;
-use crate::case::{Case, Depth};
+use crate::case::{Case, Constants, Depth, How};
 use crate::suite::Entry;
 use serde::Deserialize;
 use std::ffi::OsString;
@@ -37,12 +37,15 @@ struct Answer {
 
 impl Program {
     /// Runs a case.
-    pub(crate) fn run(&self, entry: &Entry, profile: Profile, depth: Depth) -> Case {
+    pub(crate) fn run(&self, entry: &Entry, profile: Profile, how: How) -> Case {
         let mut command = Command::new(&self.path);
         command.args(&self.start).arg(&entry.folder);
         command.args(["--in-process", "--json", "--profile", &profile.to_string()]);
-        if depth == Depth::Prove {
+        if how.depth == Depth::Prove {
             command.arg("--prove");
+        }
+        if how.constants == Constants::Fewest {
+            command.arg("--constants");
         }
         if let Some(threads) = self.threads {
             command.env("RAYON_NUM_THREADS", threads.to_string());
@@ -133,7 +136,11 @@ mod tests {
             folder: "/nowhere".into(),
             layout: Layout::Arrays,
         };
-        program.run(&entry, Profile::Fast, Depth::Run)
+        let how = How {
+            depth: Depth::Run,
+            constants: Constants::None,
+        };
+        program.run(&entry, Profile::Fast, how)
     }
 
     #[test]

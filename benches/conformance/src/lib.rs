@@ -10,11 +10,13 @@
 //!
 //! The input of a case is also its calibration, and every input is a float tensor: integers and
 //! truth values are floats that hold them. If an array is longer along its first axis than the 1
-//! that the import fixed, it is that many samples, and their outputs are joined.
+//! that the import fixed, it is that many samples, and their outputs are joined. If that is asked for, a
+//! model that is refused is tried again with some of its inputs as constants.
 
 mod args;
 mod case;
 mod compare;
+mod constants;
 mod files;
 mod isolated;
 mod message;
@@ -29,7 +31,7 @@ pub use args::{Conformance, Profile, Profiles};
 pub use case::{Case, Figures, Outcome, Stage};
 pub use report::{Counts, Report};
 
-use case::Depth;
+use case::{Constants, Depth, How};
 use isolated::Program;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -75,7 +77,14 @@ pub enum Error {
 /// A folder that cannot be read or has no cases.
 pub fn run(args: &Conformance, threads: Option<NonZeroUsize>) -> Result<Report, Error> {
     let entries = suite::find(&args.directory, &args.only)?;
-    let depth = if args.prove { Depth::Prove } else { Depth::Run };
+    let how = How {
+        depth: if args.prove { Depth::Prove } else { Depth::Run },
+        constants: if args.constants {
+            Constants::Fewest
+        } else {
+            Constants::None
+        },
+    };
     let profiles = args.profile.list();
     let pairs = profiles.iter().flat_map(|&profile| {
         let entries = entries.iter();
@@ -85,7 +94,7 @@ pub fn run(args: &Conformance, threads: Option<NonZeroUsize>) -> Result<Report, 
     let cases = if args.in_process {
         let cases = pairs
             .iter()
-            .map(|&(entry, profile)| case::run(entry, profile, depth));
+            .map(|&(entry, profile)| case::run(entry, profile, how));
         cases.collect()
     } else {
         let program = Program {
@@ -95,7 +104,7 @@ pub fn run(args: &Conformance, threads: Option<NonZeroUsize>) -> Result<Report, 
             timeout: args.timeout,
         };
         each(&pairs, args.jobs, |&(entry, profile)| {
-            program.run(entry, profile, depth)
+            program.run(entry, profile, how)
         })
     };
     Ok(Report::new(profiles, cases))

@@ -151,6 +151,15 @@ impl Report {
             f,
             "all outputs floats: {passed} of {all} cases passed ({percent:.1} %)"
         )?;
+        let constants = self.of(profile).filter(|case| !case.constants.is_empty());
+        let constants = Counts::of(constants);
+        if constants.all() > 0 {
+            let (passed, all) = (constants.passed, constants.all());
+            writeln!(
+                f,
+                "with inputs as constants: {passed} of {all} cases passed"
+            )?;
+        }
         self.times(profile, f)
     }
 

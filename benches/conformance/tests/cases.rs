@@ -254,6 +254,30 @@ fn all_three_layouts_are_found() {
 }
 
 #[test]
+fn inputs_become_constants_only_if_asked() {
+    let folder = folder("constants");
+    let mut proto = ModelProto::decode(&*model("MatMul")).expect("a model");
+    let graph = proto.graph.as_mut().expect("a graph");
+    graph.node[0].input.push("w".into());
+    graph.input.push(declare("w"));
+    arrays(&folder, &proto.encode_to_vec(), &x(), &relu());
+    let w = arr2(&[[1.0_f32, 0.0], [1.0, 1.0]]).into_dyn();
+    let y = arr2(&[[-0.5_f32, -1.0], [1.25, 1.0], [-0.5, 0.0]]).into_dyn();
+    for (name, array) in [("in_1.npy", &w), ("out_0.npy", &y)] {
+        let mut bytes = Vec::new();
+        array.write_npy(&mut bytes).expect("memory takes all");
+        fs::write(folder.join(name), bytes).expect("writes");
+    }
+    let free = report(&folder, &[]);
+    assert!(only(&free).constants.is_empty(), "{free}");
+    let fixed = report(&folder, &["--constants"]);
+    if only(&free).outcome == Outcome::Refused {
+        assert_eq!(only(&fixed).constants, ["w"]);
+    }
+    assert_eq!(only(&fixed).outcome, Outcome::Passed, "{fixed}");
+}
+
+#[test]
 fn integers_must_be_exact() {
     let folder = folder("integers");
     let integers = arr2(&[[3_i64, -7]]).into_dyn();
