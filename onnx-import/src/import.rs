@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use ndarray::ArrayD;
-use zkstrata_model_ir::float::{self, Graph, GraphBuilder, Op, ValueId};
+use zkstrata_model_ir::float::{self, AxisMap, Graph, GraphBuilder, Op, ValueId};
 
 use crate::Error;
 use crate::budget::Budget;
@@ -13,19 +13,19 @@ use crate::inputs;
 use crate::model::{Model, Opsets};
 use crate::names::Names;
 use crate::node::{self, Node};
-use crate::ops::{self, readout};
+use crate::ops;
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::tensor::Tensor;
-use crate::value::{Constant, Readout, ReadoutKind, Value};
+use crate::value::{Constant, Element, Value};
 
 /// The state of an import.
 pub(crate) struct Importer {
-    builder: GraphBuilder,
-    budget: Budget,
+    pub(crate) builder: GraphBuilder,
+    pub(crate) budget: Budget,
     external: External,
     /// Initializers that no node has read yet.
     initializers: HashMap<String, TensorProto>,
-    values: HashMap<String, Value>,
+    values: HashMap<String, (Value, Element)>,
     /// How many more times each name will be read; the last reader takes the value.
     readers: HashMap<String, usize>,
 }
@@ -57,9 +57,10 @@ pub(crate) fn import(model: Model, external: External) -> Result<Graph, Error> {
     };
     for input in &input {
         if !importer.initializers.contains_key(&input.name) {
-            let value = inputs::declare(input, &mut importer.builder)?;
+            let (value, element) = inputs::declare(input, &mut importer.builder)?;
             let value = Value::Activation(value);
-            importer.values.insert(input.name.clone(), value);
+            let name = input.name.clone();
+            importer.values.insert(name, (value, element));
         }
     }
     let read = live.iter().flat_map(|&i| &nodes[i].input);
@@ -76,31 +77,32 @@ impl Importer {
     /// Imports one node whose operands are known.
     fn node(&mut self, proto: &NodeProto, opsets: &Opsets) -> Result<(), Error> {
         let opset = opsets.of(proto);
-        // What follows a readout is dropped, and its constants (class names, say) with it.
-        let follows = |name: &String| matches!(self.values.get(name), Some(Value::Readout(_)));
-        let produced = if proto.input.iter().any(follows) {
-            let operands = proto.input.iter().map(|i| self.values.get(i).cloned());
-            readout::forward(&Node::new(proto, opset, operands.collect())?)?
+        let operator =
+            ops::find(proto).ok_or_else(|| node::unsupported(proto, opset, ops::remedy(proto)))?;
+        let operands = proto.input.iter().map(|input| match input.as_str() {
+            "" => Ok(None),
+            input => self.read(input, node::name(proto)).map(Some),
+        });
+        let operands = operands.collect::<Result<Vec<_>, _>>()?;
+        let mut node = Node::new(proto, opset, operands)?;
+        let produced = if node.is_constant() {
+            self.folded(&mut node, operator.import)?
         } else {
-            let import = ops::find(proto)
-                .ok_or_else(|| node::unsupported(proto, opset, ops::remedy(proto)))?;
-            let operands = proto.input.iter().map(|input| match input.as_str() {
-                "" => Ok(None),
-                input => self.read(input, node::name(proto)).map(Some),
-            });
-            let operands = operands.collect::<Result<Vec<_>, _>>()?;
-            let mut node = Node::new(proto, opset, operands)?;
-            let produced = import(&mut node, self)?;
-            node.finish()?;
-            produced
+            (operator.import)(&mut node, self)?
         };
-        let mut produced = produced.into_iter();
+        node.finish()?;
+        let mut produced = produced.into_iter().enumerate();
         for output in &proto.output {
             let value = produced.next();
             match value {
                 _ if output.is_empty() => {}
-                Some(value) if self.readers.contains_key(output) => {
-                    self.values.insert(output.clone(), renamed(value, output));
+                Some((i, value)) if self.readers.contains_key(output) => {
+                    let value = renamed(value, output);
+                    let element = match &value {
+                        Value::Constant(constant) => constant.tensor.cells().element(),
+                        Value::Activation(_) => node.result(i),
+                    };
+                    self.values.insert(output.clone(), (value, element));
                 }
                 None if self.readers.contains_key(output) => {
                     let remedy =
@@ -113,12 +115,13 @@ impl Importer {
         Ok(())
     }
 
-    /// The value of `name`, moved out for its last reader.
-    fn read(&mut self, name: &str, reader: &str) -> Result<Value, Error> {
+    /// The value of `name` and the kind of its elements, moved out for its last reader.
+    fn read(&mut self, name: &str, reader: &str) -> Result<(Value, Element), Error> {
         if let Some(proto) = self.initializers.remove(name) {
             let tensor = self.decode(&proto, name)?;
+            let element = tensor.cells().element();
             let value = Value::Constant(Constant::new(name, tensor));
-            self.values.insert(name.into(), value);
+            self.values.insert(name.into(), (value, element));
         }
         let last = self.readers.get_mut(name).is_none_or(|n| {
             *n = n.saturating_sub(1);
@@ -154,7 +157,6 @@ impl Importer {
         match value {
             Value::Constant(constant) => constant.tensor.shape(),
             Value::Activation(v) => self.shape(*v),
-            Value::Readout(readout) => self.shape(readout.logits),
         }
     }
 
@@ -176,10 +178,30 @@ impl Importer {
                 weight.len() + bias.as_ref().map_or(0, len)
             }
             Op::Affine { scale, shift } => scale.len() + shift.len(),
+            Op::Constant { value } => value.len(),
+            Op::Take { indices, .. } => indices.len(),
+            Op::Map(axes) => axes.iter().map(entries).fold(0, usize::saturating_add),
             _ => 0,
         };
         self.budget.placed(node.name(), weights)?;
         Ok(self.builder.add(node.name(), op, inputs)?)
+    }
+
+    /// Takes a required operand as a value of the graph; a constant becomes one.
+    pub(crate) fn activation(&mut self, node: &mut Node, index: usize) -> Result<ValueId, Error> {
+        let value = node.value(index)?;
+        self.lift(node, value)
+    }
+
+    /// The value as one of the graph; a constant becomes an operator without operands.
+    pub(crate) fn lift(&mut self, node: &Node, value: Value) -> Result<ValueId, Error> {
+        match value {
+            Value::Activation(value) => Ok(value),
+            Value::Constant(constant) => {
+                let value = constant.into_weight()?;
+                self.add(node, Op::Constant { value }, &[])
+            }
+        }
     }
 
     /// Gives an activation another shape of as many cells.
@@ -213,45 +235,29 @@ impl Importer {
         self.builder.note(text);
     }
 
-    /// Names the outputs. A readout stands for its logits; readouts of logits that another output
-    /// gives already are dropped, labels before scores.
+    /// Names the outputs.
     fn finish<'a>(mut self, names: impl Iterator<Item = &'a str>) -> Result<Graph, Error> {
-        let outputs = names
-            .map(|name| Ok((name, self.read(name, name)?)))
-            .collect::<Result<Vec<_>, Error>>()?;
-        let rank = |value: &Value| match value {
-            Value::Constant(_) => None,
-            Value::Activation(v) => Some((*v, 0)),
-            Value::Readout(r) if r.kind == ReadoutKind::Scores => Some((r.logits, 1)),
-            Value::Readout(r) => Some((r.logits, 2)),
-        };
-        let mut kept = Vec::new();
-        for (i, (name, value)) in outputs.iter().enumerate() {
-            let Some((logits, own)) = rank(value) else {
-                return Err(Error::Shape {
-                    node: (*name).into(),
-                    reason: "this output does not depend on any input: remove it".into(),
-                });
-            };
-            let Value::Readout(Readout { node, op, .. }) = value else {
-                kept.push(((*name).to_owned(), logits));
-                continue;
-            };
-            let better = outputs.iter().enumerate().find(|(j, (_, other))| {
-                rank(other).is_some_and(|(v, rank)| v == logits && (rank, *j) < (own, i))
-            });
-            if let Some((_, (better, _))) = better {
-                self.note(format!(
-                    "output `{name}` ({op} `{node}`) is dropped: it follows from output `{better}`"
-                ));
-            } else {
-                kept.push(((*name).to_owned(), logits));
-                self.note(format!(
-                    "output `{name}`: the final {op} `{node}` is dropped, the output is its input"
-                ));
+        let mut outputs = Vec::new();
+        for name in names {
+            match self.read(name, name)?.0 {
+                Value::Activation(value) => outputs.push((name.to_owned(), value)),
+                Value::Constant(_) => {
+                    return Err(Error::Shape {
+                        node: name.into(),
+                        reason: "this output does not depend on any input: remove it".into(),
+                    });
+                }
             }
         }
-        Ok(self.builder.finish(kept)?)
+        Ok(self.builder.finish(outputs)?)
+    }
+}
+
+/// The memory of an axis matrix, in cells of four bytes.
+fn entries(axis: &AxisMap) -> usize {
+    match axis {
+        AxisMap::Keep => 0,
+        AxisMap::Matrix(matrix) => matrix.entries.len().saturating_mul(4),
     }
 }
 

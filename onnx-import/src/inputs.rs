@@ -1,4 +1,4 @@
-//! The model's inputs: float tensors of static shape, except that a dynamic batch axis becomes 1.
+//! The model's inputs: tensors of static shape, except that a dynamic batch axis becomes 1.
 
 use zkstrata_model_ir::float::{GraphBuilder, ValueId};
 
@@ -6,12 +6,13 @@ use crate::Error;
 use crate::decode::type_name;
 use crate::proto::{DataType, DimensionValue, TypeValue, ValueInfoProto};
 use crate::tensor::MAX_RANK;
+use crate::value::Element;
 
-/// Declares one input.
+/// Declares one input; gives its value and the kind of its elements.
 pub(crate) fn declare(
     input: &ValueInfoProto,
     builder: &mut GraphBuilder,
-) -> Result<ValueId, Error> {
+) -> Result<(ValueId, Element), Error> {
     let name = &input.name;
     let shape_error = |reason: String| Error::Shape {
         node: name.clone(),
@@ -21,24 +22,36 @@ pub(crate) fn declare(
     else {
         return Err(shape_error("this input is not a tensor".into()));
     };
-    match DataType::try_from(tensor.elem_type) {
-        Ok(DataType::Float) => {}
+    let element = match DataType::try_from(tensor.elem_type) {
+        Ok(DataType::Float) => Element::Float,
         Ok(DataType::Float16 | DataType::Bfloat16 | DataType::Double) => {
             let data_type = type_name(tensor.elem_type);
             builder.note(format!(
                 "input `{name}` of type {data_type} is imported as float"
             ));
+            Element::Float
         }
+        Ok(
+            DataType::Int64
+            | DataType::Int32
+            | DataType::Int16
+            | DataType::Int8
+            | DataType::Uint64
+            | DataType::Uint32
+            | DataType::Uint16
+            | DataType::Uint8,
+        ) => Element::Int,
+        Ok(DataType::Bool) => Element::Bool,
         _ => {
             return Err(Error::UnsupportedType {
                 name: name.clone(),
                 data_type: type_name(tensor.elem_type),
-                remedy: "model inputs must be float tensors: convert (or embed) the input \
-                         outside of the model"
+                remedy: "model inputs must be numbers or truth values: convert (or embed) the \
+                         input outside of the model"
                     .into(),
             });
         }
-    }
+    };
     let Some(shape) = &tensor.shape else {
         return Err(shape_error(
             "this input has no shape: export the model with fixed input shapes".into(),
@@ -77,5 +90,9 @@ pub(crate) fn declare(
         ));
         dims.push(1);
     }
-    Ok(builder.input(name, &dims)?)
+    let value = match element {
+        Element::Float => builder.input(name, &dims)?,
+        Element::Int | Element::Bool => builder.integral_input(name, &dims)?,
+    };
+    Ok((value, element))
 }

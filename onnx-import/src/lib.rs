@@ -2,8 +2,8 @@
 //!
 //! [`import`] reads a model whose weights are inside the file, [`import_file`] also one whose
 //! weights lie beside it. The result is a [`float::Graph`](zkstrata_model_ir::float::Graph) with
-//! static shapes; what was changed on the way (a dynamic batch axis that became 1, a final
-//! Softmax that was dropped) is in its notes. Import is deterministic, and exact up to the
+//! static shapes; what was changed on the way (a dynamic batch axis that became 1, a
+//! rounding that was dropped) is in its notes. Import is deterministic, and exact up to the
 //! rounding of weights to single precision.
 //!
 //! Everything else is refused with an [`Error`] that names the node and says what to do. Model
@@ -19,19 +19,16 @@
 //! ```
 //!
 //! # Supported
-//! Opsets 7 to 22 of the default domain:
-//! Add, `ArgMax` (final), `AveragePool`, `BatchNormalization`, Cast (float types), Clip, Concat,
-//! Constant, Conv (1-D, 2-D), Div, Dropout, Flatten, Gemm, `GlobalAveragePool`, `GlobalMaxPool`,
-//! Identity, `LeakyRelu`, `LogSoftmax` (final), `MatMul`, `MaxPool`, Mul, Pad (constant),
-//! `ReduceMean`, Relu, Reshape, Sigmoid, Softmax (final), Squeeze, Sub, Tanh, Transpose,
-//! Unsqueeze. Weights are constants, as is one operand of Mul and the divisor of Div.
-//! On constants also: `ConstantOfShape`, Equal, Expand, Gather, Greater, Less, Range, Shape, Size,
-//! Slice, Where and integer arithmetic. Of `ai.onnx.ml`, linear models as `skl2onnx` exports them.
+//! Opsets 7 to 25 of the default domain and 1 to 5 of `ai.onnx.ml`; [`operators`] lists the
+//! operators and what of them is refused. Integers must stay below 2^24 in magnitude wherever they
+//! take part in arithmetic and are not reduced modulo the width of their type. An operator whose
+//! operands are all constant is evaluated.
 
 mod budget;
 mod decode;
 mod error;
 mod external;
+mod fold;
 mod import;
 mod inputs;
 mod model;

@@ -5,15 +5,14 @@
 //! could change the meaning is silently ignored.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ndarray::ArrayD;
-use zkstrata_model_ir::float::ValueId;
 
 use crate::Error;
 use crate::proto::{AttributeProto, AttributeType, NodeProto, TensorProto};
 use crate::tensor::Cells;
-use crate::value::{Constant, Value};
+use crate::value::{Constant, Element, Value};
 
 /// A node with its operands resolved.
 pub(crate) struct Node<'a> {
@@ -23,6 +22,10 @@ pub(crate) struct Node<'a> {
     /// Version of the operator's domain.
     opset: i64,
     inputs: Vec<Option<Value>>,
+    /// The kinds of the operands' elements; of omitted ones `Float`.
+    elements: Vec<Element>,
+    /// The kinds of the results' elements where they are not those of the first operand.
+    given: BTreeMap<usize, Element>,
     /// Attributes that nobody asked for yet.
     unread: RefCell<BTreeSet<&'a str>>,
 }
@@ -32,13 +35,20 @@ impl<'a> Node<'a> {
     pub(crate) fn new(
         proto: &'a NodeProto,
         opset: i64,
-        inputs: Vec<Option<Value>>,
+        operands: Vec<Option<(Value, Element)>>,
     ) -> Result<Self, Error> {
+        let element = |operand: &Option<(Value, Element)>| {
+            operand
+                .as_ref()
+                .map_or(Element::Float, |(_, element)| *element)
+        };
         let node = Self {
             proto,
             name: name(proto),
             opset,
-            inputs,
+            elements: operands.iter().map(element).collect(),
+            inputs: operands.into_iter().map(|o| o.map(|(v, _)| v)).collect(),
+            given: BTreeMap::new(),
             unread: RefCell::default(),
         };
         for attribute in &proto.attribute {
@@ -60,11 +70,6 @@ impl<'a> Node<'a> {
         self.name
     }
 
-    /// The domain of the operator.
-    pub(crate) fn domain(&self) -> &'a str {
-        domain(self.proto)
-    }
-
     /// The operator.
     pub(crate) fn op(&self) -> &'a str {
         &self.proto.op_type
@@ -80,9 +85,32 @@ impl<'a> Node<'a> {
         self.proto.output.get(index).is_some_and(|o| !o.is_empty())
     }
 
-    /// All operands.
-    pub(crate) fn inputs(&self) -> impl Iterator<Item = &Value> {
-        self.inputs.iter().flatten()
+    /// Whether no operand depends on the model's inputs.
+    pub(crate) fn is_constant(&self) -> bool {
+        let constant = |value: &Value| matches!(value, Value::Constant(_));
+        self.inputs.iter().flatten().all(constant)
+    }
+
+    #[allow(dead_code, reason = "for optional operands")]
+    /// Whether operand `index` is given and not yet taken.
+    pub(crate) fn has(&self, index: usize) -> bool {
+        self.inputs.get(index).is_some_and(Option::is_some)
+    }
+
+    /// The kind of the elements of operand `index`, taken or not.
+    pub(crate) fn element(&self, index: usize) -> Element {
+        self.elements.get(index).copied().unwrap_or(Element::Float)
+    }
+
+    /// Says of which kind the elements of result `index` are, if not those of operand 0.
+    pub(crate) fn gives(&mut self, index: usize, element: Element) {
+        self.given.insert(index, element);
+    }
+
+    /// The kind of the elements of result `index`.
+    pub(crate) fn result(&self, index: usize) -> Element {
+        let given = self.given.get(&index).copied();
+        given.unwrap_or_else(|| self.element(0))
     }
 
     /// Number of operands, omitted ones included.
@@ -109,16 +137,6 @@ impl<'a> Node<'a> {
     pub(crate) fn value(&mut self, index: usize) -> Result<Value, Error> {
         self.take(index)
             .ok_or_else(|| self.shape_error(format!("input {index} of {} is missing", self.op())))
-    }
-
-    /// Takes a required operand that depends on the model's inputs.
-    pub(crate) fn activation(&mut self, index: usize) -> Result<ValueId, Error> {
-        match self.value(index)? {
-            Value::Activation(v) => Ok(v),
-            _ => Err(self.unsupported(format!(
-                "input {index} is a constant: fold the model's constants before the export"
-            ))),
-        }
     }
 
     /// Takes an optional operand that must be constant.

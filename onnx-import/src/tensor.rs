@@ -2,6 +2,8 @@
 
 use ndarray::ArrayD;
 
+use crate::value::Element;
+
 /// Largest number of axes of any tensor.
 pub(crate) const MAX_RANK: usize = 16;
 
@@ -32,13 +34,18 @@ impl Cells {
         }
     }
 
+    /// The kind of the elements.
+    pub(crate) fn element(&self) -> Element {
+        match self {
+            Self::Float(_) => Element::Float,
+            Self::Int(_) => Element::Int,
+            Self::Bool(_) => Element::Bool,
+        }
+    }
+
     /// The element type, for messages.
     pub(crate) fn kind(&self) -> &'static str {
-        match self {
-            Self::Float(_) => "float",
-            Self::Int(_) => "integer",
-            Self::Bool(_) => "bool",
-        }
+        self.element().name()
     }
 
     /// Adds the cells of `other`, unless their type differs.

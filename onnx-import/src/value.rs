@@ -6,8 +6,7 @@ use ndarray::ArrayD;
 use zkstrata_model_ir::float::ValueId;
 
 use crate::Error;
-use crate::node::Node;
-use crate::tensor::Tensor;
+use crate::tensor::{Cells, Tensor};
 
 /// The value of an ONNX name.
 #[derive(Clone, Debug)]
@@ -16,8 +15,6 @@ pub(crate) enum Value {
     Constant(Constant),
     /// Depends on the model's inputs.
     Activation(ValueId),
-    /// What a final Softmax, `ArgMax` or the like makes of the logits; see [`Readout`].
-    Readout(Readout),
 }
 
 /// A constant tensor and the name by which messages call it.
@@ -29,43 +26,24 @@ pub(crate) struct Constant {
     pub(crate) tensor: Rc<Tensor>,
 }
 
-/// A function of `logits` that preserves their order or selects from it, and that nothing but a
-/// model output may read: the output becomes the logits themselves.
-#[derive(Clone, Debug)]
-pub(crate) struct Readout {
-    /// The value read.
-    pub(crate) logits: ValueId,
-    /// Scores of the classes, or the class selected.
-    pub(crate) kind: ReadoutKind,
-    /// The dropped node.
-    pub(crate) node: Rc<str>,
-    /// Its operator.
-    pub(crate) op: Rc<str>,
-    /// The domain of the operator.
-    pub(crate) domain: Rc<str>,
-    /// The version of the domain's operator set.
-    pub(crate) opset: i64,
-}
-
-/// What a readout gives.
+/// The kind of a tensor's elements; widths are not told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ReadoutKind {
-    /// One number per class, in the order of the logits.
-    Scores,
-    /// The selected class.
-    Label,
+pub(crate) enum Element {
+    /// Real numbers.
+    Float,
+    /// Integers. They are not reduced modulo the width of their type.
+    Int,
+    /// Truth values: 1 and 0.
+    Bool,
 }
 
-impl Readout {
-    /// What `node` reads off `logits`.
-    pub(crate) fn new(node: &Node, logits: ValueId, kind: ReadoutKind) -> Self {
-        Self {
-            logits,
-            kind,
-            node: node.name().into(),
-            op: node.op().into(),
-            domain: node.domain().into(),
-            opset: node.opset(),
+impl Element {
+    /// The kind, for messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Float => "float",
+            Self::Int => "integer",
+            Self::Bool => "bool",
         }
     }
 }
@@ -84,21 +62,41 @@ impl Constant {
         Rc::unwrap_or_clone(self.tensor)
     }
 
-    /// The tensor as a weight: floats, all finite.
+    /// The tensor as numbers of single precision: finite, and integers exact.
     pub(crate) fn into_weight(self) -> Result<ArrayD<f32>, Error> {
         let name = self.name.clone();
         match self.into_tensor().into_floats() {
             Ok(weight) => finite(&name, weight),
-            Err(other) => Err(Error::BadTensor {
-                tensor: name.to_string(),
-                reason: format!(
-                    "is used as a weight but has {} elements",
-                    other.cells().kind()
-                ),
-            }),
+            Err(whole) => {
+                let shape = whole.shape().to_vec();
+                let cells = match whole.into_cells() {
+                    Cells::Int(cells) => exact(&name, &cells)?,
+                    Cells::Bool(cells) => cells.into_iter().map(f32::from).collect(),
+                    Cells::Float(cells) => cells,
+                };
+                let array = ArrayD::from_shape_vec(shape, cells);
+                Ok(array.expect("as many cells as before"))
+            }
         }
     }
 }
+
+/// Integers as numbers of single precision, which has all up to 2^24.
+fn exact(name: &str, cells: &[i64]) -> Result<Vec<f32>, Error> {
+    match cells.iter().find(|n| n.unsigned_abs() > EXACT) {
+        None => Ok(cells.iter().map(|&n| n as f32).collect()),
+        Some(n) => Err(Error::BadTensor {
+            tensor: name.into(),
+            reason: format!(
+                "the integer {n} takes part in arithmetic, which is exact up to {EXACT}: export \
+                 the model with smaller integers"
+            ),
+        }),
+    }
+}
+
+/// The largest integer below which single precision has all.
+pub(crate) const EXACT: u64 = 1 << 24;
 
 /// Checks that derived or stored weights are finite.
 pub(crate) fn finite(name: &str, weight: ArrayD<f32>) -> Result<ArrayD<f32>, Error> {

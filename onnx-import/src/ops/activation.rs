@@ -13,7 +13,7 @@ fn apply(
     importer: &mut Importer,
     activation: Activation,
 ) -> Result<Vec<Value>, Error> {
-    let x = node.activation(0)?;
+    let x = importer.activation(node, 0)?;
     let y = importer.add(node, Op::Activation(activation), &[x])?;
     one(Value::Activation(y))
 }

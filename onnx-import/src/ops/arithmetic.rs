@@ -12,7 +12,7 @@ use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
 use crate::tensor::{Cells, Tensor, count};
-use crate::value::{Constant, Value, finite};
+use crate::value::{Constant, Element, Value, finite};
 
 /// The shape to which both operands are broadcast.
 pub(super) fn broadcast(node: &Node, a: &[usize], b: &[usize]) -> Result<Vec<usize>, Error> {
@@ -141,6 +141,9 @@ pub(super) fn div(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
         (_, Value::Activation(_)) => Err(node.unsupported(
             "its divisor depends on the model's inputs: only division by a constant is supported",
         )),
+        (Value::Activation(_), Value::Constant(_)) if node.element(0) != Element::Float => {
+            Err(node.unsupported("it divides integers: convert them to float before"))
+        }
         (Value::Activation(x), Value::Constant(c)) => {
             let name = c.name.clone();
             let scale = c.into_weight()?.mapv(f32::recip);

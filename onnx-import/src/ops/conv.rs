@@ -11,7 +11,7 @@ use crate::value::Value;
 /// `Y[o,i,j] = b[o] + sum_{c,a,b} W[o,c,a,b] X[c, s i + d a - p, s j + d b - p]`, per group
 pub(super) fn conv(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(3)?;
-    let x = node.activation(0)?;
+    let x = importer.activation(node, 0)?;
     let weight = node.weight(1)?;
     let bias = node.optional_weight(2)?;
     let rank = importer.shape(x).len();

@@ -77,7 +77,9 @@ pub(super) fn expand(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
             one(folded(Tensor::new(shape, cells)))
         }
         Value::Activation(x) if importer.shape(x) == shape => one(Value::Activation(x)),
-        _ => Err(node.unsupported("it repeats an activation: it is supported on constants only")),
+        Value::Activation(_) => {
+            Err(node.unsupported("it repeats an activation: it is supported on constants only"))
+        }
     }
 }
 

@@ -37,7 +37,6 @@ pub(super) fn transpose(node: &mut Node, importer: &mut Importer) -> Result<Vec<
             let cells = x.tensor.cells().pick(strided(&shape, read, 0));
             one(folded(Tensor::new(shape, cells)))
         }
-        Value::Readout(_) => Err(node.unsupported("its input is a final selection")),
     }
 }
 
@@ -58,7 +57,6 @@ pub(super) fn concat(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
         match part {
             Value::Activation(v) => activations.push(v),
             Value::Constant(c) => constants.push(c),
-            Value::Readout(_) => return Err(node.unsupported("an input is a final selection")),
         }
     }
     match (activations.as_slice(), constants.as_slice()) {
@@ -124,7 +122,7 @@ pub(super) fn pad(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
             "padding mode `{mode}` reads the input twice: use mode `constant`"
         )));
     }
-    let x = node.activation(0)?;
+    let x = importer.activation(node, 0)?;
     let rank = importer.shape(x).len();
     let mut axes: Vec<usize> = (0..rank).collect();
     let (amounts, value) = if node.opset() < 11 {

@@ -2,16 +2,20 @@
 
 mod activation;
 mod arithmetic;
+mod cast;
 mod constant;
 mod conv;
 mod dense;
+mod extreme;
+mod formula;
 mod index;
 mod layout;
 mod learn;
+mod logic;
 mod norm;
 mod pool;
-pub(crate) mod readout;
 mod reduce;
+mod softmax;
 mod view;
 mod window;
 
@@ -21,86 +25,111 @@ use crate::node::{self, Node};
 use crate::proto::NodeProto;
 use crate::value::Value;
 
-/// Adds the operators of one ONNX node to the graph, or folds it, and gives its outputs; outputs
-/// beyond those given may not be read.
-type Import = fn(&mut Node, &mut Importer) -> Result<Vec<Value>, Error>;
+/// Adds the operators of one ONNX node to the graph and gives its outputs; outputs beyond those
+/// given may not be read. Results that are activations are folded if all operands are constant.
+pub(crate) type Import = fn(&mut Node, &mut Importer) -> Result<Vec<Value>, Error>;
+
+/// A row of the tables.
+pub(crate) struct Operator {
+    /// The operator's name.
+    pub(crate) name: &'static str,
+    /// Its import function.
+    pub(crate) import: Import,
+    /// What of it is refused, in a few words; empty if it is complete.
+    pub(crate) limits: &'static str,
+}
+
+const fn row(name: &'static str, import: Import, limits: &'static str) -> Operator {
+    Operator {
+        name,
+        import,
+        limits,
+    }
+}
 
 /// The operators of the default domain.
-const OPERATORS: &[(&str, Import)] = &[
-    ("Add", arithmetic::add),
-    ("ArgMax", readout::label),
-    ("AveragePool", pool::average),
-    ("BatchNormalization", norm::batch),
-    ("Cast", view::cast),
-    ("Clip", activation::clip),
-    ("Concat", layout::concat),
-    ("Constant", constant::constant),
-    ("ConstantOfShape", constant::fill),
-    ("Conv", conv::conv),
-    ("Div", arithmetic::div),
-    ("Dropout", view::dropout),
-    ("Equal", arithmetic::equal),
-    ("Expand", index::expand),
-    ("Flatten", view::flatten),
-    ("Gather", index::gather),
-    ("Gemm", dense::gemm),
-    ("GlobalAveragePool", pool::global_average),
-    ("GlobalMaxPool", pool::global_max),
-    ("Greater", arithmetic::greater),
-    ("Identity", view::identity),
-    ("LeakyRelu", activation::leaky_relu),
-    ("Less", arithmetic::less),
-    ("LogSoftmax", readout::scores),
-    ("MatMul", dense::matmul),
-    ("Max", arithmetic::max),
-    ("MaxPool", pool::max),
-    ("Min", arithmetic::min),
-    ("Mod", arithmetic::modulo),
-    ("Mul", arithmetic::mul),
-    ("Pad", layout::pad),
-    ("Range", constant::range),
-    ("ReduceMean", reduce::mean),
-    ("Relu", activation::relu),
-    ("Reshape", view::reshape),
-    ("Shape", constant::shape),
-    ("Sigmoid", activation::sigmoid),
-    ("Size", constant::size),
-    ("Slice", index::slice),
-    ("Softmax", readout::scores),
-    ("Squeeze", view::squeeze),
-    ("Sub", arithmetic::sub),
-    ("Tanh", activation::tanh),
-    ("Transpose", layout::transpose),
-    ("Unsqueeze", view::unsqueeze),
-    ("Where", arithmetic::select),
+const OPERATORS: &[Operator] = &[
+    row("Add", arithmetic::add, ""),
+    row("ArgMax", extreme::arg_max, ""),
+    row("ArgMin", extreme::arg_min, ""),
+    row("AveragePool", pool::average, ""),
+    row("BatchNormalization", norm::batch, ""),
+    row("Cast", cast::cast, ""),
+    row("CastLike", cast::cast_like, ""),
+    row("Clip", activation::clip, ""),
+    row("Concat", layout::concat, ""),
+    row("Constant", constant::constant, ""),
+    row("ConstantOfShape", constant::fill, ""),
+    row("Conv", conv::conv, ""),
+    row("Div", arithmetic::div, ""),
+    row("Dropout", view::dropout, ""),
+    row("Equal", arithmetic::equal, ""),
+    row("Expand", index::expand, ""),
+    row("Flatten", view::flatten, ""),
+    row("Gather", index::gather, ""),
+    row("Gemm", dense::gemm, ""),
+    row("GlobalAveragePool", pool::global_average, ""),
+    row("GlobalMaxPool", pool::global_max, ""),
+    row("Greater", arithmetic::greater, ""),
+    row("Hardmax", extreme::hardmax, ""),
+    row("Identity", view::identity, ""),
+    row("LeakyRelu", activation::leaky_relu, ""),
+    row("Less", arithmetic::less, ""),
+    row("LogSoftmax", softmax::log_softmax, ""),
+    row("MatMul", dense::matmul, ""),
+    row("Max", arithmetic::max, ""),
+    row("MaxPool", pool::max, ""),
+    row("Min", arithmetic::min, ""),
+    row("Mod", arithmetic::modulo, ""),
+    row("Mul", arithmetic::mul, ""),
+    row("Pad", layout::pad, ""),
+    row("Range", constant::range, ""),
+    row("ReduceMean", reduce::mean, ""),
+    row("Relu", activation::relu, ""),
+    row("Reshape", view::reshape, ""),
+    row("Shape", constant::shape, ""),
+    row("Sigmoid", activation::sigmoid, ""),
+    row("Size", constant::size, ""),
+    row("Slice", index::slice, ""),
+    row("Softmax", softmax::softmax, ""),
+    row("Squeeze", view::squeeze, ""),
+    row("Sub", arithmetic::sub, ""),
+    row("Tanh", activation::tanh, ""),
+    row("Transpose", layout::transpose, ""),
+    row("Unsqueeze", view::unsqueeze, ""),
+    row("Where", arithmetic::select, ""),
 ];
 
 /// The operators of `ai.onnx.ml`.
-const LEARN: &[(&str, Import)] = &[
-    ("LinearClassifier", learn::linear_classifier),
-    ("LinearRegressor", learn::linear_regressor),
-    ("Normalizer", readout::normalizer),
-    ("Scaler", learn::scaler),
-    ("ZipMap", readout::zip_map),
+const LEARN: &[Operator] = &[
+    row(
+        "ArrayFeatureExtractor",
+        learn::feature,
+        "of a constant list",
+    ),
+    row("LinearClassifier", learn::linear_classifier, ""),
+    row("LinearRegressor", learn::linear_regressor, ""),
+    row("Normalizer", learn::normalizer, ""),
+    row("Scaler", learn::scaler, ""),
+    row("ZipMap", learn::zip_map, ""),
 ];
 
-/// Domain and name of every operator that is imported, in some form at least.
-pub fn operators() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let tables = [("ai.onnx", OPERATORS), ("ai.onnx.ml", LEARN)];
-    tables
-        .into_iter()
-        .flat_map(|(domain, table)| table.iter().map(move |(name, _)| (domain, *name)))
-}
-
-/// The import function of a node's operator.
-pub(crate) fn find(proto: &NodeProto) -> Option<Import> {
+/// The row of a node's operator.
+pub(crate) fn find(proto: &NodeProto) -> Option<&'static Operator> {
     let table = match node::domain(proto) {
         "ai.onnx" => OPERATORS,
         "ai.onnx.ml" => LEARN,
         _ => return None,
     };
-    let found = table.iter().find(|(op, _)| *op == proto.op_type);
-    found.map(|(_, import)| *import)
+    table.iter().find(|row| row.name == proto.op_type)
+}
+
+/// The supported operators: domain, name, and what of it is refused (empty if nothing is).
+pub fn operators() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    let rows = |domain, table: &'static [Operator]| {
+        table.iter().map(move |row| (domain, row.name, row.limits))
+    };
+    rows("ai.onnx", OPERATORS).chain(rows("ai.onnx.ml", LEARN))
 }
 
 /// What to do about an operator that is not in the tables.
@@ -142,7 +171,7 @@ mod tests {
     #[test]
     fn tables_are_sorted() {
         for table in [OPERATORS, LEARN] {
-            assert!(table.windows(2).all(|pair| pair[0].0 < pair[1].0));
+            assert!(table.windows(2).all(|pair| pair[0].name < pair[1].name));
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::value::{Value, finite};
 /// `Y = (X - mean) scale / sqrt(var + epsilon) + B` for each channel, axis 1
 pub(super) fn batch(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(5)?;
-    let x = node.activation(0)?;
+    let x = importer.activation(node, 0)?;
     let parameters = (1..5)
         .map(|i| node.weight(i))
         .collect::<Result<Vec<_>, _>>()?;

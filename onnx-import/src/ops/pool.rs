@@ -10,9 +10,9 @@ use crate::node::Node;
 use crate::value::Value;
 
 /// The input, its spatial shape checked to have one or two axes.
-fn input(node: &mut Node, importer: &Importer) -> Result<(ValueId, Vec<usize>), Error> {
+fn input(node: &mut Node, importer: &mut Importer) -> Result<(ValueId, Vec<usize>), Error> {
     node.at_most(1)?;
-    let x = node.activation(0)?;
+    let x = importer.activation(node, 0)?;
     let shape = importer.shape(x);
     if !matches!(shape.len(), 3 | 4) {
         return Err(node.unsupported(format!(

@@ -13,7 +13,7 @@ use crate::value::Value;
 /// The mean over some axes: those axes are brought to the end and pooled globally. Over the
 /// spatial axes of `X[N, C, H, W]` this is `GlobalAveragePool`.
 pub(super) fn mean(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let x = node.activation(0)?;
+    let x = importer.activation(node, 0)?;
     let shape = importer.shape(x).to_vec();
     let rank = shape.len();
     // Axes are an attribute before opset 18 and an input since.

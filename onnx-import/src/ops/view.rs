@@ -1,13 +1,11 @@
 //! The same cells under another shape: Reshape, Flatten, Squeeze, Unsqueeze; and operators that
-//! do nothing at inference: Identity, Dropout, Cast between float types.
+//! do nothing at inference: Identity, Dropout.
 
 use super::arithmetic::folded;
 use super::one;
 use crate::Error;
-use crate::decode::type_name;
 use crate::import::Importer;
 use crate::node::Node;
-use crate::proto::DataType;
 use crate::tensor::{Cells, MAX_RANK, Tensor, count};
 use crate::value::Value;
 
@@ -31,7 +29,6 @@ fn viewed(
             folded(Tensor::new(shape, x.into_tensor().into_cells()))
         }
         Value::Activation(x) => Value::Activation(importer.reshape(node, x, shape)?),
-        readout @ Value::Readout(_) => readout,
     })
 }
 
@@ -140,105 +137,32 @@ pub(super) fn identity(node: &mut Node, _: &mut Importer) -> Result<Vec<Value>, 
     one(node.value(0)?)
 }
 
-/// The input: nothing is dropped at inference.
-pub(super) fn dropout(node: &mut Node, _: &mut Importer) -> Result<Vec<Value>, Error> {
+/// The input, as nothing is dropped at inference; and a mask that is true everywhere.
+pub(super) fn dropout(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     let x = node.value(0)?;
     if node.opset() < 12 {
         node.at_most(1)?;
         let _ = node.float("ratio")?;
+    } else {
+        node.at_most(3)?;
+        // Ratio and seed matter in training only.
+        let _ = (node.optional_constant(1)?, node.int("seed")?);
+        let training = node.optional_constant(2)?.is_some_and(
+            |flag| !matches!(flag.tensor.cells(), Cells::Bool(cells) if cells[..] == [false]),
+        );
+        if training {
+            return Err(
+                node.unsupported("it is in training mode: export the model in inference mode")
+            );
+        }
+    }
+    if !node.has_output(1) {
         return one(x);
     }
-    node.at_most(3)?;
-    // Ratio and seed matter in training only.
-    let _ = (node.optional_constant(1)?, node.int("seed")?);
-    let training = node.optional_constant(2)?.is_some_and(
-        |flag| !matches!(flag.tensor.cells(), Cells::Bool(cells) if cells[..] == [false]),
-    );
-    if training {
-        return Err(node.unsupported("it is in training mode: export the model in inference mode"));
-    }
-    one(x)
-}
-
-/// The input in another element type. All float types are one here, and all integer types.
-pub(super) fn cast(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    node.at_most(1)?;
-    let x = node.value(0)?;
-    let Some(to) = node.int("to")? else {
-        return Err(node.bad_attribute("to", "is missing"));
-    };
-    // Both concern 8-bit float types only, which are not supported.
-    if node.opset() >= 19 {
-        let _ = node.int("saturate")?;
-    }
-    let to = i32::try_from(to).unwrap_or(-1);
-    let data_type = DataType::try_from(to).unwrap_or(DataType::Undefined);
-    let is_float = matches!(
-        data_type,
-        DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16
-    );
-    let x = match x {
-        Value::Constant(x) => x,
-        Value::Activation(x) if is_float => {
-            if data_type == DataType::Float16 || data_type == DataType::Bfloat16 {
-                let (name, to) = (node.name(), type_name(to));
-                importer.note(format!("node `{name}`: the rounding to {to} is dropped"));
-            }
-            return one(Value::Activation(x));
-        }
-        _ => {
-            return Err(node.unsupported(format!(
-                "it rounds an activation to {}: only casts between float types are supported",
-                type_name(to)
-            )));
-        }
-    };
-    importer.allow(node, Some(x.tensor.len()))?;
-    let shape = x.tensor.shape().to_vec();
-    let cells = converted(x.into_tensor().into_cells(), data_type, is_float)
-        .ok_or_else(|| node.shape_error(format!("a constant does not fit {}", type_name(to))))?;
-    one(folded(Tensor::new(shape, cells)))
-}
-
-/// Constant cells in another type; `None` if one does not fit.
-fn converted(cells: Cells, to: DataType, is_float: bool) -> Option<Cells> {
-    let (lo, hi): (i64, i64) = match to {
-        DataType::Int64 | DataType::Bool => (i64::MIN, i64::MAX),
-        DataType::Uint64 => (0, i64::MAX),
-        DataType::Int32 => (i32::MIN.into(), i32::MAX.into()),
-        DataType::Uint32 => (0, u32::MAX.into()),
-        DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
-        DataType::Uint16 => (0, u16::MAX.into()),
-        DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
-        DataType::Uint8 => (0, u8::MAX.into()),
-        _ if is_float => (0, 0),
-        _ => return None,
-    };
-    let fits = |n: i64| (lo..=hi).contains(&n).then_some(n);
-    Some(match (cells, to) {
-        (cells @ Cells::Float(_), _) if is_float => cells,
-        (Cells::Int(cells), _) if is_float => {
-            Cells::Float(cells.into_iter().map(|n| n as f32).collect())
-        }
-        (Cells::Bool(cells), _) if is_float => {
-            Cells::Float(cells.into_iter().map(f32::from).collect())
-        }
-        (Cells::Float(cells), DataType::Bool) => {
-            Cells::Bool(cells.into_iter().map(|x| x != 0.0).collect())
-        }
-        (Cells::Int(cells), DataType::Bool) => {
-            Cells::Bool(cells.into_iter().map(|n| n != 0).collect())
-        }
-        (cells @ Cells::Bool(_), DataType::Bool) => cells,
-        (Cells::Float(cells), _) => {
-            // 2^63 is the first float beyond i64.
-            let whole = |x: f32| (x.abs() < 9.223_372e18).then_some(x as i64);
-            let cells = cells.into_iter().map(|x| fits(whole(x)?));
-            Cells::Int(cells.collect::<Option<_>>()?)
-        }
-        (Cells::Int(cells), _) => Cells::Int(cells.into_iter().map(fits).collect::<Option<_>>()?),
-        (Cells::Bool(cells), _) => Cells::Int(cells.into_iter().map(i64::from).collect()),
-    })
+    let shape = importer.shape_of(&x).to_vec();
+    let cells = importer.allow(node, count(&shape))?;
+    let mask = Tensor::new(shape, Cells::Bool(vec![true; cells]));
+    Ok(vec![x, folded(mask)])
 }
 
 #[cfg(test)]
@@ -256,26 +180,5 @@ mod tests {
         assert_eq!(target_shape(&from, &[-2, 3], false), None);
         assert_eq!(target_shape(&from, &[24, 1, 1, 0], false), None);
         assert_eq!(target_shape(&from, &[i64::MAX, i64::MAX, -1], false), None);
-    }
-
-    #[test]
-    fn casts_of_constants() {
-        let floats = || Cells::Float(vec![-1.9, 300.0]);
-        assert_eq!(
-            converted(floats(), DataType::Int64, false),
-            Some(Cells::Int(vec![-1, 300]))
-        );
-        assert_eq!(converted(floats(), DataType::Uint8, false), None);
-        assert_eq!(converted(floats(), DataType::String, false), None);
-        let nan = Cells::Float(vec![f32::NAN]);
-        assert_eq!(converted(nan, DataType::Int32, false), None);
-        assert_eq!(
-            converted(Cells::Int(vec![2, 0]), DataType::Bool, false),
-            Some(Cells::Bool(vec![true, false]))
-        );
-        assert_eq!(
-            converted(Cells::Bool(vec![true]), DataType::Float16, true),
-            Some(Cells::Float(vec![1.0]))
-        );
     }
 }

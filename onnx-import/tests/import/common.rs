@@ -2,13 +2,13 @@
 //! small edits of models.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use candle_core::{Device, Tensor};
 use candle_onnx::onnx::tensor_proto::DataType;
-use candle_onnx::onnx::{ModelProto, TensorProto};
+use candle_onnx::onnx::{ModelProto, TensorProto, ValueInfoProto, type_proto};
 use ndarray::ArrayD;
-use ndarray_npy::{NpzReader, ReadNpyExt};
+use ndarray_npy::{NpzReader, ReadNpyExt, ReadableElement};
 use prost::Message;
 use zkstrata_model_ir::float::Graph;
 
@@ -33,36 +33,86 @@ pub(crate) enum Array {
 }
 
 impl Array {
-    /// Reads an `.npy` file; `None` for other element types.
-    pub(crate) fn read(path: &std::path::Path) -> Option<Self> {
-        let open = || std::fs::File::open(path).ok();
-        let float = ArrayD::<f32>::read_npy(open()?).map(Self::Float);
-        let int = ArrayD::<i64>::read_npy(open()?).map(Self::Int);
-        let bool = ArrayD::<bool>::read_npy(open()?).map(Self::Bool);
-        float.or(int).or(bool).ok()
+    /// Reads an `.npy` file of numbers or truth values; `None` for other element types.
+    pub(crate) fn read(path: &Path) -> Option<Self> {
+        fn read<T: ReadableElement + Copy, U>(path: &Path, to: fn(T) -> U) -> Option<ArrayD<U>> {
+            let file = std::fs::File::open(path).ok()?;
+            Some(ArrayD::<T>::read_npy(file).ok()?.mapv(to))
+        }
+        let float = || {
+            let single = read::<f32, f32>(path, |x| x);
+            single.or_else(|| read::<f64, f32>(path, |x| x as f32))
+        };
+        let signed = || {
+            let wide = read::<i64, i64>(path, |x| x).or_else(|| read::<i32, i64>(path, i64::from));
+            wide.or_else(|| read::<i16, i64>(path, i64::from))
+                .or_else(|| read::<i8, i64>(path, i64::from))
+        };
+        let unsigned = || {
+            let wide = read::<u64, i64>(path, |x| x as i64);
+            wide.or_else(|| read::<u32, i64>(path, i64::from))
+                .or_else(|| read::<u16, i64>(path, i64::from))
+                .or_else(|| read::<u8, i64>(path, i64::from))
+        };
+        let float = float().map(Self::Float);
+        float
+            .or_else(|| signed().or_else(unsigned).map(Self::Int))
+            .or_else(|| read::<bool, bool>(path, |x| x).map(Self::Bool))
     }
 
-    /// The tensor as an initializer.
-    pub(crate) fn initializer(&self, name: &str) -> TensorProto {
-        fn make<T: Copy>(
-            name: &str,
-            array: &ArrayD<T>,
-            data_type: DataType,
-            bytes: impl Fn(T) -> Vec<u8>,
-        ) -> TensorProto {
-            TensorProto {
-                name: name.into(),
-                dims: array.shape().iter().map(|&d| d as i64).collect(),
-                data_type: data_type as i32,
-                raw_data: array.iter().flat_map(|&x| bytes(x)).collect(),
-                ..TensorProto::default()
-            }
-        }
+    /// The cells as a model takes them.
+    pub(crate) fn numbers(&self) -> ArrayD<f32> {
         match self {
-            Self::Float(a) => make(name, a, DataType::Float, |x| x.to_le_bytes().to_vec()),
-            Self::Int(a) => make(name, a, DataType::Int64, |x| x.to_le_bytes().to_vec()),
-            Self::Bool(a) => make(name, a, DataType::Bool, |x| vec![u8::from(x)]),
+            Self::Float(a) => a.clone(),
+            Self::Int(a) => a.mapv(|x| x as f32),
+            Self::Bool(a) => a.mapv(f32::from),
         }
+    }
+
+    /// The tensor as an initializer of the given type; `None` if it has other elements.
+    pub(crate) fn initializer(&self, name: &str, data_type: DataType) -> Option<TensorProto> {
+        let shape = match self {
+            Self::Float(a) => a.shape(),
+            Self::Int(a) => a.shape(),
+            Self::Bool(a) => a.shape(),
+        };
+        let mut tensor = TensorProto {
+            name: name.into(),
+            dims: shape.iter().map(|&d| d as i64).collect(),
+            data_type: data_type as i32,
+            ..TensorProto::default()
+        };
+        match (self, data_type) {
+            (Self::Float(a), DataType::Float) => tensor.float_data = a.iter().copied().collect(),
+            (Self::Float(a), DataType::Double) => {
+                tensor.double_data = a.iter().map(|&x| x.into()).collect();
+            }
+            (Self::Int(a), DataType::Int64) => tensor.int64_data = a.iter().copied().collect(),
+            (Self::Int(a), DataType::Uint64 | DataType::Uint32) => {
+                tensor.uint64_data = a.iter().map(|&x| x as u64).collect();
+            }
+            (
+                Self::Int(a),
+                DataType::Int32
+                | DataType::Int16
+                | DataType::Int8
+                | DataType::Uint16
+                | DataType::Uint8,
+            ) => tensor.int32_data = a.iter().map(|&x| x as i32).collect(),
+            (Self::Bool(a), DataType::Bool) => {
+                tensor.int32_data = a.iter().map(|&x| x.into()).collect();
+            }
+            _ => return None,
+        }
+        Some(tensor)
+    }
+}
+
+/// The element type of a declared tensor.
+pub(crate) fn data_type(declared: &ValueInfoProto) -> Option<DataType> {
+    match declared.r#type.as_ref()?.value.as_ref()? {
+        type_proto::Value::TensorType(tensor) => DataType::try_from(tensor.elem_type).ok(),
+        _ => None,
     }
 }
 
@@ -89,6 +139,7 @@ pub(crate) fn run(graph: &Graph, inputs: &[ArrayD<f32>]) -> Vec<ArrayD<f32>> {
 }
 
 /// Panics unless `got` is within `atol + rtol |expected|` of `expected`.
+#[track_caller]
 pub(crate) fn assert_close(
     what: &str,
     got: &ArrayD<f32>,
@@ -96,11 +147,30 @@ pub(crate) fn assert_close(
     rtol: f32,
     atol: f32,
 ) {
-    assert_eq!(got.shape(), expected.shape(), "{what}");
-    for (i, (g, e)) in got.iter().zip(expected).enumerate() {
-        let close = (g - e).abs() <= atol + rtol * e.abs();
-        assert!(close, "{what}: cell {i} is {g}, expected {e}");
+    if let Some(difference) = difference(got, expected, rtol, atol) {
+        panic!("{what}: {difference}");
     }
+}
+
+/// The first cell of `got` that is not within `atol + rtol |expected|` of `expected`.
+pub(crate) fn difference(
+    got: &ArrayD<f32>,
+    expected: &ArrayD<f32>,
+    rtol: f32,
+    atol: f32,
+) -> Option<String> {
+    if got.shape() != expected.shape() {
+        let (got, expected) = (got.shape(), expected.shape());
+        return Some(format!("has shape {got:?}, expected {expected:?}"));
+    }
+    let close = |g: f32, e: f32| {
+        g.is_nan() && e.is_nan()
+            || g == e
+            || e.is_finite() && (g - e).abs() <= atol + rtol * e.abs()
+    };
+    let mut cells = got.iter().zip(expected).enumerate();
+    let (i, (g, e)) = cells.find(|(_, (g, e))| !close(**g, **e))?;
+    Some(format!("cell {i} is {g}, expected {e}"))
 }
 
 /// The decoded model.

@@ -264,7 +264,7 @@ fn matmul_and_add_simplify_to_one_dense_layer() {
 }
 
 #[test]
-fn final_readouts_are_dropped_once() {
+fn final_selections_are_computed() {
     let nodes = vec![
         node("MatMul", &["x", "w"], "logits", vec![]),
         node("LogSoftmax", &["logits"], "scores", vec![int("axis", -1)]),
@@ -280,38 +280,31 @@ fn final_readouts_are_dropped_once() {
             )
         },
     ];
-    let classes = TensorProto {
-        name: "classes".into(),
-        dims: vec![3],
-        data_type: DataType::String as i32,
-        string_data: ["cat", "dog", "owl"].map(Vec::from).to_vec(),
-        ..TensorProto::default()
-    };
+    let classes = list("classes", &[7, -3, 40]);
     let mut model = model(13, &[1, 4], vec![weights("w", &[4, 3]), classes], nodes);
-    let outputs = |model: &mut ModelProto, names: &[&str]| {
-        if let Some(graph) = &mut model.graph {
-            graph.output = names.iter().map(|name| float(name, &[])).collect();
-        }
-        let graph = graph(model);
-        assert_eq!(graph.nodes().len(), 2);
-        let names = graph.outputs().iter().map(|(name, _)| name.clone());
-        (names.collect::<Vec<_>>(), graph.notes().len())
+    if let Some(graph) = &mut model.graph {
+        graph.output = ["logits", "scores", "label", "class"]
+            .iter()
+            .map(|name| float(name, &[]))
+            .collect();
+    }
+    let graph = graph(&model);
+    let x = ArrayD::from_shape_vec(vec![1, 4], vec![0.3, -1.0, 0.2, 0.9]).expect("4 cells");
+    let [logits, scores, label, class] = &common::run(&graph, &[x])[..] else {
+        panic!("four outputs");
     };
-    assert_eq!(outputs(&mut model, &["label"]), (vec!["label".into()], 1));
+    let sum: f32 = logits.iter().map(|x| x.exp()).sum();
+    common::assert_close("scores", scores, &logits.mapv(|x| x - sum.ln()), 1e-5, 1e-6);
+    let most = logits.fold(f32::MIN, |a, &b| a.max(b));
+    let best = logits
+        .iter()
+        .position(|&x| x == most)
+        .expect("one is largest");
+    assert_eq!((label.shape(), label.sum()), (&[1, 1][..], best as f32));
     assert_eq!(
-        outputs(&mut model, &["label", "class"]),
-        (vec!["label".into()], 2)
+        (class.shape(), class.sum()),
+        (&[1, 1][..], [7.0, -3.0, 40.0][best])
     );
-    assert_eq!(
-        outputs(&mut model, &["label", "class"]),
-        (vec!["label".into()], 2)
-    );
-    assert_eq!(
-        outputs(&mut model, &["label", "scores"]),
-        (vec!["scores".into()], 2)
-    );
-    let all = ["label", "scores", "logits"];
-    assert_eq!(outputs(&mut model, &all), (vec!["logits".into()], 2));
 }
 
 /// Runs a model on distinct numbers, here and in candle.

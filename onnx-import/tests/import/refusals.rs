@@ -77,10 +77,10 @@ fn bytes_that_are_no_model() {
 
 #[test]
 fn operator_sets() {
-    for version in [-1, 6, 23] {
+    for version in [-1, 6, 26] {
         let mut model = one("Relu", &["x"], vec![]);
         model.opset_import[0].version = version;
-        assert_error(&refuse(&model), "UnsupportedOpset", "7 to 22");
+        assert_error(&refuse(&model), "UnsupportedOpset", "7 to 25");
     }
     let mut model = one("Relu", &["x"], vec![]);
     let mut other = model.opset_import[0].clone();
@@ -123,9 +123,8 @@ fn operators() {
         &one("Pad", &["x"], vec![string("mode", "reflect")]),
         "reflect",
     );
-    unsupported(&one("Cast", &["x"], vec![int("to", 7)]), "int64");
+    unsupported(&one("Cast", &["x"], vec![int("to", 8)]), "string");
     unsupported(&one("Concat", &["x", "w"], vec![int("axis", 0)]), "joins");
-    unsupported(&one("Relu", &["w"], vec![]), "constant");
     unsupported(&one("Conv", &["x", "w"], vec![]), "rank 2");
     unsupported(
         &one("MaxPool", &["x"], vec![ints("kernel_shape", &[1])]),
@@ -145,30 +144,6 @@ fn operators() {
     let training = node("BatchNormalization", &parameters, "y", training);
     let training = model(15, &shape, vec![weights("p", &[2])], vec![training]);
     unsupported(&training, "training mode");
-    let softmax = |then: NodeProto| {
-        let softmax = node("Softmax", &["x"], "s", vec![]);
-        model(
-            13,
-            &[1, 4],
-            vec![weights("w", &[4, 4])],
-            vec![softmax, then],
-        )
-    };
-    unsupported(
-        &softmax(node("MatMul", &["s", "w"], "y", vec![])),
-        "Softmax",
-    );
-    unsupported(
-        &softmax(node("Identity", &["s", "x"], "y", vec![])),
-        "computes with",
-    );
-    let two = vec![
-        node("Softmax", &["x"], "s", vec![]),
-        node("Relu", &["x"], "r", vec![]),
-        node("ArgMax", &["r"], "t", vec![]),
-        node("Gather", &["s", "t"], "y", vec![]),
-    ];
-    unsupported(&model(13, &[1, 4], vec![], two), "computes with");
     let mut pool = one("MaxPool", &["x"], vec![ints("kernel_shape", &[2])]);
     if let Some(graph) = &mut pool.graph {
         graph.input[0] = float("x", &[1, 1, 4]);
@@ -320,7 +295,7 @@ fn weights_and_tensors() {
         "BadTensor",
         "length -4",
     );
-    assert_error(&with(list("w", &[1; 4])), "BadTensor", "integer elements");
+    assert_error(&with(list("w", &[1 << 25; 4])), "BadTensor", "exact up to");
     let huge = with(floats("w", &[1 << 40, 4], &cells));
     assert_error(&huge, "TooLarge", "limit");
     let mut text = floats("w", &[4, 4], &[]);
@@ -328,8 +303,8 @@ fn weights_and_tensors() {
     assert_error(&with(text), "UnsupportedType", "string");
     let sparse = edited(|graph| graph.sparse_initializer.push(SparseTensorProto::default()));
     assert_error(&sparse, "UnsupportedType", "sparse");
-    let ids = edited(|graph| graph.input[0] = declare("x", DataType::Int64, vec![]));
-    assert_error(&ids, "UnsupportedType", "int64");
+    let ids = edited(|graph| graph.input[0] = declare("x", DataType::String, vec![]));
+    assert_error(&ids, "UnsupportedType", "string");
 }
 
 #[test]

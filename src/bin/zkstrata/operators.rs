@@ -8,17 +8,18 @@ use zkstrata::onnx_import::operators;
 pub(crate) fn run(args: &args::Operators) -> Report {
     let mut report = Report::new();
     if args.markdown {
-        report.line("| operator | domain |");
-        report.line("|---|---|");
-        for (domain, name) in operators() {
-            report.line(format_args!("| {name} | `{domain}` |"));
+        report.line("| operator | domain | limits |");
+        report.line("|---|---|---|");
+        for (domain, name, limits) in operators() {
+            report.line(format_args!("| {name} | `{domain}` | {limits} |"));
         }
     } else {
-        for (domain, name) in operators() {
+        for (domain, name, _) in operators() {
             report.field(domain, name);
         }
     }
-    let list = operators().map(|(domain, name)| json!({ "domain": domain, "name": name }));
+    let list = operators()
+        .map(|(domain, name, limits)| json!({ "domain": domain, "name": name, "limits": limits }));
     report.set("operators", list.collect::<Vec<Value>>());
     report
 }

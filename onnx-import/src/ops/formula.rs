@@ -1,0 +1,310 @@
+//! Formulas of activations, written into the graph operator by operator.
+//!
+//! Operands of different shapes are broadcast by ONNX's rules. Products leave out the axes along
+//! which an operand is repeated; sums, differences and maxima repeat it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ndarray::{ArrayD, arr0};
+use zkstrata_model_ir::float::{Activation, AxisMap, AxisMatrix, Contract, Op, ValueId};
+
+use super::arithmetic::broadcast;
+use crate::Error;
+use crate::import::Importer;
+use crate::node::Node;
+use crate::value::{Value, finite};
+
+/// Writes the operators of one node.
+pub(super) struct Formula<'a, 'n> {
+    /// The node whose formula it is.
+    pub(super) node: &'a Node<'n>,
+    /// The import that it belongs to.
+    pub(super) importer: &'a mut Importer,
+}
+
+#[allow(dead_code, reason = "the vocabulary of formulas")]
+impl<'a, 'n> Formula<'a, 'n> {
+    /// An empty formula.
+    pub(super) fn new(node: &'a Node<'n>, importer: &'a mut Importer) -> Self {
+        Self { node, importer }
+    }
+
+    /// Shape of a value.
+    pub(super) fn shape(&self, x: ValueId) -> Vec<usize> {
+        self.importer.shape(x).to_vec()
+    }
+
+    fn put(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId, Error> {
+        self.importer.add(self.node, op, inputs)
+    }
+
+    /// `f(x)`
+    pub(super) fn apply(&mut self, f: Activation, x: ValueId) -> Result<ValueId, Error> {
+        self.put(Op::Activation(f), &[x])
+    }
+
+    /// `scale x + shift`
+    pub(super) fn affine(&mut self, x: ValueId, scale: f32, shift: f32) -> Result<ValueId, Error> {
+        let (scale, shift) = (arr0(scale).into_dyn(), arr0(shift).into_dyn());
+        self.put(Op::Affine { scale, shift }, &[x])
+    }
+
+    /// `scale x + shift` cell by cell. The result has the shape to which all three broadcast.
+    pub(super) fn affine_by(
+        &mut self,
+        x: ValueId,
+        scale: ArrayD<f32>,
+        shift: ArrayD<f32>,
+    ) -> Result<ValueId, Error> {
+        let constants = broadcast(self.node, scale.shape(), shift.shape())?;
+        let shape = broadcast(self.node, self.importer.shape(x), &constants)?;
+        let x = self.broadcast_to(x, &shape)?;
+        self.put(Op::Affine { scale, shift }, &[x])
+    }
+
+    /// `x` repeated along new axes and along axes of length 1.
+    pub(super) fn broadcast_to(&mut self, x: ValueId, shape: &[usize]) -> Result<ValueId, Error> {
+        let from = self.shape(x);
+        if from == shape {
+            return Ok(x);
+        }
+        if broadcast(self.node, &from, shape)? != shape {
+            return Err(self.node.shape_error(format!(
+                "a tensor of shape {from:?} does not broadcast to {shape:?}"
+            )));
+        }
+        let mut padded = vec![1; shape.len() - from.len()];
+        padded.extend(&from);
+        let x = self.reshape(x, padded.clone())?;
+        let axis = |(&n, &m): (&usize, &usize)| {
+            if n == m {
+                return AxisMap::Keep;
+            }
+            AxisMap::Matrix(AxisMatrix::select(1, &vec![0; m]))
+        };
+        // The matrices are made only after their size is known to be allowed.
+        let entries = shape.iter().zip(&padded).filter(|(m, n)| m != n);
+        let entries = entries.fold(0_usize, |sum, (m, _)| sum.saturating_add(*m));
+        self.importer.budget.placed(self.node.name(), entries)?;
+        let axes: Vec<AxisMap> = padded.iter().zip(shape).map(axis).collect();
+        if axes.iter().all(|axis| *axis == AxisMap::Keep) {
+            return Ok(x);
+        }
+        self.put(Op::Map(axes), &[x])
+    }
+
+    /// Two operands repeated to their common shape.
+    fn paired(&mut self, x: ValueId, y: ValueId) -> Result<[ValueId; 2], Error> {
+        let shape = broadcast(self.node, self.importer.shape(x), self.importer.shape(y))?;
+        Ok([self.broadcast_to(x, &shape)?, self.broadcast_to(y, &shape)?])
+    }
+
+    /// `x + y`
+    pub(super) fn add(&mut self, x: ValueId, y: ValueId) -> Result<ValueId, Error> {
+        let pair = self.paired(x, y)?;
+        self.put(Op::Add, &pair)
+    }
+
+    /// `x - y`
+    pub(super) fn sub(&mut self, x: ValueId, y: ValueId) -> Result<ValueId, Error> {
+        let pair = self.paired(x, y)?;
+        self.put(Op::Sub, &pair)
+    }
+
+    /// `max(x, y)`
+    pub(super) fn max(&mut self, x: ValueId, y: ValueId) -> Result<ValueId, Error> {
+        let pair = self.paired(x, y)?;
+        self.put(Op::Max, &pair)
+    }
+
+    /// `min(x, y)`
+    pub(super) fn min(&mut self, x: ValueId, y: ValueId) -> Result<ValueId, Error> {
+        let (x, y) = (self.negated(x)?, self.negated(y)?);
+        let z = self.max(x, y)?;
+        self.negated(z)
+    }
+
+    /// `-x`
+    pub(super) fn negated(&mut self, x: ValueId) -> Result<ValueId, Error> {
+        self.affine(x, -1.0, 0.0)
+    }
+
+    /// `x y`
+    pub(super) fn product(&mut self, x: ValueId, y: ValueId) -> Result<ValueId, Error> {
+        let shape = broadcast(self.node, self.importer.shape(x), self.importer.shape(y))?;
+        let all: Vec<usize> = (0..shape.len()).collect();
+        let labels = |of: &[usize]| all[all.len() - of.len()..].to_vec();
+        let left = labels(self.importer.shape(x));
+        let right = labels(self.importer.shape(y));
+        self.contract((x, &left), (y, &right), &all)
+    }
+
+    /// `sum x y` over `axes`, which stay with length 1; `x` and `y` have the same shape.
+    pub(super) fn dot(
+        &mut self,
+        x: ValueId,
+        y: ValueId,
+        axes: &BTreeSet<usize>,
+    ) -> Result<ValueId, Error> {
+        let shape = self.shape(x);
+        let all: Vec<usize> = (0..shape.len()).collect();
+        let output = all.iter().copied().filter(|axis| !axes.contains(axis));
+        let contract = Contract {
+            left: all.clone(),
+            right: all.clone(),
+            output: output.collect(),
+        };
+        let y = self.put(Op::Contract(contract), &[x, y])?;
+        self.reshape(y, without(&shape, axes))
+    }
+
+    /// The sum of products over the labels that are not in `output`, a [`Contract`] whose operands
+    /// may have the length 1 on an axis of the result that is longer. Labels that are summed have
+    /// the same length in both operands.
+    pub(super) fn contract(
+        &mut self,
+        (x, left): (ValueId, &[usize]),
+        (y, right): (ValueId, &[usize]),
+        output: &[usize],
+    ) -> Result<ValueId, Error> {
+        let mut lengths = BTreeMap::new();
+        for (value, labels) in [(x, left), (y, right)] {
+            for (&label, &n) in labels.iter().zip(self.importer.shape(value)) {
+                let length = lengths.entry(label).or_insert(n);
+                *length = n.max(*length);
+            }
+        }
+        let (x, left) = self.trimmed(x, left)?;
+        let (y, right) = self.trimmed(y, right)?;
+        let kept = output.iter().copied();
+        let contract = Contract {
+            output: kept.filter(|l| lengths[l] != 1).collect(),
+            left,
+            right,
+        };
+        let z = self.put(Op::Contract(contract), &[x, y])?;
+        self.reshape(z, output.iter().map(|l| lengths[l]).collect())
+    }
+
+    /// The operand without its axes of length 1, and the labels of the others.
+    fn trimmed(&mut self, x: ValueId, labels: &[usize]) -> Result<(ValueId, Vec<usize>), Error> {
+        let axes = labels.iter().zip(self.importer.shape(x));
+        let longer = axes.filter(|(_, n)| **n != 1);
+        let (labels, lengths) = longer.map(|(&label, &n)| (label, n)).unzip();
+        Ok((self.reshape(x, lengths)?, labels))
+    }
+
+    /// `x^2`
+    pub(super) fn square(&mut self, x: ValueId) -> Result<ValueId, Error> {
+        self.product(x, x)
+    }
+
+    /// `x` times a constant or another activation.
+    pub(super) fn times(&mut self, x: ValueId, factor: Value) -> Result<ValueId, Error> {
+        match factor {
+            Value::Activation(y) => self.product(x, y),
+            Value::Constant(c) => {
+                let scale = c.into_weight()?;
+                self.affine_by(x, scale, arr0(0.0).into_dyn())
+            }
+        }
+    }
+
+    /// `x` plus a constant or another activation.
+    pub(super) fn plus(&mut self, x: ValueId, term: Value) -> Result<ValueId, Error> {
+        match term {
+            Value::Activation(y) => self.add(x, y),
+            Value::Constant(c) => {
+                let shift = c.into_weight()?;
+                self.affine_by(x, arr0(1.0).into_dyn(), shift)
+            }
+        }
+    }
+
+    /// The same cells in another shape.
+    pub(super) fn reshape(&mut self, x: ValueId, shape: Vec<usize>) -> Result<ValueId, Error> {
+        self.importer.reshape(self.node, x, shape)
+    }
+
+    /// The axes in another order.
+    pub(super) fn transpose(&mut self, x: ValueId, perm: Vec<usize>) -> Result<ValueId, Error> {
+        self.importer.transpose(self.node, x, perm)
+    }
+
+    /// One axis multiplied by a matrix.
+    pub(super) fn map(
+        &mut self,
+        x: ValueId,
+        axis: usize,
+        matrix: AxisMatrix,
+    ) -> Result<ValueId, Error> {
+        let mut axes = vec![AxisMap::Keep; self.importer.shape(x).len()];
+        axes[axis] = AxisMap::Matrix(matrix);
+        self.put(Op::Map(axes), &[x])
+    }
+
+    /// The cells at `positions` of an axis.
+    pub(super) fn select(
+        &mut self,
+        x: ValueId,
+        axis: usize,
+        positions: &[usize],
+    ) -> Result<ValueId, Error> {
+        let n = self.importer.shape(x)[axis];
+        self.map(x, axis, AxisMatrix::select(n, positions))
+    }
+
+    /// The sum over `axes`, divided by `divisor`; the axes stay with length 1.
+    fn sum_over(
+        &mut self,
+        x: ValueId,
+        axes: &BTreeSet<usize>,
+        divisor: impl Fn(usize) -> i64,
+    ) -> Result<ValueId, Error> {
+        let shape = self.shape(x);
+        let map = |(axis, &n): (usize, &usize)| {
+            if n == 1 || !axes.contains(&axis) {
+                return AxisMap::Keep;
+            }
+            AxisMap::Matrix(AxisMatrix::sum(n, divisor(n)))
+        };
+        let maps: Vec<AxisMap> = shape.iter().enumerate().map(map).collect();
+        if maps.iter().all(|map| *map == AxisMap::Keep) {
+            return Ok(x);
+        }
+        self.put(Op::Map(maps), &[x])
+    }
+
+    /// The sum over `axes`, which stay with length 1.
+    pub(super) fn sum(&mut self, x: ValueId, axes: &BTreeSet<usize>) -> Result<ValueId, Error> {
+        self.sum_over(x, axes, |_| 1)
+    }
+
+    /// The mean over `axes`, which stay with length 1.
+    pub(super) fn mean(&mut self, x: ValueId, axes: &BTreeSet<usize>) -> Result<ValueId, Error> {
+        self.sum_over(x, axes, |n| n as i64)
+    }
+
+    /// The maximum over `axes`, which stay with length 1.
+    pub(super) fn maximum(&mut self, x: ValueId, axes: &BTreeSet<usize>) -> Result<ValueId, Error> {
+        let mut x = x;
+        for &axis in axes {
+            if self.importer.shape(x)[axis] > 1 {
+                x = self.put(Op::Maximum { axis }, &[x])?;
+            }
+        }
+        Ok(x)
+    }
+
+    /// A constant as a value.
+    pub(super) fn constant(&mut self, value: ArrayD<f32>) -> Result<ValueId, Error> {
+        let value = finite(self.node.name(), value)?;
+        self.put(Op::Constant { value }, &[])
+    }
+}
+
+/// The shape with the length 1 on `axes`.
+pub(super) fn without(shape: &[usize], axes: &BTreeSet<usize>) -> Vec<usize> {
+    let length = |(axis, &n)| if axes.contains(&axis) { 1 } else { n };
+    shape.iter().enumerate().map(length).collect()
+}

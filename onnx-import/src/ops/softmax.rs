@@ -1,0 +1,92 @@
+//! Softmax and `LogSoftmax`, by `exp(x - max x)`, which is at most 1.
+
+use std::collections::BTreeSet;
+
+use zkstrata_model_ir::float::{Activation, ValueId};
+
+use super::formula::Formula;
+use super::one;
+use crate::Error;
+use crate::import::Importer;
+use crate::node::Node;
+use crate::value::Value;
+
+/// `x - max x`, `exp` of it, and the sum of that over `axes`.
+fn exponentials(
+    f: &mut Formula,
+    x: ValueId,
+    axes: &BTreeSet<usize>,
+) -> Result<(ValueId, ValueId, ValueId), Error> {
+    let most = f.maximum(x, axes)?;
+    let below = f.sub(x, most)?;
+    let powers = f.apply(Activation::Exp, below)?;
+    let sum = f.sum(powers, axes)?;
+    Ok((below, powers, sum))
+}
+
+/// `exp(x) / sum exp(x)` over `axes`
+pub(super) fn shares(
+    f: &mut Formula,
+    x: ValueId,
+    axes: &BTreeSet<usize>,
+) -> Result<ValueId, Error> {
+    let (_, powers, sum) = exponentials(f, x, axes)?;
+    let factor = f.apply(Activation::Reciprocal, sum)?;
+    f.product(powers, factor)
+}
+
+/// `x - log(sum exp(x))` over `axes`
+fn log_shares(f: &mut Formula, x: ValueId, axes: &BTreeSet<usize>) -> Result<ValueId, Error> {
+    let (below, _, sum) = exponentials(f, x, axes)?;
+    let log = f.apply(Activation::Log, sum)?;
+    f.sub(below, log)
+}
+
+#[allow(dead_code, reason = "for ReduceLogSumExp")]
+/// `log(sum exp(x))` over `axes`
+pub(super) fn log_sum(
+    f: &mut Formula,
+    x: ValueId,
+    axes: &BTreeSet<usize>,
+) -> Result<ValueId, Error> {
+    let most = f.maximum(x, axes)?;
+    let below = f.sub(x, most)?;
+    let powers = f.apply(Activation::Exp, below)?;
+    let sum = f.sum(powers, axes)?;
+    let log = f.apply(Activation::Log, sum)?;
+    f.add(log, most)
+}
+
+/// The operand and the axes over which it is normalised: before opset 13 all from `axis` on, by
+/// default 1; one since, by default the last.
+pub(super) fn operand(
+    node: &mut Node,
+    importer: &mut Importer,
+) -> Result<(ValueId, BTreeSet<usize>), Error> {
+    node.at_most(1)?;
+    let x = importer.activation(node, 0)?;
+    let rank = importer.shape(x).len();
+    let flattens = node.opset() < 13;
+    let axis = node.int("axis")?.unwrap_or(if flattens { 1 } else { -1 });
+    // Everything before the end is kept: each cell for itself.
+    if flattens && axis == rank as i64 {
+        return Ok((x, BTreeSet::new()));
+    }
+    let axis = node.axis(axis, rank)?;
+    let axes = if flattens { axis..rank } else { axis..axis + 1 };
+    Ok((x, axes.collect()))
+}
+
+/// `exp(x) / sum exp(x)`
+pub(super) fn softmax(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let (x, axes) = operand(node, importer)?;
+    let y = shares(&mut Formula::new(node, importer), x, &axes)?;
+    one(Value::Activation(y))
+}
+
+/// `x - log(sum exp(x))`
+pub(super) fn log_softmax(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let (x, axes) = operand(node, importer)?;
+    let y = log_shares(&mut Formula::new(node, importer), x, &axes)?;
+    one(Value::Activation(y))
+}
