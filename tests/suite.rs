@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use zkstrata::model_ir::float::Graph;
 use zkstrata::model_ir::quantise::{Accuracy, Calibration, Options, Profile, quantise, unstack};
-use zkstrata::ndarray::{ArrayD, Axis};
+use zkstrata::ndarray::ArrayD;
 use zkstrata::{ProvingKey, Statement, VerifyingKey, decode_proof, encode_proof, onnx_import};
 
 const MODELS: [&str; 14] = [
@@ -207,7 +207,7 @@ fn no_model_makes_the_importer_panic() {
         let folder = entry.expect("an entry").path();
         let name = folder.file_name().expect("a name").to_string_lossy();
         let imported = onnx_import::import_file(&folder.join("model.onnx"));
-        let listed = MODELS.contains(&name);
+        let listed = MODELS.contains(&&*name);
         match imported {
             Ok(_) if !listed => eprintln!("{name} can be imported: add it to the suite"),
             Ok(_) => {}

@@ -1,6 +1,7 @@
 //! What the import tests share: the suites beside the workspace, arrays of tensor files, and
 //! small edits of models.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -131,6 +132,13 @@ pub(crate) fn read_npz(path: &std::path::Path, prefix: &str) -> Vec<(String, Arr
     arrays.collect()
 }
 
+/// The index of the first largest cell.
+pub(crate) fn largest(cells: &ArrayD<f32>) -> usize {
+    let cells = cells.iter().enumerate();
+    let most = cells.reduce(|best, next| if next.1 > best.1 { next } else { best });
+    most.expect("no array is empty").0
+}
+
 /// Runs a graph; one array per output.
 pub(crate) fn run(graph: &Graph, inputs: &[ArrayD<f32>]) -> Vec<ArrayD<f32>> {
     let values = graph.run(inputs).expect("inputs of the right shapes");
@@ -165,7 +173,7 @@ pub(crate) fn difference(
     }
     let close = |g: f32, e: f32| {
         g.is_nan() && e.is_nan()
-            || g == e
+            || g.partial_cmp(&e) == Some(Ordering::Equal)
             || e.is_finite() && (g - e).abs() <= atol + rtol * e.abs()
     };
     let mut cells = got.iter().zip(expected).enumerate();

@@ -295,11 +295,7 @@ fn final_selections_are_computed() {
     };
     let sum: f32 = logits.iter().map(|x| x.exp()).sum();
     common::assert_close("scores", scores, &logits.mapv(|x| x - sum.ln()), 1e-5, 1e-6);
-    let most = logits.fold(f32::MIN, |a, &b| a.max(b));
-    let best = logits
-        .iter()
-        .position(|&x| x == most)
-        .expect("one is largest");
+    let best = common::largest(logits);
     assert_eq!((label.shape(), label.sum()), (&[1, 1][..], best as f32));
     assert_eq!(
         (class.shape(), class.sum()),

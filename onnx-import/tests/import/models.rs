@@ -90,9 +90,8 @@ fn scikit_learn_models_give_labels_and_probabilities() {
         assert_eq!(names, ["label", "probabilities"]);
         let expected = common::read_npz(&io, "out_probabilities");
         common::assert_close(name, &got[1], &expected[0].1, 1e-4, 1e-6);
-        let most = got[1].fold(f32::MIN, |a, &b| a.max(b));
-        let best = got[1].iter().position(|&x| x == most);
-        assert_eq!(Some(got[0].sum() as usize), best, "{name}");
+        let best = common::largest(&got[1]);
+        assert_eq!(got[0].sum() as usize, best, "{name}");
     }
 }
 
