@@ -171,10 +171,10 @@ pub(crate) struct WeightPlan {
     pub(crate) bias_vars: usize,
 }
 
-/// An aligned block of the bias column over `(groups, outputs)` of a node.
+/// An aligned block of the bias column: over `(groups, outputs)` of a layer, or a constant.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BiasBlock {
-    /// Axes of the bias: groups, then outputs.
+    /// Axes of the bias: groups, then outputs; those of a constant.
     pub(crate) axes: Vec<usize>,
     /// First cell.
     pub(crate) offset: usize,
@@ -200,6 +200,11 @@ impl WeightPlan {
         ];
         let mut biases = vec![BiasBlock::default(); graph.biases.len()];
         for (index, node) in graph.nodes.iter().enumerate() {
+            if let Op::Constant { bias } = &node.op
+                && let Some(block) = biases.get_mut(bias.0)
+            {
+                block.axes.clone_from(&node.axes);
+            }
             let Op::Affine(affine) = &node.op else {
                 continue;
             };

@@ -254,6 +254,26 @@ pub(crate) fn pad_axes(axes: &[usize], values: &[E]) -> Vec<E> {
     out
 }
 
+/// A dense table over `axes` of which index `i_a` of axis `a` counts `strides[a]`, in a table of
+/// `cells` zeros.
+pub(crate) fn place_axes(axes: &[usize], strides: &[usize], cells: usize, values: &[E]) -> Vec<E> {
+    assert_eq!(axes.len(), strides.len(), "one stride an axis");
+    let mut out = vec![E::ZERO; cells];
+    let (&last, outer) = axes.split_last().unwrap_or((&1, &[]));
+    let step = strides.last().copied().unwrap_or(1);
+    for (mut row, values) in values.chunks(last).enumerate() {
+        let mut first = 0;
+        for (&n, &stride) in outer.iter().zip(strides).rev() {
+            first += row % n * stride;
+            row /= n;
+        }
+        for (out, &value) in out[first..].iter_mut().step_by(step).zip(values) {
+            *out = value;
+        }
+    }
+    out
+}
+
 /// `out[a][i] = sum_m e[m] x[a][m][i]` for values in E.
 pub(crate) fn contract_ext(x: &[E], outer: usize, mid: usize, inner: usize, e: &[E]) -> Vec<E> {
     assert_eq!(x.len(), outer * mid * inner, "cells of the array");

@@ -60,14 +60,15 @@ impl<P: Party> Party for Tallying<'_, P> {
         claims: &[P::V],
     ) -> Result<Vec<InstanceEnd<P::V>>, VerifyError> {
         for instance in instances {
-            let (tensor, passes) = match instance {
+            self.tally.cells += match instance {
                 Instance::Affine(a) => {
                     self.tally.weights += a.weight.len();
-                    (a.input, a.layer.windows.last().map_or(1, MapAxis::taps))
+                    let passes = a.layer.windows.last().map_or(1, MapAxis::taps);
+                    passes * self.cells(a.input)
                 }
-                Instance::Functional(f) => (f.tensor, 1),
+                Instance::Functional(f) => self.cells(f.tensor),
+                Instance::Contract(c) => c.operands.iter().map(|x| self.cells(x.tensor)).sum(),
             };
-            self.tally.cells += passes * self.cells(tensor);
             self.tally.entries += instance.degree() << instance.vars();
         }
         self.tally.instances += instances.len();

@@ -13,7 +13,7 @@ use zkstrata_pcs::{Claim, Counts, PartCost, Place, TableShape, Whir};
 pub(super) struct Work {
     /// Multiplications of weights and activations in layers that sum over channels.
     pub(super) products: f64,
-    /// The same in depthwise layers.
+    /// The same in depthwise layers, and products of activations.
     pub(super) depthwise: f64,
     /// Cells of all tensors of a run.
     pub(super) cells: f64,
@@ -150,12 +150,17 @@ impl Counted {
     }
 }
 
-/// Multiplications of a batch: in layers that sum over channels, and in the others.
+/// Multiplications of a batch: in layers that sum over channels, and in all other nodes.
 fn multiplications(plan: &Plan<'_>) -> (f64, f64) {
     let mut sums = (0.0, 0.0);
     for node in &plan.graph.nodes {
-        let Op::Affine(layer) = &node.op else {
-            continue;
+        let layer = match &node.op {
+            Op::Affine(layer) => layer,
+            Op::Contract(contract) => {
+                sums.1 += (plan.batch * node.cells()) as f64 * contract.terms() as f64;
+                continue;
+            }
+            _ => continue,
         };
         let taps: usize = layer.windows.iter().map(MapAxis::taps).product();
         let inputs: usize = layer.inputs.iter().product();

@@ -40,7 +40,7 @@ pub(crate) struct Analysis {
     pub(crate) witness_claims: usize,
     /// Claims on weights and biases.
     pub(crate) weight_claims: usize,
-    /// Weights that a verifier visits who evaluates the claims on them itself.
+    /// Weights and biases that a verifier visits who evaluates the claims on them itself.
     pub(crate) weight_cells: usize,
     values: usize,
     work: usize,
@@ -63,6 +63,10 @@ impl Party for Analysis {
         Ok(())
     }
 
+    fn visit(&mut self, entries: usize) {
+        self.weight_cells = self.weight_cells.saturating_add(entries);
+    }
+
     fn value(&mut self, _: Wanted<'_>) -> Result<E, crate::VerifyError> {
         self.values += 1;
         if self.values > MAX_CLAIMS {
@@ -82,7 +86,7 @@ impl Party for Analysis {
         }
         let weights = instances.iter().map(|instance| match instance {
             Instance::Affine(a) => a.weight.len(),
-            Instance::Functional(_) => 0,
+            Instance::Functional(_) | Instance::Contract(_) => 0,
         });
         self.weight_cells = weights.fold(self.weight_cells, usize::saturating_add);
         self.stages.push(Stage {

@@ -4,8 +4,9 @@
 //! that produces `t`:
 //!
 //! * sums and permutations move it to the operands, with one value sent per further operand;
-//! * affine layers ([`affine`]), index maps and gathers ([`functional`]) need a sumcheck;
-//! * table nodes and inputs end it: a committed column, a public tensor.
+//! * affine layers ([`affine`]), index maps and gathers ([`functional`]) and contractions
+//!   ([`contract`]) need a sumcheck;
+//! * table nodes, constants and inputs end it: a committed column, a public tensor.
 //!
 //! The reduction runs in *stages*: all sumchecks whose claims are there run as one batched
 //! sumcheck, whose end values are the claims of the next stage. The walk is the same for the
@@ -14,8 +15,9 @@
 //!
 //! **The padding rule.** Padding cells of committed columns hold anything. Axes that an operator
 //! keeps may carry garbage through; axes that it sums over are cut to their real length by
-//! factors the verifier knows (index maps) or by weights that are zero at padding; constants
-//! (bias, fill) are multiplied by the mask of the kept axes.
+//! factors the verifier knows (index maps, contractions) or by weights that are zero at padding;
+//! constants (bias, fill) are multiplied by the mask of the kept axes, a constant tensor by that
+//! of the batch.
 #![deny(
     clippy::indexing_slicing,
     clippy::as_conversions,
@@ -26,6 +28,7 @@
 
 pub(crate) mod affine;
 mod analysis;
+pub(crate) mod contract;
 pub(crate) mod functional;
 #[cfg(feature = "prover")]
 mod prove;
@@ -38,11 +41,12 @@ pub(crate) use verify::LinearVerifier;
 
 use crate::error::VerifyError;
 use crate::lookup::table::signed;
-use crate::plan::{Plan, WeightPlan};
+use crate::plan::{Plan, WeightPlan, mask};
 use affine::AffineInstance;
+use contract::ContractInstance;
 use functional::{Functional, Part};
 use std::collections::VecDeque;
-use zkstrata_mle::{E, Field, Point, tensor_vars};
+use zkstrata_mle::{E, Field, Point, axis_vars, tensor_vars};
 use zkstrata_model_ir::int::{BiasId, Graph, MapAxis, Node, Op, TensorId};
 use zkstrata_pcs::sumcheck::InstanceShape;
 use zkstrata_pcs::{Claim, Scalar};
@@ -88,6 +92,8 @@ pub(crate) enum Instance {
     Affine(Box<AffineInstance>),
     /// A public functional of a tensor.
     Functional(Functional),
+    /// A public factor times two tensors.
+    Contract(ContractInstance),
 }
 
 impl Instance {
@@ -96,6 +102,7 @@ impl Instance {
         match self {
             Self::Affine(a) => a.vars(),
             Self::Functional(f) => f.vars(),
+            Self::Contract(c) => c.vars(),
         }
     }
 
@@ -104,6 +111,7 @@ impl Instance {
         match self {
             Self::Affine(a) => a.degree(),
             Self::Functional(_) => 2,
+            Self::Contract(c) => c.degree(),
         }
     }
 
@@ -112,6 +120,7 @@ impl Instance {
         match self {
             Self::Affine(a) => a.taps() + 1,
             Self::Functional(_) => 1,
+            Self::Contract(c) => c.operands.len(),
         }
     }
 }
@@ -131,6 +140,10 @@ pub(crate) trait Party {
     fn spend(&mut self, _work: usize) -> Result<(), VerifyError> {
         Ok(())
     }
+
+    /// Told of every claim on a bias how many entries that has: a verifier who holds the weights
+    /// visits them.
+    fn visit(&mut self, _entries: usize) {}
 
     /// The next value that the prover sends.
     fn value(&mut self, wanted: Wanted<'_>) -> Result<Self::V, VerifyError>;
@@ -203,7 +216,11 @@ fn work(graph: &Graph, node: &Node) -> usize {
     };
     let vectors = |axes: &[MapAxis]| axes.iter().map(vector).fold(0, usize::saturating_add);
     let cells = match &node.op {
-        Op::Input | Op::Table { .. } | Op::Permute { .. } => 0,
+        Op::Input
+        | Op::Table { .. }
+        | Op::Permute { .. }
+        | Op::Contract(_)
+        | Op::Constant { .. } => 0,
         Op::Sum { coefs } => coefs.len(),
         Op::Map(map) => vectors(&map.axes),
         Op::Affine(layer) => vectors(&layer.windows),
@@ -279,6 +296,14 @@ impl<P: Party> Walk<'_, P> {
                 self.instances.push(Instance::Affine(Box::new(instance)));
                 self.claims.push(value);
             }
+            Op::Contract(contract) => {
+                let batch = self.plan.batch;
+                let instance = ContractInstance::new(contract, batch, &node.inputs, &claim.point)
+                    .ok_or_else(|| malformed(node))?;
+                self.instances.push(Instance::Contract(instance));
+                self.claims.push(claim.value);
+            }
+            Op::Constant { bias } => self.constant(node, *bias, &claim)?,
         }
         Ok(())
     }
@@ -320,19 +345,43 @@ impl<P: Party> Walk<'_, P> {
     ) -> Result<P::V, VerifyError> {
         let low = [instance.groups.as_slice(), &instance.outputs].concat();
         let b = self.party.value(Wanted::Bias(bias, &low))?;
+        self.claim_bias(bias, &low, b.clone())?;
+        Ok(value - b * instance.kept_mask)
+    }
+
+    /// The tensor is `c(r) LT_B(r_batch)`, zero at padding inferences: so is the prover's.
+    fn constant(
+        &mut self,
+        node: &Node,
+        bias: BiasId,
+        claim: &TensorClaim<P::V>,
+    ) -> Result<(), VerifyError> {
+        let batch = self.plan.batch;
+        let (r_batch, r) = claim
+            .point
+            .split_at_checked(axis_vars(batch))
+            .ok_or_else(|| malformed(node))?;
+        let inverse = mask(&[batch], r_batch).try_inverse();
+        let inverse = inverse.ok_or_else(|| malformed(node))?;
+        self.claim_bias(bias, r, claim.value.clone() * inverse)
+    }
+
+    /// Ends in a claim on a bias at the coordinates `low` of its axes.
+    fn claim_bias(&mut self, bias: BiasId, low: &[E], value: P::V) -> Result<(), VerifyError> {
         let block = self
             .weights
             .biases
             .get(bias.0)
             .ok_or_else(|| VerifyError::Key(format!("bias {} is missing", bias.0)))?;
+        self.party.visit(block.axes.iter().product());
         let vars = tensor_vars(&block.axes);
         let high = self.weights.bias_vars.saturating_sub(vars);
         self.ends.weights.push(Claim {
             column: self.weights.bias_column(),
-            point: Point::vertex(block.offset >> vars, high).concat(&low),
-            value: b.clone(),
+            point: Point::vertex(block.offset >> vars, high).concat(low),
+            value,
         });
-        Ok(value - b * instance.kept_mask)
+        Ok(())
     }
 
     /// Adds a functional to the stage, or moves the claim if nothing is summed.
@@ -365,6 +414,15 @@ impl<P: Party> Walk<'_, P> {
                         point: f.end_point(&point).ok_or_else(missing)?,
                         value,
                     });
+                }
+                Instance::Contract(c) => {
+                    for operand in &c.operands {
+                        self.queue.push_back(TensorClaim {
+                            tensor: operand.tensor,
+                            point: c.end_point(operand, &point).ok_or_else(missing)?,
+                            value: values.next().ok_or_else(missing)?,
+                        });
+                    }
                 }
                 Instance::Affine(a) => {
                     let (weight_point, input) = a.end(&point).ok_or_else(missing)?;

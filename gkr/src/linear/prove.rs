@@ -8,11 +8,12 @@
 )] // prover code asserts its preconditions
 
 use super::affine::AffineInstance;
+use super::contract::{Axis, ContractInstance, Operand, Shared};
 use super::functional::{Functional, Part, window_vector};
 use super::verify::{FACTORS, OPERAND};
 use super::{Instance, InstanceEnd, Party, Wanted};
 use crate::error::VerifyError;
-use crate::tensor::{Action, Tensor, contract_ext, pad_axes};
+use crate::tensor::{Action, Tensor, contract_ext, pad_axes, place_axes};
 use rayon::prelude::*;
 use zkstrata_mle::{E, PrimeCharacteristicRing, contract_middle, eq_table, tensor_eq, tensor_vars};
 use zkstrata_model_ir::int::{MapAxis, Model};
@@ -75,6 +76,7 @@ impl Party for LinearProver<'_> {
             let last = *values.last().expect("an instance has factors");
             let own = match instance {
                 Instance::Functional(_) => vec![last],
+                Instance::Contract(c) => values[values.len() - c.operands.len()..].to_vec(),
                 Instance::Affine(a) => [tap_columns(a, &w, &point), vec![last]].concat(),
             };
             ends.push((point, own));
@@ -98,20 +100,16 @@ impl Sources<'_> {
         match instance {
             Instance::Functional(f) => (self.functional_factors(f), vec![]),
             Instance::Affine(a) => self.affine_factors(a),
+            Instance::Contract(c) => (self.contract_factors(c), vec![]),
         }
     }
 
     fn functional_factors(&self, f: &Functional) -> Vec<Vec<E>> {
-        let mut coefficient = vec![E::ONE];
-        for part in &f.parts {
-            if let Part::Summed { axes, coefs } = part {
-                let padded = pad_axes(axes, coefs);
-                coefficient = coefficient
-                    .iter()
-                    .flat_map(|&a| padded.iter().map(move |&b| a * b))
-                    .collect();
-            }
-        }
+        let padded = f.parts.iter().filter_map(|part| match part {
+            Part::Fixed(_) => None,
+            Part::Summed { axes, coefs } => Some(pad_axes(axes, coefs)),
+        });
+        let coefficient = product_table(padded);
         let actions: Vec<Action<'_>> = f
             .parts
             .iter()
@@ -122,6 +120,46 @@ impl Sources<'_> {
             .collect();
         let (axes, values) = self.tensors[f.tensor.0].apply(&actions);
         vec![coefficient, pad_axes(&axes, &values)]
+    }
+
+    /// `C` unless it is 1, `A` and `B` over the padded shared labels.
+    fn contract_factors(&self, c: &ContractInstance) -> Vec<Vec<E>> {
+        let mut factors = Vec::with_capacity(3);
+        if c.degree() == 3 {
+            factors.push(product_table(c.shared.iter().map(
+                |label| match &label.kept {
+                    Some(r) => eq_table(r, 1 << r.len(), E::ONE),
+                    None => pad_axes(&[label.length], &vec![E::ONE; label.length]),
+                },
+            )));
+        }
+        factors.extend(c.operands.iter().map(|operand| self.operand(c, operand)));
+        if c.operands.len() == 1 {
+            factors.extend(factors.last().cloned());
+        }
+        factors
+    }
+
+    /// An operand with its own labels fixed, its shared ones in their order.
+    fn operand(&self, c: &ContractInstance, operand: &Operand) -> Vec<E> {
+        let mut actions: Vec<Action<'_>> = Vec::with_capacity(operand.axes.len());
+        let mut strides = Vec::with_capacity(operand.axes.len());
+        for axis in &operand.axes {
+            actions.push(match axis {
+                Axis::Fixed(r) => Action::Fix(r),
+                Axis::Shared(label) => {
+                    let length = c.shared[*label].length;
+                    if length > 1 {
+                        let inner = c.shared[label + 1..].iter().map(Shared::vars);
+                        strides.push(1 << inner.sum::<usize>());
+                    }
+                    Action::Keep(vec![length])
+                }
+            });
+        }
+        let (axes, values) = self.tensors[operand.tensor.0].apply(&actions);
+        let axes: Vec<usize> = axes.into_iter().filter(|&n| n > 1).collect();
+        place_axes(&axes, &strides, 1 << c.vars(), &values)
     }
 
     fn affine_factors(&self, a: &AffineInstance) -> (Vec<Vec<E>>, Vec<E>) {
@@ -165,6 +203,15 @@ impl Sources<'_> {
         let (axes, values) = tensor.apply(&actions);
         pad_axes(&axes, &values)
     }
+}
+
+/// The products of one entry of each table, the last varying fastest.
+fn product_table(tables: impl Iterator<Item = Vec<E>>) -> Vec<E> {
+    let product = |a: Vec<E>, b: Vec<E>| -> Vec<E> {
+        let rows = a.iter().flat_map(|&a| b.iter().map(move |&b| a * b));
+        rows.collect()
+    };
+    tables.reduce(product).unwrap_or_else(|| vec![E::ONE])
 }
 
 /// For a window axis, `V[t][x] = sum_{i: x(i,t) = x} eq(r, i)`, one row per tap; nothing for a

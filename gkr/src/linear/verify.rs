@@ -76,6 +76,11 @@ impl<C: Channel> LinearVerifier<'_, C> {
                 let value = values.first().ok_or_else(malformed)?;
                 Ok(value.clone() * coefficient)
             }
+            Instance::Contract(c) => {
+                let coefficient = c.coefficient_at(point).ok_or_else(malformed)?;
+                let (a, b) = values.first().zip(values.last()).ok_or_else(malformed)?;
+                Ok(self.channel.mul(a, b) * coefficient)
+            }
             Instance::Affine(a) => {
                 let (eq_groups, eq_taps) = a.coefficients_at(point).ok_or_else(malformed)?;
                 let (z, columns) = values.split_last().ok_or_else(malformed)?;

@@ -15,17 +15,17 @@ use zkstrata_model_ir::int::{Model, Op};
 use zkstrata_pcs::{Clear, ProverScheme};
 
 /// A model with its keys and an honest run of a batch.
-struct Case<C: ProverScheme> {
-    model: Model,
+pub(super) struct Case<C: ProverScheme> {
+    pub(super) model: Model,
     pk: ProvingKey<C>,
-    vk: VerifyingKey<C>,
-    inputs: Vec<Vec<i64>>,
-    honest: Statement,
-    batch: usize,
+    pub(super) vk: VerifyingKey<C>,
+    pub(super) inputs: Vec<Vec<i64>>,
+    pub(super) honest: Statement,
+    pub(super) batch: usize,
 }
 
 impl<C: ProverScheme> Case<C> {
-    fn new(model: Model, batch: usize) -> Self {
+    pub(super) fn new(model: Model, batch: usize) -> Self {
         Self::with(model, batch, Weights::Committed)
     }
 
@@ -47,14 +47,14 @@ impl<C: ProverScheme> Case<C> {
     }
 
     /// The adversary's statement, and what the verifier says of its proof.
-    fn attack(&self, tamper: Tamper<'_>) -> (Statement, Result<(), VerifyError>) {
+    pub(super) fn attack(&self, tamper: Tamper<'_>) -> (Statement, Result<(), VerifyError>) {
         let plan = Plan::new(&self.model.graph, self.batch).expect("a plan");
         let (statement, witness) = run(&plan, &self.model, self.vk.digest(), &self.inputs, tamper);
         let verdict = self.judge(&plan, &statement, &witness);
         (statement, verdict)
     }
 
-    fn judge(
+    pub(super) fn judge(
         &self,
         plan: &Plan<'_>,
         statement: &Statement,
@@ -76,7 +76,7 @@ impl<C: ProverScheme> Case<C> {
 const WEIGHTS: [Weights; 2] = [Weights::Committed, Weights::Public];
 
 /// A field element that is no small integer.
-fn garbage(rng: &mut ChaCha8Rng) -> F {
+pub(super) fn garbage(rng: &mut ChaCha8Rng) -> F {
     F::from_u64(rng.next_u64() >> 1)
 }
 

@@ -3,8 +3,9 @@
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use zkstrata_model_ir::int::{
-    Affine, BiasId, Entry, Function, Graph, Interval, Map, MapAxis, Model, Node, Op, Port, Table,
-    TableId, Tap, TensorId, WeightId, affine_bounds, map_bounds, sum_bounds,
+    Affine, BiasId, Contract, Entry, Function, Graph, Interval, Map, MapAxis, Model, Node, Op,
+    Port, Table, TableId, Tap, TensorId, WeightId, affine_bounds, contract_bounds, map_bounds,
+    sum_bounds,
 };
 
 /// `S` of the test models.
@@ -213,6 +214,53 @@ impl Builder {
 
     pub(super) fn gather(&mut self, x: TensorId, axes: &[usize], map: Vec<u32>) -> TensorId {
         self.push(Op::Gather { map }, &[x], axes, self.interval(x))
+    }
+
+    /// A contraction with labels as letters: `"ik,kj->ij"`.
+    pub(super) fn contract(&mut self, einsum: &str, x: TensorId, y: TensorId) -> TensorId {
+        let (operands, output) = einsum.split_once("->").expect("an arrow");
+        let (left, right) = operands.split_once(',').expect("two operands");
+        let letters: Vec<char> = ('a'..='z').filter(|&c| einsum.contains(c)).collect();
+        let labels = |list: &str| -> Vec<usize> {
+            let label = |c| letters.iter().position(|&l| l == c).expect("a letter");
+            list.chars().map(label).collect()
+        };
+        let mut lengths = vec![0; letters.len()];
+        for (list, t) in [(left, x), (right, y)] {
+            for (label, &n) in labels(list).into_iter().zip(&self.graph.node(t).axes) {
+                lengths[label] = n;
+            }
+        }
+        self.contract_labels(
+            Contract {
+                lengths,
+                left: labels(left),
+                right: labels(right),
+                output: labels(output),
+            },
+            x,
+            y,
+        )
+    }
+
+    pub(super) fn contract_labels(&mut self, op: Contract, x: TensorId, y: TensorId) -> TensorId {
+        let operands = [x, y].map(|t| (t, self.interval(t)));
+        let interval = contract_bounds(&op, operands).expect("small bounds");
+        let axes = op.view(&op.output);
+        self.push(Op::Contract(op), &[x, y], &axes, interval)
+    }
+
+    /// A constant tensor of random cells.
+    pub(super) fn constant(&mut self, axes: &[usize]) -> TensorId {
+        let cells: Vec<i64> = (0..axes.iter().product::<usize>())
+            .map(|_| self.below(41) as i64 - 20)
+            .collect();
+        let interval = cells.iter().map(|&x| Interval { lo: x, hi: x });
+        let interval = interval.reduce(Interval::hull).expect("a cell");
+        let bias = BiasId(self.biases.len());
+        self.graph.biases.push(cells.len());
+        self.biases.push(cells);
+        self.push(Op::Constant { bias }, &[], axes, interval)
     }
 
     fn add_table(&mut self, table: Table) -> TableId {

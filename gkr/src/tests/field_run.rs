@@ -11,7 +11,7 @@ use crate::tensor::{Cells, Tensor, for_each_live};
 use crate::witness::Witness;
 use zkstrata_mle::{F, PrimeCharacteristicRing, PrimeField64, axis_vars, tensor_vars};
 use zkstrata_model_ir::Digest;
-use zkstrata_model_ir::int::{Affine, Entry, Map, MapAxis, Model, Op, TensorId};
+use zkstrata_model_ir::int::{Affine, Contract, Entry, Map, MapAxis, Model, Op, Role, TensorId};
 
 /// What an adversary does to a table node's committed columns after they were filled honestly from
 /// the (possibly already falsified) argument: `(node, out, rem, live)`.
@@ -243,6 +243,30 @@ fn gather(map: &[u32], batch: usize, (from, to): (&[usize], &[usize]), x: &[F]) 
     out
 }
 
+fn contract(op: &Contract, batch: usize, a: &[F], b: &[F]) -> Vec<F> {
+    // All labels, the batch first.
+    let all = View::new(&[&[batch], op.lengths.as_slice()].concat());
+    let view = |labels: &[usize]| View::new(&[&[batch], op.view(labels).as_slice()].concat());
+    let views = [&op.left, &op.right, &op.output].map(|labels| (labels, view(labels)));
+    let summed = op.labels(Role::Summed);
+    let mut out = vec![F::ZERO; views[2].1.cells()];
+    for index in 0..all.cells() {
+        let at = all.coordinates(index);
+        if summed
+            .iter()
+            .any(|&label| at[label + 1] >= op.lengths[label])
+        {
+            continue;
+        }
+        let [a_at, b_at, y_at] = views.each_ref().map(|(labels, view)| {
+            let labels = labels.iter().map(|&label| at[label + 1]);
+            view.index(&std::iter::once(at[0]).chain(labels).collect::<Vec<_>>())
+        });
+        out[y_at] += a[a_at] * b[b_at];
+    }
+    out
+}
+
 /// Fills a table node's columns honestly from its argument; `None` values stay zero.
 fn table(model: &Model, node: &Op, argument: &[F], live: &[bool]) -> (Vec<F>, Option<Vec<F>>) {
     let Op::Table { table, shift, .. } = node else {
@@ -300,6 +324,15 @@ pub(super) fn run(
             Op::Gather { map } => {
                 let from = &model.graph.node(node.inputs[0]).axes;
                 gather(map, batch, (from, &node.axes), x(0))
+            }
+            Op::Contract(op) => contract(op, batch, x(0), x(1)),
+            Op::Constant { bias } => {
+                let cells = &model.biases[bias.0];
+                let mut out = vec![F::ZERO; live.len()];
+                for_each_live(&axes, |dense, at| {
+                    out[at] = F::from_i64(cells[dense % cells.len()]);
+                });
+                out
             }
             Op::Table { .. } => {
                 let (mut out, mut rem) = table(model, &node.op, x(0), &live);

@@ -4,6 +4,8 @@ mod attacks;
 mod build;
 mod channel;
 mod field_run;
+mod padding;
+mod products;
 mod random;
 pub(crate) mod suite;
 mod tape;

@@ -9,7 +9,7 @@ use crate::{SetupOptions, setup_scheme};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use zkstrata_mle::{F, PrimeCharacteristicRing};
-use zkstrata_model_ir::int::{Affine, MapAxis, Model, Op, WeightId};
+use zkstrata_model_ir::int::{Affine, Contract, MapAxis, Model, Op, WeightId};
 use zkstrata_pcs::Clear;
 
 /// `(input, kernel, stride, padding, dilation)` of a window that fits.
@@ -149,6 +149,60 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    /// A contraction with every label in random roles, of committed tensors; a constant is added.
+    fn contract_model()(
+        seed in any::<u64>(),
+        roles in prop::collection::vec((0usize..4, 1usize..=5), 0..=5),
+        orders in prop::collection::vec(any::<u32>(), 15),
+        itself in any::<bool>(),
+    ) -> Model {
+        let mut b = Builder::new(seed);
+        let in_role = |list: usize| {
+            // Of left, right and output: the one list in which labels of a role are not.
+            let has = |&label: &usize| roles[label].0 != list;
+            let mut labels: Vec<usize> = (0..roles.len()).filter(has).collect();
+            labels.sort_by_key(|&label| orders[5 * list + label]);
+            labels
+        };
+        let mut op = Contract {
+            lengths: roles.iter().map(|&(_, n)| n).collect(),
+            left: in_role(0),
+            right: in_role(1),
+            output: in_role(2),
+        };
+        if itself {
+            // One tensor, label by label.
+            op.right.clone_from(&op.left);
+            let unused = |label: &usize| !op.left.contains(label);
+            let gone: Vec<usize> = (0..roles.len()).filter(unused).collect();
+            op.output.retain(|label| !gone.contains(label));
+            for label in gone {
+                // A label of length 1 changes nothing.
+                op.lengths[label] = 1;
+                op.left.push(label);
+                op.right.push(label);
+            }
+        }
+        let x = b.input(&op.view(&op.left), -8, 7);
+        let x = b.table(x, 0, |x| Some(x.abs() as i32 - 3), (0, 0));
+        let y = if itself {
+            x
+        } else {
+            let y = b.input(&op.view(&op.right), -8, 7);
+            b.table(y, 0, |y| Some(y.abs() as i32 + 1), (0, 0))
+        };
+        let axes = op.view(&op.output);
+        let p = b.contract_labels(op, x, y);
+        let c = b.constant(&axes);
+        let p = b.sum(&[(1, p), (-1, c)]);
+        let h = b.relu(p);
+        b.output(h);
+        b.output(p);
+        b.finish()
+    }
+}
+
 fn check(model: &Model, batch: usize, pick: usize) -> Result<(), TestCaseError> {
     let (pk, vk) = setup_scheme::<Clear>(model.clone(), &SetupOptions::default()).expect("sets up");
     let inputs = inputs(model, batch, 9);
@@ -190,6 +244,11 @@ proptest! {
 
     #[test]
     fn maps(model in map_model(), batch in 1usize..=5, pick in any::<usize>()) {
+        check(&model, batch, pick)?;
+    }
+
+    #[test]
+    fn contractions(model in contract_model(), batch in 1usize..=5, pick in any::<usize>()) {
         check(&model, batch, pick)?;
     }
 

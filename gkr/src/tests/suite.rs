@@ -5,7 +5,7 @@ use zkstrata_model_ir::int::{Affine, MapAxis, Model, WeightId};
 
 /// `(name, model)` of every test model.
 pub(crate) fn models() -> Vec<(&'static str, Model)> {
-    vec![
+    let mut models = vec![
         ("mlp", mlp()),
         ("linear only", linear_only()),
         ("conv", conv()),
@@ -24,7 +24,9 @@ pub(crate) fn models() -> Vec<(&'static str, Model)> {
         ("sparse matrices", sparse()),
         ("sparse matrices beside windows", sparse_and_padded()),
         ("axes of length 1", broadcast()),
-    ]
+    ];
+    models.extend(super::products::models());
+    models
 }
 
 #[allow(clippy::unnecessary_wraps)] // the form that `Builder::table` takes

@@ -1,11 +1,12 @@
-//! Interval analysis of the linear operators.
+//! Interval analysis of the linear operators and of contractions.
 //!
 //! If every cell of `X` lies in `[lo, hi]` and `Y = sum_j w_j X_j + b` with `P = sum max(w_j, 0)`
 //! and `N = sum max(-w_j, 0)`, then `Y` lies in `[P lo - N hi + b, P hi - N lo + b]`, and both
 //! ends are attained when the `X_j` are independent. Everything is computed in checked 128-bit
 //! arithmetic; `None` means that a bound is not inside `(-2^62, 2^62)`.
 
-use super::graph::Interval;
+use super::contract::Contract;
+use super::graph::{Interval, TensorId};
 use super::op::{Affine, Entry, Map, MapAxis};
 
 /// Bounds of `Y[g, o]` over all other axes, one entry per row `(g, o)` of the weight tensor,
@@ -90,6 +91,28 @@ pub fn sum_bounds(coefs: &[i64], inputs: &[Interval]) -> Option<Interval> {
         high = high.checked_add(a.max(b))?;
     }
     narrow(low, high)
+}
+
+/// Bounds of a contraction of two tensors in these intervals: those of a product times the number
+/// of terms. Every term of a tensor contracted with itself, label by label, is a square.
+///
+/// # Panics
+/// If a label has no length.
+pub fn contract_bounds(
+    contract: &Contract,
+    [(a, x), (b, y)]: [(TensorId, Interval); 2],
+) -> Option<Interval> {
+    let terms = i128::try_from(contract.terms()).ok()?;
+    let [x_lo, x_hi, y_lo, y_hi] = [x.lo, x.hi, y.lo, y.hi].map(i128::from);
+    // Below 2^126 each.
+    let ends = [x_lo * y_lo, x_lo * y_hi, x_hi * y_lo, x_hi * y_hi];
+    let (mut lo, hi) = ends
+        .iter()
+        .fold((ends[0], ends[0]), |(lo, hi), &z| (lo.min(z), hi.max(z)));
+    if a == b && contract.left == contract.right {
+        lo = lo.max(0);
+    }
+    narrow(lo.checked_mul(terms)?, hi.checked_mul(terms)?)
 }
 
 type Extremes = (i128, i128);

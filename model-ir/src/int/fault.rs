@@ -123,6 +123,9 @@ pub enum NodeFault {
     /// A zero or huge coefficient, or not one per operand.
     #[error("a sum has one nonzero coefficient of at most 2^31 per operand")]
     Coefficients,
+    /// A label of a contraction without a length, twice in a list, or not in two lists.
+    #[error("label {0} has no length, is twice in a list of labels, or not in two lists")]
+    Label(usize),
     /// The fill leaves `(-2^62, 2^62)`.
     #[error("the fill {0} leaves (-2^62, 2^62)")]
     Fill(i64),
@@ -137,7 +140,7 @@ pub enum NodeFault {
     BiasLength {
         /// Declared.
         got: usize,
-        /// Groups times outputs.
+        /// Groups times outputs, or the cells of a constant.
         expected: usize,
     },
     /// A table out of range.

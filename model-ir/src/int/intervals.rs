@@ -1,11 +1,11 @@
 //! What a well-formed model is: a well-formed graph whose constants have its lengths and keep
 //! every tensor inside its declared interval.
 
-use super::bounds::{affine_bounds, map_bounds};
+use super::bounds::{affine_bounds, contract_bounds, map_bounds};
 use super::fault::GraphError;
 use super::graph::{Graph, Interval, Node};
 use super::model::Model;
-use super::op::Op;
+use super::op::{BiasId, Op};
 use super::sums::dependent_sum_bounds;
 
 /// Why a model is malformed.
@@ -68,12 +68,16 @@ impl Model {
     }
 
     fn check_constants(&self, node: &Node) -> Result<(), ModelError> {
-        let Op::Affine(affine) = &node.op else {
-            return Ok(());
+        let bias = |b: BiasId, expected| (self.biases[b.0].len(), expected);
+        let lengths = match &node.op {
+            Op::Affine(affine) => {
+                let weights = self.weights[affine.weight.0].len();
+                let rows = affine.bias.map(|b| bias(b, affine.rows()));
+                [Some((weights, affine.weight_shape().len())), rows]
+            }
+            Op::Constant { bias: b } => [Some(bias(*b, node.cells())), None],
+            _ => return Ok(()),
         };
-        let weights = self.weights[affine.weight.0].len();
-        let bias = affine.bias.map(|b| (self.biases[b.0].len(), affine.rows()));
-        let lengths = [Some((weights, affine.weight_shape().len())), bias];
         for (got, expected) in lengths.into_iter().flatten() {
             if got != expected {
                 return Err(ModelError::ConstantLength {
@@ -88,14 +92,21 @@ impl Model {
 
     /// The interval of a node's cells, given its operands' intervals.
     fn bounds(&self, node: &Node) -> Option<Interval> {
-        let Op::Affine(affine) = &node.op else {
-            return self.graph.bounds(node);
-        };
-        let weights = &self.weights[affine.weight.0];
-        let bias = affine.bias.map(|b| self.biases[b.0].as_slice());
-        let input = self.graph.node(node.inputs[0]).interval;
-        let rows = affine_bounds(affine, weights, bias, input)?;
-        rows.into_iter().reduce(Interval::hull)
+        match &node.op {
+            Op::Affine(affine) => {
+                let weights = &self.weights[affine.weight.0];
+                let bias = affine.bias.map(|b| self.biases[b.0].as_slice());
+                let input = self.graph.node(node.inputs[0]).interval;
+                let rows = affine_bounds(affine, weights, bias, input)?;
+                rows.into_iter().reduce(Interval::hull)
+            }
+            Op::Constant { bias } => {
+                let cells = self.biases[bias.0].iter();
+                let cells = cells.map(|&x| Interval { lo: x, hi: x });
+                cells.reduce(Interval::hull).filter(|x| x.is_bounded())
+            }
+            _ => self.graph.bounds(node),
+        }
     }
 }
 
@@ -112,19 +123,20 @@ fn check_interval(node: &Node, found: Option<Interval>) -> Result<(), ModelError
 
 impl Graph {
     /// [`Graph::validate`], and that the cells of every node lie in its interval whenever those
-    /// of its operands do, except for the nodes with weights, for which that depends on them.
+    /// of its operands do, except for the nodes with weights or a constant, for which that depends
+    /// on those.
     pub fn validate_intervals(&self) -> Result<(), ModelError> {
         self.validate()?;
         let mut nodes = self.nodes.iter();
         nodes.try_for_each(|node| check_interval(node, self.bounds(node)))
     }
 
-    /// The interval of a node's cells, given its operands' intervals; for a node with weights,
-    /// what it declares.
+    /// The interval of a node's cells, given its operands' intervals; for a node with weights or a
+    /// constant, what it declares.
     fn bounds(&self, node: &Node) -> Option<Interval> {
         let operand = |k: usize| self.node(node.inputs[k]).interval;
         match &node.op {
-            Op::Input | Op::Affine(_) => Some(node.interval),
+            Op::Input | Op::Affine(_) | Op::Constant { .. } => Some(node.interval),
             Op::Map(map) => map_bounds(map, operand(0)),
             Op::Sum { coefs } => {
                 let relu = |op: &Op| match op {
@@ -137,6 +149,10 @@ impl Graph {
             }
             Op::Permute { .. } | Op::Gather { .. } => Some(operand(0)),
             Op::Table { table, .. } => Some(self.tables[table.0].image()),
+            Op::Contract(contract) => {
+                let operands = [0, 1].map(|k| (node.inputs[k], operand(k)));
+                contract_bounds(contract, operands)
+            }
         }
     }
 }

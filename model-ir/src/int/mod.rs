@@ -11,6 +11,7 @@
 //! of length 1 are dropped.
 
 mod bounds;
+mod contract;
 mod fault;
 mod graph;
 mod intervals;
@@ -22,7 +23,8 @@ mod sums;
 mod table;
 mod validate;
 
-pub use bounds::{affine_bounds, map_bounds, sum_bounds};
+pub use bounds::{affine_bounds, contract_bounds, map_bounds, sum_bounds};
+pub use contract::{Contract, Role};
 pub use fault::{GraphError, NodeFault, PortFault, TableFault};
 pub use graph::{Graph, Interval, MAX_NODES, MAX_PORTS, Node, Port, TensorId};
 pub use intervals::ModelError;

@@ -12,7 +12,8 @@ pub struct Model {
     /// `weights[w]` is dense and row-major in the [`WeightShape`](super::WeightShape) of the
     /// node that uses weight `w`.
     pub weights: Vec<Vec<i32>>,
-    /// `biases[b]` is dense over `[groups.., outputs..]` of the node that uses bias `b`.
+    /// `biases[b]` is dense over `[groups.., outputs..]` of the layer that uses bias `b`, or over the
+    /// axes of the constant.
     pub biases: Vec<Vec<i64>>,
 }
 

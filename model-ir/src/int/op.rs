@@ -1,14 +1,16 @@
 //! The operators of the integer model.
 //!
 //! Everything linear is one of [`Affine`] (weights), [`Map`] (public separable index maps),
-//! sums, permutations and gathers; everything else is a table.
+//! sums, permutations, gathers and constants; products of activations are a [`Contract`];
+//! everything else is a table.
 
+use super::contract::Contract;
 use super::table::TableId;
 use crate::bounded;
 use serde::{Deserialize, Serialize};
 
 /// Most axes of an operator's view of a tensor that is read from a file.
-const MAX_AXES: usize = 64;
+pub(super) const MAX_AXES: usize = 64;
 
 /// Most entries of a [`MapAxis::Matrix`].
 pub const MAX_ENTRIES: usize = 1 << 22;
@@ -61,6 +63,13 @@ pub enum Op {
         shift: u32,
         /// The range table `0 .. 2^S`; present exactly when `S > 0`.
         range: Option<TableId>,
+    },
+    /// A product of two activations, summed over some of their axes. Two inputs, `A` and `B`.
+    Contract(Contract),
+    /// The bias, row-major over the node's axes, the same for every inference. No inputs.
+    Constant {
+        /// One entry per cell.
+        bias: BiasId,
     },
 }
 

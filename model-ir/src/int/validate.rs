@@ -7,7 +7,7 @@ mod axes;
 
 use super::fault::{GraphError, NodeFault, PortFault, TableFault};
 use super::graph::{Graph, Interval, Node, TensorId};
-use super::op::{Affine, MapAxis, Op};
+use super::op::{Affine, BiasId, MapAxis, Op};
 use super::table::{Function, Table};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -101,7 +101,8 @@ impl Graph {
             return Err(Fault::Interval(node.interval));
         }
         let arity = match &node.op {
-            Op::Input => 0,
+            Op::Input | Op::Constant { .. } => 0,
+            Op::Contract(_) => 2,
             Op::Sum { coefs } => coefs.len(),
             _ => 1,
         };
@@ -168,6 +169,14 @@ impl Graph {
                 check_view(&node.axes, x)?;
                 self.check_lookup(node, x)
             }
+            (Op::Contract(contract), Some(a)) => {
+                contract.check()?;
+                let b = operands.last().copied().unwrap_or(a);
+                check_view(&contract.view(&contract.left), a)?;
+                check_view(&contract.view(&contract.right), b)?;
+                check_result(&contract.view(&contract.output), node)
+            }
+            (Op::Constant { bias }, _) => self.check_bias(*bias, cells, seen),
             // A sum of nothing.
             (_, None) => Err(Fault::Coefficients),
         }
@@ -178,17 +187,18 @@ impl Graph {
         if weight >= self.weights || !seen.weights.insert(weight) {
             return Err(NodeFault::Weight(weight));
         }
-        let Some(bias) = affine.bias else {
-            return Ok(());
-        };
+        match affine.bias {
+            Some(bias) => self.check_bias(bias, affine.rows(), seen),
+            None => Ok(()),
+        }
+    }
+
+    fn check_bias(&self, bias: BiasId, expected: usize, seen: &mut Seen) -> Result<(), NodeFault> {
         let length = self.biases.get(bias.0).copied();
         let length = length.filter(|_| seen.biases.insert(bias.0));
-        let length = length.ok_or(NodeFault::Bias(bias.0))?;
-        if length != affine.rows() {
-            return Err(NodeFault::BiasLength {
-                got: length,
-                expected: affine.rows(),
-            });
+        let got = length.ok_or(NodeFault::Bias(bias.0))?;
+        if got != expected {
+            return Err(NodeFault::BiasLength { got, expected });
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 //! ([`Op::Gather`] with the identity map).
 
 use super::cuts::{Conflict, Cuts, Demand, Segment};
-use crate::int::{Affine, Axes, Map, MapAxis, Node, Op, Port, TensorId};
+use crate::int::{Affine, Axes, Contract, Map, MapAxis, Node, Op, Port, TensorId};
 
 /// Largest tensor that a gather may copy.
 const MAX_GATHER: usize = 1 << 16;
@@ -62,8 +62,16 @@ fn place(node: Node, cuts: &mut Cuts, placed: &mut Vec<Node>) -> Result<(), NoLa
         }
         let mark = cuts.mark();
         let mut node = node.clone();
-        let mut copies = Vec::new();
+        let mut copies: Vec<Node> = Vec::new();
         for &k in &copied {
+            // One copy of a tensor that is read twice: its product with itself stays a square.
+            let known = copies
+                .iter()
+                .position(|copy| copy.inputs[0] == node.inputs[k]);
+            if let Some(c) = known {
+                node.inputs[k] = TensorId(placed.len() + c);
+                continue;
+            }
             let source = &placed[node.inputs[k].0];
             copies.push(Node {
                 name: node.name.clone(),
@@ -118,7 +126,7 @@ fn segments(tensor: usize, view: &[usize]) -> Vec<Segment> {
 fn demands(node: &Node, tensor: usize) -> Vec<Demand> {
     let input = |view: &[usize]| segments(node.inputs[0].0, view);
     match &node.op {
-        Op::Input | Op::Gather { .. } => vec![],
+        Op::Input | Op::Gather { .. } | Op::Constant { .. } => vec![],
         Op::Table { .. } | Op::Sum { .. } => {
             let whole = |tensor| Segment {
                 tensor,
@@ -157,7 +165,31 @@ fn demands(node: &Node, tensor: usize) -> Vec<Demand> {
             }
             demands
         }
+        Op::Contract(contract) => {
+            let labelled = labelled(contract, node, tensor);
+            let places = |label: usize| -> Vec<Segment> {
+                let of_label = labelled.iter().filter(|(l, _)| *l == label);
+                of_label.map(|&(_, segment)| segment).collect()
+            };
+            let labels = (0..contract.lengths.len()).map(places);
+            let ties = |places: Vec<Segment>| {
+                let pairs = places.windows(2).map(|pair| tied(pair[0], pair[1]));
+                pairs.collect::<Vec<_>>().concat()
+            };
+            labels.flat_map(ties).collect()
+        }
     }
+}
+
+/// Every label of a contraction with its segment in each tensor where it occurs.
+fn labelled(contract: &Contract, node: &Node, tensor: usize) -> Vec<(usize, Segment)> {
+    let tensors = [node.inputs[0].0, node.inputs[1].0, tensor];
+    let lists = [&contract.left, &contract.right, &contract.output];
+    let lists = tensors.into_iter().zip(lists).map(|(tensor, labels)| {
+        let segments = segments(tensor, &contract.view(labels));
+        labels.iter().copied().zip(segments).collect::<Vec<_>>()
+    });
+    lists.flatten().collect()
 }
 
 fn tied(a: Segment, b: Segment) -> [Demand; 3] {
@@ -210,6 +242,7 @@ fn refine(node: &Node, i: usize, cuts: &Cuts) -> Node {
                 ..affine.clone()
             })
         }
+        Op::Contract(contract) => Op::Contract(contracted(contract, node, i, cuts)),
         op => op.clone(),
     };
     Node {
@@ -230,6 +263,28 @@ fn mapped(axes: &[MapAxis], segments: &[Segment], cuts: &Cuts) -> Vec<MapAxis> {
     refined.collect::<Vec<_>>().concat()
 }
 
+/// A label that is cut into several axes becomes as many labels, in order.
+fn contracted(contract: &Contract, node: &Node, i: usize, cuts: &Cuts) -> Contract {
+    let labelled = labelled(contract, node, i);
+    let mut lengths = Axes::new();
+    let mut parts = Vec::with_capacity(contract.lengths.len());
+    for label in 0..contract.lengths.len() {
+        let first = lengths.len();
+        // The axes are the same wherever the label occurs, since its places are tied.
+        if let Some(&(_, segment)) = labelled.iter().find(|(l, _)| *l == label) {
+            lengths.extend(cuts.axes(segment));
+        }
+        parts.push(first..lengths.len());
+    }
+    let refined = |labels: &[usize]| labels.iter().flat_map(|&l| parts[l].clone()).collect();
+    Contract {
+        left: refined(&contract.left),
+        right: refined(&contract.right),
+        output: refined(&contract.output),
+        lengths,
+    }
+}
+
 fn permute(segments: &[Segment], perm: &[usize], cuts: &Cuts) -> Op {
     let parts: Vec<Axes> = segments.iter().map(|&s| cuts.axes(s)).collect();
     let mut first = Vec::with_capacity(parts.len());
@@ -244,5 +299,81 @@ fn permute(segments: &[Segment], perm: &[usize], cuts: &Cuts) -> Op {
     Op::Permute {
         perm: perm.collect(),
         axes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::int::{BiasId, Interval, Tap};
+
+    fn node(op: Op, inputs: &[usize], cells: usize) -> Node {
+        Node {
+            name: "n".into(),
+            op,
+            inputs: inputs.iter().copied().map(TensorId).collect(),
+            axes: vec![cells],
+            interval: Interval { lo: 0, hi: 1 },
+        }
+    }
+
+    fn contract(lengths: &[usize], left: &[usize], right: &[usize], output: &[usize]) -> Op {
+        Op::Contract(Contract {
+            lengths: lengths.to_vec(),
+            left: left.to_vec(),
+            right: right.to_vec(),
+            output: output.to_vec(),
+        })
+    }
+
+    /// A map that slides over the whole tensor: no cut may be inside it.
+    fn solid(cells: usize) -> Op {
+        Op::Map(Map {
+            axes: vec![MapAxis::Window {
+                input: cells,
+                output: cells,
+                stride: 1,
+                taps: vec![Tap {
+                    offset: 0,
+                    weight: 1,
+                }],
+                coefs: vec![],
+            }],
+            fill: 0,
+        })
+    }
+
+    #[test]
+    fn a_label_is_cut_wherever_it_occurs() {
+        let (axes, perm) = (vec![2, 2, 6], vec![2, 0, 1]);
+        let nodes = vec![
+            node(Op::Input, &[], 24),
+            node(Op::Input, &[], 30),
+            node(contract(&[4, 6, 5], &[0, 1], &[2, 1], &[2, 0]), &[0, 1], 20),
+            // Cuts label 0 into two.
+            node(Op::Permute { axes, perm }, &[0], 24),
+        ];
+        let nodes = assign(nodes, &mut []).expect("a layout");
+        let axes: Vec<&[usize]> = nodes.iter().map(|n| n.axes.as_slice()).collect();
+        assert_eq!(axes, [&[2, 2, 6][..], &[5, 6], &[5, 2, 2], &[6, 2, 2]]);
+        let refined = contract(&[2, 2, 6, 5], &[0, 1, 2], &[3, 2], &[3, 0, 1]);
+        assert_eq!(nodes[2].op, refined);
+    }
+
+    #[test]
+    fn a_copied_tensor_times_itself_stays_a_square() {
+        let nodes = vec![
+            node(Op::Input, &[], 24),
+            node(solid(24), &[0], 24),
+            node(contract(&[4, 6], &[0, 1], &[0, 1], &[0]), &[0, 0], 4),
+            node(Op::Constant { bias: BiasId(0) }, &[], 4),
+            node(contract(&[4], &[0], &[0], &[]), &[2, 3], 1),
+        ];
+        let nodes = assign(nodes, &mut []).expect("a layout");
+        assert!(matches!(nodes[2].op, Op::Gather { .. }));
+        assert_eq!(nodes[2].axes, [4, 6]);
+        assert_eq!(nodes[3].inputs, [TensorId(2); 2]);
+        assert_eq!(nodes[4].axes, [4]);
+        assert_eq!(nodes[5].inputs, [3, 4].map(TensorId));
     }
 }

@@ -1,6 +1,7 @@
 //! The integer executor against the formulas of its operators, and every error of the integer
 //! model.
 
+mod contract;
 mod errors;
 mod models;
 mod random;

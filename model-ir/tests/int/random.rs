@@ -2,8 +2,9 @@
 //! executor's kernels.
 
 use zkstrata_model_ir::int::{
-    Affine, BiasId, Entry, Function, Graph, Interval, Ints, Map, MapAxis, Model, Node, Op, Port,
-    Table, TableId, Tap, TensorId, WeightId, affine_bounds, map_bounds, sum_bounds,
+    Affine, BiasId, Contract, Entry, Function, Graph, Interval, Ints, Map, MapAxis, Model, Node,
+    Op, Port, Table, TableId, Tap, TensorId, WeightId, affine_bounds, contract_bounds, map_bounds,
+    sum_bounds,
 };
 
 /// `SplitMix64`.
@@ -101,11 +102,13 @@ pub(crate) fn model(rng: &mut Rng) -> Model {
     }
     for _ in 0..=rng.below(4) {
         let x = TensorId(rng.below(model.graph.nodes.len()));
-        match rng.below(8) {
+        match rng.below(11) {
             0..=2 => affine(&mut model, x, rng),
             3 => map(&mut model, x, rng),
             4 => sum(&mut model, x, rng),
             5 => rearrange(&mut model, x, rng),
+            6 | 7 => contract(&mut model, x, rng),
+            8 => constant(&mut model, x, rng),
             _ => table(&mut model, x, rng),
         }
     }
@@ -310,6 +313,64 @@ fn sum(model: &mut Model, x: TensorId, rng: &mut Rng) {
     if let Some(bounds) = sum_bounds(&coefs, &intervals) {
         push(model, Op::Sum { coefs }, inputs, axes, loosen(bounds, rng));
     }
+}
+
+/// A contraction of `x` with some tensor: equal lengths get equal labels at random.
+fn contract(model: &mut Model, x: TensorId, rng: &mut Rng) {
+    let y = TensorId(rng.below(model.graph.nodes.len()));
+    let (left, mut right) = (view(model, x, rng), view(model, y, rng));
+    let mut op = Contract {
+        left: (0..left.len()).collect(),
+        lengths: left,
+        right: vec![],
+        output: vec![],
+    };
+    let same = rng.one_in(3);
+    for (place, n) in right.drain(..).enumerate() {
+        let known = if same && place < op.left.len() {
+            Some(place)
+        } else {
+            (0..op.left.len())
+                .find(|l| !op.right.contains(l) && op.lengths[*l] == n && !rng.one_in(4))
+        };
+        op.right.push(
+            known
+                .filter(|&l| op.lengths[l] == n)
+                .unwrap_or(op.lengths.len()),
+        );
+        if op.right[place] == op.lengths.len() {
+            op.lengths.push(n);
+        }
+    }
+    for label in 0..op.lengths.len() {
+        let shared = op.left.contains(&label) && op.right.contains(&label);
+        if !shared || rng.one_in(2) {
+            op.output.insert(rng.below(op.output.len() + 1), label);
+        }
+    }
+    let operands = [x, y].map(|t| (t, model.graph.node(t).interval));
+    let products: usize = op.lengths.iter().product();
+    if products > 300_000 {
+        return;
+    }
+    if let Some(bounds) = contract_bounds(&op, operands) {
+        let axes = op.view(&op.output);
+        let bounds = loosen(bounds, rng);
+        push(model, Op::Contract(op), vec![x, y], axes, bounds);
+    }
+}
+
+fn constant(model: &mut Model, x: TensorId, rng: &mut Rng) {
+    let axes = model.graph.node(x).axes.clone();
+    let most = 1i64 << rng.pick(&[1, 12, 20, 40]);
+    let cells: usize = axes.iter().product();
+    let cells: Vec<i64> = (0..cells).map(|_| rng.within(-most, most)).collect();
+    let bounds = cells.iter().map(|&x| Interval { lo: x, hi: x });
+    let bounds = loosen(bounds.reduce(Interval::hull).expect("a cell"), rng);
+    let bias = BiasId(model.biases.len());
+    model.graph.biases.push(cells.len());
+    model.biases.push(cells);
+    push(model, Op::Constant { bias }, vec![], axes, bounds);
 }
 
 fn rearrange(model: &mut Model, x: TensorId, rng: &mut Rng) {

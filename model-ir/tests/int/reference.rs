@@ -1,7 +1,7 @@
 //! The operators as their formulas stand in the documentation, in 128-bit integers, one cell at
 //! a time.
 
-use zkstrata_model_ir::int::{Affine, Entry, Ints, Map, MapAxis, Model, Op};
+use zkstrata_model_ir::int::{Affine, Contract, Entry, Ints, Map, MapAxis, Model, Op};
 
 /// Cells and, for table nodes with a shift, remainders.
 pub(crate) type Tensor = (Vec<i128>, Option<Vec<i128>>);
@@ -55,6 +55,11 @@ pub(crate) fn run(model: &Model, inputs: &[Ints], batch: usize) -> Vec<Tensor> {
                         i128::from(table.get(hi).expect("inside the domain"))
                     };
                     operand(0).iter().map(value).collect()
+                }
+                Op::Contract(op) => contract(op, operand(0), operand(1)),
+                Op::Constant { bias } => {
+                    let cells = model.biases[bias.0].iter();
+                    cells.map(|&x| i128::from(x)).collect()
                 }
             };
             one.push((cells, remainders));
@@ -136,6 +141,19 @@ fn map(op: &Map, x: &[i128]) -> Vec<i128> {
                 };
         }
         y.push(sum);
+    }
+    y
+}
+
+fn contract(op: &Contract, a: &[i128], b: &[i128]) -> Vec<i128> {
+    let lengths = |labels: &[usize]| labels.iter().map(|&l| op.lengths[l]).collect::<Vec<_>>();
+    let mut y = vec![0; lengths(&op.output).iter().product()];
+    for i in indices(&op.lengths) {
+        let at = |labels: &[usize]| {
+            let index: Vec<usize> = labels.iter().map(|&l| i[l]).collect();
+            ravel(&index, &lengths(labels))
+        };
+        y[at(&op.output)] += a[at(&op.left)] * b[at(&op.right)];
     }
     y
 }

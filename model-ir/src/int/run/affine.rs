@@ -51,24 +51,55 @@ pub(super) fn layer(
             bias,
         });
     }
-    let exact = Exactness {
-        input: input.max_abs(),
-        bits: bits(output),
-    };
-    let product = match bits(input) {
-        _ if scalar => Grid::new(&windows).map(|grid| {
+    let exact = exactness(input, output);
+    let product = if scalar {
+        Grid::new(&windows).map(|grid| {
             Box::new(Depthwise {
                 grid,
                 weights: weights.to_vec(),
                 bias: bias.clone(),
             }) as Box<dyn Layer>
-        }),
-        16 => product::<i16>(shape, &windows, weights, &bias, exact)
-            .or_else(|| product::<i32>(shape, &windows, weights, &bias, exact)),
-        32 => product::<i32>(shape, &windows, weights, &bias, exact),
-        _ => product::<i64>(shape, &windows, weights, &bias, exact),
+        })
+    } else {
+        product_of(bits(input), shape, &windows, weights, &bias, exact)
     };
     product.unwrap_or_else(|| Box::new(Direct::new(shape, Planes::new(&windows), weights, bias)))
+}
+
+/// A dense layer without bias, if a kernel takes it.
+pub(super) fn dense(
+    shape: Shape,
+    weights: &[i32],
+    input: Interval,
+    output: Interval,
+) -> Option<Box<dyn Layer>> {
+    let bias = vec![0; shape.groups * shape.outputs];
+    let exact = exactness(input, output);
+    product_of(bits(input), shape, &[], weights, &bias, exact)
+}
+
+fn exactness(input: Interval, output: Interval) -> Exactness {
+    Exactness {
+        input: input.max_abs(),
+        bits: bits(output),
+    }
+}
+
+/// The product of inputs with cells of `bits` bits in the narrowest lanes that serve.
+fn product_of(
+    bits: u32,
+    shape: Shape,
+    windows: &[Window],
+    weights: &[i32],
+    bias: &[i64],
+    exact: Exactness,
+) -> Option<Box<dyn Layer>> {
+    match bits {
+        16 => product::<i16>(shape, windows, weights, bias, exact)
+            .or_else(|| product::<i32>(shape, windows, weights, bias, exact)),
+        32 => product::<i32>(shape, windows, weights, bias, exact),
+        _ => product::<i64>(shape, windows, weights, bias, exact),
+    }
 }
 
 fn product<L: Lane>(

@@ -5,6 +5,7 @@
 
 mod affine;
 mod cell;
+mod contract;
 mod conv;
 mod dense;
 mod depthwise;
@@ -21,6 +22,7 @@ mod window;
 use super::{Graph, Interval, Ints, Model, ModelError, Node, Op, TensorId, Trace};
 use affine::Layer;
 use cell::{Cell, each_type};
+use contract::ContractPlan;
 use lookup::LookupPlan;
 use map::MapPlan;
 use rearrange::PermutePlan;
@@ -56,6 +58,8 @@ enum Step {
     Permute(PermutePlan),
     Gather(Vec<u32>),
     Lookup(LookupPlan),
+    Contract(Box<ContractPlan>),
+    Constant(Vec<i64>),
 }
 
 /// Runs `model` once; see [`Executor::run`].
@@ -87,6 +91,11 @@ impl Executor {
                 interval(node.inputs[0]),
                 node.interval,
             )),
+            Op::Contract(contract) => {
+                let intervals = [0, 1].map(|k| interval(node.inputs[k]));
+                Step::Contract(Box::new(ContractPlan::new(contract, intervals, node)))
+            }
+            Op::Constant { bias } => Step::Constant(model.biases[bias.0].clone()),
         });
         let steps = steps.collect();
         let work = graph.nodes.iter().map(work).max().unwrap_or(0);
@@ -135,6 +144,8 @@ impl Executor {
                 }
                 Step::Permute(plan) => (plan.run(x(0), node.interval, batch), None),
                 Step::Gather(map) => (rearrange::gather(map, x(0), node.interval, batch), None),
+                Step::Contract(plan) => (plan.run([x(0), x(1)], batch), None),
+                Step::Constant(cells) => (rearrange::constant(cells, node.interval, batch), None),
                 Step::Lookup(plan) => {
                     plan.run(x(0), node.interval)
                         .map_err(|outside| RunError::OutsideDomain {
@@ -213,6 +224,7 @@ impl Executor {
 fn work(node: &Node) -> usize {
     let terms = match &node.op {
         Op::Affine(affine) => affine.weight_shape().len() / affine.rows(),
+        Op::Contract(contract) => contract.terms().max(TASK / GRAIN),
         _ => TASK / GRAIN,
     };
     node.cells().saturating_mul(terms)

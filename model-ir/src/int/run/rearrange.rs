@@ -40,6 +40,17 @@ fn gather_typed<X: Cell, Y: Cell>(map: &[u32], x: &[X], y: &mut [Y], batch: usiz
         });
 }
 
+/// `cells` in the type of `interval`, for every inference.
+pub(super) fn constant(cells: &[i64], interval: Interval, batch: usize) -> Ints {
+    let mut y = Ints::zeros(interval, batch * cells.len());
+    each_type!(&mut y, y => y.par_chunks_mut(cells.len()).for_each(|y| {
+        for (y, &x) in y.iter_mut().zip(cells) {
+            *y = x.cast();
+        }
+    }));
+    y
+}
+
 /// A permutation of axes made ready to run: axes of length 1 are gone and axes that stay
 /// neighbours are one.
 #[derive(Debug)]
@@ -66,6 +77,11 @@ impl PermutePlan {
             axes: merged,
             cells: axes.iter().product(),
         }
+    }
+
+    /// Whether all axes stay where they are.
+    pub(super) fn is_identity(&self) -> bool {
+        self.axes.len() == 1 && self.axes[0].1 == 1
     }
 
     pub(super) fn run(&self, x: &Ints, interval: Interval, batch: usize) -> Ints {

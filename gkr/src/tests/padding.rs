@@ -1,0 +1,80 @@
+//! Garbage in the padding of summed axes: it does not count, whatever the adversary claims.
+
+use super::attacks::{Case, garbage};
+use super::build::Builder;
+use super::field_run::run;
+use crate::plan::Plan;
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::SeedableRng;
+use zkstrata_mle::{F, PrimeCharacteristicRing};
+use zkstrata_model_ir::int::Model;
+use zkstrata_pcs::Clear;
+
+/// Contractions whose kept axes have no padding, of committed tensors with these axes.
+const CONTRACTIONS: [(&str, &[usize], &[usize]); 4] = [
+    ("a,a->", &[3], &[3]),
+    ("ab,b->a", &[4, 3], &[3]),
+    ("bca,bda->dbc", &[2, 4, 5], &[2, 2, 5]),
+    ("ab,ba->", &[3, 6], &[6, 3]),
+];
+
+fn model(einsum: &str, left: &[usize], right: &[usize]) -> Model {
+    let mut b = Builder::new(40);
+    let operand = |b: &mut Builder, axes: &[usize]| {
+        let x = b.input(axes, -8, 7);
+        b.plain_relu(x)
+    };
+    let (x, y) = (operand(&mut b, left), operand(&mut b, right));
+    let y = b.contract(einsum, x, y);
+    b.output(y);
+    b.finish()
+}
+
+#[test]
+fn garbage_beyond_a_summed_axis_is_cut() {
+    let mut rng = ChaCha8Rng::seed_from_u64(2);
+    for (einsum, left, right) in CONTRACTIONS {
+        let case = Case::<Clear>::new(model(einsum, left, right), 2);
+        let (statement, verdict) = case.attack(&mut |_, out, _, live| {
+            for (x, _) in out.iter_mut().zip(live).filter(|(_, live)| !**live) {
+                *x = garbage(&mut rng);
+            }
+        });
+        assert_eq!(statement, case.honest, "{einsum}");
+        verdict.unwrap_or_else(|e| panic!("{einsum}: {e}"));
+    }
+}
+
+#[test]
+fn a_sum_over_padding_is_rejected() {
+    for (einsum, left, right) in CONTRACTIONS {
+        let case = Case::<Clear>::new(model(einsum, left, right), 2);
+        let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
+        let key = case.vk.digest();
+        let mut ones = |_: usize, out: &mut [F], _: Option<&mut [F]>, live: &[bool]| {
+            for (x, _) in out.iter_mut().zip(live).filter(|(_, live)| !**live) {
+                *x = F::ONE;
+            }
+        };
+        let (mut statement, witness) = run(&plan, &case.model, key, &case.inputs, &mut ones);
+        // What every sum would be if it ran over the padding, too.
+        let padded = |axes: &[usize]| {
+            axes.iter()
+                .map(|n| n.next_power_of_two())
+                .product::<usize>()
+        };
+        let summed: Vec<usize> = einsum
+            .chars()
+            .take_while(|&c| c != ',')
+            .zip(left)
+            .filter(|&(c, _)| !einsum.split_once("->").is_some_and(|(_, y)| y.contains(c)))
+            .map(|(_, &n)| n)
+            .collect();
+        let extra = padded(&summed) - summed.iter().product::<usize>();
+        assert!(extra > 0, "{einsum}");
+        for cell in &mut statement.outputs[0] {
+            *cell += i64::try_from(extra).expect("small");
+        }
+        assert!(case.judge(&plan, &statement, &witness).is_err(), "{einsum}");
+    }
+}
