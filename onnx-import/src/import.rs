@@ -235,19 +235,19 @@ impl Importer {
         self.builder.note(text);
     }
 
-    /// Names the outputs.
+    /// Names the outputs; one that does not depend on any input is a constant of the graph.
     fn finish<'a>(mut self, names: impl Iterator<Item = &'a str>) -> Result<Graph, Error> {
         let mut outputs = Vec::new();
         for name in names {
-            match self.read(name, name)?.0 {
-                Value::Activation(value) => outputs.push((name.to_owned(), value)),
-                Value::Constant(_) => {
-                    return Err(Error::Shape {
-                        node: name.into(),
-                        reason: "this output does not depend on any input: remove it".into(),
-                    });
+            let value = match self.read(name, name)?.0 {
+                Value::Activation(value) => value,
+                Value::Constant(constant) => {
+                    let value = constant.into_weight()?;
+                    self.budget.placed(name, value.len())?;
+                    self.builder.add(name, Op::Constant { value }, &[])?
                 }
-            }
+            };
+            outputs.push((name.to_owned(), value));
         }
         Ok(self.builder.finish(outputs)?)
     }

@@ -19,7 +19,7 @@
 //! ```
 //!
 //! # Supported
-//! Opsets 7 to 25 of the default domain and 1 to 5 of `ai.onnx.ml`; [`operators`] lists the
+//! Opsets 7 to 28 of the default domain and 1 to 5 of `ai.onnx.ml`; [`operators`] lists the
 //! operators and what of them is refused. Integers must stay below 2^24 in magnitude wherever they
 //! take part in arithmetic and are not reduced modulo the width of their type. An operator whose
 //! operands are all constant is evaluated.

@@ -34,7 +34,7 @@ pub(crate) struct Model {
 pub(crate) struct Opsets(BTreeMap<String, i64>);
 
 /// The supported versions of each domain.
-const SUPPORTED: [(&str, i64, i64); 2] = [("ai.onnx", 7, 25), ("ai.onnx.ml", 1, 5)];
+const SUPPORTED: [(&str, i64, i64); 2] = [("ai.onnx", 7, 28), ("ai.onnx.ml", 1, 5)];
 
 impl Opsets {
     /// The version of the domain of `node`; 0 for a domain that the model does not import.

@@ -1,66 +1,211 @@
-//! Elementwise nonlinearities: Relu, `LeakyRelu`, Clip, Sigmoid, Tanh.
+//! Elementwise functions of one argument. Those without parameters are named in the table alone.
 
-use zkstrata_model_ir::float::{Activation, Op};
+use ndarray::arr0;
+use zkstrata_model_ir::float::{Activation, ValueId};
 
+use super::formula::Formula;
 use super::one;
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
-use crate::value::Value;
+use crate::tensor::Cells;
+use crate::value::{Element, Value};
 
-fn apply(
+/// `activation(x)`
+pub(super) fn apply(
     node: &mut Node,
     importer: &mut Importer,
     activation: Activation,
 ) -> Result<Vec<Value>, Error> {
+    node.at_most(1)?;
     let x = importer.activation(node, 0)?;
-    let y = importer.add(node, Op::Activation(activation), &[x])?;
+    let y = Formula::new(node, importer).apply(activation, x)?;
     one(Value::Activation(y))
 }
 
-/// `max(x, 0)`
-pub(super) fn relu(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    node.at_most(1)?;
-    apply(node, importer, Activation::Relu)
+/// The float attribute `name`, finite.
+fn parameter(node: &Node, name: &str, default: f32) -> Result<f32, Error> {
+    let x = node.float(name)?.unwrap_or(default);
+    if x.is_finite() {
+        return Ok(x);
+    }
+    Err(node.bad_attribute(name, format!("is {x}")))
 }
 
 /// `x` if `x >= 0`, else `alpha x`
 pub(super) fn leaky_relu(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    node.at_most(1)?;
-    let alpha = node.float("alpha")?.unwrap_or(0.01);
-    if !alpha.is_finite() {
-        return Err(node.bad_attribute("alpha", format!("is {alpha}")));
-    }
+    let alpha = parameter(node, "alpha", 0.01)?;
     apply(node, importer, Activation::LeakyRelu { alpha })
 }
 
-/// `1 / (1 + exp(-x))`
-pub(super) fn sigmoid(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    node.at_most(1)?;
-    apply(node, importer, Activation::Sigmoid)
+/// `x` if `x >= 0`, else `alpha (exp(x) - 1)`
+pub(super) fn elu(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let alpha = parameter(node, "alpha", 1.0)?;
+    let (beta, gamma) = (1.0, 1.0);
+    apply(node, importer, Activation::Elu { alpha, beta, gamma })
 }
 
-/// `tanh(x)`
-pub(super) fn tanh(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+/// `gamma x` if `x > 0`, else `gamma alpha (exp(x) - 1)`
+pub(super) fn selu(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let alpha = parameter(node, "alpha", 1.673_263_2)?;
+    let gamma = parameter(node, "gamma", 1.050_701)?;
+    let beta = 1.0;
+    apply(node, importer, Activation::Elu { alpha, beta, gamma })
+}
+
+/// `max(0, x) + min(0, alpha (exp(x / alpha) - 1))`
+pub(super) fn celu(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let alpha = parameter(node, "alpha", 1.0)?;
+    let (beta, gamma) = (alpha, 1.0);
+    apply(node, importer, Activation::Elu { alpha, beta, gamma })
+}
+
+/// `max(0, min(1, alpha x + beta))`
+pub(super) fn hard_sigmoid(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let alpha = parameter(node, "alpha", 0.2)?;
+    let beta = parameter(node, "beta", 0.5)?;
+    apply(node, importer, Activation::HardSigmoid { alpha, beta })
+}
+
+/// `x Phi(x)`, or its approximation by tanh.
+pub(super) fn gelu(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    match node.string("approximate")?.unwrap_or("none") {
+        "none" => apply(node, importer, Activation::Gelu),
+        "tanh" => apply(node, importer, Activation::GeluTanh),
+        other => Err(node.bad_attribute("approximate", format!("is `{other}`"))),
+    }
+}
+
+/// `x sigmoid(alpha x)`
+pub(super) fn swish(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let alpha = parameter(node, "alpha", 1.0)?;
+    apply(node, importer, Activation::Swish { alpha })
+}
+
+/// `x` if `x > alpha`, else 0
+pub(super) fn thresholded_relu(
+    node: &mut Node,
+    importer: &mut Importer,
+) -> Result<Vec<Value>, Error> {
+    let alpha = parameter(node, "alpha", 1.0)?;
+    apply(node, importer, Activation::ThresholdedRelu { alpha })
+}
+
+/// `x` moved towards 0 by `bias` where its magnitude exceeds `lambd`, 0 elsewhere
+pub(super) fn shrink(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let lambda = parameter(node, "lambd", 0.5)?;
+    let bias = parameter(node, "bias", 0.0)?;
+    if node.element(0) != Element::Float {
+        return Err(node.unsupported("it shrinks integers: cast them to float before"));
+    }
+    apply(node, importer, Activation::Shrink { lambda, bias })
+}
+
+/// `[x >= 0] - [-x >= 0]`
+pub(super) fn sign(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
-    apply(node, importer, Activation::Tanh)
+    let x = importer.activation(node, 0)?;
+    let mut f = Formula::new(node, importer);
+    let minus = f.negated(x)?;
+    let above = f.apply(Activation::Step, x)?;
+    let below = f.apply(Activation::Step, minus)?;
+    one(Value::Activation(f.sub(above, below)?))
+}
+
+/// `max(x, 0) - slope max(-x, 0)`, the slope broadcast to `x`
+pub(super) fn prelu(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(2)?;
+    let x = importer.activation(node, 0)?;
+    let slope = node.value(1)?;
+    let mut f = Formula::new(node, importer);
+    let minus = f.negated(x)?;
+    let above = f.apply(Activation::Relu, x)?;
+    let below = f.apply(Activation::Relu, minus)?;
+    let y = match slope {
+        Value::Constant(slope) => {
+            let slope = slope.into_weight()?;
+            let below = f.affine_by(below, -slope, arr0(0.0).into_dyn())?;
+            f.add(above, below)?
+        }
+        Value::Activation(slope) => {
+            let below = f.product(below, slope)?;
+            f.sub(above, below)?
+        }
+    };
+    if f.shape(y) != f.shape(x) {
+        return Err(node.shape_error("its slope does not broadcast to its input"));
+    }
+    one(Value::Activation(y))
+}
+
+/// A bound of Clip.
+enum Bound {
+    /// A number, perhaps infinite.
+    Number(f32),
+    /// A scalar that depends on the inputs.
+    Activation(ValueId),
+}
+
+/// The bound in operand `index`, of one cell.
+fn bound(node: &mut Node, index: usize, absent: f32) -> Result<Bound, Error> {
+    match node.take(index) {
+        None => Ok(Bound::Number(absent)),
+        Some(Value::Activation(x)) => Ok(Bound::Activation(x)),
+        Some(Value::Constant(c)) => match c.tensor.cells() {
+            Cells::Float(cells) if cells.len() == 1 => Ok(Bound::Number(cells[0])),
+            Cells::Int(cells) if cells.len() == 1 => Ok(Bound::Number(cells[0] as f32)),
+            other => Err(node.shape_error(format!(
+                "input {index} of Clip must be one number, got {} of shape {:?}",
+                other.kind(),
+                c.tensor.shape()
+            ))),
+        },
+    }
 }
 
 /// `min(max(x, lo), hi)`; the bounds are attributes before opset 11 and inputs since.
 pub(super) fn clip(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let x = importer.activation(node, 0)?;
     let (lo, hi) = if node.opset() < 11 {
         node.at_most(1)?;
-        (node.float("min")?, node.float("max")?)
+        let lo = node.float("min")?.unwrap_or(f32::NEG_INFINITY);
+        let hi = node.float("max")?.unwrap_or(f32::INFINITY);
+        (Bound::Number(lo), Bound::Number(hi))
     } else {
         node.at_most(3)?;
-        (node.optional_scalar(1)?, node.optional_scalar(2)?)
+        let lo = bound(node, 1, f32::NEG_INFINITY)?;
+        (lo, bound(node, 2, f32::INFINITY)?)
     };
-    let lo = lo.unwrap_or(f32::NEG_INFINITY);
-    let hi = hi.unwrap_or(f32::INFINITY);
-    if lo.is_nan() || hi.is_nan() {
+    if let (Bound::Number(lo), Bound::Number(hi)) = (&lo, &hi)
+        && (lo.is_nan() || hi.is_nan())
+    {
         return Err(node.shape_error(format!("Clip has the bounds {lo} and {hi}")));
     }
-    // ONNX gives `hi` everywhere when the bounds are reversed.
-    let lo = lo.min(hi);
-    apply(node, importer, Activation::Clip { lo, hi })
+    let mut f = Formula::new(node, importer);
+    let y = match (lo, hi) {
+        // ONNX gives `hi` everywhere when the bounds are reversed.
+        (Bound::Number(lo), Bound::Number(hi)) => {
+            let lo = lo.min(hi);
+            f.apply(Activation::Clip { lo, hi }, x)?
+        }
+        (lo, hi) => {
+            let x = match lo {
+                Bound::Number(f32::NEG_INFINITY) => x,
+                Bound::Number(lo) => {
+                    let hi = f32::INFINITY;
+                    f.apply(Activation::Clip { lo, hi }, x)?
+                }
+                Bound::Activation(lo) => f.max(x, lo)?,
+            };
+            match hi {
+                Bound::Number(f32::INFINITY) => x,
+                Bound::Number(hi) => {
+                    let lo = f32::NEG_INFINITY;
+                    f.apply(Activation::Clip { lo, hi }, x)?
+                }
+                Bound::Activation(hi) => f.min(x, hi)?,
+            }
+        }
+    };
+    one(Value::Activation(y))
 }

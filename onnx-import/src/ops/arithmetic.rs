@@ -1,17 +1,17 @@
-//! Arithmetic of activations and constants, with ONNX's broadcasting.
+//! Arithmetic with ONNX's broadcasting: sums, differences, products, quotients, extrema.
 //!
-//! An activation and a constant make `X * scale + shift`; two activations can be added and
-//! subtracted; two constants are folded.
+//! An activation and a constant make `X * scale + shift`. A quotient of real numbers is the product
+//! with the reciprocal. Two constants are evaluated in their own type.
 
 use ndarray::{ArrayD, arr0};
-use zkstrata_model_ir::float::{Op, ValueId};
+use zkstrata_model_ir::float::{Activation, ValueId};
 
-use super::index::broadcast_indices;
-use super::one;
+use super::formula::Formula;
+use super::{one, pair};
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
-use crate::tensor::{Cells, Tensor, count};
+use crate::tensor::{Cells, Tensor};
 use crate::value::{Constant, Element, Value, finite};
 
 /// The shape to which both operands are broadcast.
@@ -30,8 +30,7 @@ pub(super) fn broadcast(node: &Node, a: &[usize], b: &[usize]) -> Result<Vec<usi
         .collect()
 }
 
-/// `X * scale + shift`. The constants may give the result leading axes of length 1, but may not
-/// repeat the activation.
+/// `X * scale + shift`, of the shape to which all three broadcast.
 pub(super) fn affine(
     node: &Node,
     importer: &mut Importer,
@@ -39,248 +38,7 @@ pub(super) fn affine(
     scale: ArrayD<f32>,
     shift: ArrayD<f32>,
 ) -> Result<ValueId, Error> {
-    let shape = broadcast(node, scale.shape(), shift.shape())?;
-    let shape = broadcast(node, importer.shape(x), &shape)?;
-    let x = widened(node, importer, x, shape)?;
-    importer.add(node, Op::Affine { scale, shift }, &[x])
-}
-
-/// `x` with the broadcast shape `shape`, which may only add axes of length 1.
-fn widened(
-    node: &Node,
-    importer: &mut Importer,
-    x: ValueId,
-    shape: Vec<usize>,
-) -> Result<ValueId, Error> {
-    let from = importer.shape(x);
-    if count(from) != count(&shape) {
-        return Err(node.shape_error(format!(
-            "an activation of shape {from:?} would be repeated to shape {shape:?}: broadcasting \
-             activations is not supported, only constants"
-        )));
-    }
-    importer.reshape(node, x, shape)
-}
-
-/// The two operands of a binary operator.
-fn operands(node: &mut Node) -> Result<(Value, Value), Error> {
-    node.at_most(2)?;
-    Ok((node.value(0)?, node.value(1)?))
-}
-
-/// The sum or difference of two activations.
-fn combine(
-    node: &Node,
-    importer: &mut Importer,
-    op: Op,
-    x: ValueId,
-    y: ValueId,
-) -> Result<Vec<Value>, Error> {
-    let shape = broadcast(node, importer.shape(x), importer.shape(y))?;
-    let x = widened(node, importer, x, shape.clone())?;
-    let y = widened(node, importer, y, shape)?;
-    let z = importer.add(node, op, &[x, y])?;
-    one(Value::Activation(z))
-}
-
-/// `X * scale + shift` with one number for `scale` and a weight for `shift`.
-fn shifted(
-    node: &Node,
-    importer: &mut Importer,
-    x: ValueId,
-    scale: f32,
-    shift: ArrayD<f32>,
-) -> Result<Vec<Value>, Error> {
-    let y = affine(node, importer, x, arr0(scale).into_dyn(), shift)?;
-    one(Value::Activation(y))
-}
-
-/// `A + B`
-pub(super) fn add(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    match operands(node)? {
-        (Value::Activation(x), Value::Activation(y)) => combine(node, importer, Op::Add, x, y),
-        (Value::Activation(x), Value::Constant(c)) | (Value::Constant(c), Value::Activation(x)) => {
-            shifted(node, importer, x, 1.0, c.into_weight()?)
-        }
-        (a, b) => fold(node, importer, a, b, |a, b| a + b, i64::checked_add),
-    }
-}
-
-/// `A - B`
-pub(super) fn sub(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    match operands(node)? {
-        (Value::Activation(x), Value::Activation(y)) => combine(node, importer, Op::Sub, x, y),
-        (Value::Activation(x), Value::Constant(c)) => {
-            shifted(node, importer, x, 1.0, -c.into_weight()?)
-        }
-        (Value::Constant(c), Value::Activation(x)) => {
-            shifted(node, importer, x, -1.0, c.into_weight()?)
-        }
-        (a, b) => fold(node, importer, a, b, |a, b| a - b, i64::checked_sub),
-    }
-}
-
-/// `A * B`, elementwise; one of them constant.
-pub(super) fn mul(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    match operands(node)? {
-        (Value::Activation(_), Value::Activation(_)) => Err(node.unsupported(
-            "both factors depend on the model's inputs: only multiplication by a constant is \
-             supported",
-        )),
-        (Value::Activation(x), Value::Constant(c)) | (Value::Constant(c), Value::Activation(x)) => {
-            let y = affine(node, importer, x, c.into_weight()?, arr0(0.0).into_dyn())?;
-            one(Value::Activation(y))
-        }
-        (a, b) => fold(node, importer, a, b, |a, b| a * b, i64::checked_mul),
-    }
-}
-
-/// `A / B`, elementwise; `B` constant. Integers round towards zero.
-pub(super) fn div(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    match operands(node)? {
-        (_, Value::Activation(_)) => Err(node.unsupported(
-            "its divisor depends on the model's inputs: only division by a constant is supported",
-        )),
-        (Value::Activation(_), Value::Constant(_)) if node.element(0) != Element::Float => {
-            Err(node.unsupported("it divides integers: convert them to float before"))
-        }
-        (Value::Activation(x), Value::Constant(c)) => {
-            let name = c.name.clone();
-            let scale = c.into_weight()?.mapv(f32::recip);
-            let scale = finite(&format!("1 / {name}"), scale)?;
-            let y = affine(node, importer, x, scale, arr0(0.0).into_dyn())?;
-            one(Value::Activation(y))
-        }
-        (a, b) => fold(node, importer, a, b, |a, b| a / b, i64::checked_div),
-    }
-}
-
-/// The smaller of two constants.
-pub(super) fn min(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let (a, b) = operands(node)?;
-    fold(node, importer, a, b, f32::min, |a, b| Some(a.min(b)))
-}
-
-/// The larger of two constants.
-pub(super) fn max(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let (a, b) = operands(node)?;
-    fold(node, importer, a, b, f32::max, |a, b| Some(a.max(b)))
-}
-
-/// The remainder of two constants: with the sign of the divisor, or of the dividend (`fmod`).
-pub(super) fn modulo(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let fmod = node.flag("fmod")? == Some(true);
-    let (a, b) = operands(node)?;
-    fold(
-        node,
-        importer,
-        a,
-        b,
-        |a, b| a % b,
-        |a, b| {
-            let r = a.checked_rem(b)?;
-            let wrong = !fmod && r != 0 && (r < 0) != (b < 0);
-            Some(if wrong { r + b } else { r })
-        },
-    )
-}
-
-/// Whether two constants are equal.
-#[allow(clippy::float_cmp, reason = "this is what the operator means")]
-pub(super) fn equal(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    compare(node, importer, |a, b| a == b, |a, b| a == b)
-}
-
-/// Whether one constant is less than the other.
-pub(super) fn less(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    compare(node, importer, |a, b| a < b, |a, b| a < b)
-}
-
-/// Whether one constant is greater than the other.
-pub(super) fn greater(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    compare(node, importer, |a, b| a > b, |a, b| a > b)
-}
-
-/// Folds an operator of two constants of one type.
-fn fold(
-    node: &Node,
-    importer: &mut Importer,
-    a: Value,
-    b: Value,
-    float: impl Fn(f32, f32) -> f32,
-    int: impl Fn(i64, i64) -> Option<i64>,
-) -> Result<Vec<Value>, Error> {
-    let pair = Pair::new(node, importer, a, b)?;
-    let cells =
-        match (pair.a.tensor.cells(), pair.b.tensor.cells()) {
-            (Cells::Float(a), Cells::Float(b)) => {
-                Cells::Float(pair.indices().map(|(i, j)| float(a[i], b[j])).collect())
-            }
-            (Cells::Int(a), Cells::Int(b)) => {
-                let cells = pair.indices().map(|(i, j)| int(a[i], b[j])).collect();
-                let cells: Option<Vec<i64>> = cells;
-                Cells::Int(cells.ok_or_else(|| {
-                    node.shape_error(format!("{} of constants overflows", node.op()))
-                })?)
-            }
-            _ => return Err(pair.mismatch(node)),
-        };
-    one(folded(Tensor::new(pair.shape, cells)))
-}
-
-/// Folds a comparison of two constants of one type.
-fn compare(
-    node: &mut Node,
-    importer: &mut Importer,
-    float: impl Fn(f32, f32) -> bool,
-    int: impl Fn(i64, i64) -> bool,
-) -> Result<Vec<Value>, Error> {
-    let (a, b) = operands(node)?;
-    let pair = Pair::new(node, importer, a, b)?;
-    let cells = match (pair.a.tensor.cells(), pair.b.tensor.cells()) {
-        (Cells::Float(a), Cells::Float(b)) => {
-            pair.indices().map(|(i, j)| float(a[i], b[j])).collect()
-        }
-        (Cells::Int(a), Cells::Int(b)) => pair.indices().map(|(i, j)| int(a[i], b[j])).collect(),
-        (Cells::Bool(a), Cells::Bool(b)) => pair
-            .indices()
-            .map(|(i, j)| int(a[i].into(), b[j].into()))
-            .collect(),
-        _ => return Err(pair.mismatch(node)),
-    };
-    one(folded(Tensor::new(pair.shape, Cells::Bool(cells))))
-}
-
-/// `C ? A : B` for constants.
-pub(super) fn select(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    node.at_most(3)?;
-    let condition = node.constant(0)?;
-    let (a, b) = (node.value(1)?, node.value(2)?);
-    let pair = Pair::new(node, importer, a, b)?;
-    let Cells::Bool(choices) = condition.tensor.cells() else {
-        return Err(pair.mismatch(node));
-    };
-    let shape = broadcast(node, condition.tensor.shape(), &pair.shape)?;
-    importer.allow(node, count(&shape))?;
-    let of = |constant: &Constant| broadcast_indices(constant.tensor.shape(), &shape);
-    let both = of(&pair.a).zip(of(&pair.b));
-    let chosen = of(&condition)
-        .zip(both)
-        .map(|(c, (i, j))| (choices[c], i, j));
-    let cells = match (pair.a.tensor.cells(), pair.b.tensor.cells()) {
-        (Cells::Float(a), Cells::Float(b)) => Cells::Float(
-            chosen
-                .map(|(c, i, j)| if c { a[i] } else { b[j] })
-                .collect(),
-        ),
-        (Cells::Int(a), Cells::Int(b)) => Cells::Int(
-            chosen
-                .map(|(c, i, j)| if c { a[i] } else { b[j] })
-                .collect(),
-        ),
-        _ => return Err(pair.mismatch(node)),
-    };
-    one(folded(Tensor::new(shape, cells)))
+    Formula::new(node, importer).affine_by(x, scale, shift)
 }
 
 /// A folded constant; it is named after the value that it defines.
@@ -288,35 +46,302 @@ pub(super) fn folded(tensor: Tensor) -> Value {
     Value::Constant(Constant::new("", tensor))
 }
 
-/// Two constants and the shape to which they broadcast.
-struct Pair {
-    a: Constant,
-    b: Constant,
-    shape: Vec<usize>,
+/// The two operands of a binary operator, of one kind of elements.
+pub(super) fn operands(node: &mut Node) -> Result<(Value, Value), Error> {
+    node.at_most(2)?;
+    let operands = (node.value(0)?, node.value(1)?);
+    let (a, b) = (node.element(0), node.element(1));
+    if a != b {
+        let (op, a, b) = (node.op(), a.name(), b.name());
+        return Err(node.shape_error(format!("{op} of {a} and {b} operands: cast one of them")));
+    }
+    Ok(operands)
 }
 
-impl Pair {
-    fn new(node: &Node, importer: &mut Importer, a: Value, b: Value) -> Result<Self, Error> {
-        let (Value::Constant(a), Value::Constant(b)) = (a, b) else {
-            return Err(node.unsupported("it is supported on constants only"));
-        };
-        let shape = broadcast(node, a.tensor.shape(), b.tensor.shape())?;
-        importer.allow(node, count(&shape))?;
-        Ok(Self { a, b, shape })
+/// `A + B`
+pub(super) fn add(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    match operands(node)? {
+        (Value::Constant(a), Value::Constant(b)) => {
+            pair::fold(node, importer, a, b, |a, b| a + b, i64::checked_add)
+        }
+        (Value::Activation(x), y) | (y, Value::Activation(x)) => {
+            let y = masked(node, importer, y);
+            one(Value::Activation(Formula::new(node, importer).plus(x, y)?))
+        }
     }
+}
 
-    /// The cells of the operands that make each cell of the result.
-    fn indices(&self) -> impl Iterator<Item = (usize, usize)> {
-        let a = broadcast_indices(self.a.tensor.shape(), &self.shape);
-        a.zip(broadcast_indices(self.b.tensor.shape(), &self.shape))
-    }
+/// Cells of a term below this are a mask: their exponential is to be 0 whatever is added.
+const MASKED: f32 = -1e30;
+/// What a mask becomes, so that the range of sums stays moderate.
+const MASK: f32 = -1e4;
 
-    fn mismatch(&self, node: &Node) -> Error {
-        node.shape_error(format!(
-            "{} of {} and {} constants is not supported",
-            node.op(),
-            self.a.tensor.cells().kind(),
-            self.b.tensor.cells().kind()
-        ))
+/// The value; negative infinity and other masks in it become [`MASK`].
+pub(super) fn masked(node: &Node, importer: &mut Importer, value: Value) -> Value {
+    let Value::Constant(constant) = value else {
+        return value;
+    };
+    let masks = |&x: &f32| x <= MASKED;
+    match constant.tensor.cells() {
+        Cells::Float(cells) if cells.iter().any(masks) => {
+            let cells = cells.iter().map(|&x| if masks(&x) { MASK } else { x });
+            let cells = Cells::Float(cells.collect());
+            importer.note(format!(
+                "node `{}`: cells of `{}` below {MASKED:e} mask others and are taken as {MASK:e}",
+                node.name(),
+                constant.name
+            ));
+            let tensor = Tensor::new(constant.tensor.shape().to_vec(), cells);
+            Value::Constant(Constant::new(&constant.name, tensor))
+        }
+        _ => Value::Constant(constant),
     }
+}
+
+/// `A - B`
+pub(super) fn sub(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let operands = operands(node)?;
+    let y = match operands {
+        (Value::Constant(a), Value::Constant(b)) => {
+            return pair::fold(node, importer, a, b, |a, b| a - b, i64::checked_sub);
+        }
+        (Value::Activation(x), Value::Activation(y)) => Formula::new(node, importer).sub(x, y)?,
+        (Value::Activation(x), Value::Constant(c)) => {
+            let (scale, shift) = (arr0(1.0).into_dyn(), -c.into_weight()?);
+            affine(node, importer, x, scale, shift)?
+        }
+        (Value::Constant(c), Value::Activation(x)) => {
+            let (scale, shift) = (arr0(-1.0).into_dyn(), c.into_weight()?);
+            affine(node, importer, x, scale, shift)?
+        }
+    };
+    one(Value::Activation(y))
+}
+
+/// `A * B`, elementwise.
+pub(super) fn mul(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    match operands(node)? {
+        (Value::Constant(a), Value::Constant(b)) => {
+            pair::fold(node, importer, a, b, |a, b| a * b, i64::checked_mul)
+        }
+        (Value::Activation(x), y) | (y, Value::Activation(x)) => {
+            one(Value::Activation(Formula::new(node, importer).times(x, y)?))
+        }
+    }
+}
+
+/// `1 / c`, finite.
+fn reciprocal(c: Constant) -> Result<ArrayD<f32>, Error> {
+    let name = c.name.clone();
+    let scale = c.into_weight()?.mapv(f32::recip);
+    finite(&format!("1 / {name}"), scale)
+}
+
+/// `A / B`, elementwise. Integers round towards zero.
+pub(super) fn div(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let operands = operands(node)?;
+    let whole = node.element(0) != Element::Float;
+    let y = match operands {
+        (Value::Constant(a), Value::Constant(b)) => {
+            return pair::fold(node, importer, a, b, |a, b| a / b, i64::checked_div);
+        }
+        (_, Value::Activation(_)) if whole => return Err(dynamic_integers(node)),
+        (Value::Activation(x), Value::Constant(c)) if whole => {
+            let reciprocal = reciprocal(c)?;
+            truncated_quotient(&mut Formula::new(node, importer), x, &reciprocal)?
+        }
+        (Value::Activation(x), Value::Constant(c)) => {
+            affine(node, importer, x, reciprocal(c)?, arr0(0.0).into_dyn())?
+        }
+        (x, Value::Activation(y)) => {
+            let mut f = Formula::new(node, importer);
+            let y = f.apply(Activation::Reciprocal, y)?;
+            f.times(y, x)?
+        }
+    };
+    one(Value::Activation(y))
+}
+
+fn dynamic_integers(node: &Node) -> Error {
+    node.unsupported(
+        "its integer divisor depends on the model's inputs: divide by a constant, or convert both \
+         operands to float and round the quotient",
+    )
+}
+
+/// `floor(n / d)` for integers `n` and constants `d`, given `1 / d`: between integers, where
+/// rounding errors do no harm, it is `floor((n + 1/2) / d)` for positive `d`.
+fn floored_quotient(
+    f: &mut Formula,
+    n: ValueId,
+    reciprocal: &ArrayD<f32>,
+) -> Result<ValueId, Error> {
+    let shift = reciprocal.mapv(|r| 0.5 * r.abs());
+    let y = f.affine_by(n, reciprocal.clone(), shift)?;
+    f.apply(Activation::Floor, y)
+}
+
+/// The quotient of integers, rounded towards zero:
+/// `sign(d) (floor(max(n, 0) / |d|) - floor(max(-n, 0) / |d|))`
+fn truncated_quotient(
+    f: &mut Formula,
+    n: ValueId,
+    reciprocal: &ArrayD<f32>,
+) -> Result<ValueId, Error> {
+    let size = reciprocal.mapv(f32::abs);
+    let minus = f.negated(n)?;
+    let (above, below) = (
+        f.apply(Activation::Relu, n)?,
+        f.apply(Activation::Relu, minus)?,
+    );
+    let (above, below) = (
+        floored_quotient(f, above, &size)?,
+        floored_quotient(f, below, &size)?,
+    );
+    let y = f.sub(above, below)?;
+    if reciprocal.iter().all(|&r| r > 0.0) {
+        return Ok(y);
+    }
+    f.affine_by(y, reciprocal.mapv(f32::signum), arr0(0.0).into_dyn())
+}
+
+/// The remainder: with the sign of the divisor, or of the dividend (`fmod`).
+pub(super) fn modulo(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let fmod = node.flag("fmod")? == Some(true);
+    let operands = operands(node)?;
+    let whole = node.element(0) != Element::Float;
+    let (x, divisor) = match operands {
+        (Value::Constant(a), Value::Constant(b)) => {
+            let integer = |a: i64, b: i64| {
+                let r = a.checked_rem(b)?;
+                let wrong = !fmod && r != 0 && (r < 0) != (b < 0);
+                Some(if wrong { r + b } else { r })
+            };
+            return pair::fold(node, importer, a, b, |a, b| a % b, integer);
+        }
+        (Value::Activation(x), Value::Constant(c)) => (x, c),
+        (_, Value::Activation(_)) => return Err(dynamic_integers(node)),
+    };
+    let weight = divisor.clone().into_weight()?;
+    let reciprocal = reciprocal(divisor)?;
+    let mut f = Formula::new(node, importer);
+    let quotient = match (whole, fmod) {
+        (true, false) if weight.iter().any(|&d| d < 0.0) => {
+            return Err(node.unsupported("its divisor is negative: use a positive one, or fmod"));
+        }
+        (true, false) => floored_quotient(&mut f, x, &reciprocal)?,
+        (true, true) => truncated_quotient(&mut f, x, &reciprocal)?,
+        (false, _) => {
+            let y = f.affine_by(x, reciprocal, arr0(0.0).into_dyn())?;
+            f.apply(Activation::Truncate, y)?
+        }
+    };
+    let whole_part = f.affine_by(quotient, weight, arr0(0.0).into_dyn())?;
+    one(Value::Activation(f.sub(x, whole_part)?))
+}
+
+/// Joins all operands from the left.
+fn accumulated(
+    node: &mut Node,
+    importer: &mut Importer,
+    join: impl Fn(&mut Formula, ValueId, Value) -> Result<ValueId, Error>,
+) -> Result<ValueId, Error> {
+    let operands = (0..node.input_count())
+        .map(|i| node.value(i))
+        .collect::<Result<Vec<_>, _>>()?;
+    // Constants come last: they fold into what is there.
+    let (activations, constants): (Vec<Value>, Vec<Value>) = operands
+        .into_iter()
+        .partition(|value| matches!(value, Value::Activation(_)));
+    let mut all = activations.into_iter().chain(constants);
+    let Some(first) = all.next() else {
+        return Err(node.shape_error(format!("{} without inputs", node.op())));
+    };
+    let mut y = importer.lift(node, first)?;
+    let mut f = Formula::new(node, importer);
+    for value in all {
+        y = join(&mut f, y, value)?;
+    }
+    Ok(y)
+}
+
+fn plus(f: &mut Formula, x: ValueId, y: Value) -> Result<ValueId, Error> {
+    f.plus(x, y)
+}
+
+/// The sum of all operands.
+pub(super) fn sum(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let y = accumulated(node, importer, plus)?;
+    one(Value::Activation(y))
+}
+
+/// The mean of all operands.
+pub(super) fn mean(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let count = node.input_count();
+    let y = accumulated(node, importer, plus)?;
+    let y = Formula::new(node, importer).affine(y, 1.0 / count as f32, 0.0)?;
+    one(Value::Activation(y))
+}
+
+/// The smallest of the operands: `-max(-x, -y)`.
+pub(super) fn min(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    if let Some((a, b)) = constants(node)? {
+        return pair::fold(node, importer, a, b, f32::min, |a, b| Some(a.min(b)));
+    }
+    let y = accumulated(node, importer, |f, x, y| {
+        if let Some(hi) = bound(&y) {
+            return f.apply(clip(f32::NEG_INFINITY, hi), x);
+        }
+        let y = f.importer.lift(f.node, y)?;
+        f.min(x, y)
+    })?;
+    one(Value::Activation(y))
+}
+
+/// The largest of the operands.
+pub(super) fn max(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    if let Some((a, b)) = constants(node)? {
+        return pair::fold(node, importer, a, b, f32::max, |a, b| Some(a.max(b)));
+    }
+    let y = accumulated(node, importer, |f, x, y| {
+        if let Some(lo) = bound(&y) {
+            return f.apply(clip(lo, f32::INFINITY), x);
+        }
+        let y = f.importer.lift(f.node, y)?;
+        f.max(x, y)
+    })?;
+    one(Value::Activation(y))
+}
+
+/// Both operands if there are two and they are constant.
+fn constants(node: &mut Node) -> Result<Option<(Constant, Constant)>, Error> {
+    if node.input_count() != 2 || !node.is_constant() {
+        return Ok(None);
+    }
+    Ok(Some((node.constant(0)?, node.constant(1)?)))
+}
+
+/// The number that a constant of one cell holds.
+fn bound(value: &Value) -> Option<f32> {
+    let Value::Constant(constant) = value else {
+        return None;
+    };
+    let single = constant.tensor.shape().is_empty() || constant.tensor.shape() == [1];
+    let weight = single.then(|| constant.clone().into_weight().ok());
+    weight.flatten()?.first().copied()
+}
+
+/// `min(max(x, lo), hi)`
+fn clip(lo: f32, hi: f32) -> Activation {
+    match (lo, hi) {
+        (0.0, f32::INFINITY) => Activation::Relu,
+        _ => Activation::Clip { lo, hi },
+    }
+}
+
+/// `-x`
+pub(super) fn neg(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(1)?;
+    let x = importer.activation(node, 0)?;
+    one(Value::Activation(Formula::new(node, importer).negated(x)?))
 }

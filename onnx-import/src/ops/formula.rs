@@ -12,7 +12,7 @@ use super::arithmetic::broadcast;
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
-use crate::value::{Value, finite};
+use crate::value::Value;
 
 /// Writes the operators of one node.
 pub(super) struct Formula<'a, 'n> {
@@ -22,7 +22,6 @@ pub(super) struct Formula<'a, 'n> {
     pub(super) importer: &'a mut Importer,
 }
 
-#[allow(dead_code, reason = "the vocabulary of formulas")]
 impl<'a, 'n> Formula<'a, 'n> {
     /// An empty formula.
     pub(super) fn new(node: &'a Node<'n>, importer: &'a mut Importer) -> Self {
@@ -34,7 +33,8 @@ impl<'a, 'n> Formula<'a, 'n> {
         self.importer.shape(x).to_vec()
     }
 
-    fn put(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId, Error> {
+    /// An operator.
+    pub(super) fn put(&mut self, op: Op, inputs: &[ValueId]) -> Result<ValueId, Error> {
         self.importer.add(self.node, op, inputs)
     }
 
@@ -294,12 +294,6 @@ impl<'a, 'n> Formula<'a, 'n> {
             }
         }
         Ok(x)
-    }
-
-    /// A constant as a value.
-    pub(super) fn constant(&mut self, value: ArrayD<f32>) -> Result<ValueId, Error> {
-        let value = finite(self.node.name(), value)?;
-        self.put(Op::Constant { value }, &[])
     }
 }
 

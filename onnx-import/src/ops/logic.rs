@@ -1,10 +1,17 @@
 //! Truth values, 1 and 0, as polynomials: `a and b = a b`, `a or b = a + b - a b`,
-//! `a xor b = a + b - 2 a b`, `not a = 1 - a`; and comparisons by the sign of a difference.
+//! `a xor b = a + b - 2 a b`, `not a = 1 - a`; comparisons by the sign of a difference; and Where.
 
+use ndarray::{ArrayD, arr0};
 use zkstrata_model_ir::float::{Activation, ValueId};
 
+use super::arithmetic::{folded, masked, operands};
 use super::formula::Formula;
+use super::{one, pair};
 use crate::Error;
+use crate::import::Importer;
+use crate::node::Node;
+use crate::tensor::{Cells, Tensor, count};
+use crate::value::{Constant, Element, Value};
 
 /// `1 - x`
 pub(super) fn not(f: &mut Formula, x: ValueId) -> Result<ValueId, Error> {
@@ -14,10 +21,269 @@ pub(super) fn not(f: &mut Formula, x: ValueId) -> Result<ValueId, Error> {
 /// `[x = 0] = [x >= 0] + [-x >= 0] - 1`, whatever the range of `x`
 pub(super) fn is_zero(f: &mut Formula, x: ValueId) -> Result<ValueId, Error> {
     let minus = f.negated(x)?;
-    let (above, below) = (
-        f.apply(Activation::Step, x)?,
-        f.apply(Activation::Step, minus)?,
-    );
+    let above = f.apply(Activation::Step, x)?;
+    let below = f.apply(Activation::Step, minus)?;
     let both = f.add(above, below)?;
     f.affine(both, 1.0, -1.0)
+}
+
+/// `a - b` for two operands of which one depends on the inputs.
+fn difference(f: &mut Formula, a: Value, b: Value) -> Result<ValueId, Error> {
+    match (a, b) {
+        (Value::Activation(a), Value::Activation(b)) => f.sub(a, b),
+        (Value::Activation(a), Value::Constant(c)) => {
+            f.affine_by(a, arr0(1.0).into_dyn(), -c.into_weight()?)
+        }
+        (a, b) => {
+            let (c, b) = (f.importer.lift(f.node, a)?, f.importer.lift(f.node, b)?);
+            f.sub(c, b)
+        }
+    }
+}
+
+/// How a comparison reads off the difference `a - b`.
+#[derive(Clone, Copy)]
+enum Order {
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    Equal,
+}
+
+fn compare(node: &mut Node, importer: &mut Importer, order: Order) -> Result<Vec<Value>, Error> {
+    let (a, b) = operands(node)?;
+    let boolean = node.element(0) == Element::Bool;
+    node.gives(0, Element::Bool);
+    let (a, b) = match (a, b) {
+        (Value::Constant(a), Value::Constant(b)) => return constants(node, importer, a, b, order),
+        // The difference of the smaller from the larger, or the other way round.
+        (a, b) => match order {
+            Order::Less | Order::GreaterOrEqual | Order::Equal => (a, b),
+            Order::Greater | Order::LessOrEqual => (b, a),
+        },
+    };
+    let mut f = Formula::new(node, importer);
+    let d = difference(&mut f, a, b)?;
+    let y = match order {
+        Order::Equal if boolean => {
+            let unequal = f.square(d)?;
+            not(&mut f, unequal)?
+        }
+        Order::Equal => is_zero(&mut f, d)?,
+        Order::LessOrEqual | Order::GreaterOrEqual => f.apply(Activation::Step, d)?,
+        Order::Less | Order::Greater => {
+            let y = f.apply(Activation::Step, d)?;
+            not(&mut f, y)?
+        }
+    };
+    one(Value::Activation(y))
+}
+
+#[allow(clippy::float_cmp, reason = "this is what the operators mean")]
+fn constants(
+    node: &Node,
+    importer: &mut Importer,
+    a: Constant,
+    b: Constant,
+    order: Order,
+) -> Result<Vec<Value>, Error> {
+    let float = move |a: f32, b: f32| match order {
+        Order::Less => a < b,
+        Order::LessOrEqual => a <= b,
+        Order::Greater => a > b,
+        Order::GreaterOrEqual => a >= b,
+        Order::Equal => a == b,
+    };
+    let int = move |a: i64, b: i64| match order {
+        Order::Less => a < b,
+        Order::LessOrEqual => a <= b,
+        Order::Greater => a > b,
+        Order::GreaterOrEqual => a >= b,
+        Order::Equal => a == b,
+    };
+    pair::compare(node, importer, a, b, float, int)
+}
+
+/// Whether `a = b`.
+pub(super) fn equal(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    compare(node, importer, Order::Equal)
+}
+
+/// Whether `a < b`.
+pub(super) fn less(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    compare(node, importer, Order::Less)
+}
+
+/// Whether `a <= b`.
+pub(super) fn less_or_equal(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    compare(node, importer, Order::LessOrEqual)
+}
+
+/// Whether `a > b`.
+pub(super) fn greater(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    compare(node, importer, Order::Greater)
+}
+
+/// Whether `a >= b`.
+pub(super) fn greater_or_equal(
+    node: &mut Node,
+    importer: &mut Importer,
+) -> Result<Vec<Value>, Error> {
+    compare(node, importer, Order::GreaterOrEqual)
+}
+
+/// `a + b + factor a b` of truth values.
+fn joined(node: &mut Node, importer: &mut Importer, factor: f32) -> Result<Vec<Value>, Error> {
+    let y = match truths(node, importer)? {
+        (x, Value::Constant(c)) => {
+            let c = c.into_weight()?;
+            let scale = c.mapv(|b| 1.0 + factor * b);
+            Formula::new(node, importer).affine_by(x, scale, c)?
+        }
+        (x, Value::Activation(y)) => {
+            let mut f = Formula::new(node, importer);
+            let both = f.product(x, y)?;
+            let both = f.affine(both, factor, 0.0)?;
+            let sum = f.add(x, y)?;
+            f.add(sum, both)?
+        }
+    };
+    one(Value::Activation(y))
+}
+
+/// Two truth values, a constant one last.
+fn truths(node: &mut Node, importer: &mut Importer) -> Result<(ValueId, Value), Error> {
+    let (a, b) = operands(node)?;
+    if node.element(0) != Element::Bool {
+        return Err(node.shape_error(format!("{} of {}s", node.op(), node.element(0).name())));
+    }
+    Ok(match (a, b) {
+        (Value::Activation(x), y) | (y, Value::Activation(x)) => (x, y),
+        (x, y) => (importer.lift(node, x)?, y),
+    })
+}
+
+/// `a and b`
+pub(super) fn and(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let (x, y) = truths(node, importer)?;
+    one(Value::Activation(Formula::new(node, importer).times(x, y)?))
+}
+
+/// `a or b`
+pub(super) fn or(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    joined(node, importer, -1.0)
+}
+
+/// `a xor b`
+pub(super) fn xor(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    joined(node, importer, -2.0)
+}
+
+/// `not a`
+pub(super) fn negation(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(1)?;
+    if node.element(0) != Element::Bool {
+        return Err(node.shape_error(format!("Not of {}s", node.element(0).name())));
+    }
+    let x = importer.activation(node, 0)?;
+    one(Value::Activation(not(
+        &mut Formula::new(node, importer),
+        x,
+    )?))
+}
+
+/// `c ? a : b = b + c (a - b)`
+pub(super) fn select(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(3)?;
+    let values = (node.value(0)?, node.value(1)?, node.value(2)?);
+    if node.element(0) != Element::Bool || node.element(1) != node.element(2) {
+        let name = |i| node.element(i).name();
+        let (c, a, b) = (name(0), name(1), name(2));
+        return Err(node.shape_error(format!("Where by {c}s of {a}s and {b}s")));
+    }
+    node.gives(0, node.element(1));
+    let (c, a, b) = match values {
+        (Value::Constant(c), Value::Constant(a), Value::Constant(b)) => {
+            return pair::select(node, importer, &c, a, b);
+        }
+        (c, a, b) => (c, masked(node, importer, a), masked(node, importer, b)),
+    };
+    let mut f = Formula::new(node, importer);
+    let y = match c {
+        Value::Constant(c) => {
+            let c = c.into_weight()?;
+            let not = c.mapv(|c| 1.0 - c);
+            let (a, b) = (part(&mut f, a, &c)?, part(&mut f, b, &not)?);
+            match (a, b) {
+                (Ok(a), Ok(b)) => f.add(a, b)?,
+                (Ok(a), Err(b)) | (Err(b), Ok(a)) => f.affine_by(a, arr0(1.0).into_dyn(), b)?,
+                (Err(_), Err(_)) => return Err(node.shape_error("Where without activations")),
+            }
+        }
+        Value::Activation(c) => match (a, b) {
+            (Value::Constant(a), Value::Constant(b)) => {
+                let (a, b) = (a.into_weight()?, b.into_weight()?);
+                let shape = super::arithmetic::broadcast(node, a.shape(), b.shape())?;
+                f.importer.allow(node, count(&shape))?;
+                let (Some(a), Some(b)) = (a.broadcast(shape.clone()), b.broadcast(shape)) else {
+                    return Err(node.shape_error("its constants do not broadcast"));
+                };
+                f.affine_by(c, &a - &b, b.to_owned())?
+            }
+            (a, b) => {
+                let d = difference(&mut f, a, b.clone())?;
+                let chosen = f.product(c, d)?;
+                f.plus(chosen, b)?
+            }
+        },
+    };
+    one(Value::Activation(y))
+}
+
+/// `c x`: an activation, or a constant.
+fn part(f: &mut Formula, x: Value, c: &ArrayD<f32>) -> Result<Result<ValueId, ArrayD<f32>>, Error> {
+    Ok(match x {
+        Value::Activation(x) => Ok(f.affine_by(x, c.clone(), arr0(0.0).into_dyn())?),
+        Value::Constant(x) => {
+            let x = x.into_weight()?;
+            let shape = super::arithmetic::broadcast(f.node, x.shape(), c.shape())?;
+            f.importer.allow(f.node, count(&shape))?;
+            Err(&x * c)
+        }
+    })
+}
+
+/// Whether cells have a property that no activation has.
+fn never(
+    node: &mut Node,
+    importer: &mut Importer,
+    property: impl Fn(f32) -> bool,
+) -> Result<Vec<Value>, Error> {
+    node.at_most(1)?;
+    let x = node.value(0)?;
+    let shape = importer.shape_of(&x).to_vec();
+    let cells = importer.allow(node, count(&shape))?;
+    let cells = match &x {
+        Value::Constant(x) => match x.tensor.cells() {
+            Cells::Float(x) => x.iter().map(|&x| property(x)).collect(),
+            _ => vec![false; cells],
+        },
+        Value::Activation(_) => vec![false; cells],
+    };
+    one(folded(Tensor::new(shape, Cells::Bool(cells))))
+}
+
+/// Whether a cell is NaN.
+pub(super) fn is_nan(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    never(node, importer, f32::is_nan)
+}
+
+/// Whether a cell is infinite.
+pub(super) fn is_inf(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let negative = node.flag("detect_negative")? != Some(false);
+    let positive = node.flag("detect_positive")? != Some(false);
+    never(node, importer, |x| {
+        x == f32::INFINITY && positive || x == f32::NEG_INFINITY && negative
+    })
 }

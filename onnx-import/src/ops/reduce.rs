@@ -1,23 +1,29 @@
-//! `ReduceMean` as an average pool.
+//! Reductions: the axes that vanish, or stay with length 1, and what becomes of their cells.
 
 use std::collections::BTreeSet;
 
-use zkstrata_model_ir::float::{Op, PoolKind};
+use zkstrata_model_ir::float::{Activation, AxisMatrix, Op, PoolKind, ValueId};
 
-use super::{one, pool};
+use super::formula::{Formula, without};
+use super::{one, pool, softmax};
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
-use crate::value::Value;
+use crate::value::{Element, Value};
 
-/// The mean over some axes: those axes are brought to the end and pooled globally. Over the
-/// spatial axes of `X[N, C, H, W]` this is `GlobalAveragePool`.
-pub(super) fn mean(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+/// The operand and the axes of a reduction.
+struct Reduction {
+    x: ValueId,
+    axes: BTreeSet<usize>,
+    /// The result's shape.
+    target: Vec<usize>,
+}
+
+/// Reads a reduction whose axes are an attribute before opset `since` and an input since.
+fn operand(node: &mut Node, importer: &mut Importer, since: i64) -> Result<Reduction, Error> {
     let x = importer.activation(node, 0)?;
-    let shape = importer.shape(x).to_vec();
-    let rank = shape.len();
-    // Axes are an attribute before opset 18 and an input since.
-    let (listed, none_means_none) = if node.opset() < 18 {
+    let shape = importer.shape(x);
+    let (listed, none_means_none) = if node.opset() < since {
         node.at_most(1)?;
         (node.ints("axes")?.map(<[i64]>::to_vec), false)
     } else {
@@ -27,39 +33,184 @@ pub(super) fn mean(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
     };
     let keep = node.flag("keepdims")? != Some(false);
     let listed = listed.unwrap_or_default();
-    let reduced: BTreeSet<usize> = if listed.is_empty() && !none_means_none {
-        (0..rank).collect()
+    let axes: BTreeSet<usize> = if listed.is_empty() && !none_means_none {
+        (0..shape.len()).collect()
     } else {
-        node.axes(&listed, rank)?
+        node.axes(&listed, shape.len())?
     };
-    let kept: Vec<usize> = (0..rank).filter(|axis| !reduced.contains(axis)).collect();
     let target = if keep {
-        let dim = |axis| {
-            if reduced.contains(&axis) {
-                1
-            } else {
-                shape[axis]
-            }
-        };
-        (0..rank).map(dim).collect()
+        without(shape, &axes)
     } else {
-        kept.iter().map(|&axis| shape[axis]).collect()
+        let kept = (0..shape.len()).filter(|axis| !axes.contains(axis));
+        kept.map(|axis| shape[axis]).collect()
     };
+    Ok(Reduction { x, axes, target })
+}
+
+fn reduce(
+    node: &mut Node,
+    importer: &mut Importer,
+    since: i64,
+    formula: impl Fn(&mut Formula, ValueId, &BTreeSet<usize>) -> Result<ValueId, Error>,
+) -> Result<Vec<Value>, Error> {
+    let Reduction { x, axes, target } = operand(node, importer, since)?;
+    let mut f = Formula::new(node, importer);
+    let y = formula(&mut f, x, &axes)?;
+    one(Value::Activation(f.reshape(y, target)?))
+}
+
+fn total(f: &mut Formula, x: ValueId, axes: &BTreeSet<usize>) -> Result<ValueId, Error> {
+    f.sum(x, axes)
+}
+
+fn most(f: &mut Formula, x: ValueId, axes: &BTreeSet<usize>) -> Result<ValueId, Error> {
+    f.maximum(x, axes)
+}
+
+/// The sum.
+pub(super) fn sum(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    reduce(node, importer, 13, total)
+}
+
+/// The largest cell.
+pub(super) fn max(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    reduce(node, importer, 18, most)
+}
+
+/// The smallest cell, `-max(-x)`.
+pub(super) fn min(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    reduce(node, importer, 18, |f, x, axes| {
+        let x = f.negated(x)?;
+        let y = f.maximum(x, axes)?;
+        f.negated(y)
+    })
+}
+
+/// The sum of the magnitudes.
+pub(super) fn l1(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    reduce(node, importer, 18, |f, x, axes| {
+        let x = f.apply(Activation::Abs, x)?;
+        f.sum(x, axes)
+    })
+}
+
+/// The root of the sum of squares.
+pub(super) fn l2(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    if node.element(0) != Element::Float {
+        return Err(node.unsupported("it rounds the root of an integer: cast it to float before"));
+    }
+    reduce(node, importer, 18, |f, x, axes| {
+        let squares = f.dot(x, x, axes)?;
+        f.apply(Activation::Sqrt, squares)
+    })
+}
+
+/// The sum of squares.
+pub(super) fn sum_square(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    reduce(node, importer, 18, |f, x, axes| f.dot(x, x, axes))
+}
+
+/// The logarithm of the sum.
+pub(super) fn log_sum(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    reduce(node, importer, 18, |f, x, axes| {
+        let sum = f.sum(x, axes)?;
+        f.apply(Activation::Log, sum)
+    })
+}
+
+/// The logarithm of the sum of exponentials.
+pub(super) fn log_sum_exp(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    reduce(node, importer, 18, softmax::log_sum)
+}
+
+/// The product, by halves: the reduced axes become one, of which two halves are multiplied until
+/// one cell is left.
+pub(super) fn prod(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    reduce(node, importer, 18, |f, x, axes| {
+        let shape = f.shape(x);
+        let kept = (0..shape.len()).filter(|axis| !axes.contains(axis));
+        let perm: Vec<usize> = kept.chain(axes.iter().copied()).collect();
+        let mut n: usize = axes.iter().map(|&axis| shape[axis]).product();
+        let rows = shape.iter().product::<usize>() / n;
+        let mut x = f.transpose(x, perm)?;
+        x = f.reshape(x, vec![rows, n])?;
+        while n > 1 {
+            if n % 2 == 1 {
+                let (pads, value) = (vec![(0, 0), (0, 1)], 1.0);
+                x = f.put(Op::Pad { pads, value }, &[x])?;
+                n += 1;
+            }
+            n /= 2;
+            let halves = f.reshape(x, vec![rows, 2, n])?;
+            let (first, second) = (f.select(halves, 1, &[0])?, f.select(halves, 1, &[1])?);
+            x = f.product(first, second)?;
+            x = f.reshape(x, vec![rows, n])?;
+        }
+        f.reshape(x, without(&shape, axes))
+    })
+}
+
+/// The mean: the axes are brought to the end and pooled globally, as `GlobalAveragePool` does with
+/// the spatial axes of `X[N, C, H, W]`.
+pub(super) fn mean(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    if node.element(0) != Element::Float {
+        return Err(node.unsupported("it rounds the mean of integers: cast them to float before"));
+    }
+    let Reduction {
+        x,
+        axes: reduced,
+        target,
+    } = operand(node, importer, 18)?;
+    let shape = importer.shape(x).to_vec();
     if reduced.is_empty() {
         return one(Value::Activation(x));
     }
-    let perm = kept.iter().chain(&reduced).copied().collect();
-    let x = importer.transpose(node, x, perm)?;
-    // Batch, channel and one or two spatial axes are pooled as they are.
-    let x = if kept.len() == 2 && reduced.len() <= 2 {
-        x
+    let kept: Vec<usize> = (0..shape.len())
+        .filter(|axis| !reduced.contains(axis))
+        .collect();
+    // Two axes and one or two spatial ones are pooled; anything else is a matrix per axis.
+    let spatial = kept == [0, 1] && matches!(reduced.len(), 1 | 2);
+    let y = if spatial {
+        let windows = pool::global(&shape[2..]);
+        let kind = PoolKind::AverageInside;
+        importer.add(node, Op::Pool { kind, windows }, &[x])?
     } else {
-        let cells = |axes: &mut dyn Iterator<Item = &usize>| axes.map(|&a| shape[a]).product();
-        let merged = vec![1, cells(&mut kept.iter()), cells(&mut reduced.iter())];
-        importer.reshape(node, x, merged)?
+        Formula::new(node, importer).mean(x, &reduced)?
     };
-    let windows = pool::global(&importer.shape(x)[2..]);
-    let kind = PoolKind::AverageInside;
-    let y = importer.add(node, Op::Pool { kind, windows }, &[x])?;
     one(Value::Activation(importer.reshape(node, y, target)?))
+}
+
+/// `Y[i] = sum of X[j]` over `j <= i`, or `j < i`, or from the end.
+pub(super) fn cumulative(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(2)?;
+    let x = importer.activation(node, 0)?;
+    let shape = importer.shape(x).to_vec();
+    let axis = match node.indices(1)?[..] {
+        [axis] => node.axis(axis, shape.len())?,
+        _ => return Err(node.shape_error("CumSum needs one axis")),
+    };
+    let exclusive = node.flag("exclusive")? == Some(true);
+    let reverse = node.flag("reverse")? == Some(true);
+    let n = shape[axis];
+    let entries = n.saturating_mul(n);
+    importer
+        .budget
+        .placed(node.name(), entries.saturating_mul(2))?;
+    let summed = |i: usize, j: usize| {
+        let (i, j) = if reverse { (j, i) } else { (i, j) };
+        j < i || j == i && !exclusive
+    };
+    let entry = |i| {
+        (0..n)
+            .filter(move |&j| summed(i, j))
+            .map(move |j| (i as u32, j as u32, 1))
+    };
+    let matrix = AxisMatrix {
+        input: n,
+        output: n,
+        entries: (0..n).flat_map(entry).collect(),
+        divisor: 1,
+    };
+    let y = Formula::new(node, importer).map(x, axis, matrix)?;
+    one(Value::Activation(y))
 }

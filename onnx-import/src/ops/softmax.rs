@@ -42,7 +42,6 @@ fn log_shares(f: &mut Formula, x: ValueId, axes: &BTreeSet<usize>) -> Result<Val
     f.sub(below, log)
 }
 
-#[allow(dead_code, reason = "for ReduceLogSumExp")]
 /// `log(sum exp(x))` over `axes`
 pub(super) fn log_sum(
     f: &mut Formula,

@@ -16,7 +16,7 @@ use crate::build;
 use crate::common::{self, Array};
 
 /// Most cases that may be refused.
-const REFUSED: usize = 400;
+const REFUSED: usize = 180;
 
 /// What became of a case.
 #[derive(Default)]

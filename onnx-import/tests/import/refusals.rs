@@ -77,10 +77,10 @@ fn bytes_that_are_no_model() {
 
 #[test]
 fn operator_sets() {
-    for version in [-1, 6, 26] {
+    for version in [-1, 6, 29] {
         let mut model = one("Relu", &["x"], vec![]);
         model.opset_import[0].version = version;
-        assert_error(&refuse(&model), "UnsupportedOpset", "7 to 25");
+        assert_error(&refuse(&model), "UnsupportedOpset", "7 to 28");
     }
     let mut model = one("Relu", &["x"], vec![]);
     let mut other = model.opset_import[0].clone();
@@ -91,7 +91,7 @@ fn operator_sets() {
 
 #[test]
 fn operators() {
-    match refuse(&one("Erf", &["x"], vec![])) {
+    match refuse(&one("Bernoulli", &["x"], vec![])) {
         Error::UnsupportedOperator {
             node,
             op,
@@ -99,7 +99,10 @@ fn operators() {
             opset,
             remedy,
         } => {
-            assert_eq!((&*node, &*op, &*domain, opset), ("y", "Erf", "ai.onnx", 17));
+            assert_eq!(
+                (&*node, &*op, &*domain, opset),
+                ("y", "Bernoulli", "ai.onnx", 17)
+            );
             assert!(!remedy.is_empty());
         }
         other => panic!("{other:?}"),
@@ -114,10 +117,8 @@ fn operators() {
     unsupported(&custom, "com.microsoft");
     unsupported(&one("Loop", &["x"], vec![]), "control flow");
     unsupported(&one("QLinearConv", &["x"], vec![]), "quantised already");
-    unsupported(&one("Mul", &["x", "x"], vec![]), "both factors");
     let square = node("MatMul", &["x", "x"], "y", vec![]);
     unsupported(&model(17, &[4, 4], vec![], vec![square]), "both factors");
-    unsupported(&one("Div", &["w", "x"], vec![]), "divisor");
     unsupported(&one("Gather", &["x", "x"], vec![]), "constant");
     unsupported(
         &one("Pad", &["x"], vec![string("mode", "reflect")]),
@@ -211,7 +212,6 @@ fn shapes() {
         "cannot be multiplied",
     );
     shape(&with("Add", weights("w", &[4])), "do not broadcast");
-    shape(&with("Add", weights("w", &[5, 2, 3])), "would be repeated");
     shape(&with("Reshape", list("s", &[4, -1])), "cannot be reshaped");
     shape(
         &with("Reshape", list("s", &[i64::MAX, i64::MAX])),
@@ -222,7 +222,6 @@ fn shapes() {
     shape(&with("Unsqueeze", list("s", &[0, 0])), "twice");
     shape(&with("Relu", weights("w", &[1])), "at most 1");
     shape(&one("MatMul", &["x", ""], vec![]), "missing");
-    shape(&one("Identity", &["w"], vec![]), "does not depend");
     let huge = model(
         17,
         &[1, i64::MAX],
