@@ -72,7 +72,7 @@ pub(super) fn add(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
 }
 
 /// Cells of a term below this are a mask: their exponential is to be 0 whatever is added.
-const MASKED: f32 = -1e30;
+pub(super) const MASKED: f32 = -1e30;
 /// What a mask becomes, so that the range of sums stays moderate.
 const MASK: f32 = -1e4;
 

@@ -1,28 +1,34 @@
-//! Products with a constant matrix: Gemm and `MatMul`.
+//! Products of matrices: Gemm and `MatMul`.
 //!
-//! A constant on the left is brought to the right by `W X = (X^T W^T)^T`.
+//! A product with one constant matrix is a dense layer; a constant on the left is brought to the
+//! right by `W X = (X^T W^T)^T`. Any other product is a contraction.
 
 use ndarray::{Array2, ArrayD, Ix2, arr0};
 use zkstrata_model_ir::float::{Op, ValueId};
 
 use super::arithmetic::affine;
+use super::formula::Formula;
 use super::one;
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
 use crate::value::{Constant, Value, finite};
 
-/// `Y = alpha A' B' + beta C`, with `A'` and `B'` optionally transposed; one of them constant.
+/// `Y = alpha A' B' + beta C`, with `A'` and `B'` optionally transposed.
 pub(super) fn gemm(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(3)?;
     let (a, b) = (node.value(0)?, node.value(1)?);
-    let bias = node.optional_weight(2)?;
+    let bias = node.take(2);
     let alpha = node.float("alpha")?.unwrap_or(1.0);
     let beta = node.float("beta")?.unwrap_or(1.0);
     let transposed = |name| Ok::<_, Error>(node.flag(name)? == Some(true));
     let (trans_a, trans_b) = (transposed("transA")?, transposed("transB")?);
 
-    let bias = bias.map(|c| scaled(node, c, beta)).transpose()?;
+    let (bias, addend) = match bias {
+        None => (None, None),
+        Some(Value::Constant(c)) => (Some(scaled(node, c.into_weight()?, beta)?), None),
+        Some(Value::Activation(c)) => (None, Some(c)),
+    };
     let (y, bias) = match (a, b) {
         (Value::Activation(x), Value::Constant(w)) => {
             let x = if trans_a { swap(node, importer, x)? } else { x };
@@ -38,7 +44,20 @@ pub(super) fn gemm(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
             let y = dense(node, importer, x, w, None)?;
             (swap(node, importer, y)?, bias)
         }
-        (a, b) => return Err(neither(node, &a, &b)),
+        (a, b) => {
+            let (a, b) = (importer.lift(node, a)?, importer.lift(node, b)?);
+            let left = if trans_a { [1, 0] } else { [0, 1] };
+            let right = if trans_b { [2, 1] } else { [1, 2] };
+            let mut f = Formula::new(node, importer);
+            let k = f.shape(a).get(usize::from(!trans_a)).copied();
+            let matrices = f.shape(a).len() == 2 && f.shape(b).len() == 2;
+            if !matrices || k != f.shape(b).get(usize::from(trans_b)).copied() {
+                let (a, b) = (f.shape(a), f.shape(b));
+                return Err(node.shape_error(format!("Gemm of the shapes {a:?} and {b:?}")));
+            }
+            let y = f.contract((a, &left), (b, &right), &[0, 2])?;
+            (f.affine(y, alpha, 0.0)?, bias)
+        }
     };
     let y = match bias {
         None => y,
@@ -50,16 +69,26 @@ pub(super) fn gemm(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
             affine(node, importer, y, arr0(1.0).into_dyn(), bias)?
         }
     };
+    let y = match addend {
+        None => y,
+        Some(addend) => {
+            let mut f = Formula::new(node, importer);
+            let addend = f.affine(addend, beta, 0.0)?;
+            let shape = f.shape(y);
+            let addend = f.broadcast_to(addend, &shape)?;
+            f.add(y, addend)?
+        }
+    };
     one(Value::Activation(y))
 }
 
-/// `Y = A B` over the last two axes, one of them a constant matrix or vector.
+/// `Y = A B` over the last two axes; those before are broadcast.
 pub(super) fn matmul(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(2)?;
     let (a, b) = (node.value(0)?, node.value(1)?);
     let target = product_shape(node, importer.shape_of(&a), importer.shape_of(&b))?;
     let y = match (a, b) {
-        (Value::Activation(x), Value::Constant(w)) => {
+        (Value::Activation(x), Value::Constant(w)) if single(&w) => {
             let w = if w.tensor.shape().len() == 1 {
                 column(w)?
             } else {
@@ -68,7 +97,7 @@ pub(super) fn matmul(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
             let x = at_least_matrix(node, importer, x)?;
             dense(node, importer, x, w.into_dyn(), None)?
         }
-        (Value::Constant(w), Value::Activation(x)) => {
+        (Value::Constant(w), Value::Activation(x)) if single(&w) => {
             let w = if w.tensor.shape().len() == 1 {
                 column(w)?
             } else {
@@ -83,12 +112,42 @@ pub(super) fn matmul(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
                 swap(node, importer, y)?
             }
         }
-        (a, b) => return Err(neither(node, &a, &b)),
+        (a, b) => {
+            let (a, b) = (importer.lift(node, a)?, importer.lift(node, b)?);
+            batched(&mut Formula::new(node, importer), a, b, target.len())?
+        }
     };
     one(Value::Activation(importer.reshape(node, y, target)?))
 }
 
-/// The shape of a product whose constant operand has no batch axes but ones of length 1.
+/// Whether a constant is one matrix or vector.
+fn single(w: &Constant) -> bool {
+    let shape = w.tensor.shape();
+    let (outer, _) = shape.split_at(shape.len().saturating_sub(2));
+    outer.iter().all(|&d| d == 1)
+}
+
+/// The product of two operands of any batch axes.
+fn batched(f: &mut Formula, a: ValueId, b: ValueId, rank: usize) -> Result<ValueId, Error> {
+    // Rows, inner axis and columns; the batch axes, counted from the last, follow.
+    let labels = |rank: usize, matrix: [usize; 2], vector: usize| -> Vec<usize> {
+        let outer = (0..rank.saturating_sub(2)).rev().map(|i| 3 + i);
+        match rank {
+            1 => vec![vector],
+            _ => outer.chain(matrix).collect(),
+        }
+    };
+    let left = labels(f.shape(a).len(), [0, 1], 1);
+    let right = labels(f.shape(b).len(), [1, 2], 1);
+    let sides = [(0, &left), (2, &right)];
+    let sides = sides.into_iter().filter(|(label, of)| of.contains(label));
+    let sides: Vec<usize> = sides.map(|(label, _)| label).collect();
+    let outer = (0..rank - sides.len()).rev().map(|i| 3 + i);
+    let output: Vec<usize> = outer.chain(sides.iter().copied()).collect();
+    f.contract((a, &left), (b, &right), &output)
+}
+
+/// The shape of a product.
 fn product_shape(node: &Node, a: &[usize], b: &[usize]) -> Result<Vec<usize>, Error> {
     let (Some(&k), false) = (a.last(), b.is_empty()) else {
         return Err(node.shape_error("MatMul of a scalar"));
@@ -108,18 +167,6 @@ fn product_shape(node: &Node, a: &[usize], b: &[usize]) -> Result<Vec<usize>, Er
         shape.push(b[b.len() - 1]);
     }
     Ok(shape)
-}
-
-/// The error for a product without a constant, or of two constants.
-fn neither(node: &Node, a: &Value, b: &Value) -> Error {
-    match (a, b) {
-        (Value::Activation(_), Value::Activation(_)) => node.unsupported(
-            "both factors depend on the model's inputs: only products with a constant matrix are \
-             supported",
-        ),
-        _ => node
-            .unsupported("both factors are constant: fold the model's constants before the export"),
-    }
 }
 
 /// A constant of shape `[1.., R, C]` as a matrix, optionally transposed.

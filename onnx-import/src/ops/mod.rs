@@ -2,21 +2,26 @@
 
 mod activation;
 mod arithmetic;
+mod attention;
+mod bits;
 mod cast;
 mod constant;
 mod conv;
 mod dense;
+mod einsum;
 mod extreme;
 mod formula;
 mod index;
 mod layout;
 mod learn;
 mod logic;
+mod mask;
 mod norm;
 mod pair;
 mod pool;
 mod power;
 mod reduce;
+mod rotary;
 mod softmax;
 mod topk;
 mod view;
@@ -66,8 +71,13 @@ const OPERATORS: &[Operator] = &[
     row("Asinh", |n, i| apply(n, i, Activation::Asinh), ""),
     row("Atan", |n, i| apply(n, i, Activation::Atan), ""),
     row("Atanh", |n, i| apply(n, i, Activation::Atanh), ""),
+    row("Attention", attention::attention, "no infinite outputs"),
     row("AveragePool", pool::average, ""),
     row("BatchNormalization", norm::batch, "inference"),
+    row("BitShift", bits::shift, "by constants"),
+    row("BitwiseAnd", bits::and, "with a constant"),
+    row("BitwiseOr", bits::or, "with a constant"),
+    row("BitwiseXor", bits::xor, "with a constant"),
     row("Cast", cast::cast, "no strings"),
     row("CastLike", cast::cast_like, ""),
     row("Ceil", |n, i| apply(n, i, Activation::Ceil), ""),
@@ -82,6 +92,7 @@ const OPERATORS: &[Operator] = &[
     row("CumSum", reduce::cumulative, "constant axis"),
     row("Div", arithmetic::div, "integers by constants"),
     row("Dropout", view::dropout, "inference"),
+    row("Einsum", einsum::einsum, ""),
     row("Elu", activation::elu, ""),
     row("Equal", logic::equal, ""),
     row("Erf", |n, i| apply(n, i, Activation::Erf), ""),
@@ -142,6 +153,7 @@ const OPERATORS: &[Operator] = &[
     row("ReduceSumSquare", reduce::sum_square, ""),
     row("Relu", |n, i| apply(n, i, Activation::Relu), ""),
     row("Reshape", view::reshape, ""),
+    row("RotaryEmbedding", rotary::rotary, ""),
     row("Round", |n, i| apply(n, i, Activation::Round), ""),
     row("Selu", activation::selu, ""),
     row("Shape", constant::shape, ""),

@@ -125,7 +125,6 @@ const REFUSED: &[&str] = &[
     "gather_nd",
     "gradient_boosted_trees",
     "gru",
-    "large_op_graph",
     "lightgbm",
     "lstm_large",
     "nanoGPT",
@@ -134,7 +133,6 @@ const REFUSED: &[&str] = &[
     "scatter_elements",
     "self_attention",
     "tril",
-    "tutorial",
     "xgboost",
 ];
 
