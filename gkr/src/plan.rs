@@ -11,9 +11,9 @@
     clippy::unreachable
 )]
 
-use crate::lookup::{Block, TableBlock};
+use crate::lookup::{Block, Limb, TableBlock};
 use zkstrata_mle::{E, PrimeCharacteristicRing, axis_vars, less_than, tensor_vars};
-use zkstrata_model_ir::int::{Affine, Graph, Op, TensorId};
+use zkstrata_model_ir::int::{Affine, Graph, Op, Table, TableId, TensorId};
 use zkstrata_pcs::{ColumnId, TableShape};
 
 /// Leaves of the lookup tree and cells of a commitment stay below `2^MAX_LOG_LEAVES`.
@@ -42,7 +42,7 @@ pub(crate) struct Plan<'a> {
     pub(crate) graph: &'a Graph,
     /// Number of inferences.
     pub(crate) batch: usize,
-    /// Lookup blocks, largest first; one per table node.
+    /// Lookup blocks, one per table node, those with the most leaves first.
     pub(crate) blocks: Vec<Block>,
     /// Variables of the lookup tree over the leaves.
     pub(crate) leaf_vars: usize,
@@ -50,7 +50,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) tables: Vec<TableBlock>,
     /// Variables of the table hypercube.
     pub(crate) table_vars: usize,
-    /// Shape of the witness commitment: one table per block in order, then the multiplicities.
+    /// Shape of the witness commitment: one table per block in order, with the output and the
+    /// limbs, then the multiplicities.
     /// Empty if the model has no lookups.
     pub(crate) witness: Vec<TableShape>,
     /// Which block belongs to a node.
@@ -65,8 +66,9 @@ impl<'a> Plan<'a> {
             if let Op::Table {
                 table,
                 shift,
-                range,
-            } = n.op
+                ranges,
+                offset,
+            } = &n.op
             {
                 let vars = axis_vars(batch) + tensor_vars(&n.axes);
                 if vars >= MAX_LOG_LEAVES {
@@ -80,24 +82,23 @@ impl<'a> Plan<'a> {
                 blocks.push(Block {
                     node,
                     input,
-                    table,
-                    shift,
-                    range,
+                    table: *table,
+                    shift: *shift,
+                    offset: *offset,
+                    limbs: limbs(graph, ranges)?,
                     vars,
-                    offset: 0,
+                    first: 0,
                 });
             }
         }
         blocks.sort_by_key(|b| std::cmp::Reverse(b.leaf_vars()));
-        let mut leaves = 0usize;
         let mut block_of = vec![None; graph.nodes.len()];
-        for (index, block) in blocks.iter_mut().enumerate() {
-            block.offset = leaves;
-            leaves += 1 << block.leaf_vars();
+        for (index, block) in blocks.iter().enumerate() {
             if let Some(slot) = block_of.get_mut(block.node) {
                 *slot = Some(index);
             }
         }
+        let leaves = stack(&mut blocks);
         let leaf_vars = axis_vars(leaves.max(1));
         let (tables, table_vars) = TableBlock::stack(&graph.tables);
         if leaf_vars >= MAX_LOG_LEAVES || table_vars >= MAX_LOG_LEAVES {
@@ -109,7 +110,7 @@ impl<'a> Plan<'a> {
             .iter()
             .map(|b| TableShape {
                 num_vars: b.vars,
-                width: if b.shift > 0 { 2 } else { 1 },
+                width: 1 + b.limbs.len(),
             })
             .collect();
         if !blocks.is_empty() {
@@ -155,6 +156,45 @@ impl<'a> Plan<'a> {
             column: 0,
         }
     }
+}
+
+/// The limbs of a remainder, least significant first, before their blocks have places.
+fn limbs(graph: &Graph, ranges: &[TableId]) -> Result<Vec<Limb>, String> {
+    let mut low = 0;
+    let limb = |&range: &TableId| {
+        let table = graph.tables.get(range.0);
+        let bits = table.and_then(Table::limb_bits).ok_or("no range table")?;
+        let limb = Limb {
+            range,
+            low,
+            first: 0,
+        };
+        low += bits;
+        Ok(limb)
+    };
+    ranges.iter().map(limb).collect()
+}
+
+/// Places the leaves of all blocks, and those of the limbs with blocks of their own, largest
+/// first, so that each is aligned. Returns the number of leaves.
+fn stack(blocks: &mut [Block]) -> usize {
+    let mut places: Vec<(usize, &mut usize)> = Vec::new();
+    let mut own: Vec<(usize, &mut usize)> = Vec::new();
+    for block in blocks {
+        let (vars, leaf_vars) = (block.vars, block.leaf_vars());
+        places.push((leaf_vars, &mut block.first));
+        if let Some((_, others)) = block.limbs.split_last_mut() {
+            own.extend(others.iter_mut().map(|limb| (vars, &mut limb.first)));
+        }
+    }
+    places.append(&mut own);
+    places.sort_by_key(|&(vars, _)| std::cmp::Reverse(vars));
+    let mut leaves = 0;
+    for (vars, first) in places {
+        *first = leaves;
+        leaves += 1 << vars;
+    }
+    leaves
 }
 
 /// Shape of the commitment to a model's constants: one table per weight tensor with one column

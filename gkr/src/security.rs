@@ -15,7 +15,7 @@
 use crate::constants::Weights;
 use crate::error::VerifyError;
 use crate::linear::{Stage, analyse};
-use crate::lookup::WORK_BITS;
+use crate::lookup::{Block, WORK_BITS};
 use crate::plan::{Plan, WeightPlan};
 use zkstrata_model_ir::int::Graph;
 use zkstrata_pcs::{CommitmentScheme, OpeningShape, Place, SoundnessTerm};
@@ -67,7 +67,8 @@ impl Security {
             let leaves: f64 = plan
                 .blocks
                 .iter()
-                .map(|b| 2f64.powi(exponent(b.leaf_vars())))
+                .flat_map(Block::leaf_blocks)
+                .map(|(vars, _)| 2f64.powi(exponent(vars)))
                 .sum();
             let rows = 2f64.powi(exponent(plan.table_vars));
             terms.push(SoundnessTerm {

@@ -5,7 +5,6 @@
 //! depends on their values.
 
 use crate::constants::Weights;
-use crate::lookup::Block;
 use crate::plan::{Plan, WeightPlan};
 use serde::Serialize;
 use zkstrata_model_ir::int::{Interval, Model};
@@ -47,19 +46,18 @@ fn column(plan: &Plan<'_>, id: ColumnId) -> f64 {
     };
     let live = plan.batch * plan.graph.nodes[block.node].cells();
     let padding = (1usize << block.vars) - live;
-    let cell = if id.column == 0 {
-        output(plan.graph.nodes[block.node].interval)
-    } else {
-        remainder(block)
+    let limb = id.column.checked_sub(1);
+    let cell = match limb.and_then(|column| block.limb_columns().nth(column)) {
+        None => output(plan.graph.nodes[block.node].interval),
+        Some(limb) => remainder(plan.graph.tables[block.limbs[limb].range.0].len),
     };
     padding as f64 + live as f64 * cell
 }
 
-/// A remainder is distributed evenly over `0 .. 2^S`.
-fn remainder(block: &Block) -> f64 {
-    let values = 0..1i64 << block.shift;
-    let bytes: u32 = values.map(Cells::bytes_of).sum();
-    f64::from(bytes) / (f64::from(block.shift)).exp2()
+/// A limb is distributed evenly over the rows of its table.
+fn remainder(rows: usize) -> f64 {
+    let bytes: u32 = (0..rows as i64).map(Cells::bytes_of).sum();
+    f64::from(bytes) / rows as f64
 }
 
 /// An output is mostly far below the largest one: half of a rectifier's are zero, and the range

@@ -4,6 +4,7 @@ use super::dry;
 use super::tally::{self, Tally};
 use crate::constants::Weights;
 use crate::error::VerifyError;
+use crate::lookup::Block;
 use crate::plan::{Plan, WeightPlan};
 use zkstrata_model_ir::int::{MapAxis, Model, Op};
 use zkstrata_pcs::{Claim, Counts, PartCost, Place, TableShape, Whir};
@@ -89,9 +90,7 @@ pub(super) struct Counted {
 pub(super) fn lookups(plan: &Plan<'_>) -> usize {
     let cells = |node: usize| plan.batch * plan.graph.nodes[node].cells();
     let block = plan.blocks.iter();
-    block
-        .map(|b| cells(b.node) << usize::from(b.shift > 0))
-        .sum()
+    block.map(|b| cells(b.node) * (1 + b.limbs.len())).sum()
 }
 
 impl Counted {
@@ -131,7 +130,8 @@ impl Counted {
         };
         if !plan.blocks.is_empty() {
             work.lookups = len(lookups(plan));
-            work.leaves = len(plan.blocks.iter().map(|b| 1usize << b.leaf_vars()).sum());
+            let leaves = plan.blocks.iter().flat_map(Block::leaf_blocks);
+            work.leaves = len(leaves.map(|(vars, _)| 1usize << vars).sum());
             work.rows = len(1 << plan.table_vars);
             work.rounds = len(rounds(plan.leaf_vars) + rounds(plan.table_vars));
         }

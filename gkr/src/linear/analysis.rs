@@ -129,7 +129,10 @@ pub(crate) fn analyse(
         arguments.chain(outputs).collect(),
         &mut analysis,
     )?;
-    let lookups: usize = plan.witness.iter().map(|t| t.width).sum();
+    // Every column at one point, and limbs with blocks of their own at a second one.
+    let columns: usize = plan.witness.iter().map(|t| t.width).sum();
+    let own: usize = plan.blocks.iter().map(|b| b.own_limbs().len()).sum();
+    let lookups = columns + own;
     analysis.witness_claims = ends.witness.len() + lookups;
     analysis.weight_claims = ends.weights.len();
     Ok(analysis)

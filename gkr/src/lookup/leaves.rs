@@ -21,15 +21,6 @@ use std::slice::SliceIndex;
 use zkstrata_mle::{E, F, PrimeCharacteristicRing, axis_vars};
 use zkstrata_model_ir::int::Ints;
 
-/// `(x + 2^(S-1)) >> S`, rounding half up.
-pub(super) fn quotient(x: i64, shift: u32) -> i64 {
-    if shift == 0 {
-        x
-    } else {
-        (x + (1 << (shift - 1))) >> shift
-    }
-}
-
 /// The integers of a tensor of an honest run.
 pub(super) fn ints(tensor: &Tensor) -> &Ints {
     match &tensor.cells {
@@ -49,20 +40,21 @@ pub(super) struct RunLeaves<'a> {
     numerator: E,
 }
 
-/// The leaves of a table node.
+/// The leaves of a table node, or of one limb of it.
 struct BlockLeaves<'a> {
     /// First leaf.
-    offset: usize,
+    first: usize,
     /// Number of leaves, padding included.
     len: usize,
     /// Axes of the cells.
     axes: &'a [usize],
     argument: &'a Ints,
     shift: u32,
+    offset: i64,
     /// First argument in the domain of the function's table, and its row.
     start: i64,
     function: usize,
-    /// The remainders, and the first row of their table.
+    /// The last limbs of the remainders, and the first row of their table.
     remainder: Option<(&'a Ints, usize)>,
 }
 
@@ -72,26 +64,37 @@ impl<'a> RunLeaves<'a> {
         witness: &'a Witness,
         denominators: &'a Denominators,
     ) -> Self {
-        let block = |block: &super::Block| {
-            let remainder = block.range.map(|range| {
-                let remainder = witness.remainders[block.node].as_ref();
-                let remainder = ints(remainder.expect("a shift has remainders"));
-                (remainder, denominators.offset(range))
-            });
-            BlockLeaves {
-                offset: block.offset,
+        let mut blocks = Vec::with_capacity(plan.blocks.len());
+        for block in &plan.blocks {
+            let axes = &witness.tensors[block.node].axes;
+            let mut limbs = block.limbs.iter().zip(&witness.remainders[block.node]);
+            let last = limbs.next_back();
+            blocks.push(BlockLeaves {
+                first: block.first,
                 len: 1 << block.leaf_vars(),
-                axes: &witness.tensors[block.node].axes,
+                axes,
                 argument: ints(&witness.tensors[block.input.0]),
                 shift: block.shift,
+                offset: block.offset,
                 start: plan.graph.tables[block.table.0].start,
                 function: denominators.offset(block.table),
-                remainder,
-            }
-        };
-        let blocks: Vec<_> = plan.blocks.iter().map(block).collect();
+                remainder: last.map(|(limb, x)| (ints(x), denominators.offset(limb.range))),
+            });
+            blocks.extend(limbs.map(|(limb, x)| BlockLeaves {
+                first: limb.first,
+                len: 1 << block.vars,
+                axes,
+                argument: ints(x),
+                shift: 0,
+                offset: 0,
+                start: 0,
+                function: denominators.offset(limb.range),
+                remainder: None,
+            }));
+        }
+        blocks.sort_by_key(|b| b.first);
         Self {
-            len: blocks.last().map_or(0, |b| b.offset + b.len),
+            len: blocks.last().map_or(0, |b| b.first + b.len),
             blocks,
             rows: Cow::Borrowed(&denominators.rows),
             numerator: E::ONE,
@@ -117,9 +120,9 @@ impl Source for RunLeaves<'_> {
             live: [false; CHUNK_LEAVES],
             count: 0,
         };
-        let first = self.blocks.partition_point(|b| b.offset + b.len <= start);
+        let first = self.blocks.partition_point(|b| b.first + b.len <= start);
         for block in &self.blocks[first..] {
-            if block.offset >= start + CHUNK_LEAVES {
+            if block.first >= start + CHUNK_LEAVES {
                 break;
             }
             block.write(&self.rows, &mut leaves);
@@ -147,20 +150,20 @@ impl BlockLeaves<'_> {
     /// Writes the block's live leaves that lie in the window.
     fn write(&self, rows: &[E], window: &mut Window) {
         let slots = usize::from(self.remainder.is_some());
-        let first = window.start.max(self.offset);
-        let end = (window.start + CHUNK_LEAVES).min(self.offset + self.len);
+        let first = window.start.max(self.first);
+        let end = (window.start + CHUNK_LEAVES).min(self.first + self.len);
         // Where the block's first leaf would lie in the window.
-        let origin = self.offset.wrapping_sub(window.start);
-        let cells = (first - self.offset) >> slots..(end - self.offset) >> slots;
+        let origin = self.first.wrapping_sub(window.start);
+        let cells = (first - self.first) >> slots..(end - self.first) >> slots;
         runs(self.axes, cells, |padded, dense| {
             let at = origin.wrapping_add(padded << slots);
             let leaves = at..at + (dense.len() << slots);
             window.live[leaves.clone()].fill(true);
             window.count += leaves.len();
             let q = &mut window.q[leaves];
-            let (shift, start) = (self.shift, self.start);
+            let (shift, offset, start) = (self.shift, self.offset, self.start);
             let function = &rows[self.function..];
-            let row = |x: i64| function[(quotient(x, shift) - start) as usize];
+            let row = |x: i64| function[(((x + offset) >> shift) - start) as usize];
             if let Some((remainder, range)) = self.remainder {
                 let range = &rows[range..];
                 for_each(remainder, dense.clone(), |i, x| {
@@ -236,7 +239,8 @@ pub(super) fn of_field_elements(
     use zkstrata_mle::{Field, tensor_vars};
     use zkstrata_model_ir::int::TensorId;
 
-    let (mut p, mut q) = (vec![], vec![]);
+    // The leaves of every block with its first one.
+    let mut parts: Vec<(usize, Vec<(E, E)>)> = vec![];
     for block in &plan.blocks {
         let acc = witness.tensors[block.input.0].padded_cells();
         let out = witness.tensors[block.node].padded_cells();
@@ -245,22 +249,32 @@ pub(super) fn of_field_elements(
         for_each_live(&axes, |_, at| mask[at] = F::ONE);
         let denominator =
             |mask: F, table, row: E| E::ONE + (alpha - identifier(table) - E::ONE) * mask - row;
-        let rem = witness.remainders[block.node].as_ref();
-        let rem = rem.map(Tensor::padded_cells);
+        let limbs = witness.remainders[block.node]
+            .iter()
+            .map(Tensor::padded_cells);
+        let limbs: Vec<_> = block.limbs.iter().zip(limbs).collect();
+        let scale = F::TWO.exp_u64(block.shift.into()).inverse();
+        let mut main = vec![];
         for (i, &mask) in mask.iter().enumerate() {
-            let mut hi = acc[i];
-            if let (Some(range), Some(rem)) = (block.range, &rem) {
-                p.push(mask.into());
-                q.push(denominator(mask, range, beta * rem[i]));
-                let scale = F::TWO.exp_u64(block.shift.into()).inverse();
-                let half = F::TWO.exp_u64(u64::from(block.shift) - 1);
-                hi = (acc[i] + half * mask - rem[i]) * scale;
+            if let Some((last, x)) = limbs.last() {
+                main.push((mask.into(), denominator(mask, last.range, beta * x[i])));
             }
-            p.push(mask.into());
-            let row = beta * hi + beta * beta * out[i];
-            q.push(denominator(mask, block.table, row));
+            let mut rest = acc[i] + F::from_i64(block.offset) * mask;
+            for (limb, x) in &limbs {
+                rest -= F::TWO.exp_u64(limb.low.into()) * x[i];
+            }
+            let row = beta * (rest * scale) + beta * beta * out[i];
+            main.push((mask.into(), denominator(mask, block.table, row)));
+        }
+        parts.push((block.first, main));
+        for (limb, x) in block.own_limbs().iter().zip(witness.own_limbs(block.node)) {
+            let x = x.padded_cells();
+            let leaf = |(&mask, &x)| (E::from(mask), denominator(mask, limb.range, beta * x));
+            parts.push((limb.first, mask.iter().zip(x.iter()).map(leaf).collect()));
         }
     }
+    parts.sort_by_key(|&(first, _)| first);
+    let (p, q) = parts.into_iter().flat_map(|(_, leaves)| leaves).unzip();
     super::fraction::Leaves { p, q }
 }
 

@@ -1,23 +1,44 @@
 //! One lookup argument for all tables of the model.
 //!
-//! A table node `l` with shift `S > 0` has two leaves per cell `i`, at `(i, 0)` and `(i, 1)`:
+//! A table node `l` with shift `S > 0` and one range table has two leaves per cell `i`, at `(i, 0)`
+//! and `(i, 1)`:
 //!
 //! ```text
 //! slot 0:  mask_i / (alpha - id_range - beta * rem_i)
 //! slot 1:  mask_i / (alpha - id_l - beta * hi_i - beta^2 * out_i)
-//!          hi = (acc + 2^(S-1) * mask - rem) / 2^S
+//!          hi = (acc + offset * mask - rem) / 2^S
 //! ```
 //!
-//! with `S = 0` only the second, with `hi = acc`. Blocks of leaves are stacked largest first; gaps
-//! are the fraction 0/1. The tables contribute `sum_j m_j / (alpha - id_j - beta in_j - beta^2
-//! val_j)` with committed multiplicities. Both sums are proven by the fraction tree
-//! ([`fraction`]) and must be equal: `p_w q_t = p_t q_w`, `q_w, q_t != 0`.
+//! with `S = 0` only the second, with `hi = acc + offset * mask`. A remainder of several limbs is
+//! `rem = sum_j 2^(k_0 + .. + k_(j-1)) limb_j`: slot 0 looks up the last limb, the most significant
+//! one, and every other limb has a block of one-slot leaves, with the variables of the same cells:
+//!
+//! ```text
+//!          mask_i / (alpha - id_range_j - beta * limb_j,i)
+//! ```
+//!
+//! Slot and cell stand at the end of the leaf's index, so the cell's point is another one in a block
+//! of one slot than in one of two: those limbs are claimed at both.
+//!
+//! Blocks of leaves are stacked largest first; gaps are the fraction 0/1. The tables contribute
+//! `sum_j m_j / (alpha - id_j - beta in_j - beta^2 val_j)` with committed multiplicities. Both sums
+//! are proven by the fraction tree ([`fraction`]) and must be equal: `p_w q_t = p_t q_w`,
+//! `q_w, q_t != 0`.
 //!
 //! **Soundness** (Haböck 2022, Papini-Haböck 2023): the committed columns fix every leaf before
 //! alpha and beta are drawn. If some live tuple is in no table, the difference of the two sums is a
 //! nonzero rational function of degree at most `leaves + rows` in each challenge, so it vanishes
 //! with probability at most `2 (leaves + rows) / |E|`. Multiplicities may be any field elements: the
 //! number of live cells with one tuple is an integer below p. Masked leaves have numerator 0.
+//!
+//! **Uniqueness.** On live cells every limb is then in `0 .. 2^k_j`, hence the integer `rem` in
+//! `0 .. 2^S`, and `hi` is an integer of the domain with `2^S hi = acc + offset - rem` in the field.
+//! Both sides are integers whose difference is in magnitude at most
+//! `|acc| + |offset| + 2^S (max|domain| + 1) < 2^63`, as validation checks of every argument in its
+//! interval, and p is larger: they are equal as integers. So `hi = floor((acc + offset) / 2^S)`, and
+//! the limbs are the digits of the remainder. All limbs are columns that are fixed before alpha and
+//! beta, and both claims on a limb are openings of one column: the limb that its own block finds in
+//! range is the one that `hi` is made of.
 #![deny(
     clippy::indexing_slicing,
     clippy::as_conversions,
@@ -44,7 +65,7 @@ use crate::error::VerifyError;
 use crate::linear::TensorClaim;
 use crate::plan::{Plan, mask};
 use fraction::FractionClaim;
-use table::{eval_all, identifier, selector};
+use table::{eval_all, identifier, selector, signed};
 use zkstrata_mle::{E, Field, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::{TableId, TensorId};
 use zkstrata_pcs::{Channel, Claim, ColumnId};
@@ -52,13 +73,13 @@ use zkstrata_pcs::{Channel, Claim, ColumnId};
 /// Bits of proof of work before alpha and beta are drawn.
 pub(crate) const WORK_BITS: usize = 8;
 
-/// Label of the message with every column's value at its block's point.
+/// Label of the message with every column's value at its blocks' points.
 const VALUES: &str = "lookup values";
 /// Label of the proof of work.
 const WORK: &str = "lookup work";
 
 /// The leaves of one table node.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Block {
     /// The node.
     pub(crate) node: usize,
@@ -68,12 +89,25 @@ pub(crate) struct Block {
     pub(crate) table: TableId,
     /// `S`.
     pub(crate) shift: u32,
-    /// The table of the remainders.
-    pub(crate) range: Option<TableId>,
+    /// What is added before the shift.
+    pub(crate) offset: i64,
+    /// The limbs of the remainder, the least significant first; none if `S = 0`.
+    pub(crate) limbs: Vec<Limb>,
     /// Variables of the node's tensor.
     pub(crate) vars: usize,
     /// First leaf.
-    pub(crate) offset: usize,
+    pub(crate) first: usize,
+}
+
+/// A limb of the remainders of one table node.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limb {
+    /// Its range table `0 .. 2^k_j`.
+    pub(crate) range: TableId,
+    /// `k_0 + .. + k_(j-1)`
+    pub(crate) low: u32,
+    /// First leaf of its own block; the last limb has none.
+    pub(crate) first: usize,
 }
 
 impl Block {
@@ -82,22 +116,53 @@ impl Block {
         self.vars + usize::from(self.shift > 0)
     }
 
-    /// Number of values sent for the block: argument, output and, with a shift, remainder.
-    fn values(&self) -> usize {
-        2 + usize::from(self.shift > 0)
+    /// The limbs with blocks of their own: all but the last.
+    pub(crate) fn own_limbs(&self) -> &[Limb] {
+        self.limbs.split_last().map_or(&[], |(_, own)| own)
     }
 
-    /// Cuts the leaf point into the block's selector, the cell's point and the slot's coordinate.
-    fn split<'a>(&self, leaf: &'a [E]) -> Option<(E, &'a [E], Option<E>)> {
-        let (prefix, low) = leaf.split_at_checked(leaf.len().checked_sub(self.leaf_vars())?)?;
-        let sel = selector(prefix, self.offset >> self.leaf_vars());
+    /// Variables and first leaf of every block of leaves, the main one first.
+    pub(crate) fn leaf_blocks(&self) -> impl Iterator<Item = (usize, usize)> {
+        let own = self.own_limbs().iter().map(|limb| (self.vars, limb.first));
+        std::iter::once((self.leaf_vars(), self.first)).chain(own)
+    }
+
+    /// The limbs in the order of their columns, which follow the output's: the last one, then the
+    /// others from the least significant.
+    pub(crate) fn limb_columns(&self) -> impl Iterator<Item = usize> + use<> {
+        let last = self.limbs.len().checked_sub(1);
+        last.into_iter().chain(0..last.unwrap_or(0))
+    }
+
+    /// Number of values sent for the block: the argument, the output and the limbs in the order of
+    /// their columns at [`Block::cell`], then the limbs with blocks of their own at
+    /// [`Block::own_cell`].
+    fn values(&self) -> usize {
+        2 + self.limbs.len() + self.own_limbs().len()
+    }
+
+    /// The cell's point at the end of a leaf point in the main block, and the slot's coordinate.
+    fn cell<'a>(&self, leaf: &'a [E]) -> Option<(&'a [E], Option<E>)> {
+        let (_, low) = leaf.split_at_checked(leaf.len().checked_sub(self.leaf_vars())?)?;
         if self.shift > 0 {
             let (&slot, cell) = low.split_last()?;
-            Some((sel, cell, Some(slot)))
+            Some((cell, Some(slot)))
         } else {
-            Some((sel, low, None))
+            Some((low, None))
         }
     }
+
+    /// The cell's point at the end of a leaf point in the block of a limb.
+    fn own_cell<'a>(&self, leaf: &'a [E]) -> Option<&'a [E]> {
+        let (_, cell) = leaf.split_at_checked(leaf.len().checked_sub(self.vars)?)?;
+        Some(cell)
+    }
+}
+
+/// The selector at a leaf point of the block of `2^vars` leaves from `first` on.
+fn select(leaf: &[E], vars: usize, first: usize) -> Option<E> {
+    let (prefix, _) = leaf.split_at_checked(leaf.len().checked_sub(vars)?)?;
+    Some(selector(prefix, first >> vars))
 }
 
 /// What the lookup argument leaves to be proven.
@@ -110,46 +175,66 @@ pub(crate) struct LookupClaims<S> {
     pub(crate) arguments: Vec<TensorClaim<S>>,
 }
 
-/// A block's part of the leaf equation: it adds
-/// `constant + argument * acc + output * out + remainder * rem` to `q(r)`. Where the mask is zero
-/// an honest prover's columns are, too, and so padding leaves are 0/1.
+/// A block's part of the leaf equation: it adds `mask` to `p(r)` and `constant + sum_v coefs_v *
+/// value_v` to `q(r)`, over the values that are sent for the block. Where the mask is zero an honest
+/// prover's columns are, too, and so padding leaves are 0/1.
 struct LeafEquation {
     mask: E,
     constant: E,
-    argument: E,
-    output: E,
-    remainder: E,
+    coefs: Vec<E>,
 }
 
 impl LeafEquation {
-    /// The part of one block, selector included.
+    /// The part of one block with those of its limbs, selectors included.
     fn of(block: &Block, axes: &[usize], leaf: &[E], alpha: E, beta: E) -> Option<Self> {
-        let (sel, cell, slot) = block.split(leaf)?;
+        let sel = select(leaf, block.leaf_vars(), block.first)?;
+        let (cell, slot) = block.cell(leaf)?;
         let mask = mask(axes, cell);
         // Of denominators less 1.
         let function = alpha - identifier(block.table) - E::ONE;
-        let Some(slot) = slot else {
-            return Some(Self {
-                mask: sel * mask,
-                constant: sel * mask * function,
-                argument: -sel * beta,
-                output: -sel * beta * beta,
-                remainder: E::ZERO,
-            });
-        };
-        let range = alpha - identifier(block.range?) - E::ONE;
-        let one = sel * slot;
+        let range = |limb: &Limb| alpha - identifier(limb.range) - E::ONE;
+        let power = |bits: u32| E::TWO.exp_u64(bits.into());
+        // With the selector: the leaves at slot 1, or all if there is one slot.
+        let one = slot.map_or(sel, |slot| sel * slot);
         let zero = sel - one;
-        // beta * hi = beta_hi * (acc + 2^(S-1) mask - rem)
-        let beta_hi = beta * E::TWO.exp_u64(block.shift.into()).try_inverse()?;
-        let half = E::TWO.exp_u64(u64::from(block.shift) - 1);
-        Some(Self {
+        // beta * hi = beta_hi * (acc + offset * mask - rem)
+        let beta_hi = beta * power(block.shift).try_inverse()?;
+        let mut equation = Self {
             mask: sel * mask,
-            constant: mask * (zero * range + one * (function - beta_hi * half)),
-            argument: -one * beta_hi,
-            output: -one * beta * beta,
-            remainder: one * beta_hi - zero * beta,
-        })
+            constant: mask * one * (function - beta_hi * signed(block.offset)),
+            coefs: Vec::with_capacity(block.values()),
+        };
+        equation.coefs.push(-one * beta_hi);
+        equation.coefs.push(-one * beta * beta);
+        for index in block.limb_columns() {
+            let limb = block.limbs.get(index)?;
+            equation.coefs.push(one * beta_hi * power(limb.low));
+        }
+        if let Some(last) = block.limbs.last() {
+            equation.constant += mask * zero * range(last);
+            *equation.coefs.get_mut(2)? -= zero * beta;
+        }
+        for limb in block.own_limbs() {
+            equation.add_own(block, limb, axes, leaf, (range(limb), beta))?;
+        }
+        Some(equation)
+    }
+
+    /// Adds the block of one slot that a limb has.
+    fn add_own(
+        &mut self,
+        block: &Block,
+        limb: &Limb,
+        axes: &[usize],
+        leaf: &[E],
+        (range, beta): (E, E),
+    ) -> Option<()> {
+        let sel = select(leaf, block.vars, limb.first)?;
+        let mask = sel * mask(axes, block.own_cell(leaf)?);
+        self.mask += mask;
+        self.constant += mask * range;
+        self.coefs.push(-sel * beta);
+        Some(())
     }
 }
 
@@ -157,31 +242,32 @@ impl LeafEquation {
 fn block_claims<S>(
     index: usize,
     block: &Block,
-    cell: &Point,
-    (acc, out, rem): (S, S, Option<S>),
+    leaf: &Point,
+    values: Vec<S>,
     claims: &mut LookupClaims<S>,
-) {
-    let column = |column| ColumnId {
-        table: index,
-        column,
-    };
-    claims.witness.push(Claim {
-        column: column(0),
-        point: cell.clone(),
-        value: out,
-    });
-    if let Some(rem) = rem {
-        claims.witness.push(Claim {
-            column: column(1),
-            point: cell.clone(),
-            value: rem,
-        });
-    }
+) -> Option<()> {
+    let (cell, _) = block.cell(leaf)?;
+    let own_cell = block.own_cell(leaf)?;
+    let mut values = values.into_iter();
     claims.arguments.push(TensorClaim {
         tensor: block.input,
-        point: cell.clone(),
-        value: acc,
+        point: Point::from(cell),
+        value: values.next()?,
     });
+    // The output and all limbs, then the limbs with blocks of their own.
+    let main = (0..=block.limbs.len()).map(|column| (column, cell));
+    let own = (2..2 + block.own_limbs().len()).map(|column| (column, own_cell));
+    for (column, point) in main.chain(own) {
+        claims.witness.push(Claim {
+            column: ColumnId {
+                table: index,
+                column,
+            },
+            point: Point::from(point),
+            value: values.next()?,
+        });
+    }
+    Some(())
 }
 
 /// Verifies the lookup argument; the witness commitment must have been received.
@@ -213,26 +299,13 @@ pub(crate) fn verify<C: Channel>(
         let axes = plan.axes(TensorId(block.node));
         let equation =
             LeafEquation::of(block, &axes, &leaves.point, alpha, beta).ok_or_else(malformed)?;
-        let (_, cell, _) = block.split(&leaves.point).ok_or_else(malformed)?;
-        let acc = values.next().ok_or_else(malformed)?;
-        let out = values.next().ok_or_else(malformed)?;
+        let own: Vec<C::S> = values.by_ref().take(block.values()).collect();
         p += equation.mask;
         constant += equation.constant;
-        q = q - acc.clone() * equation.argument - out.clone() * equation.output;
-        let rem = if block.shift > 0 {
-            let rem = values.next().ok_or_else(malformed)?;
-            q = q - rem.clone() * equation.remainder;
-            Some(rem)
-        } else {
-            None
-        };
-        block_claims(
-            index,
-            block,
-            &Point::from(cell),
-            (acc, out, rem),
-            &mut claims,
-        );
+        for (value, &coef) in own.iter().zip(&equation.coefs) {
+            q = q - value.clone() * coef;
+        }
+        block_claims(index, block, &leaves.point, own, &mut claims).ok_or_else(malformed)?;
     }
     let p = channel.constant(p);
     channel.assert_zero(leaves.p - p, "lookup leaf numerators")?;

@@ -7,7 +7,7 @@
 )] // prover code asserts its preconditions
 
 use super::fraction::{self, Leaves};
-use super::leaves::{RunLeaves, for_each, ints, of_field_elements, quotient};
+use super::leaves::{RunLeaves, for_each, ints, of_field_elements};
 use super::table::row;
 use super::{Block, LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
 use crate::plan::Plan;
@@ -50,30 +50,18 @@ pub(crate) fn prove(plan: &Plan<'_>, witness: &Witness, tape: &mut ProverTape) -
         .in_scope(|| fraction::prove(plan.table_vars, &mut rows, tape));
 
     let _span = tracing::debug_span!("lookup values").entered();
-    let values: Vec<(E, E, Option<E>)> = plan
+    let values: Vec<Vec<E>> = plan
         .blocks
         .par_iter()
-        .map(|block| {
-            let (_, cell, _) = block.split(&leaves.point).expect("the leaf point");
-            let at = |t: &Tensor| t.eval(cell);
-            let rem = witness.remainders[block.node].as_ref().map(at);
-            let tensors = &witness.tensors;
-            (at(&tensors[block.input.0]), at(&tensors[block.node]), rem)
-        })
+        .map(|block| values(block, &leaves.point, witness))
         .collect();
-    let message: Vec<E> = values
-        .iter()
-        .flat_map(|&(acc, out, rem)| [Some(acc), Some(out), rem])
-        .flatten()
-        .collect();
-    tape.send(VALUES, &message);
+    tape.send(VALUES, &values.concat());
     let mut claims = LookupClaims {
         witness: Vec::new(),
         arguments: Vec::new(),
     };
     for (index, (block, values)) in plan.blocks.iter().zip(values).enumerate() {
-        let (_, cell, _) = block.split(&leaves.point).expect("the leaf point");
-        block_claims(index, block, &Point::from(cell), values, &mut claims);
+        block_claims(index, block, &leaves.point, values, &mut claims).expect("the leaf point");
     }
     claims.witness.push(Claim {
         column: plan.multiplicity_column(),
@@ -81,6 +69,20 @@ pub(crate) fn prove(plan: &Plan<'_>, witness: &Witness, tape: &mut ProverTape) -
         value: tables.p,
     });
     claims
+}
+
+/// The values of one block in the order in which they are sent.
+fn values(block: &Block, leaf: &Point, witness: &Witness) -> Vec<E> {
+    let (cell, _) = block.cell(leaf).expect("the leaf point");
+    let own_cell = block.own_cell(leaf).expect("the leaf point");
+    let limbs = &witness.remainders[block.node];
+    let main = [block.input.0, block.node].map(|t| &witness.tensors[t]);
+    let main = main
+        .into_iter()
+        .chain(block.limb_columns().map(|j| &limbs[j]));
+    let own = &witness.own_limbs(block.node)[..block.own_limbs().len()];
+    let values = main.map(|t| t.eval(cell));
+    values.chain(own.iter().map(|t| t.eval(own_cell))).collect()
 }
 
 /// The denominators of all rows of the table hypercube.
@@ -132,7 +134,7 @@ impl Denominators {
 pub(crate) fn multiplicities(
     plan: &Plan<'_>,
     tensors: &[Tensor],
-    remainders: &[Option<Tensor>],
+    remainders: &[Vec<Tensor>],
 ) -> Vec<F> {
     let offsets = table_offsets(plan);
     let none = || vec![0u32; 1 << plan.table_vars];
@@ -140,11 +142,11 @@ pub(crate) fn multiplicities(
         let start = plan.graph.tables[block.table.0].start;
         let rows = &mut counts[offsets[block.table.0]..];
         for_each(ints(&tensors[block.input.0]), .., |_, x| {
-            rows[(quotient(x, block.shift) - start) as usize] += 1;
+            rows[(((x + block.offset) >> block.shift) - start) as usize] += 1;
         });
-        if let (Some(range), Some(remainder)) = (block.range, &remainders[block.node]) {
-            let rows = &mut counts[offsets[range.0]..];
-            for_each(ints(remainder), .., |_, x| rows[x as usize] += 1);
+        for (limb, cells) in block.limbs.iter().zip(&remainders[block.node]) {
+            let rows = &mut counts[offsets[limb.range.0]..];
+            for_each(ints(cells), .., |_, x| rows[x as usize] += 1);
         }
         counts
     };
@@ -165,7 +167,7 @@ pub(crate) fn multiplicities(
 pub(crate) fn field_multiplicities(
     plan: &Plan<'_>,
     tensors: &[Tensor],
-    remainders: &[Option<Tensor>],
+    remainders: &[Vec<Tensor>],
 ) -> Vec<F> {
     use std::collections::HashMap;
     use zkstrata_mle::PrimeField64;
@@ -193,18 +195,16 @@ pub(crate) fn field_multiplicities(
     for block in &plan.blocks {
         let acc = tensors[block.input.0].padded_cells();
         let out = tensors[block.node].padded_cells();
-        let rem = remainders[block.node].as_ref().map(Tensor::padded_cells);
+        let limbs = remainders[block.node].iter().map(Tensor::padded_cells);
+        let limbs: Vec<_> = block.limbs.iter().zip(limbs).collect();
         let scale = F::TWO.exp_u64(block.shift.into()).inverse();
         for_each_live(&plan.axes(TensorId(block.node)), |_, at| {
-            let hi = match (&rem, block.range) {
-                (Some(rem), Some(range)) => {
-                    count(range, rem[at], F::ZERO);
-                    let half = F::TWO.exp_u64(u64::from(block.shift) - 1);
-                    (acc[at] + half - rem[at]) * scale
-                }
-                _ => acc[at],
-            };
-            count(block.table, hi, out[at]);
+            let mut rest = acc[at] + F::from_i64(block.offset);
+            for (limb, cells) in &limbs {
+                count(limb.range, cells[at], F::ZERO);
+                rest -= F::TWO.exp_u64(limb.low.into()) * cells[at];
+            }
+            count(block.table, rest * scale, out[at]);
         });
     }
     counts.into_iter().map(F::from_u32).collect()

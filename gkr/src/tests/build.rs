@@ -272,7 +272,7 @@ impl Builder {
         }
     }
 
-    /// A table node whose domain is exactly its argument's interval.
+    /// A table node that rounds half up, with remainders of one limb.
     pub(super) fn table(
         &mut self,
         x: TensorId,
@@ -280,13 +280,22 @@ impl Builder {
         function: impl Fn(i64) -> Option<i32>,
         clamp: (i64, i64),
     ) -> TensorId {
-        let round = |v: i64| {
-            if shift == 0 {
-                v
-            } else {
-                (v + (1 << (shift - 1))) >> shift
-            }
-        };
+        let limbs = [shift];
+        let limbs = if shift > 0 { &limbs[..] } else { &[] };
+        self.table_of(x, (limbs, (1 << shift) >> 1), function, clamp)
+    }
+
+    /// A table node whose domain is exactly its argument's interval; remainders have limbs of the
+    /// given bits, the least significant first.
+    pub(super) fn table_of(
+        &mut self,
+        x: TensorId,
+        (limbs, offset): (&[u32], i64),
+        function: impl Fn(i64) -> Option<i32>,
+        clamp: (i64, i64),
+    ) -> TensorId {
+        let shift = limbs.iter().sum();
+        let round = |v: i64| (v + offset) >> shift;
         let argument = self.interval(x);
         let (start, end) = (round(argument.lo), round(argument.hi));
         let len = (end - start + 1) as usize;
@@ -308,19 +317,21 @@ impl Builder {
             .map(|v| Interval { lo: v, hi: v })
             .reduce(Interval::hull)
             .expect("a row");
-        let range = (shift > 0).then(|| {
+        let range = |bits: &u32| {
             self.add_table(Table {
                 function: Function::Range,
                 start: 0,
-                len: 1 << shift,
+                len: 1 << bits,
             })
-        });
+        };
+        let ranges = limbs.iter().map(range).collect();
         let table = self.add_table(table);
         let axes = self.graph.node(x).axes.clone();
         let op = Op::Table {
             table,
             shift,
-            range,
+            ranges,
+            offset,
         };
         self.push(op, &[x], &axes, interval)
     }

@@ -8,14 +8,15 @@ use crate::lookup::field_multiplicities;
 use crate::plan::Plan;
 use crate::statement::Statement;
 use crate::tensor::{Cells, Tensor, for_each_live};
-use crate::witness::Witness;
+use crate::witness::{Faces, Witness};
 use zkstrata_mle::{F, PrimeCharacteristicRing, PrimeField64, axis_vars, tensor_vars};
 use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::{Affine, Contract, Entry, Map, MapAxis, Model, Op, Role, TensorId};
 
 /// What an adversary does to a table node's committed columns after they were filled honestly from
-/// the (possibly already falsified) argument: `(node, out, rem, live)`.
-pub(super) type Tamper<'a> = &'a mut dyn FnMut(usize, &mut [F], Option<&mut [F]>, &[bool]);
+/// the (possibly already falsified) argument: `(node, out, limbs, live)`, limbs the least significant
+/// first.
+pub(super) type Tamper<'a> = &'a mut dyn FnMut(usize, &mut [F], &mut [Vec<F>], &[bool]);
 
 /// The centred representative.
 pub(super) fn centred(x: F) -> i64 {
@@ -268,22 +269,32 @@ fn contract(op: &Contract, batch: usize, a: &[F], b: &[F]) -> Vec<F> {
 }
 
 /// Fills a table node's columns honestly from its argument; `None` values stay zero.
-fn table(model: &Model, node: &Op, argument: &[F], live: &[bool]) -> (Vec<F>, Option<Vec<F>>) {
-    let Op::Table { table, shift, .. } = node else {
+fn table(model: &Model, node: &Op, argument: &[F], live: &[bool]) -> (Vec<F>, Vec<Vec<F>>) {
+    let Op::Table {
+        table,
+        shift,
+        ranges,
+        offset,
+    } = node
+    else {
         unreachable!("a table node");
     };
     let mut out = vec![F::ZERO; argument.len()];
-    let mut rem = vec![F::ZERO; argument.len()];
+    let mut limbs = vec![vec![F::ZERO; argument.len()]; ranges.len()];
     for (i, &acc) in argument.iter().enumerate() {
         if live[i] {
-            let half = if *shift == 0 { 0 } else { 1i128 << (shift - 1) };
-            let sum = i128::from(centred(acc)) + half;
+            let sum = i128::from(centred(acc)) + i128::from(*offset);
             let hi = (sum >> shift) as i64;
-            rem[i] = F::from_i64((sum - (i128::from(hi) << shift)) as i64);
+            let mut rem = sum - (i128::from(hi) << shift);
+            for (limb, range) in limbs.iter_mut().zip(ranges) {
+                let rows = model.graph.tables[range.0].len as i128;
+                limb[i] = F::from_i64((rem % rows) as i64);
+                rem /= rows;
+            }
             out[i] = F::from_i64(model.graph.tables[table.0].get(hi).unwrap_or(0));
         }
     }
-    (out, (*shift > 0).then_some(rem))
+    (out, limbs)
 }
 
 /// A run with tampered commitments, and the statement with its live outputs.
@@ -296,13 +307,13 @@ pub(super) fn run(
 ) -> (Statement, Witness) {
     let batch = plan.batch;
     let mut tensors: Vec<Vec<F>> = Vec::new();
-    let mut remainders: Vec<Option<Vec<F>>> = Vec::new();
+    let mut remainders: Vec<Vec<Vec<F>>> = Vec::new();
     for (index, node) in model.graph.nodes.iter().enumerate() {
         let axes = plan.axes(TensorId(index));
         let x = |k: usize| tensors[node.inputs[k].0].as_slice();
         let mut live = vec![false; 1 << tensor_vars(&axes)];
         for_each_live(&axes, |_, at| live[at] = true);
-        let mut remainder = None;
+        let mut limbs = vec![];
         let value = match &node.op {
             Op::Input => {
                 let ports = &model.graph.inputs;
@@ -335,14 +346,14 @@ pub(super) fn run(
                 out
             }
             Op::Table { .. } => {
-                let (mut out, mut rem) = table(model, &node.op, x(0), &live);
-                tamper(index, &mut out, rem.as_deref_mut(), &live);
-                remainder = rem;
+                let (mut out, mut remainder) = table(model, &node.op, x(0), &live);
+                tamper(index, &mut out, &mut remainder, &live);
+                limbs = remainder;
                 out
             }
         };
         tensors.push(value);
-        remainders.push(remainder);
+        remainders.push(limbs);
     }
     let outputs = model
         .graph
@@ -366,10 +377,10 @@ pub(super) fn run(
         Tensor::new(&axes, Cells::Field(x))
     };
     let tensors: Vec<Tensor> = tensors.into_iter().enumerate().map(padded).collect();
-    let remainders: Vec<Option<Tensor>> = remainders
+    let remainders: Vec<Vec<Tensor>> = remainders
         .into_iter()
         .enumerate()
-        .map(|(node, x)| x.map(|x| padded((node, x))))
+        .map(|(node, limbs)| limbs.into_iter().map(|x| padded((node, x))).collect())
         .collect();
     let multiplicities = if plan.blocks.is_empty() {
         vec![]
@@ -380,6 +391,7 @@ pub(super) fn run(
         tensors,
         remainders,
         multiplicities,
+        faces: Faces::default(),
     };
     (statement, witness)
 }

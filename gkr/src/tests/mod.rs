@@ -4,6 +4,7 @@ mod attacks;
 mod build;
 mod channel;
 mod field_run;
+mod limbs;
 mod padding;
 mod products;
 mod random;

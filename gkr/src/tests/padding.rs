@@ -51,7 +51,7 @@ fn a_sum_over_padding_is_rejected() {
         let case = Case::<Clear>::new(model(einsum, left, right), 2);
         let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
         let key = case.vk.digest();
-        let mut ones = |_: usize, out: &mut [F], _: Option<&mut [F]>, live: &[bool]| {
+        let mut ones = |_: usize, out: &mut [F], _: &mut [Vec<F>], live: &[bool]| {
             for (x, _) in out.iter_mut().zip(live).filter(|(_, live)| !**live) {
                 *x = F::ONE;
             }

@@ -118,6 +118,25 @@ prop_compose! {
 }
 
 prop_compose! {
+    /// Requantisation by limbs of any bits with any offset.
+    fn table_model()(
+        seed in any::<u64>(),
+        shape in axes(3),
+        limbs in prop::collection::vec(1u32..=7, 0..=4),
+        offset in prop_oneof![Just(0), -99_999i64..=99_999],
+    ) -> Model {
+        let mut b = Builder::new(seed);
+        let shift: u32 = limbs.iter().sum();
+        let x = b.input(&shape, -8, 7);
+        let h = b.sum(&[(1 << shift.min(30), x), (-1237, x)]);
+        let h = b.table_of(h, (&limbs, offset), |hi| Some((hi % 50) as i32 + 60), (0, 0));
+        let y = b.dense(h, &shape, &[3]);
+        b.output(y);
+        b.finish()
+    }
+}
+
+prop_compose! {
     /// Rearrangements and sums.
     fn index_model()(
         seed in any::<u64>(),
@@ -214,7 +233,7 @@ fn check(model: &Model, batch: usize, pick: usize) -> Result<(), TestCaseError> 
         .filter(|&i| matches!(model.graph.nodes[i].op, Op::Table { .. }))
         .collect();
     let target = nodes[pick % nodes.len()];
-    let mut tamper = |node: usize, out: &mut [F], _: Option<&mut [F]>, live: &[bool]| {
+    let mut tamper = |node: usize, out: &mut [F], _: &mut [Vec<F>], live: &[bool]| {
         if node == target {
             let cells: Vec<usize> = (0..live.len()).filter(|&i| live[i]).collect();
             out[cells[pick % cells.len()]] += F::ONE;
@@ -249,6 +268,11 @@ proptest! {
 
     #[test]
     fn contractions(model in contract_model(), batch in 1usize..=5, pick in any::<usize>()) {
+        check(&model, batch, pick)?;
+    }
+
+    #[test]
+    fn tables(model in table_model(), batch in 1usize..=5, pick in any::<usize>()) {
         check(&model, batch, pick)?;
     }
 

@@ -1,7 +1,7 @@
 //! Small models that together use every operator variant.
 
 use super::build::{Builder, SHIFT, matrix, taps, window};
-use zkstrata_model_ir::int::{Affine, MapAxis, Model, WeightId};
+use zkstrata_model_ir::int::{Affine, MapAxis, Model, TensorId, WeightId};
 
 /// `(name, model)` of every test model.
 pub(crate) fn models() -> Vec<(&'static str, Model)> {
@@ -24,6 +24,8 @@ pub(crate) fn models() -> Vec<(&'static str, Model)> {
         ("sparse matrices", sparse()),
         ("sparse matrices beside windows", sparse_and_padded()),
         ("axes of length 1", broadcast()),
+        ("remainders of two and three limbs", limbs()),
+        ("limbs of one cell", one_cell()),
     ];
     models.extend(super::products::models());
     models
@@ -329,6 +331,39 @@ fn broadcast() -> Model {
     b.output(t);
     let nothing = b.map(h, vec![matrix(3, 2, &[])], 4);
     b.output(nothing);
+    b.finish()
+}
+
+/// Sums of 21 bits.
+fn scaled(b: &mut Builder, x: TensorId) -> TensorId {
+    b.sum(&[(4096, x), (37, x)])
+}
+
+pub(super) fn limbs() -> Model {
+    let mut b = Builder::new(20);
+    let x = b.input(&[6], -8, 7);
+    let h = b.dense(x, &[6], &[3, 5]);
+    let h = scaled(&mut b, h);
+    let round = (&[5, 11][..], 1 << 15);
+    let r = b.table_of(h, round, |hi| Some((hi * hi) as i32 + 3), (0, 0));
+    // Rounds down.
+    let f = b.table_of(h, (&[3, 7, 6], 0), |_| None, (-9, 15));
+    let s = b.sum(&[(1, r), (3, f)]);
+    let m = b.table_of(s, (&[], -5), |x| Some(x.abs() as i32), (0, 0));
+    let one = b.relu(m);
+    let y = b.dense(one, &[3, 5], &[2]);
+    b.output(y);
+    b.output(s);
+    b.finish()
+}
+
+pub(super) fn one_cell() -> Model {
+    let mut b = Builder::new(21);
+    let x = b.input(&[4], -8, 7);
+    let h = b.dense(x, &[4], &[]);
+    let h = scaled(&mut b, h);
+    let h = b.table_of(h, (&[8, 1, 3, 2], -77), |hi| Some(1 - hi as i32), (0, 0));
+    b.output(h);
     b.finish()
 }
 

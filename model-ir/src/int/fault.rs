@@ -146,14 +146,17 @@ pub enum NodeFault {
     /// A table out of range.
     #[error("table {0} does not exist")]
     NoTable(usize),
-    /// A shift above 20.
-    #[error("the shift is {0}, the largest is 20")]
+    /// A shift above 48.
+    #[error("the shift is {0}, the largest is 48")]
     Shift(u32),
-    /// A missing, superfluous or wrong range table.
-    #[error("a range table 0 .. 2^S is named exactly when the shift S is positive")]
+    /// An offset that leaves `(-2^62, 2^62)`.
+    #[error("the offset {0} leaves (-2^62, 2^62)")]
+    Offset(i64),
+    /// Missing, superfluous or wrong range tables.
+    #[error("the range tables are at most 4 of 0 .. 2^k, k > 0, whose k add up to the shift")]
     Range,
     /// `hi` would not be unique in the field.
-    #[error("|x| + 2^(S-1) + 2^S (max|domain| + 1) is not below 2^63")]
+    #[error("|x| + |offset| + 2^S (max|domain| + 1) is not below 2^63")]
     Wraps,
     /// The table's values leave the node's interval.
     #[error("the table's values {image} leave the node's interval {interval}")]

@@ -141,7 +141,10 @@ impl Graph {
             Op::Sum { coefs } => {
                 let relu = |op: &Op| match op {
                     Op::Table {
-                        table, shift: 0, ..
+                        table,
+                        shift: 0,
+                        offset: 0,
+                        ..
                     } => self.tables[table.0].is_relu(),
                     _ => false,
                 };

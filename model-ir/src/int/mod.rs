@@ -30,7 +30,8 @@ pub use graph::{Graph, Interval, MAX_NODES, MAX_PORTS, Node, Port, TensorId};
 pub use intervals::ModelError;
 pub use model::{Ints, Model, Trace};
 pub use op::{
-    Affine, Axes, BiasId, Entry, MAX_ENTRIES, Map, MapAxis, Op, Tap, WeightId, WeightShape,
+    Affine, Axes, BiasId, Entry, MAX_ENTRIES, MAX_LIMBS, Map, MapAxis, Op, Tap, WeightId,
+    WeightShape,
 };
 #[cfg(feature = "executor")]
 pub use run::{Executor, RunError, run};

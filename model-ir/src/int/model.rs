@@ -79,6 +79,7 @@ pub struct Trace {
     pub batch: usize,
     /// `tensors[i]` is the tensor of node `i`, dense `[batch, axes..]`.
     pub tensors: Vec<Ints>,
-    /// `remainders[i] = X + 2^(S-1) - 2^S * hi` for table nodes with `S > 0`, else `None`.
-    pub remainders: Vec<Option<Ints>>,
+    /// `remainders[i]` are the limbs of `X + offset - 2^S * hi` of table node `i`, the least
+    /// significant first; none for other nodes and for `S = 0`.
+    pub remainders: Vec<Vec<Ints>>,
 }

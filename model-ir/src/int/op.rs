@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 /// Most axes of an operator's view of a tensor that is read from a file.
 pub(super) const MAX_AXES: usize = 64;
 
+/// Most limbs of a remainder.
+pub const MAX_LIMBS: usize = 4;
+
 /// Most entries of a [`MapAxis::Matrix`].
 pub const MAX_ENTRIES: usize = 1 << 22;
 
@@ -54,15 +57,22 @@ pub enum Op {
         /// One input index per output cell.
         map: Vec<u32>,
     },
-    /// `Y = T[(X + 2^(S-1)) >> S]` with the remainder range-checked; `S = 0` means `Y = T[X]`.
-    /// The only operator whose output is committed. One input.
+    /// `Y = T[hi]`, `hi = (X + offset) >> S`, with the remainder `X + offset - 2^S hi` in
+    /// `0 .. 2^S` range-checked. The only operator whose output is committed. One input.
+    ///
+    /// The remainder is `sum_j 2^(k_0 + .. + k_(j-1)) limb_j` with limbs in `0 .. 2^k_j`, so that
+    /// `S` may exceed the size of any table.
     Table {
         /// The function.
         table: TableId,
-        /// `S`.
+        /// `S`, the sum of all `k_j`.
         shift: u32,
-        /// The range table `0 .. 2^S`; present exactly when `S > 0`.
-        range: Option<TableId>,
+        /// The range tables `0 .. 2^k_j` of the limbs, the least significant first; none exactly
+        /// when `S = 0`.
+        #[serde(deserialize_with = "bounded::<_, _, MAX_LIMBS>")]
+        ranges: Vec<TableId>,
+        /// What is added before the shift: `2^(S-1)` rounds half up, 0 rounds down.
+        offset: i64,
     },
     /// A product of two activations, summed over some of their axes. Two inputs, `A` and `B`.
     Contract(Contract),

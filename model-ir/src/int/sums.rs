@@ -30,8 +30,8 @@ type Form = BTreeMap<usize, i128>;
 /// Bounds of `sum_k coefs[k] * nodes[inputs[k]]`, never wider than [`sum_bounds`]; `None` means
 /// that a bound is not inside `(-2^62, 2^62)`.
 ///
-/// `relu` says of a table node's operator whether it is `min(max(x, 0), h)` of shift 0 for some
-/// `h >= 0`.
+/// `relu` says of a table node's operator whether it is `min(max(x, 0), h)` of shift 0 and offset
+/// 0 for some `h >= 0`.
 ///
 /// # Panics
 /// If the lengths differ or an input is not one of `nodes`.
@@ -281,7 +281,8 @@ mod tests {
         Op::Table {
             table: TableId(0),
             shift: 0,
-            range: None,
+            ranges: vec![],
+            offset: 0,
         }
     }
 

@@ -63,6 +63,12 @@ impl Table {
         matches!(self.function, Function::Clamp { lo: 0, hi } if hi >= 0)
     }
 
+    /// `k` if this is the range table `0 .. 2^k`.
+    pub fn limb_bits(&self) -> Option<u32> {
+        let is_range = self.function == Function::Range && self.start == 0;
+        (is_range && self.len.is_power_of_two()).then(|| self.len.trailing_zeros())
+    }
+
     /// The value at `x`, or `None` outside the domain.
     pub fn get(&self, x: i64) -> Option<i64> {
         let row = usize::try_from(x.checked_sub(self.start)?).ok()?;

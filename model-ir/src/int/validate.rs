@@ -7,8 +7,8 @@ mod axes;
 
 use super::fault::{GraphError, NodeFault, PortFault, TableFault};
 use super::graph::{Graph, Interval, Node, TensorId};
-use super::op::{Affine, BiasId, MapAxis, Op};
-use super::table::{Function, Table};
+use super::op::{Affine, BiasId, MAX_LIMBS, MapAxis, Op};
+use super::table::{Function, Table, TableId};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Largest number of cells of one tensor of one inference.
@@ -20,7 +20,7 @@ pub const MAX_GATHER: usize = 1 << 16;
 /// Largest number of rows of a table.
 pub const MAX_TABLE: usize = 1 << 20;
 /// Largest shift of a table node.
-pub const MAX_SHIFT: u32 = 20;
+pub const MAX_SHIFT: u32 = 48;
 /// Largest magnitude of an offset, a stride, a tap's weight or a coefficient.
 pub const MAX_FACTOR: i64 = 1 << 31;
 /// Largest length of an axis that a window slides over, and of both axes of a matrix.
@@ -69,14 +69,19 @@ impl Graph {
     /// which it does fails. For a validated graph.
     pub fn partial_tables(&self) -> Vec<TensorId> {
         let partial = |node: &Node| {
-            let Op::Table { table, shift, .. } = node.op else {
+            let Op::Table {
+                table,
+                shift,
+                offset,
+                ..
+            } = node.op
+            else {
                 return false;
             };
-            let half = (1i64 << shift) >> 1;
             let x = self.node(node.inputs[0]).interval;
             let argument = Interval {
-                lo: (x.lo + half) >> shift,
-                hi: (x.hi + half) >> shift,
+                lo: (x.lo + offset) >> shift,
+                hi: (x.hi + offset) >> shift,
             };
             !self.tables[table.0].domain().covers(argument)
         };
@@ -207,30 +212,34 @@ impl Graph {
         let Op::Table {
             table,
             shift,
-            range,
+            ranges,
+            offset,
         } = &node.op
         else {
             return Ok(());
         };
-        let find = |id: usize| self.tables.get(id).ok_or(NodeFault::NoTable(id));
-        let function = find(table.0)?;
+        let function = self.table(*table)?;
         if *shift > MAX_SHIFT {
             return Err(NodeFault::Shift(*shift));
         }
-        let rows = 1usize << shift;
-        match range {
-            None if *shift == 0 => {}
-            Some(range) if *shift > 0 => {
-                let range = find(range.0)?;
-                if range.function != Function::Range || range.start != 0 || range.len != rows {
-                    return Err(NodeFault::Range);
-                }
-            }
-            _ => return Err(NodeFault::Range),
+        if offset.unsigned_abs() >= Interval::LIMIT.unsigned_abs() {
+            return Err(NodeFault::Offset(*offset));
         }
-        // Each term is below 2^83, so nothing wraps in 128 bits.
+        if ranges.len() > MAX_LIMBS {
+            return Err(NodeFault::Range);
+        }
+        let mut bits = 0;
+        for &range in ranges {
+            let limb = self.table(range)?.limb_bits();
+            bits += limb.filter(|&k| k > 0).ok_or(NodeFault::Range)?;
+        }
+        if bits != *shift {
+            return Err(NodeFault::Range);
+        }
+        // Each term is at most 2^110, so nothing wraps in 128 bits.
         let (step, domain) = (1i128 << shift, i128::from(function.domain().max_abs()));
-        let sum = i128::from(x.interval.max_abs()) + (step >> 1) + step * (domain + 1);
+        let ends = i128::from(x.interval.max_abs()) + i128::from(offset.unsigned_abs());
+        let sum = ends + step * (domain + 1);
         if sum >= 1 << 63 {
             return Err(NodeFault::Wraps);
         }
@@ -242,6 +251,10 @@ impl Graph {
             });
         }
         Ok(())
+    }
+
+    fn table(&self, id: TableId) -> Result<&Table, NodeFault> {
+        self.tables.get(id.0).ok_or(NodeFault::NoTable(id.0))
     }
 
     fn check_ports(&self) -> Result<(), GraphError> {

@@ -88,8 +88,8 @@ impl Accuracy {
             let Inputs { cells, saturated } = model.graph.quantise_inputs(batch)?;
             saturated_inputs += saturated;
             let trace = executor.run(&cells)?;
-            for (table, (x, shift)) in tables.iter_mut().zip(lookups(model)) {
-                table.see(&trace, x, shift);
+            for (table, (x, shift, offset)) in tables.iter_mut().zip(lookups(model)) {
+                table.see(&trace, x, |x| (x + offset) >> shift);
             }
             let outputs = model.graph.dequantise_outputs(&trace);
             for (values, outputs) in expected.iter().zip(&outputs) {
@@ -151,11 +151,11 @@ struct Seen {
 }
 
 impl Seen {
-    fn see(&mut self, trace: &Trace, x: usize, shift: u32) {
+    /// The arguments `hi(x)` of a run.
+    fn see(&mut self, trace: &Trace, x: usize, hi: impl Fn(i64) -> i64) {
         let tensor = &trace.tensors[x];
-        let half = (1_i64 << shift) >> 1;
         for i in 0..tensor.len() {
-            let hi = (tensor.get(i) + half) >> shift;
+            let hi = hi(tensor.get(i));
             let Interval { lo, hi: most } = &mut self.table.used;
             (*lo, *most) = ((*lo).min(hi), (*most).max(hi));
             self.table.saturated += usize::from(!self.bounds.contains(hi));
@@ -164,11 +164,11 @@ impl Seen {
     }
 }
 
-/// Argument tensor and shift of every table node.
-fn lookups(model: &Model) -> impl Iterator<Item = (usize, u32)> + '_ {
+/// Argument tensor, shift and offset of every table node.
+fn lookups(model: &Model) -> impl Iterator<Item = (usize, u32, i64)> + '_ {
     let nodes = model.graph.nodes.iter();
     nodes.filter_map(|node| match node.op {
-        Op::Table { shift, .. } => Some((node.inputs[0].0, shift)),
+        Op::Table { shift, offset, .. } => Some((node.inputs[0].0, shift, offset)),
         _ => None,
     })
 }

@@ -168,7 +168,10 @@ impl Lowered<'_> {
         // A table node names its curve until tables exist.
         let relu = |op: &Op| match op {
             Op::Table {
-                table, shift: 0, ..
+                table,
+                shift: 0,
+                offset: 0,
+                ..
             } => matches!(self.curves[table.0], Curve::Clamp { lo: 0, .. }),
             _ => false,
         };
@@ -191,10 +194,13 @@ impl Lowered<'_> {
             self.curves.push(curve);
             self.curves.len() - 1
         });
+        // The range tables are named when all tables exist.
+        let half = (1_i64 << shift) >> 1;
         let op = Op::Table {
             table: TableId(curve_id),
             shift,
-            range: None,
+            ranges: vec![],
+            offset: half,
         };
         let same = |l: &&Lookup| {
             let node = &self.nodes[l.node.0];
@@ -203,7 +209,6 @@ impl Lowered<'_> {
         if let Some(lookup) = self.lookups.iter().find(same) {
             return lookup.node;
         }
-        let half = (1_i64 << shift) >> 1;
         let Interval { lo, hi } = self.interval(x);
         let argument = Interval {
             lo: (lo + half) >> shift,

@@ -43,8 +43,9 @@ pub(super) fn finish(mut lowered: Lowered, warnings: &mut Vec<String>) -> Result
     };
     let mut tables = assign(&mut lowered, limit, warnings)?;
     for node in &mut lowered.nodes {
-        if let Op::Table { shift, range, .. } = &mut node.op {
-            *range = (*shift > 0).then(|| range_table(&mut tables, *shift));
+        if let Op::Table { shift, ranges, .. } = &mut node.op {
+            let range = (*shift > 0).then(|| range_table(&mut tables, *shift));
+            *ranges = range.into_iter().collect();
         }
     }
     let inputs = lowered.inputs.len();

@@ -48,7 +48,8 @@ pub(crate) fn small() -> Model {
     let table = Op::Table {
         table: TableId(0),
         shift: 1,
-        range: Some(TableId(1)),
+        ranges: vec![TableId(1)],
+        offset: 1,
     };
     let permute = Op::Permute {
         axes: vec![2, 1, 3],

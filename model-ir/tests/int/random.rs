@@ -400,13 +400,33 @@ fn rearrange(model: &mut Model, x: TensorId, rng: &mut Rng) {
 }
 
 fn table(model: &mut Model, x: TensorId, rng: &mut Rng) {
-    let shift = rng.pick(&[0u32, 1, 8, 12, 20]);
+    let limbs: &[u32] = rng.pick(&[
+        &[][..],
+        &[],
+        &[1],
+        &[8],
+        &[12],
+        &[20],
+        &[1, 3],
+        &[8, 16],
+        &[20, 5, 1],
+        &[7, 7, 7, 7],
+        &[20, 20, 8],
+    ]);
+    let shift: u32 = limbs.iter().sum();
     let input = model.graph.node(x).interval;
     let half = (1i64 << shift) >> 1;
-    let (first, last) = ((input.lo + half) >> shift, (input.hi + half) >> shift);
+    let offset = match rng.below(4) {
+        0 => 0,
+        1 => rng.within(-100, 100),
+        2 => rng.within(-(1 << 33), 1 << 33),
+        _ => half,
+    };
+    let (first, last) = ((input.lo + offset) >> shift, (input.hi + offset) >> shift);
     let start = first - rng.pick(&[0, 0, 5]);
     let len = (last - start) as usize + 1 + rng.pick(&[0, 0, 9]);
-    if len > 1 << 16 {
+    let ends = first.abs().max(last.abs()) + 20;
+    if len > 1 << 16 || ends >= 1 << (62 - shift) {
         return;
     }
     let function = match rng.below(4) {
@@ -429,19 +449,18 @@ fn table(model: &mut Model, x: TensorId, rng: &mut Rng) {
     let bounds = loosen(table.image(), rng);
     let id = TableId(model.graph.tables.len());
     model.graph.tables.push(table);
-    let range = (shift > 0).then_some(TableId(id.0 + 1));
-    if shift > 0 {
-        model.graph.tables.push(Table {
-            function: Function::Range,
-            start: 0,
-            len: 1 << shift,
-        });
-    }
+    let ranges = (0..limbs.len()).map(|j| TableId(id.0 + 1 + j)).collect();
+    model.graph.tables.extend(limbs.iter().map(|k| Table {
+        function: Function::Range,
+        start: 0,
+        len: 1 << k,
+    }));
     let axes = model.graph.node(x).axes.clone();
     let op = Op::Table {
         table: id,
         shift,
-        range,
+        ranges,
+        offset,
     };
     push(model, op, vec![x], axes, bounds);
 }

@@ -3,17 +3,17 @@
 
 use zkstrata_model_ir::int::{Affine, Contract, Entry, Ints, Map, MapAxis, Model, Op};
 
-/// Cells and, for table nodes with a shift, remainders.
-pub(crate) type Tensor = (Vec<i128>, Option<Vec<i128>>);
+/// Cells and, for table nodes with a shift, the limbs of the remainders.
+pub(crate) type Tensor = (Vec<i128>, Vec<Vec<i128>>);
 
 /// Every tensor of a batch, dense `[batch, axes..]`.
 pub(crate) fn run(model: &Model, inputs: &[Ints], batch: usize) -> Vec<Tensor> {
-    let mut all: Vec<Tensor> = vec![(Vec::new(), None); model.graph.nodes.len()];
+    let mut all: Vec<Tensor> = vec![(Vec::new(), Vec::new()); model.graph.nodes.len()];
     for b in 0..batch {
         let mut one: Vec<Tensor> = Vec::new();
         for (i, node) in model.graph.nodes.iter().enumerate() {
             let operand = |k: usize| &one[node.inputs[k].0].0;
-            let mut remainders = None;
+            let mut remainders = Vec::new();
             let cells = match &node.op {
                 Op::Input => {
                     let port = model.graph.inputs.iter().position(|p| p.tensor.0 == i);
@@ -42,13 +42,23 @@ pub(crate) fn run(model: &Model, inputs: &[Ints], batch: usize) -> Vec<Tensor> {
                         .collect()
                 }
                 Op::Gather { map } => map.iter().map(|&i| operand(0)[i as usize]).collect(),
-                Op::Table { table, shift, .. } => {
+                Op::Table {
+                    table,
+                    shift,
+                    ranges,
+                    offset,
+                } => {
                     let table = &model.graph.tables[table.0];
-                    let half = if *shift == 0 { 0 } else { 1i128 << (shift - 1) };
-                    let hi = |x: i128| (x + half).div_euclid(1 << shift);
-                    if *shift > 0 {
-                        let rem = |&x: &i128| x + half - (hi(x) << shift);
-                        remainders = Some(operand(0).iter().map(rem).collect());
+                    let v = |x: i128| x + i128::from(*offset);
+                    let hi = |x: i128| v(x).div_euclid(1 << shift);
+                    let mut rest: Vec<i128> = operand(0)
+                        .iter()
+                        .map(|&x| v(x).rem_euclid(1 << shift))
+                        .collect();
+                    for range in ranges {
+                        let rows = model.graph.tables[range.0].len as i128;
+                        remainders.push(rest.iter().map(|rem| rem % rows).collect());
+                        rest = rest.iter().map(|rem| rem / rows).collect();
                     }
                     let value = |&x: &i128| {
                         let hi = i64::try_from(hi(x)).expect("64 bits");
@@ -66,8 +76,9 @@ pub(crate) fn run(model: &Model, inputs: &[Ints], batch: usize) -> Vec<Tensor> {
         }
         for (all, one) in all.iter_mut().zip(one) {
             all.0.extend(one.0);
-            if let Some(remainders) = one.1 {
-                all.1.get_or_insert_default().extend(remainders);
+            all.1.resize(one.1.len(), Vec::new());
+            for (all, limb) in all.1.iter_mut().zip(one.1) {
+                all.extend(limb);
             }
         }
     }

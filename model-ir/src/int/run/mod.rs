@@ -1,6 +1,6 @@
 //! The executor: the specification of every operator on integers.
 //!
-//! All arithmetic is exact; shifts are arithmetic and round half up. The formulas are those of
+//! All arithmetic is exact; shifts are arithmetic: they round down. The formulas are those of
 //! [`Op`] and its parts.
 
 mod affine;
@@ -23,7 +23,7 @@ use super::{Graph, Interval, Ints, Model, ModelError, Node, Op, TensorId, Trace}
 use affine::Layer;
 use cell::{Cell, each_type};
 use contract::ContractPlan;
-use lookup::LookupPlan;
+use lookup::{LookupPlan, Rounding};
 use map::MapPlan;
 use rearrange::PermutePlan;
 
@@ -85,9 +85,14 @@ impl Executor {
             Op::Sum { coefs } => Step::Sum(coefs.clone()),
             Op::Permute { axes, perm } => Step::Permute(PermutePlan::new(axes, perm)),
             Op::Gather { map } => Step::Gather(map.clone()),
-            Op::Table { table, shift, .. } => Step::Lookup(LookupPlan::new(
+            Op::Table {
+                table,
+                ranges,
+                offset,
+                ..
+            } => Step::Lookup(LookupPlan::new(
                 &graph.tables[table.0],
-                *shift,
+                Rounding::new(&graph.tables, ranges, *offset),
                 interval(node.inputs[0]),
                 node.interval,
             )),
@@ -123,29 +128,29 @@ impl Executor {
         for (id, step) in self.steps.iter().enumerate() {
             let node = &self.graph.nodes[id];
             let x = |k: usize| &trace.tensors[node.inputs[k].0];
-            let (tensor, remainder) = match step {
+            let (tensor, limbs) = match step {
                 Step::Input => {
                     let port = self.graph.inputs.iter().position(|p| p.tensor.0 == id);
                     let k = port.expect("validation gives every input node a port");
-                    (self.input(k, &inputs[k])?, None)
+                    (self.input(k, &inputs[k])?, vec![])
                 }
                 Step::Affine(layer) => {
                     let mut y = Ints::zeros(node.interval, batch * node.cells());
                     layer.run(x(0), &mut y);
-                    (y, None)
+                    (y, vec![])
                 }
-                Step::Map(plan) => (plan.run(x(0), node.interval, batch), None),
+                Step::Map(plan) => (plan.run(x(0), node.interval, batch), vec![]),
                 Step::Sum(coefs) => {
                     let terms: Vec<&Ints> = (0..coefs.len()).map(x).collect();
                     (
                         rearrange::sum(coefs, &terms, node.interval, x(0).len()),
-                        None,
+                        vec![],
                     )
                 }
-                Step::Permute(plan) => (plan.run(x(0), node.interval, batch), None),
-                Step::Gather(map) => (rearrange::gather(map, x(0), node.interval, batch), None),
-                Step::Contract(plan) => (plan.run([x(0), x(1)], batch), None),
-                Step::Constant(cells) => (rearrange::constant(cells, node.interval, batch), None),
+                Step::Permute(plan) => (plan.run(x(0), node.interval, batch), vec![]),
+                Step::Gather(map) => (rearrange::gather(map, x(0), node.interval, batch), vec![]),
+                Step::Contract(plan) => (plan.run([x(0), x(1)], batch), vec![]),
+                Step::Constant(cells) => (rearrange::constant(cells, node.interval, batch), vec![]),
                 Step::Lookup(plan) => {
                     plan.run(x(0), node.interval)
                         .map_err(|outside| RunError::OutsideDomain {
@@ -156,7 +161,7 @@ impl Executor {
                 }
             };
             trace.tensors.push(tensor);
-            trace.remainders.push(remainder);
+            trace.remainders.push(limbs);
         }
         Ok(trace)
     }
