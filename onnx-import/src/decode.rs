@@ -68,7 +68,7 @@ pub(crate) fn decode(
         from_typed(proto, data_type)
     };
     match cells {
-        Ok(Some(cells)) => Ok(Tensor::new(shape, cells)),
+        Ok(Some(cells)) => Ok(Tensor::new(shape, cells).of_type(data_type)),
         Ok(None) => Err(unsupported(name, proto.data_type)),
         Err(Overflow { index, value }) => Err(Error::NonFinite {
             name: name.into(),

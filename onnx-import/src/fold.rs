@@ -89,6 +89,10 @@ fn typed(node: &Node, value: &ArrayD<f32>, element: Element) -> Result<Tensor, E
     let shape = value.shape().to_vec();
     let cells = match element {
         Element::Float => Cells::Float(value.iter().copied().collect()),
+        Element::Quantised(q) => {
+            let integer = |&x: &f32| (x / q.scale).round_ties_even() as i64 + q.zero as i64;
+            Cells::Int(value.iter().map(integer).collect())
+        }
         Element::Bool => Cells::Bool(value.iter().map(|&x| x != 0.0).collect()),
         Element::Int => {
             let whole =

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use ndarray::ArrayD;
-use zkstrata_model_ir::float::{self, AxisMap, Graph, GraphBuilder, Op, ValueId};
+use ndarray::{ArrayD, arr0};
+use zkstrata_model_ir::float::{self, Activation, AxisMap, Graph, GraphBuilder, Op, ValueId};
 
 use crate::Error;
 use crate::budget::Budget;
@@ -13,7 +13,7 @@ use crate::inputs;
 use crate::model::{Model, Opsets};
 use crate::names::Names;
 use crate::node::{self, Node};
-use crate::ops;
+use crate::ops::{self, quantised};
 use crate::proto::{GraphProto, NodeProto, TensorProto};
 use crate::tensor::Tensor;
 use crate::value::{Constant, Element, Value};
@@ -83,7 +83,8 @@ impl Importer {
             "" => Ok(None),
             input => self.read(input, node::name(proto)).map(Some),
         });
-        let operands = operands.collect::<Result<Vec<_>, _>>()?;
+        let mut operands = operands.collect::<Result<Vec<_>, _>>()?;
+        quantised::restore(proto, self, &mut operands)?;
         let mut node = Node::new(proto, opset, operands)?;
         let produced = if node.is_constant() {
             self.folded(&mut node, operator.import)?
@@ -230,6 +231,25 @@ impl Importer {
         self.add(node, Op::Transpose { perm }, &[value])
     }
 
+    /// The integers of a quantised value; other values as they are.
+    pub(crate) fn restored(
+        &mut self,
+        name: &str,
+        value: ValueId,
+        element: Element,
+    ) -> Result<ValueId, Error> {
+        let Element::Quantised(quantum) = element else {
+            return Ok(value);
+        };
+        let op = Op::Affine {
+            scale: arr0(quantum.scale.recip()).into_dyn(),
+            shift: arr0(quantum.zero).into_dyn(),
+        };
+        let value = self.builder.add(name, op, &[value])?;
+        let round = Op::Activation(Activation::Round);
+        Ok(self.builder.add(name, round, &[value])?)
+    }
+
     /// Records a remark for the user.
     pub(crate) fn note(&mut self, text: String) {
         self.builder.note(text);
@@ -239,9 +259,9 @@ impl Importer {
     fn finish<'a>(mut self, names: impl Iterator<Item = &'a str>) -> Result<Graph, Error> {
         let mut outputs = Vec::new();
         for name in names {
-            let value = match self.read(name, name)?.0 {
-                Value::Activation(value) => value,
-                Value::Constant(constant) => {
+            let value = match self.read(name, name)? {
+                (Value::Activation(value), element) => self.restored(name, value, element)?,
+                (Value::Constant(constant), _) => {
                     let value = constant.into_weight()?;
                     self.budget.placed(name, value.len())?;
                     self.builder.add(name, Op::Constant { value }, &[])?

@@ -92,7 +92,7 @@ pub(crate) fn declare(
     }
     let value = match element {
         Element::Float => builder.input(name, &dims)?,
-        Element::Int | Element::Bool => builder.integral_input(name, &dims)?,
+        _ => builder.integral_input(name, &dims)?,
     };
     Ok((value, element))
 }

@@ -70,6 +70,11 @@ impl<'a> Node<'a> {
         self.name
     }
 
+    /// The domain of the operator.
+    pub(crate) fn domain(&self) -> &'a str {
+        domain(self.proto)
+    }
+
     /// The operator.
     pub(crate) fn op(&self) -> &'a str {
         &self.proto.op_type
@@ -91,7 +96,6 @@ impl<'a> Node<'a> {
         self.inputs.iter().flatten().all(constant)
     }
 
-    #[allow(dead_code, reason = "for optional operands")]
     /// Whether operand `index` is given and not yet taken.
     pub(crate) fn has(&self, index: usize) -> bool {
         self.inputs.get(index).is_some_and(Option::is_some)
@@ -111,6 +115,17 @@ impl<'a> Node<'a> {
     pub(crate) fn result(&self, index: usize) -> Element {
         let given = self.given.get(&index).copied();
         given.unwrap_or_else(|| self.element(0))
+    }
+
+    /// The node's attributes, none of which is unread then.
+    pub(crate) fn take_attributes(&self) -> Vec<AttributeProto> {
+        self.unread.borrow_mut().clear();
+        self.proto.attribute.clone()
+    }
+
+    /// Number of outputs, omitted ones included.
+    pub(crate) fn output_count(&self) -> usize {
+        self.proto.output.len()
     }
 
     /// Number of operands, omitted ones included.
@@ -190,22 +205,6 @@ impl<'a> Node<'a> {
             .ok_or_else(|| self.shape_error(format!("input {index} of {} is missing", self.op())))
     }
 
-    /// Takes an optional constant of one element: a float.
-    pub(crate) fn optional_scalar(&mut self, index: usize) -> Result<Option<f32>, Error> {
-        let Some(constant) = self.optional_constant(index)? else {
-            return Ok(None);
-        };
-        match constant.tensor.cells() {
-            Cells::Float(cells) if cells.len() == 1 => Ok(cells.first().copied()),
-            other => Err(self.shape_error(format!(
-                "input {index} of {} must be one float, got {} of shape {:?}",
-                self.op(),
-                other.kind(),
-                constant.tensor.shape()
-            ))),
-        }
-    }
-
     /// Takes the integer attribute `name`.
     pub(crate) fn int(&self, name: &str) -> Result<Option<i64>, Error> {
         Ok(self.attribute(name, AttributeType::Int)?.map(|a| a.i))
@@ -238,10 +237,16 @@ impl<'a> Node<'a> {
         Ok(attribute.map(|a| a.floats.as_slice()))
     }
 
-    /// Takes the attribute `name`, a list of strings, and gives their number.
-    pub(crate) fn strings(&self, name: &str) -> Result<Option<usize>, Error> {
-        let attribute = self.attribute(name, AttributeType::Strings)?;
-        Ok(attribute.map(|a| a.strings.len()))
+    /// Takes the attribute `name`, a list of strings.
+    pub(crate) fn names(&self, name: &str) -> Result<Option<Vec<&'a str>>, Error> {
+        let Some(attribute) = self.attribute(name, AttributeType::Strings)? else {
+            return Ok(None);
+        };
+        let names = attribute.strings.iter().map(|s| str::from_utf8(s));
+        let names = names.collect::<Result<_, _>>();
+        names
+            .map(Some)
+            .map_err(|_| self.bad_attribute(name, "is not UTF-8"))
     }
 
     /// Takes the string attribute `name`.

@@ -2,6 +2,7 @@
 
 use ndarray::ArrayD;
 
+use crate::proto::DataType;
 use crate::value::Element;
 
 /// Largest number of axes of any tensor.
@@ -12,6 +13,8 @@ pub(crate) const MAX_RANK: usize = 16;
 pub(crate) struct Tensor {
     shape: Vec<usize>,
     cells: Cells,
+    /// The stored element type; `None` for what folding made.
+    data_type: Option<DataType>,
 }
 
 /// The elements of a tensor in row-major order.
@@ -76,7 +79,22 @@ impl Tensor {
     /// If the number of cells is not that of the shape.
     pub(crate) fn new(shape: Vec<usize>, cells: Cells) -> Self {
         assert_eq!(count(&shape), Some(cells.len()), "{shape:?}");
-        Self { shape, cells }
+        Self {
+            shape,
+            cells,
+            data_type: None,
+        }
+    }
+
+    /// The tensor with a known element type.
+    pub(crate) fn of_type(mut self, data_type: DataType) -> Self {
+        self.data_type = Some(data_type);
+        self
+    }
+
+    /// The element type, where it is known.
+    pub(crate) fn data_type(&self) -> Option<DataType> {
+        self.data_type
     }
 
     /// A list of integers.

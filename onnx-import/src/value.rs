@@ -27,7 +27,7 @@ pub(crate) struct Constant {
 }
 
 /// The kind of a tensor's elements; widths are not told apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Element {
     /// Real numbers.
     Float,
@@ -35,6 +35,17 @@ pub(crate) enum Element {
     Int,
     /// Truth values: 1 and 0.
     Bool,
+    /// Integers, carried as the real numbers that they stand for.
+    Quantised(Quantum),
+}
+
+/// How an integer `q` stands for the real number `scale (q - zero)`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Quantum {
+    /// Positive.
+    pub(crate) scale: f32,
+    /// An integer.
+    pub(crate) zero: f32,
 }
 
 impl Element {
@@ -44,6 +55,7 @@ impl Element {
             Self::Float => "float",
             Self::Int => "integer",
             Self::Bool => "bool",
+            Self::Quantised(_) => "quantised",
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Convolution over one or two spatial axes.
+//! Convolution over any number of spatial axes.
 
-use zkstrata_model_ir::float::Op;
+use ndarray::ArrayD;
+use zkstrata_model_ir::float::{AxisMap, AxisMatrix, Op, ValueId, Window};
 
 use super::{one, window};
 use crate::Error;
@@ -11,40 +12,118 @@ use crate::value::Value;
 /// `Y[o,i,j] = b[o] + sum_{c,a,b} W[o,c,a,b] X[c, s i + d a - p, s j + d b - p]`, per group
 pub(super) fn conv(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(3)?;
-    let x = importer.activation(node, 0)?;
+    let x = node.value(0)?;
+    let x = importer.lift(node, x)?;
     let weight = node.weight(1)?;
     let bias = node.optional_weight(2)?;
-    let rank = importer.shape(x).len();
-    if !matches!(rank, 3 | 4) {
-        return Err(node.unsupported(format!(
-            "its input has rank {rank}: convolutions over one or two spatial axes are supported"
-        )));
-    }
-    if weight.ndim() != rank {
+    one(Value::Activation(convolved(
+        node, importer, x, weight, bias,
+    )?))
+}
+
+/// The convolution that the node's attributes describe.
+pub(super) fn convolved(
+    node: &Node,
+    importer: &mut Importer,
+    x: ValueId,
+    weight: ArrayD<f32>,
+    bias: Option<ArrayD<f32>>,
+) -> Result<ValueId, Error> {
+    let kernel = check_weight(node, importer.shape(x), &weight)?;
+    let groups = groups(node)?;
+    let spatial = &importer.shape(x)[2..];
+    let placed = window::windows(node, spatial, &kernel, window::Rounding::Floor)?;
+    let windows = placed.into_iter().map(|p| p.window).collect();
+    convolution(node, importer, x, weight, bias, groups, windows)
+}
+
+/// The lengths of a kernel's spatial axes.
+pub(super) fn check_weight(
+    node: &Node,
+    x: &[usize],
+    weight: &ArrayD<f32>,
+) -> Result<Vec<usize>, Error> {
+    let rank = x.len();
+    if rank < 3 || weight.ndim() != rank || weight.is_empty() {
         return Err(node.shape_error(format!(
-            "the weight of shape {:?} must have the input's rank {rank}",
+            "the input of shape {x:?} and the weight of shape {:?} must have one rank, and that \
+             a spatial axis at least",
             weight.shape()
         )));
     }
     let kernel = weight.shape()[2..].to_vec();
-    if kernel.contains(&0) {
-        return Err(node.shape_error(format!("the weight has shape {:?}", weight.shape())));
-    }
     if window::kernel_shape(node)?.is_some_and(|declared| declared != kernel) {
         return Err(node.bad_attribute("kernel_shape", format!("the weight has {kernel:?}")));
     }
+    Ok(kernel)
+}
+
+/// The number of channel groups.
+pub(super) fn groups(node: &Node) -> Result<usize, Error> {
     let groups = node.int("group")?.unwrap_or(1);
-    let Ok(groups) = usize::try_from(groups) else {
-        return Err(node.bad_attribute("group", format!("is {groups}")));
+    match usize::try_from(groups) {
+        Ok(groups @ 1..) => Ok(groups),
+        _ => Err(node.bad_attribute("group", format!("is {groups}"))),
+    }
+}
+
+/// A convolution by placed windows. Of three or more spatial axes the first is unrolled: its
+/// taps become channels and its outputs inferences:
+/// `X'[n D + d, c K + a, ..] = X[n, c, s d + e a - p, ..]`.
+pub(super) fn convolution(
+    node: &Node,
+    importer: &mut Importer,
+    x: ValueId,
+    weight: ArrayD<f32>,
+    bias: Option<ArrayD<f32>>,
+    groups: usize,
+    mut windows: Vec<Window>,
+) -> Result<ValueId, Error> {
+    if windows.len() <= 2 {
+        let op = Op::Conv {
+            weight,
+            bias,
+            groups,
+            windows,
+        };
+        return importer.add(node, op, &[x]);
+    }
+    let first = windows.remove(0);
+    let shape = importer.shape(x).to_vec();
+    let (n, c, depth, rest) = (shape[0], shape[1], shape[2], &shape[3..]);
+    let outputs = first
+        .output(depth)
+        .map_err(|reason| node.shape_error(reason))?;
+    let taps = importer.allow(node, outputs.checked_mul(first.kernel))?;
+    let source = |i: usize| {
+        let (tap, output) = (i / outputs, i % outputs);
+        let at = (first.stride * output + first.dilation * tap).checked_sub(first.pad_begin)?;
+        (at < depth).then_some((i as u32, at as u32, 1))
     };
-    let spatial = &importer.shape(x)[2..];
-    let placed = window::windows(node, spatial, &kernel, window::Rounding::Floor)?;
-    let op = Op::Conv {
-        weight,
-        bias,
-        groups,
-        windows: placed.into_iter().map(|p| p.window).collect(),
+    let unrolled = AxisMatrix {
+        input: depth,
+        output: taps,
+        entries: (0..taps).filter_map(source).collect(),
+        divisor: 1,
     };
-    let y = importer.add(node, op, &[x])?;
-    one(Value::Activation(y))
+    let mut maps = vec![AxisMap::Keep; shape.len()];
+    maps[2] = AxisMap::Matrix(unrolled);
+    let x = importer.add(node, Op::Map(maps), &[x])?;
+    let x = importer.reshape(node, x, [&[n, c, first.kernel, outputs], rest].concat())?;
+    let axes = 4..4 + rest.len();
+    let x = importer.transpose(
+        node,
+        x,
+        [0, 3, 1, 2].into_iter().chain(axes.clone()).collect(),
+    )?;
+    let x = importer.reshape(node, x, [&[n * outputs, c * first.kernel], rest].concat())?;
+    let kernel = weight.shape();
+    let merged = [&[kernel[0], kernel[1] * kernel[2]], &kernel[3..]].concat();
+    let weight = weight.into_shape_with_order(merged);
+    let weight = weight.map_err(|e| node.shape_error(format!("the weight: {e}")))?;
+    let y = convolution(node, importer, x, weight, bias, groups, windows)?;
+    let made = importer.shape(y).to_vec();
+    let y = importer.reshape(node, y, [&[n, outputs], &made[1..]].concat())?;
+    let axes = 3..made.len() + 1;
+    importer.transpose(node, y, [0, 2, 1].into_iter().chain(axes).collect())
 }

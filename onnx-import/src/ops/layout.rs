@@ -1,4 +1,4 @@
-//! Where cells lie: Transpose, Concat, Pad.
+//! Where cells lie: Transpose, Concat.
 
 use zkstrata_model_ir::float::Op;
 
@@ -27,15 +27,28 @@ pub(super) fn transpose(node: &mut Node, importer: &mut Importer) -> Result<Vec<
                 })?
         }
     };
+    one(permuted(node, importer, x, &perm)?)
+}
+
+/// A value with its axes permuted.
+pub(super) fn permuted(
+    node: &Node,
+    importer: &mut Importer,
+    x: Value,
+    perm: &[usize],
+) -> Result<Value, Error> {
     match x {
-        Value::Activation(x) => one(Value::Activation(importer.transpose(node, x, perm)?)),
+        Value::Activation(x) => {
+            let y = importer.transpose(node, x, perm.to_vec())?;
+            Ok(Value::Activation(y))
+        }
         Value::Constant(x) => {
             let (shape, old) = (x.tensor.shape(), strides(x.tensor.shape()));
             importer.allow(node, count(shape))?;
             let read = perm.iter().map(|&p| old[p]).collect();
             let shape: Vec<usize> = perm.iter().map(|&p| shape[p]).collect();
             let cells = x.tensor.cells().pick(strided(&shape, read, 0));
-            one(folded(Tensor::new(shape, cells)))
+            Ok(folded(Tensor::new(shape, cells)))
         }
     }
 }
@@ -52,24 +65,28 @@ pub(super) fn concat(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
         return Err(node.bad_attribute("axis", "is missing"));
     };
     let axis = node.axis(axis, importer.shape_of(first).len())?;
-    let (mut activations, mut constants) = (Vec::new(), Vec::new());
+    let constants: Option<Vec<Constant>> = parts
+        .iter()
+        .map(|part| match part {
+            Value::Constant(c) => Some(c.clone()),
+            Value::Activation(_) => None,
+        })
+        .collect();
+    if let Some(constants) = constants {
+        return one(folded(joined(node, importer, &constants, axis)?));
+    }
+    let mut activations = Vec::with_capacity(parts.len());
     for part in parts {
-        match part {
-            Value::Activation(v) => activations.push(v),
-            Value::Constant(c) => constants.push(c),
+        // Empty parts add nothing.
+        if importer.shape_of(&part).get(axis) != Some(&0) {
+            activations.push(importer.lift(node, part)?);
         }
     }
-    match (activations.as_slice(), constants.as_slice()) {
-        ([], constants) => one(folded(joined(node, importer, constants, axis)?)),
-        ([x], []) => one(Value::Activation(*x)),
-        (activations, []) => {
-            let y = importer.add(node, Op::Concat { axis }, activations)?;
-            one(Value::Activation(y))
-        }
-        _ => Err(node.unsupported(
-            "it joins activations with a constant: feed the constant as a model input",
-        )),
+    if let [x] = activations[..] {
+        return one(Value::Activation(x));
     }
+    let y = importer.add(node, Op::Concat { axis }, &activations)?;
+    one(Value::Activation(y))
 }
 
 /// The concatenation of constants.
@@ -111,50 +128,4 @@ fn joined(
         })
     });
     Ok(Tensor::new(shape, all.pick(blocks)))
-}
-
-/// Constant padding; negative amounts crop. Amounts are attributes before opset 11 and inputs
-/// since, and concern all axes unless opset 18's `axes` names some.
-pub(super) fn pad(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let mode = node.string("mode")?.unwrap_or("constant");
-    if mode != "constant" {
-        return Err(node.unsupported(format!(
-            "padding mode `{mode}` reads the input twice: use mode `constant`"
-        )));
-    }
-    let x = importer.activation(node, 0)?;
-    let rank = importer.shape(x).len();
-    let mut axes: Vec<usize> = (0..rank).collect();
-    let (amounts, value) = if node.opset() < 11 {
-        node.at_most(1)?;
-        let pads = node.ints("pads")?;
-        (pads.map(<[i64]>::to_vec), node.float("value")?)
-    } else {
-        node.at_most(if node.opset() < 18 { 3 } else { 4 })?;
-        let amounts = node.optional_indices(1)?;
-        let value = node.optional_scalar(2)?;
-        if let Some(list) = node.optional_indices(3)? {
-            node.axes(&list, rank)?;
-            let axis = |&axis| node.axis(axis, rank);
-            axes = list.iter().map(axis).collect::<Result<_, _>>()?;
-        }
-        (amounts, value)
-    };
-    let Some(amounts) = amounts.filter(|amounts| amounts.len() == 2 * axes.len()) else {
-        return Err(node.shape_error(format!("Pad needs two amounts for each of {axes:?}")));
-    };
-    let value = value.unwrap_or(0.0);
-    if !value.is_finite() {
-        return Err(Error::NonFinite {
-            name: node.name().into(),
-            index: 0,
-            value: value.into(),
-        });
-    }
-    let mut pads = vec![(0, 0); rank];
-    for (i, &axis) in axes.iter().enumerate() {
-        pads[axis] = (amounts[i], amounts[axes.len() + i]);
-    }
-    let y = importer.add(node, Op::Pad { pads, value }, &[x])?;
-    one(Value::Activation(y))
 }

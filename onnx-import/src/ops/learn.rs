@@ -1,4 +1,11 @@
-//! The linear models of `ai.onnx.ml`, as scikit-learn's exporter writes them.
+//! The linear models of `ai.onnx.ml`, scaling and normalising; the other models in files of their
+//! own.
+
+mod classes;
+mod features;
+mod forest;
+mod svm;
+mod tree;
 
 use std::collections::BTreeSet;
 
@@ -6,15 +13,21 @@ use ndarray::{Array2, ArrayD, arr1};
 use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
 use super::arithmetic::affine;
-use super::extreme::{Tie, one_hot, position};
 use super::formula::Formula;
 use super::one;
-use super::softmax::shares;
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
-use crate::tensor::Tensor;
-use crate::value::{Constant, Element, Value, finite};
+use crate::value::{Value, finite};
+
+use self::classes::{Labels, Post, Single, decided, finished};
+pub(super) use self::features::{
+    binarizer, feature_vectorizer, imputer, label_encoder, one_hot_encoder,
+};
+pub(super) use self::svm::{classifier as svm_classifier, regressor as svm_regressor};
+pub(super) use self::tree::{
+    classifier as tree_classifier, ensemble as tree_ensemble, regressor as tree_regressor,
+};
 
 /// A weight from a float attribute.
 fn floats(node: &Node, name: &str) -> Result<Option<Vec<f32>>, Error> {
@@ -44,62 +57,23 @@ fn linear(node: &mut Node, importer: &mut Importer, outputs: usize) -> Result<Va
     importer.add(node, Op::Dense { weight, bias }, &[x])
 }
 
-/// The label and the scores of each class. A label is the class's integer or, where classes have
-/// names, its position.
+/// The label of the class of the largest score, and the scores.
 pub(super) fn linear_classifier(
     node: &mut Node,
     importer: &mut Importer,
 ) -> Result<Vec<Value>, Error> {
-    let integers = node.ints("classlabels_ints")?.unwrap_or_default();
-    let names = node.strings("classlabels_strings")?.unwrap_or(0);
-    let classes = integers.len().max(names);
-    // One row of coefficients per class, or a single one for two classes, which is refused.
+    let labels = Labels::read(node, "classlabels_ints", "classlabels_strings")?;
+    let classes = labels.len();
+    // One row of coefficients per class, or a single one for two classes.
     let _ = node.flag("multi_class")?;
-    let intercepts = node.floats("intercepts")?.map_or(classes, <[f32]>::len);
-    if classes != intercepts {
-        return Err(node.unsupported(format!(
-            "it has {intercepts} rows of coefficients for {classes} classes: export one row per \
-             class"
-        )));
+    let rows = node.floats("intercepts")?.map_or(classes, <[f32]>::len);
+    let post = Post::read(node)?;
+    let scores = linear(node, importer, rows)?;
+    match rows {
+        _ if rows == classes => finished(node, importer, &labels, scores, post),
+        1 => decided(node, importer, &labels, scores, post, Single::Margin),
+        _ => Err(node.shape_error(format!("{rows} rows of coefficients for {classes} classes"))),
     }
-    let post = node.string("post_transform")?.unwrap_or("NONE");
-    let logits = linear(node, importer, classes)?;
-    node.gives(0, Element::Int);
-    node.gives(1, Element::Float);
-    let mut f = Formula::new(node, importer);
-    let axis = f.shape(logits).len() - 1;
-    let scores = match post {
-        "NONE" => logits,
-        "LOGISTIC" => f.apply(Activation::Sigmoid, logits)?,
-        "SOFTMAX" => shares(&mut f, logits, &BTreeSet::from([axis]))?,
-        other => return Err(node.bad_attribute("post_transform", format!("is `{other}`"))),
-    };
-    let label = label(&mut f, logits, integers)?;
-    Ok(vec![Value::Activation(label), Value::Activation(scores)])
-}
-
-/// The class of the largest of `scores[N, C]`: `labels[c]`, or `c` if there are no labels.
-fn label(f: &mut Formula, scores: ValueId, labels: &[i64]) -> Result<ValueId, Error> {
-    let shape = f.shape(scores);
-    let axis = shape.len() - 1;
-    let place = position(f, scores, axis, Tie::First)?;
-    let counted = (0..).zip(labels).all(|(i, &label)| i == label);
-    let label = if counted {
-        if labels.is_empty() {
-            let name = f.node.name();
-            f.importer.note(format!(
-                "node `{name}`: a label is the position of the class in classlabels_strings"
-            ));
-        }
-        place
-    } else {
-        let chosen = one_hot(f, place, axis, labels.len())?;
-        let weights = Tensor::list(labels.to_vec());
-        let weights = Constant::new("classlabels_ints", weights);
-        let chosen = f.times(chosen, Value::Constant(weights))?;
-        f.sum(chosen, &BTreeSet::from([axis]))?
-    };
-    f.reshape(label, shape[..axis].to_vec())
 }
 
 /// `X W^T + b`
@@ -165,35 +139,11 @@ pub(super) fn zip_map(node: &mut Node, importer: &mut Importer) -> Result<Vec<Va
     node.at_most(1)?;
     let _ = (
         node.ints("classlabels_int64s")?,
-        node.strings("classlabels_strings")?,
+        node.names("classlabels_strings")?,
     );
     importer.note(format!(
         "node `{}`: the map from class to score is the list of scores",
         node.name()
     ));
     one(node.value(0)?)
-}
-
-/// `Y[0, i] = X[indices[i]]` of a list of constants.
-pub(super) fn feature(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    node.at_most(2)?;
-    let list = node.constant(0)?;
-    let indices = importer.activation(node, 1)?;
-    let n = list.tensor.len();
-    if list.tensor.shape().last() != Some(&n) {
-        return Err(node.unsupported(format!(
-            "its input of shape {:?} is not a list",
-            list.tensor.shape()
-        )));
-    }
-    let name = list.name.clone();
-    let list = Tensor::new(vec![n], list.into_tensor().into_cells());
-    let list = Constant::new(&name, list);
-    let mut f = Formula::new(node, importer);
-    let count = f.shape(indices).iter().product();
-    let indices = f.reshape(indices, vec![count, 1])?;
-    let chosen = one_hot(&mut f, indices, 1, n)?;
-    let chosen = f.times(chosen, Value::Constant(list))?;
-    let chosen = f.sum(chosen, &BTreeSet::from([1]))?;
-    one(Value::Activation(f.reshape(chosen, vec![1, count])?))
 }

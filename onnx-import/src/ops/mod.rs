@@ -4,26 +4,37 @@ mod activation;
 mod arithmetic;
 mod attention;
 mod bits;
+mod blocks;
 mod cast;
 mod constant;
 mod conv;
+mod conv_transpose;
 mod dense;
 mod einsum;
 mod extreme;
 mod formula;
+mod gather;
 mod index;
 mod layout;
 mod learn;
 mod logic;
 mod mask;
 mod norm;
+mod pad;
 mod pair;
 mod pool;
 mod power;
+pub(crate) mod quantised;
+mod recurrent;
 mod reduce;
+mod repeat;
+mod resize;
 mod rotary;
+mod scatter;
+mod slice;
 mod softmax;
 mod topk;
+mod triangle;
 mod view;
 mod window;
 
@@ -72,7 +83,11 @@ const OPERATORS: &[Operator] = &[
     row("Atan", |n, i| apply(n, i, Activation::Atan), ""),
     row("Atanh", |n, i| apply(n, i, Activation::Atanh), ""),
     row("Attention", attention::attention, "no infinite outputs"),
-    row("AveragePool", pool::average, ""),
+    row(
+        "AveragePool",
+        pool::average,
+        "without `auto_pad` SAME and dilations",
+    ),
     row("BatchNormalization", norm::batch, "inference"),
     row("BitShift", bits::shift, "by constants"),
     row("BitwiseAnd", bits::and, "with a constant"),
@@ -83,13 +98,30 @@ const OPERATORS: &[Operator] = &[
     row("Ceil", |n, i| apply(n, i, Activation::Ceil), ""),
     row("Celu", activation::celu, ""),
     row("Clip", activation::clip, ""),
+    row("Compress", slice::compress, "of a constant condition"),
     row("Concat", layout::concat, ""),
     row("Constant", constant::constant, ""),
     row("ConstantOfShape", constant::fill, ""),
-    row("Conv", conv::conv, ""),
+    row("Conv", conv::conv, "of a constant weight"),
+    row(
+        "ConvInteger",
+        quantised::conv_integer,
+        "of a constant weight",
+    ),
+    row(
+        "ConvTranspose",
+        conv_transpose::conv_transpose,
+        "of a constant weight",
+    ),
     row("Cos", |n, i| apply(n, i, Activation::Cos), ""),
     row("Cosh", |n, i| apply(n, i, Activation::Cosh), ""),
     row("CumSum", reduce::cumulative, "constant axis"),
+    row("DepthToSpace", blocks::depth_to_space, ""),
+    row(
+        "DequantizeLinear",
+        quantised::dequantize,
+        "per tensor or per axis",
+    ),
     row("Div", arithmetic::div, "integers by constants"),
     row("Dropout", view::dropout, "inference"),
     row("Einsum", einsum::einsum, ""),
@@ -97,13 +129,18 @@ const OPERATORS: &[Operator] = &[
     row("Equal", logic::equal, ""),
     row("Erf", |n, i| apply(n, i, Activation::Erf), ""),
     row("Exp", |n, i| apply(n, i, Activation::Exp), ""),
-    row("Expand", index::expand, ""),
+    row("Expand", repeat::expand, ""),
+    row("EyeLike", triangle::eye_like, ""),
     row("Flatten", view::flatten, ""),
     row("Floor", |n, i| apply(n, i, Activation::Floor), ""),
-    row("Gather", index::gather, ""),
+    row("GRU", recurrent::gru, "of full sequences"),
+    row("Gather", gather::gather, ""),
+    row("GatherElements", gather::gather_elements, ""),
+    row("GatherND", gather::gather_nd, ""),
     row("Gelu", activation::gelu, ""),
     row("Gemm", dense::gemm, ""),
     row("GlobalAveragePool", pool::global_average, ""),
+    row("GlobalLpPool", pool::global_norm, ""),
     row("GlobalMaxPool", pool::global_max, ""),
     row("Greater", logic::greater, ""),
     row("GreaterOrEqual", logic::greater_or_equal, ""),
@@ -116,6 +153,7 @@ const OPERATORS: &[Operator] = &[
     row("IsInf", logic::is_inf, "activations are finite"),
     row("IsNaN", logic::is_nan, "activations are finite"),
     row("LRN", norm::local_response, ""),
+    row("LSTM", recurrent::lstm, "of full sequences"),
     row("LayerNormalization", norm::layer, ""),
     row("LeakyRelu", activation::leaky_relu, ""),
     row("Less", logic::less, ""),
@@ -123,9 +161,11 @@ const OPERATORS: &[Operator] = &[
     row("Log", |n, i| apply(n, i, Activation::Log), ""),
     row("LogSoftmax", softmax::log_softmax, ""),
     row("LpNormalization", norm::length, ""),
+    row("LpPool", pool::norm, ""),
     row("MatMul", dense::matmul, ""),
+    row("MatMulInteger", quantised::matmul_integer, ""),
     row("Max", arithmetic::max, ""),
-    row("MaxPool", pool::max, ""),
+    row("MaxPool", pool::max, "without indices"),
     row("Mean", arithmetic::mean, ""),
     row("MeanVarianceNormalization", norm::mean_variance, ""),
     row("Min", arithmetic::min, ""),
@@ -133,12 +173,22 @@ const OPERATORS: &[Operator] = &[
     row("Mod", arithmetic::modulo, "by constants; floats with fmod"),
     row("Mul", arithmetic::mul, ""),
     row("Neg", arithmetic::neg, ""),
+    row("NonZero", triangle::non_zero, "of constants"),
     row("Not", logic::negation, ""),
+    row("OneHot", triangle::one_hot, "of constant depth and values"),
     row("Or", logic::or, ""),
     row("PRelu", activation::prelu, ""),
-    row("Pad", layout::pad, ""),
+    row("Pad", pad::pad, ""),
     row("Pow", power::pow, "of two activations: positive bases"),
+    row("QLinearConv", quantised::quantised, "of a constant weight"),
+    row("QLinearMatMul", quantised::quantised, ""),
+    row(
+        "QuantizeLinear",
+        quantised::quantize,
+        "per tensor or per axis, to 8 or 16 bits",
+    ),
     row("RMSNormalization", norm::root_mean_square, ""),
+    row("RNN", recurrent::rnn, "of full sequences"),
     row("Range", constant::range, ""),
     row("Reciprocal", |n, i| apply(n, i, Activation::Reciprocal), ""),
     row("ReduceL1", reduce::l1, ""),
@@ -153,8 +203,24 @@ const OPERATORS: &[Operator] = &[
     row("ReduceSumSquare", reduce::sum_square, ""),
     row("Relu", |n, i| apply(n, i, Activation::Relu), ""),
     row("Reshape", view::reshape, ""),
+    row("Resize", resize::resize, "of constant sizes"),
+    row(
+        "ReverseSequence",
+        triangle::reverse_sequence,
+        "of constant lengths",
+    ),
     row("RotaryEmbedding", rotary::rotary, ""),
     row("Round", |n, i| apply(n, i, Activation::Round), ""),
+    row(
+        "ScatterElements",
+        scatter::scatter_elements,
+        "of variable indices: reductions `none` and `add`",
+    ),
+    row(
+        "ScatterND",
+        scatter::scatter_nd,
+        "of variable indices: reductions `none` and `add`",
+    ),
     row("Selu", activation::selu, ""),
     row("Shape", constant::shape, ""),
     row("Shrink", activation::shrink, ""),
@@ -163,10 +229,12 @@ const OPERATORS: &[Operator] = &[
     row("Sin", |n, i| apply(n, i, Activation::Sin), ""),
     row("Sinh", |n, i| apply(n, i, Activation::Sinh), ""),
     row("Size", constant::size, ""),
-    row("Slice", index::slice, ""),
+    row("Slice", slice::slice, "of constant bounds"),
     row("Softmax", softmax::softmax, ""),
     row("Softplus", |n, i| apply(n, i, Activation::Softplus), ""),
     row("Softsign", |n, i| apply(n, i, Activation::Softsign), ""),
+    row("SpaceToDepth", blocks::space_to_depth, ""),
+    row("Split", slice::split, "of constant lengths"),
     row("Sqrt", |n, i| apply(n, i, Activation::Sqrt), ""),
     row("Squeeze", view::squeeze, ""),
     row("Sub", arithmetic::sub, ""),
@@ -175,25 +243,55 @@ const OPERATORS: &[Operator] = &[
     row("Tan", |n, i| apply(n, i, Activation::Tan), ""),
     row("Tanh", |n, i| apply(n, i, Activation::Tanh), ""),
     row("ThresholdedRelu", activation::thresholded_relu, ""),
+    row("Tile", repeat::tile, "of constant repeats"),
     row("TopK", topk::top_k, "axes up to 512 long, or k = 1"),
     row("Transpose", layout::transpose, ""),
+    row("Trilu", triangle::trilu, ""),
     row("Unsqueeze", view::unsqueeze, ""),
+    row("Upsample", resize::upsample, "of constant scales"),
     row("Where", logic::select, ""),
     row("Xor", logic::xor, ""),
 ];
 
 /// The operators of `ai.onnx.ml`.
 const LEARN: &[Operator] = &[
+    row("ArrayFeatureExtractor", gather::array_feature_extractor, ""),
+    row("Binarizer", learn::binarizer, ""),
+    row("FeatureVectorizer", learn::feature_vectorizer, ""),
+    row("Imputer", learn::imputer, "of missing values that are NaN"),
     row(
-        "ArrayFeatureExtractor",
-        learn::feature,
-        "of a constant list",
+        "LabelEncoder",
+        learn::label_encoder,
+        "from integers to numbers",
     ),
     row("LinearClassifier", learn::linear_classifier, ""),
     row("LinearRegressor", learn::linear_regressor, ""),
     row("Normalizer", learn::normalizer, ""),
+    row("OneHotEncoder", learn::one_hot_encoder, "of integers"),
+    row(
+        "SVMClassifier",
+        learn::svm_classifier,
+        "without probabilities",
+    ),
+    row("SVMRegressor", learn::svm_regressor, ""),
     row("Scaler", learn::scaler, ""),
+    row("TreeEnsemble", learn::tree_ensemble, ""),
+    row("TreeEnsembleClassifier", learn::tree_classifier, ""),
+    row("TreeEnsembleRegressor", learn::tree_regressor, ""),
     row("ZipMap", learn::zip_map, ""),
+];
+
+/// The operators of `com.microsoft`, which onnxruntime's quantiser writes.
+const MICROSOFT: &[Operator] = &[
+    row("QGemm", quantised::quantised, "of a constant weight"),
+    row("QLinearAdd", quantised::quantised, ""),
+    row("QLinearAveragePool", quantised::quantised, ""),
+    row("QLinearConcat", quantised::quantised, ""),
+    row("QLinearGlobalAveragePool", quantised::quantised, ""),
+    row("QLinearLeakyRelu", quantised::quantised, ""),
+    row("QLinearMul", quantised::quantised, ""),
+    row("QLinearSigmoid", quantised::quantised, ""),
+    row("QLinearSoftmax", quantised::quantised, ""),
 ];
 
 /// The row of a node's operator.
@@ -201,6 +299,7 @@ pub(crate) fn find(proto: &NodeProto) -> Option<&'static Operator> {
     let table = match node::domain(proto) {
         "ai.onnx" => OPERATORS,
         "ai.onnx.ml" => LEARN,
+        "com.microsoft" => MICROSOFT,
         _ => return None,
     };
     table.iter().find(|row| row.name == proto.op_type)
@@ -211,23 +310,21 @@ pub fn operators() -> impl Iterator<Item = (&'static str, &'static str, &'static
     let rows = |domain, table: &'static [Operator]| {
         table.iter().map(move |row| (domain, row.name, row.limits))
     };
-    rows("ai.onnx", OPERATORS).chain(rows("ai.onnx.ml", LEARN))
+    rows("ai.onnx", OPERATORS)
+        .chain(rows("ai.onnx.ml", LEARN))
+        .chain(rows("com.microsoft", MICROSOFT))
 }
 
 /// What to do about an operator that is not in the tables.
 pub(crate) fn remedy(proto: &NodeProto) -> &'static str {
     match proto.op_type.as_str() {
-        "QuantizeLinear"
-        | "DequantizeLinear"
-        | "DynamicQuantizeLinear"
-        | "ConvInteger"
-        | "MatMulInteger"
-        | "QGemm" => FLOAT_MODEL,
-        op if op.starts_with("QLinear") => FLOAT_MODEL,
+        "DynamicQuantizeLinear" => {
+            "its scale depends on the input: quantise statically (QDQ), or export the float model, \
+             which zkstrata quantises itself"
+        }
         "If" | "Loop" | "Scan" => "export the model without control flow, with fixed shapes",
-        "LSTM" | "GRU" | "RNN" => "recurrent layers cannot be proven: use a feed-forward model",
-        op if op.starts_with("TreeEnsemble") => {
-            "tree ensembles cannot be proven: use a neural network or a linear model"
+        "GridSample" | "RoiAlign" | "NonMaxSuppression" => {
+            "it reads at positions that depend on the input: do it outside of the model"
         }
         _ if !matches!(node::domain(proto), "ai.onnx" | "ai.onnx.ml") => {
             "the domain is unknown: inline the model's functions (onnx.inliner), or export with \
@@ -236,9 +333,6 @@ pub(crate) fn remedy(proto: &NodeProto) -> &'static str {
         _ => "replace it by supported operators (they are listed in this crate's documentation)",
     }
 }
-
-const FLOAT_MODEL: &str =
-    "the model is quantised already: export the float model, which zkstrata quantises itself";
 
 /// The single output that most operators have.
 #[allow(clippy::unnecessary_wraps, reason = "ends an import function")]
@@ -252,7 +346,7 @@ mod tests {
 
     #[test]
     fn tables_are_sorted() {
-        for table in [OPERATORS, LEARN] {
+        for table in [OPERATORS, LEARN, MICROSOFT] {
             assert!(table.windows(2).all(|pair| pair[0].name < pair[1].name));
         }
     }

@@ -1,6 +1,8 @@
-//! Maximum and average pools, windowed and global.
+//! Pools by maximum, mean and norm, windowed and global.
 
-use zkstrata_model_ir::float::{Op, PoolKind, ValueId, Window};
+use zkstrata_model_ir::float::{
+    Activation, AxisMap, AxisMatrix, Contract, Op, PoolKind, ValueId, Window,
+};
 
 use super::one;
 use super::window::{self, Placed, Rounding};
@@ -9,18 +11,18 @@ use crate::import::Importer;
 use crate::node::Node;
 use crate::value::Value;
 
-/// The input, its spatial shape checked to have one or two axes.
+/// The input and its spatial shape.
 fn input(node: &mut Node, importer: &mut Importer) -> Result<(ValueId, Vec<usize>), Error> {
     node.at_most(1)?;
-    let x = importer.activation(node, 0)?;
-    let shape = importer.shape(x);
-    if !matches!(shape.len(), 3 | 4) {
-        return Err(node.unsupported(format!(
-            "its input has rank {}: pools over one or two spatial axes are supported",
-            shape.len()
-        )));
+    let x = node.value(0)?;
+    let x = importer.lift(node, x)?;
+    match importer.shape(x) {
+        [_, _, spatial @ ..] if !spatial.is_empty() => Ok((x, spatial.to_vec())),
+        shape => Err(node.shape_error(format!(
+            "{} needs an input of rank 3 at least, got {shape:?}",
+            node.op()
+        ))),
     }
-    Ok((x, shape[2..].to_vec()))
 }
 
 /// The windows of a pool.
@@ -120,4 +122,76 @@ pub(super) fn global_average(
 pub(super) fn global_max(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     let (x, spatial) = input(node, importer)?;
     pool(node, importer, x, PoolKind::Max, global(&spatial))
+}
+
+/// `(sum |x|^p)^(1 / p)` over the taps inside the input.
+pub(super) fn norm(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let (x, spatial) = input(node, importer)?;
+    let windows = windows(node, &spatial)?.into_iter().map(|p| p.window);
+    let windows = windows.collect::<Vec<_>>();
+    normed(node, importer, x, &windows)
+}
+
+/// `(sum |x|^p)^(1 / p)` over all spatial axes.
+pub(super) fn global_norm(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let (x, spatial) = input(node, importer)?;
+    normed(node, importer, x, &global(&spatial))
+}
+
+fn normed(
+    node: &Node,
+    importer: &mut Importer,
+    x: ValueId,
+    windows: &[Window],
+) -> Result<Vec<Value>, Error> {
+    let p = node.int("p")?.unwrap_or(2);
+    if !(1..=64).contains(&p) {
+        return Err(node.bad_attribute("p", format!("is {p}, expected 1 to 64")));
+    }
+    let exponent = p as f32;
+    let apply = |importer: &mut Importer, x, activation| {
+        importer.add(node, Op::Activation(activation), &[x])
+    };
+    let powers = if p == 2 {
+        let square = Contract::elementwise(importer.shape(x).len());
+        importer.add(node, Op::Contract(square), &[x, x])?
+    } else {
+        let size = apply(importer, x, Activation::Abs)?;
+        match p {
+            1 => size,
+            _ => apply(importer, size, Activation::Power { exponent })?,
+        }
+    };
+    let spatial = importer.shape(x)[2..].to_vec();
+    let mut maps = vec![AxisMap::Keep; 2];
+    for (window, &n) in windows.iter().zip(&spatial) {
+        let output = window
+            .output(n)
+            .map_err(|reason| node.shape_error(reason))?;
+        importer.allow(node, output.checked_mul(window.kernel))?;
+        maps.push(AxisMap::Matrix(sums(window, n, output)));
+    }
+    let sum = importer.add(node, Op::Map(maps), &[powers])?;
+    let exponent = exponent.recip();
+    let y = match p {
+        1 => sum,
+        2 => apply(importer, sum, Activation::Sqrt)?,
+        _ => apply(importer, sum, Activation::Power { exponent })?,
+    };
+    one(Value::Activation(y))
+}
+
+/// `Y[i]` is the sum over the taps of output `i` inside an axis of `n`.
+fn sums(window: &Window, n: usize, output: usize) -> AxisMatrix {
+    let taps = |i: usize| {
+        let position = move |tap| window.stride * i + window.dilation * tap - window.pad_begin;
+        let inside = window.inside(i, n);
+        inside.map(move |tap| (i as u32, position(tap) as u32, 1))
+    };
+    AxisMatrix {
+        input: n,
+        output,
+        entries: (0..output).flat_map(taps).collect(),
+        divisor: 1,
+    }
 }

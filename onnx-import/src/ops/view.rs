@@ -10,12 +10,12 @@ use crate::tensor::{Cells, MAX_RANK, Tensor, count};
 use crate::value::Value;
 
 /// A value with another shape of as many cells.
-fn viewed(
+pub(super) fn viewed(
     node: &Node,
     importer: &mut Importer,
     x: Value,
     shape: Vec<usize>,
-) -> Result<Vec<Value>, Error> {
+) -> Result<Value, Error> {
     if shape.len() > MAX_RANK {
         return Err(node.shape_error(format!("{} makes {} axes", node.op(), shape.len())));
     }
@@ -23,7 +23,7 @@ fn viewed(
     if count(from) != count(&shape) || count(from).is_none() {
         return Err(node.shape_error(format!("{from:?} cannot become {shape:?}")));
     }
-    one(match x {
+    Ok(match x {
         Value::Constant(x) => {
             importer.allow(node, count(&shape))?;
             folded(Tensor::new(shape, x.into_tensor().into_cells()))
@@ -43,7 +43,7 @@ pub(super) fn reshape(node: &mut Node, importer: &mut Importer) -> Result<Vec<Va
         let from = importer.shape_of(&x);
         node.shape_error(format!("{from:?} cannot be reshaped to {target:?}"))
     })?;
-    viewed(node, importer, x, shape)
+    one(viewed(node, importer, x, shape)?)
 }
 
 fn target_shape(from: &[usize], target: &[i64], allowzero: bool) -> Option<Vec<usize>> {
@@ -76,7 +76,7 @@ pub(super) fn flatten(node: &mut Node, importer: &mut Importer) -> Result<Vec<Va
     };
     let (outer, inner) = shape.split_at(axis);
     let shape = vec![outer.iter().product(), inner.iter().product()];
-    viewed(node, importer, x, shape)
+    one(viewed(node, importer, x, shape)?)
 }
 
 /// The axes of Squeeze and Unsqueeze: an attribute before opset 13, an input since.
@@ -107,7 +107,7 @@ pub(super) fn squeeze(node: &mut Node, importer: &mut Importer) -> Result<Vec<Va
             kept.map(|axis| shape[axis]).collect()
         }
     };
-    viewed(node, importer, x, shape)
+    one(viewed(node, importer, x, shape)?)
 }
 
 /// The input with axes of length 1 at the given places of the result.
@@ -128,7 +128,7 @@ pub(super) fn unsqueeze(node: &mut Node, importer: &mut Importer) -> Result<Vec<
             }
         })
         .collect();
-    viewed(node, importer, x, shape)
+    one(viewed(node, importer, x, shape)?)
 }
 
 /// The input.

@@ -10,7 +10,7 @@ use crate::Error;
 use crate::node::Node;
 
 /// Largest kernel, stride, dilation or padding.
-const MAX: i64 = 1 << 24;
+pub(super) const MAX: i64 = 1 << 24;
 
 /// Whether the last window may reach beyond the declared padding.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,7 +87,7 @@ pub(super) fn kernel_shape(node: &Node) -> Result<Option<Vec<usize>>, Error> {
 }
 
 /// Reads a list of `length` integers of at least `least`; all `default` if it is absent.
-fn list(
+pub(super) fn list(
     node: &Node,
     name: &str,
     length: usize,

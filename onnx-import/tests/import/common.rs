@@ -127,7 +127,12 @@ pub(crate) fn read_npz(path: &std::path::Path, prefix: &str) -> Vec<(String, Arr
             .strip_suffix(".npy")
             .unwrap_or(name)
             .strip_prefix(prefix)?;
-        Some((short.to_owned(), npz.by_name(name).ok()?))
+        let floats = npz.by_name(name).ok();
+        let array = floats.or_else(|| {
+            let integers: ArrayD<i64> = npz.by_name(name).ok()?;
+            Some(integers.mapv(|n| n as f32))
+        });
+        Some((short.to_owned(), array?))
     });
     arrays.collect()
 }

@@ -29,16 +29,16 @@ const IN_SCOPE: &[&str] = &[
 ];
 
 /// Models that import and use operators that candle lacks.
-const WITHOUT_CANDLE: &[&str] = &["activation_zoo"];
-
-/// Models that do not, with the operator that the error names.
-const OUT_OF_SCOPE: &[(&str, &str)] = &[
-    ("conv_autoencoder", "ConvTranspose"),
-    ("digits_cnn_qdq_perchannel", "DequantizeLinear"),
-    ("digits_cnn_qoperator", "QuantizeLinear"),
-    ("digits_mlp_qdq", "DequantizeLinear"),
-    ("lstm_small", "LSTM"),
-    ("skl_gbt_cancer", "TreeEnsembleClassifier"),
+const WITHOUT_CANDLE: &[&str] = &[
+    "activation_zoo",
+    "conv_autoencoder",
+    "digits_cnn_qdq_perchannel",
+    "digits_cnn_qoperator",
+    "digits_mlp_qdq",
+    "digits_vit",
+    "lstm_small",
+    "nanogpt",
+    "skl_gbt_cancer",
 ];
 
 #[test]
@@ -100,41 +100,13 @@ fn scikit_learn_models_give_labels_and_probabilities() {
 }
 
 #[test]
-fn others_are_refused() {
-    let Some(suite) = common::suite("models") else {
-        return;
-    };
-    for (name, culprit) in OUT_OF_SCOPE {
-        let path = suite.join(name).join("model.onnx");
-        match import_file(&path) {
-            Err(Error::UnsupportedOperator { op, remedy, .. }) => {
-                assert_eq!(op, *culprit, "{name}: {remedy}");
-            }
-            other => panic!("{name}: {other:?}"),
-        }
-    }
-    let error = import_file(&suite.join("absent.onnx")).expect_err("no such file");
+fn an_absent_file_is_an_error() {
+    let error = import_file("no/such/model.onnx".as_ref()).expect_err("no such file");
     assert!(matches!(error, Error::Read { .. }), "{error}");
 }
 
 /// Examples of EZKL's suite that do not import.
-const REFUSED: &[&str] = &[
-    "1l_conv_transpose",
-    "1l_upsample",
-    "decision_tree",
-    "gather_nd",
-    "gradient_boosted_trees",
-    "gru",
-    "lightgbm",
-    "lstm_large",
-    "nanoGPT",
-    "random_forest",
-    "rnn",
-    "scatter_elements",
-    "self_attention",
-    "tril",
-    "xgboost",
-];
+const REFUSED: &[&str] = &[];
 
 #[test]
 fn examples_agree_or_are_refused() {

@@ -69,7 +69,7 @@ fn run_case(folder: &Path, case: &Value) -> Outcome {
     let bytes = std::fs::read(folder.join("model.onnx")).expect("a model");
 
     let mut outcome = Outcome::default();
-    for constants in 0..1_u32 << inputs.len().min(7) {
+    for constants in 0..1_u32 << inputs.len().min(8) {
         let is_constant = |i: usize| constants >> i & 1 == 1;
         let Some(model) = with_initializers(&bytes, &inputs, is_constant) else {
             outcome.refusals.push("an unreadable input".into());

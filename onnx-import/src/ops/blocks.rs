@@ -1,0 +1,69 @@
+//! Blocks of spatial cells to channels and back: `DepthToSpace`, `SpaceToDepth`.
+
+use super::layout::permuted;
+use super::{one, view};
+use crate::Error;
+use crate::import::Importer;
+use crate::node::Node;
+use crate::value::Value;
+
+/// The input's shape `[N, C, H, W]` and the block size.
+fn operands(node: &mut Node, importer: &Importer) -> Result<(Value, [usize; 4], usize), Error> {
+    node.at_most(1)?;
+    let x = node.value(0)?;
+    let &[n, c, h, w] = importer.shape_of(&x) else {
+        return Err(node.shape_error(format!("{} needs an input of rank 4", node.op())));
+    };
+    let size = node.int("blocksize")?.unwrap_or(0);
+    match usize::try_from(size) {
+        Ok(size @ 1..=0x10000) => Ok((x, [n, c, h, w], size)),
+        _ => Err(node.bad_attribute("blocksize", format!("is {size}"))),
+    }
+}
+
+/// `Y[n, c, b h + i, b w + j] = X[n, (i b + j) C + c, h, w]`, or of channel `c b^2 + i b + j`
+pub(super) fn depth_to_space(
+    node: &mut Node,
+    importer: &mut Importer,
+) -> Result<Vec<Value>, Error> {
+    let (x, [n, c, h, w], b) = operands(node, importer)?;
+    if c % (b * b) != 0 {
+        return Err(node.shape_error(format!("{c} channels do not make blocks of {b} by {b}")));
+    }
+    let depth = c / (b * b);
+    let mode = match node.opset() {
+        ..11 => "DCR",
+        _ => node.string("mode")?.unwrap_or("DCR"),
+    };
+    let (split, perm) = match mode {
+        "DCR" => (vec![n, b, b, depth, h, w], vec![0, 3, 4, 1, 5, 2]),
+        "CRD" => (vec![n, depth, b, b, h, w], vec![0, 1, 4, 2, 5, 3]),
+        other => return Err(node.bad_attribute("mode", format!("is `{other}`"))),
+    };
+    let x = view::viewed(node, importer, x, split)?;
+    let x = permuted(node, importer, x, &perm)?;
+    one(view::viewed(
+        node,
+        importer,
+        x,
+        vec![n, depth, h * b, w * b],
+    )?)
+}
+
+/// `Y[n, (i b + j) C + c, h, w] = X[n, c, b h + i, b w + j]`
+pub(super) fn space_to_depth(
+    node: &mut Node,
+    importer: &mut Importer,
+) -> Result<Vec<Value>, Error> {
+    let (x, [n, c, h, w], b) = operands(node, importer)?;
+    if h % b != 0 || w % b != 0 {
+        return Err(node.shape_error(format!("{h} by {w} cells do not make blocks of {b} by {b}")));
+    }
+    let (h, w) = (h / b, w / b);
+    let x = view::viewed(node, importer, x, vec![n, c, h, b, w, b])?;
+    let x = permuted(node, importer, x, &[0, 3, 5, 1, 2, 4])?;
+    let Some(channels) = b.checked_mul(b).and_then(|n| n.checked_mul(c)) else {
+        return Err(node.bad_attribute("blocksize", format!("is {b}")));
+    };
+    one(view::viewed(node, importer, x, vec![n, channels, h, w])?)
+}

@@ -1,0 +1,173 @@
+//! From scores to classes: post-transforms, and labels as the position of the largest score.
+
+use std::collections::BTreeSet;
+
+use ndarray::{arr1, arr2};
+use zkstrata_model_ir::float::{Activation, Op, ValueId};
+
+use crate::Error;
+use crate::import::Importer;
+use crate::node::Node;
+use crate::ops::extreme::{Tie, one_hot, position};
+use crate::ops::formula::Formula;
+use crate::ops::softmax::shares;
+use crate::tensor::Tensor;
+use crate::value::{Constant, Element, Value};
+
+/// What becomes of the scores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Post {
+    None,
+    Logistic,
+    Softmax,
+}
+
+impl Post {
+    /// Reads the attribute.
+    pub(super) fn read(node: &Node) -> Result<Self, Error> {
+        match node.string("post_transform")?.unwrap_or("NONE") {
+            "NONE" => Ok(Self::None),
+            "LOGISTIC" => Ok(Self::Logistic),
+            "SOFTMAX" => Ok(Self::Softmax),
+            other => Err(Self::refused(node, other)),
+        }
+    }
+
+    /// Reads the attribute where it is a number.
+    pub(super) fn numbered(node: &Node) -> Result<Self, Error> {
+        match node.int("post_transform")?.unwrap_or(0) {
+            0 => Ok(Self::None),
+            1 => Ok(Self::Softmax),
+            2 => Ok(Self::Logistic),
+            other => Err(Self::refused(node, &other.to_string())),
+        }
+    }
+
+    fn refused(node: &Node, other: &str) -> Error {
+        let reason = format!("is `{other}`: use NONE, LOGISTIC or SOFTMAX");
+        node.bad_attribute("post_transform", reason)
+    }
+
+    /// The transformed scores `[N, C]`.
+    pub(super) fn apply(self, f: &mut Formula, scores: ValueId) -> Result<ValueId, Error> {
+        match self {
+            Self::None => Ok(scores),
+            Self::Logistic => f.apply(Activation::Sigmoid, scores),
+            Self::Softmax => {
+                let axis = f.shape(scores).len() - 1;
+                shares(f, scores, &BTreeSet::from([axis]))
+            }
+        }
+    }
+}
+
+/// The classes' labels: integers, or as many names.
+pub(super) enum Labels {
+    Integers(Vec<i64>),
+    Names(usize),
+}
+
+impl Labels {
+    /// Reads the two attributes, of which one is given.
+    pub(super) fn read(node: &Node, integers: &str, names: &str) -> Result<Self, Error> {
+        let integers = node.ints(integers)?.unwrap_or(&[]);
+        let names = node.names(names)?.unwrap_or_default();
+        match (integers, names.len()) {
+            ([], n) => Ok(Self::Names(n)),
+            (list, 0) => Ok(Self::Integers(list.to_vec())),
+            _ => Err(node.shape_error("labels are given both as integers and as strings")),
+        }
+    }
+
+    /// Number of classes.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Integers(list) => list.len(),
+            Self::Names(n) => *n,
+        }
+    }
+
+    /// The labels at positions `[N, 1]`, as a vector. Named classes are called by their position.
+    fn at(&self, f: &mut Formula, place: ValueId) -> Result<ValueId, Error> {
+        let n = f.shape(place)[0];
+        let label = match self {
+            Self::Names(_) => {
+                let name = f.node.name();
+                f.importer.note(format!(
+                    "node `{name}`: a label is the position of the class in the list of names"
+                ));
+                place
+            }
+            Self::Integers(list) if (0..).zip(list).all(|(i, &label)| i == label) => place,
+            Self::Integers(list) => {
+                let chosen = one_hot(f, place, 1, list.len())?;
+                let weights = Constant::new("class labels", Tensor::list(list.clone()));
+                let chosen = f.times(chosen, Value::Constant(weights))?;
+                f.sum(chosen, &BTreeSet::from([1]))?
+            }
+        };
+        f.reshape(label, vec![n])
+    }
+}
+
+/// The label of the largest of the scores `[N, C]`, and the transformed scores.
+pub(super) fn finished(
+    node: &mut Node,
+    importer: &mut Importer,
+    labels: &Labels,
+    scores: ValueId,
+    post: Post,
+) -> Result<Vec<Value>, Error> {
+    node.gives(0, Element::Int);
+    node.gives(1, Element::Float);
+    let mut f = Formula::new(node, importer);
+    let place = position(&mut f, scores, 1, Tie::First)?;
+    let label = labels.at(&mut f, place)?;
+    let scores = post.apply(&mut f, scores)?;
+    Ok(vec![Value::Activation(label), Value::Activation(scores)])
+}
+
+/// What one score `[N, 1]` says about two classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Single {
+    /// A probability `s`: the second class if `s > 1/2`; the scores are `1 - s` and `s`.
+    Probability,
+    /// A margin `s`: the second class if `s > 0`; the scores are `-s` and `s`.
+    Margin,
+}
+
+/// The label of two classes between which one score decides, and both scores.
+pub(super) fn decided(
+    node: &mut Node,
+    importer: &mut Importer,
+    labels: &Labels,
+    score: ValueId,
+    post: Post,
+    single: Single,
+) -> Result<Vec<Value>, Error> {
+    if labels.len() != 2 {
+        let n = labels.len();
+        return Err(node.shape_error(format!("one score for {n} classes")));
+    }
+    node.gives(0, Element::Int);
+    node.gives(1, Element::Float);
+    let (threshold, one) = match single {
+        Single::Probability => (0.5, 1.0),
+        Single::Margin => (0.0, 0.0),
+    };
+    let mut f = Formula::new(node, importer);
+    let margin = f.affine(score, -1.0, threshold)?;
+    let first = f.apply(Activation::Step, margin)?;
+    let place = f.affine(first, -1.0, 1.0)?;
+    let label = labels.at(&mut f, place)?;
+    let (weight, bias) = (
+        arr2(&[[-1.0, 1.0]]).into_dyn(),
+        arr1(&[one, 0.0]).into_dyn(),
+    );
+    let bias = Some(bias);
+    let mut scores = f.importer.add(node, Op::Dense { weight, bias }, &[score])?;
+    if single == Single::Margin && post == Post::Logistic {
+        scores = post.apply(&mut f, scores)?;
+    }
+    Ok(vec![Value::Activation(label), Value::Activation(scores)])
+}

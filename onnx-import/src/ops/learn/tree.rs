@@ -1,0 +1,418 @@
+//! Tree ensembles of `ai.onnx.ml`: what their attributes say, and the sums of their leaves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ndarray::{Array2, arr1};
+use zkstrata_model_ir::float::{Op, ValueId};
+
+use super::classes::{Labels, Post, Single, decided, finished};
+use super::forest::{Branch, Child, Forest, Test};
+use crate::Error;
+use crate::import::Importer;
+use crate::node::Node;
+use crate::ops::formula::Formula;
+use crate::ops::one;
+use crate::tensor::Cells;
+use crate::value::{Element, Value, finite};
+
+/// How the values of several trees are combined.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Aggregate {
+    Sum,
+    Average,
+    Min,
+    Max,
+}
+
+/// Numbers from the attribute `name`, or from `name_as_tensor`, in single precision.
+fn numbers(node: &Node, importer: &mut Importer, name: &str) -> Result<Vec<f32>, Error> {
+    let stored = node.floats(name)?.map(<[f32]>::to_vec);
+    let list = match node.tensor(&format!("{name}_as_tensor"))? {
+        Some(tensor) if stored.is_none() => {
+            match importer.decode(tensor, node.name())?.into_cells() {
+                Cells::Float(list) => list,
+                _ => return Err(node.bad_attribute(name, "must have floats")),
+            }
+        }
+        _ => stored.unwrap_or_default(),
+    };
+    let label = format!("{}.{name}", node.name());
+    Ok(finite(&label, arr1(&list).into_dyn())?
+        .into_iter()
+        .collect())
+}
+
+/// A tensor attribute's cells.
+fn tensor(node: &Node, importer: &mut Importer, name: &str) -> Result<Option<Cells>, Error> {
+    let tensor = node.tensor(name)?;
+    let decoded = tensor
+        .map(|t| importer.decode(t, node.name()))
+        .transpose()?;
+    Ok(decoded.map(crate::tensor::Tensor::into_cells))
+}
+
+/// Indices from the attribute `name`.
+fn indices(node: &Node, name: &str) -> Result<Vec<usize>, Error> {
+    let list = node.ints(name)?.unwrap_or(&[]).iter();
+    let list = list.map(|&i| usize::try_from(i)).collect::<Result<_, _>>();
+    list.map_err(|_| node.bad_attribute(name, "has a negative index"))
+}
+
+/// The test of a mode, and whether its outcomes are exchanged.
+fn test(node: &Node, mode: &str, value: f32) -> Result<(Test, bool), Error> {
+    Ok(match mode {
+        "BRANCH_LEQ" => (Test::AtMost(value), false),
+        "BRANCH_GT" => (Test::AtMost(value), true),
+        "BRANCH_GTE" => (Test::AtLeast(value), false),
+        "BRANCH_LT" => (Test::AtLeast(value), true),
+        "BRANCH_EQ" => (Test::Among(vec![value]), false),
+        "BRANCH_NEQ" => (Test::Among(vec![value]), true),
+        other => return Err(node.bad_attribute("nodes_modes", format!("has `{other}`"))),
+    })
+}
+
+/// The forest of a classifier or regressor, whose leaves are listed with the prefix `of`.
+fn forest(node: &Node, importer: &mut Importer, of: &str) -> Result<Forest, Error> {
+    let (trees, ids) = (
+        indices(node, "nodes_treeids")?,
+        indices(node, "nodes_nodeids")?,
+    );
+    let features = indices(node, "nodes_featureids")?;
+    let modes = node.names("nodes_modes")?.unwrap_or_default();
+    let values = numbers(node, importer, "nodes_values")?;
+    let on_true = indices(node, "nodes_truenodeids")?;
+    let on_false = indices(node, "nodes_falsenodeids")?;
+    // Statistics of the training; and where missing values go, which inputs do not have.
+    numbers(node, importer, "nodes_hitrates")?;
+    let _ = node.ints("nodes_missing_value_tracks_true")?;
+    let n = trees.len();
+    if [
+        ids.len(),
+        features.len(),
+        modes.len(),
+        values.len(),
+        on_true.len(),
+        on_false.len(),
+    ] != [n; 6]
+    {
+        return Err(node.bad_attribute("nodes_treeids", "differs in length from other lists"));
+    }
+    let mut forest = Forest::default();
+    let mut places: BTreeMap<(usize, usize), Child> = BTreeMap::new();
+    let mut begun = BTreeSet::new();
+    let (mut branches, mut leaves) = (0, 0);
+    for i in 0..n {
+        let counter = if modes[i] == "LEAF" {
+            &mut leaves
+        } else {
+            &mut branches
+        };
+        let child = match modes[i] {
+            "LEAF" => Child::Leaf(*counter),
+            _ => Child::Branch(*counter),
+        };
+        *counter += 1;
+        if places.insert((trees[i], ids[i]), child).is_some() {
+            let (tree, id) = (trees[i], ids[i]);
+            return Err(node.shape_error(format!("node {id} of tree {tree} is given twice")));
+        }
+        // The first node of a tree is its root.
+        if begun.insert(trees[i]) {
+            forest.roots.push(child);
+        }
+    }
+    forest.leaves = vec![Vec::new(); leaves];
+    for i in (0..n).filter(|&i| modes[i] != "LEAF") {
+        let find = |id: usize| {
+            let found = places.get(&(trees[i], id)).copied();
+            found.ok_or_else(|| node.shape_error(format!("tree {} has no node {id}", trees[i])))
+        };
+        let (test, exchanged) = test(node, modes[i], values[i])?;
+        let (mut if_true, mut if_false) = (find(on_true[i])?, find(on_false[i])?);
+        if exchanged {
+            (if_true, if_false) = (if_false, if_true);
+        }
+        let feature = features[i];
+        forest.branches.push(Branch {
+            feature,
+            test,
+            if_true,
+            if_false,
+        });
+    }
+    let list = |name: &str| indices(node, &format!("{of}_{name}"));
+    let (leaf_trees, leaf_ids, targets) = (list("treeids")?, list("nodeids")?, list("ids")?);
+    let weights = numbers(node, importer, &format!("{of}_weights"))?;
+    if [leaf_ids.len(), targets.len(), weights.len()] != [leaf_trees.len(); 3] {
+        let name = format!("{of}_treeids");
+        return Err(node.bad_attribute(&name, "differs in length from other lists"));
+    }
+    for i in 0..weights.len() {
+        if let Some(&Child::Leaf(leaf)) = places.get(&(leaf_trees[i], leaf_ids[i])) {
+            forest.leaves[leaf].push((targets[i], weights[i]));
+        } else {
+            let (tree, id) = (leaf_trees[i], leaf_ids[i]);
+            return Err(node.shape_error(format!("node {id} of tree {tree} is no leaf")));
+        }
+    }
+    Ok(forest)
+}
+
+/// The features `[N, F]`.
+pub(super) fn features(node: &mut Node, importer: &mut Importer) -> Result<ValueId, Error> {
+    node.at_most(1)?;
+    let x = importer.activation(node, 0)?;
+    match *importer.shape(x) {
+        [n] => importer.reshape(node, x, vec![1, n]),
+        [_, _] => Ok(x),
+        ref shape => Err(node.shape_error(format!("features of shape {shape:?}"))),
+    }
+}
+
+/// The combined values of all trees, `[N, targets]`, plus the base values.
+fn aggregated(
+    f: &mut Formula,
+    x: ValueId,
+    forest: &Forest,
+    targets: usize,
+    aggregate: Aggregate,
+    base: &[f32],
+) -> Result<ValueId, Error> {
+    let node = f.node;
+    if !base.is_empty() && base.len() != targets {
+        let reason = format!("are {} for {targets} targets", base.len());
+        return Err(node.bad_attribute("base_values", reason));
+    }
+    let all = forest.leaves.iter().flatten();
+    if let Some((target, _)) = all.clone().find(|(target, _)| *target >= targets) {
+        return Err(node.shape_error(format!("target {target} of {targets}")));
+    }
+    let trees = forest.roots.len();
+    let (reached, leaves) = forest.reached(f, x)?;
+    // One column per target, or per tree and target where trees are compared.
+    let apart = matches!(aggregate, Aggregate::Min | Aggregate::Max);
+    let columns = if apart {
+        trees.checked_mul(targets)
+    } else {
+        Some(targets)
+    };
+    let cells = columns.and_then(|c| c.checked_mul(leaves.len()));
+    f.importer.allow(node, cells)?;
+    let columns = columns.unwrap_or(targets);
+    let mut weight = Array2::<f32>::zeros((leaves.len(), columns));
+    for (row, (tree, values)) in leaves.into_iter().enumerate() {
+        for &(target, value) in values {
+            let column = if apart {
+                tree * targets + target
+            } else {
+                target
+            };
+            weight[[row, column]] += value;
+        }
+        if apart && values.len() != targets {
+            return Err(node.unsupported(
+                "it compares trees some of whose leaves lack a target: use the aggregate SUM",
+            ));
+        }
+    }
+    if aggregate == Aggregate::Average {
+        weight /= trees as f32;
+    }
+    let weight = finite(node.name(), weight.into_dyn())?;
+    let bias = (!apart && !base.is_empty()).then(|| arr1(base).into_dyn());
+    let y = f
+        .importer
+        .add(node, Op::Dense { weight, bias }, &[reached])?;
+    if !apart {
+        return Ok(y);
+    }
+    let n = f.shape(y)[0];
+    let y = f.reshape(y, vec![n, trees, targets])?;
+    let sign = if aggregate == Aggregate::Min {
+        -1.0
+    } else {
+        1.0
+    };
+    let y = f.affine(y, sign, 0.0)?;
+    let y = f.maximum(y, &[1].into())?;
+    let y = f.reshape(y, vec![n, targets])?;
+    let shift = match base {
+        [] => ndarray::arr0(0.0).into_dyn(),
+        base => arr1(base).into_dyn(),
+    };
+    f.affine_by(y, ndarray::arr0(sign).into_dyn(), shift)
+}
+
+/// The sum, mean, minimum or maximum of the trees' values.
+pub(crate) fn regressor(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let x = features(node, importer)?;
+    let forest = forest(node, importer, "target")?;
+    let base = numbers(node, importer, "base_values")?;
+    let targets = node.int("n_targets")?.unwrap_or(1);
+    let targets = usize::try_from(targets).ok().filter(|&n| n > 0);
+    let targets = targets.ok_or_else(|| node.bad_attribute("n_targets", "must be positive"))?;
+    let aggregate = match node.string("aggregate_function")?.unwrap_or("SUM") {
+        "SUM" => Aggregate::Sum,
+        "AVERAGE" => Aggregate::Average,
+        "MIN" => Aggregate::Min,
+        "MAX" => Aggregate::Max,
+        other => return Err(node.bad_attribute("aggregate_function", format!("is `{other}`"))),
+    };
+    let post = Post::read(node)?;
+    node.gives(0, Element::Float);
+    let mut f = Formula::new(node, importer);
+    let y = aggregated(&mut f, x, &forest, targets, aggregate, &base)?;
+    let y = post.apply(&mut f, y)?;
+    one(Value::Activation(y))
+}
+
+/// The class of the largest sum, and the sums.
+pub(crate) fn classifier(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let x = features(node, importer)?;
+    let mut forest = forest(node, importer, "class")?;
+    let base = numbers(node, importer, "base_values")?;
+    let labels = Labels::read(node, "classlabels_int64s", "classlabels_strings")?;
+    let post = Post::read(node)?;
+    let leaves = || forest.leaves.iter().flatten();
+    let first = leaves().next().map_or(0, |leaf| leaf.0);
+    // Two classes and values of one: its score decides between them.
+    let single = labels.len() <= 2 && leaves().all(|leaf| leaf.0 == first);
+    let positive = leaves().all(|leaf| leaf.1 >= 0.0);
+    if !single {
+        let mut f = Formula::new(node, importer);
+        let y = aggregated(&mut f, x, &forest, labels.len(), Aggregate::Sum, &base)?;
+        return finished(node, importer, &labels, y, post);
+    }
+    for leaf in forest.leaves.iter_mut().flatten() {
+        leaf.0 = 0;
+    }
+    let base = match base[..] {
+        [] => vec![],
+        [base] | [_, base] => vec![base],
+        _ => return Err(node.bad_attribute("base_values", "are more than two")),
+    };
+    let mut f = Formula::new(node, importer);
+    let score = aggregated(&mut f, x, &forest, 1, Aggregate::Sum, &base)?;
+    let single = if positive {
+        Single::Probability
+    } else {
+        Single::Margin
+    };
+    decided(node, importer, &labels, score, post, single)
+}
+
+/// What `TreeEnsemble` lists as integers: whether a child is a leaf, and which.
+fn children(node: &Node, side: &str) -> Result<Vec<Child>, Error> {
+    let ids = indices(node, &format!("nodes_{side}nodeids"))?;
+    let leafs = indices(node, &format!("nodes_{side}leafs"))?;
+    if ids.len() != leafs.len() {
+        return Err(node.bad_attribute("nodes_trueleafs", "differs in length from other lists"));
+    }
+    let child = |(&id, &leaf): (&usize, &usize)| match leaf {
+        0 => Child::Branch(id),
+        _ => Child::Leaf(id),
+    };
+    Ok(ids.iter().zip(&leafs).map(child).collect())
+}
+
+/// The trees of opset 5.
+pub(crate) fn ensemble(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let x = features(node, importer)?;
+    let features = indices(node, "nodes_featureids")?;
+    let (on_true, on_false) = (children(node, "true")?, children(node, "false")?);
+    let Some(Cells::Int(modes)) = tensor(node, importer, "nodes_modes")? else {
+        return Err(node.bad_attribute("nodes_modes", "must be a tensor of integers"));
+    };
+    let Some(Cells::Float(splits)) = tensor(node, importer, "nodes_splits")? else {
+        return Err(node.bad_attribute("nodes_splits", "must be a tensor of floats"));
+    };
+    let Some(Cells::Float(weights)) = tensor(node, importer, "leaf_weights")? else {
+        return Err(node.bad_attribute("leaf_weights", "must be a tensor of floats"));
+    };
+    let members = match tensor(node, importer, "membership_values")? {
+        Some(Cells::Float(members)) => members,
+        _ => vec![],
+    };
+    tensor(node, importer, "nodes_hitrates")?;
+    let _ = node.ints("nodes_missing_value_tracks_true")?;
+    let targets = indices(node, "leaf_targetids")?;
+    let n = features.len();
+    if [on_true.len(), on_false.len(), modes.len(), splits.len()] != [n; 4]
+        || targets.len() != weights.len()
+    {
+        return Err(node.bad_attribute("nodes_featureids", "differs in length from other lists"));
+    }
+    let label = format!("{}.nodes_splits", node.name());
+    // Set memberships have no split value, but NaN in its place.
+    let used = splits.iter().zip(&modes).filter(|(_, mode)| **mode != 6);
+    finite(
+        &label,
+        used.map(|(&s, _)| s)
+            .collect::<ndarray::Array1<f32>>()
+            .into_dyn(),
+    )?;
+    let mut sets = members.split(|m| m.is_nan());
+    let mut branches = Vec::with_capacity(n);
+    for i in 0..n {
+        const MODES: [&str; 6] = [
+            "BRANCH_LEQ",
+            "BRANCH_LT",
+            "BRANCH_GTE",
+            "BRANCH_GT",
+            "BRANCH_EQ",
+            "BRANCH_NEQ",
+        ];
+        let mode = usize::try_from(modes[i]).unwrap_or(usize::MAX);
+        let (test, exchanged) = match MODES.get(mode) {
+            Some(mode) => test(node, mode, splits[i])?,
+            None if mode == MODES.len() => {
+                let set = sets.next().unwrap_or(&[]).to_vec();
+                (Test::Among(set), false)
+            }
+            None => return Err(node.bad_attribute("nodes_modes", format!("has {mode}"))),
+        };
+        let (if_true, if_false) = if exchanged {
+            (on_false[i], on_true[i])
+        } else {
+            (on_true[i], on_false[i])
+        };
+        branches.push(Branch {
+            feature: features[i],
+            test,
+            if_true,
+            if_false,
+        });
+    }
+    // A tree of a single leaf is a branch both of whose children are that leaf.
+    let root = |i: usize| match branches.get(i) {
+        Some(b) if b.if_true == b.if_false => b.if_true,
+        _ => Child::Branch(i),
+    };
+    let roots = indices(node, "tree_roots")?.into_iter().map(root).collect();
+    let leaves = targets
+        .into_iter()
+        .zip(weights)
+        .map(|leaf| vec![leaf])
+        .collect();
+    let forest = Forest {
+        branches,
+        leaves,
+        roots,
+    };
+    let targets = node.int("n_targets")?.unwrap_or(1);
+    let targets = usize::try_from(targets).ok().filter(|&n| n > 0);
+    let targets = targets.ok_or_else(|| node.bad_attribute("n_targets", "must be positive"))?;
+    let aggregate = match node.int("aggregate_function")?.unwrap_or(1) {
+        0 => Aggregate::Average,
+        1 => Aggregate::Sum,
+        2 => Aggregate::Min,
+        3 => Aggregate::Max,
+        other => return Err(node.bad_attribute("aggregate_function", format!("is {other}"))),
+    };
+    let post = Post::numbered(node)?;
+    node.gives(0, Element::Float);
+    let mut f = Formula::new(node, importer);
+    let y = aggregated(&mut f, x, &forest, targets, aggregate, &[])?;
+    let y = post.apply(&mut f, y)?;
+    one(Value::Activation(y))
+}
