@@ -255,11 +255,12 @@ impl Activation {
     }
 
     /// Whether the function commutes with positive factors, so that it acts on integers of any
-    /// scale alike; for [`Self::Clip`] with its bounds in the same scale.
+    /// scale alike; for [`Self::Clip`] with its bounds in the same scale. [`Self::Quantize`] is a
+    /// clip of integers of the scale that it prescribes.
     pub fn keeps_scale(self) -> bool {
         matches!(
             self,
-            Self::Relu | Self::LeakyRelu { .. } | Self::Clip { .. }
+            Self::Relu | Self::LeakyRelu { .. } | Self::Clip { .. } | Self::Quantize { .. }
         )
     }
 

@@ -9,6 +9,7 @@
 //! | affine, then affine | affine |
 //! | zero pad, then convolution or padded average | wider window |
 //! | linear or sum, then max pool, then monotone activation | activation before the pool |
+//! | Relu, then quantisation | quantisation without negative integers |
 
 use super::activation::Activation;
 use super::fold;
@@ -98,6 +99,14 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
         (Op::Affine { .. }, Op::Affine { .. }) => {
             fold::affines(&producer.op, &node.op).map(Edit::IntoProducer)
         }
+        (
+            Op::Activation(Activation::Relu),
+            Op::Activation(Activation::Quantize { scale, lo, hi }),
+        ) if *hi >= 0 => Some(Edit::FromProducer(Op::Activation(Activation::Quantize {
+            scale: *scale,
+            lo: (*lo).max(0),
+            hi: *hi,
+        }))),
         (Op::Pad { pads, value: 0.0 }, _) => {
             widen(node, &source.shape, pads).map(Edit::FromProducer)
         }
@@ -273,6 +282,25 @@ mod tests {
         let graph = builder.finish(vec![("y".into(), last)]).expect("valid");
         let simplified = graph.simplified();
         assert_eq!(kinds(&simplified), ["input", "conv", "activation", "pool"]);
+        assert_same_function(&graph, &simplified, &mut random);
+    }
+
+    #[test]
+    fn a_relu_joins_the_quantisation_behind_it() {
+        let mut random = Random::new(4);
+        let mut builder = GraphBuilder::new();
+        let x = builder.input("x", &[1, 9]).expect("a shape");
+        let relu = Op::Activation(Activation::Relu);
+        let relu = builder.add("relu", relu, &[x]).expect("shapes");
+        let quantise = Op::Activation(Activation::Quantize {
+            scale: 0.1,
+            lo: -5,
+            hi: 7,
+        });
+        let y = builder.add("quantise", quantise, &[relu]).expect("shapes");
+        let graph = builder.finish(vec![("y".into(), y)]).expect("valid");
+        let simplified = graph.simplified();
+        assert_eq!(kinds(&simplified), ["input", "activation"]);
         assert_same_function(&graph, &simplified, &mut random);
     }
 

@@ -10,7 +10,7 @@ use super::cuts::{Conflict, Cuts, Demand, Segment};
 use crate::int::{Affine, Axes, Contract, Map, MapAxis, Node, Op, Port, TensorId};
 
 /// Largest tensor that a gather may copy.
-const MAX_GATHER: usize = 1 << 16;
+pub(super) const MAX_GATHER: usize = 1 << 16;
 
 /// A tensor that no layout serves.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,6 +12,11 @@ use ndarray::ArrayD;
 /// output's that the calibrated ranges must be wrong.
 const MAX_WEIGHT: f64 = (1 << 24) as f64;
 
+/// About the largest weight of a layer whose output the model quantises itself, and its largest
+/// shift.
+const QUANTISED_WEIGHT: f64 = (1 << 28) as f64;
+const MAX_SHIFT: f64 = 36.0;
+
 /// A layer before its constants are quantised.
 struct Layer {
     /// Logical axes; the constants' names are filled in later.
@@ -25,31 +30,14 @@ struct Layer {
 pub(super) fn layer(lowered: &mut Lowered, v: usize) -> Result<Handle, Error> {
     let node = lowered.plan.node(v);
     let shape = &lowered.plan.node(node.inputs[0].0).shape;
-    let x = lowered.feed(node.inputs[0]);
+    let x = lowered.feed(node.inputs[0])?;
     let layer = match &node.op {
         Op::Dense { weight, bias } => dense(weight, bias.as_ref(), shape),
         Op::Conv { weight, bias, .. } => conv(node, weight, bias.as_ref(), shape),
         Op::Affine { scale, shift } => affine(scale, shift, shape),
         _ => unreachable!("asked of linear layers only"),
     };
-    emit(lowered, v, x, lowered.plan.feed_scale(v), layer)
-}
-
-/// The sum pool `sum` divided by `divisor` through a layer of one weight.
-pub(super) fn rescale(
-    lowered: &mut Lowered,
-    v: usize,
-    sum: TensorId,
-    divisor: usize,
-) -> Result<Handle, Error> {
-    let node = lowered.plan.node(v);
-    let scale = lowered.plan.scale(node.inputs[0].0) / divisor as f64;
-    let layer = Layer {
-        affine: blank(vec![], vec![], vec![], vec![], keep(&node.shape)),
-        weights: vec![1.0],
-        bias: None,
-    };
-    emit(lowered, v, sum, scale, layer)
+    emit(lowered, v, x.tensor, x.scale, layer)
 }
 
 fn emit(
@@ -61,18 +49,35 @@ fn emit(
 ) -> Result<Handle, Error> {
     let name = &lowered.plan.node(v).name;
     debug_assert_ne!(lowered.plan.form(v), Form::Small);
-    let shift = if lowered.plan.is_free(v) {
+    let plan = lowered.plan;
+    let whole = plan.is_whole(v) && plan.is_whole(plan.node(v).inputs[0].0);
+    let shift = if plan.is_free(v) || whole {
         0
     } else {
         lowered.shift
     };
-    let scale = lowered.plan.scale(v) * (-f64::from(shift)).exp2();
+    let largest = layer.weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
+    let shift = if shift > 0 && plan.classes.fixed(v).is_some() {
+        // As fine as the weights' type allows: the rounding is that of the model itself.
+        let size = f64::from(largest) * input_scale / plan.scale(v);
+        (QUANTISED_WEIGHT.log2() - size.log2())
+            .floor()
+            .clamp(f64::from(shift), MAX_SHIFT) as u32
+    } else {
+        shift
+    };
+    let scale = plan.scale(v) * (-f64::from(shift)).exp2();
     let quantised = |w: &f32| (f64::from(*w) * (input_scale / scale)).round();
     let largest = layer
         .weights
         .iter()
         .fold(0.0_f64, |m, w| m.max(quantised(w).abs()));
-    if largest > MAX_WEIGHT {
+    let most = if plan.classes.fixed(v).is_some() {
+        2.0 * QUANTISED_WEIGHT
+    } else {
+        MAX_WEIGHT
+    };
+    if largest > most {
         return Err(Error::Weight {
             node: name.clone(),
             largest,
@@ -104,6 +109,7 @@ fn emit(
         tensor,
         shift,
         small: false,
+        scale,
     })
 }
 

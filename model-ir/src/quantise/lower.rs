@@ -8,11 +8,14 @@ use super::function::Curve;
 use super::moves::keep;
 use super::plan::{Form, Plan};
 use super::{Error, linear, maximum};
-use crate::float::{Activation, Op as FloatOp, PoolKind, ValueId};
+use crate::float::{Op as FloatOp, PoolKind, ValueId};
 use crate::int::{
     BiasId, Interval, Map, MapAxis, Node, Op, Port, TableId, TensorId, dependent_sum_bounds,
     map_bounds,
 };
+
+/// Largest shift of a lookup.
+const MAX_SHIFT: u32 = 40;
 
 /// A value of the float graph as an integer tensor; with a shift, an accumulator.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +23,17 @@ pub(super) struct Handle {
     pub(super) tensor: TensorId,
     pub(super) shift: u32,
     pub(super) small: bool,
+    /// Real value of the integer 1.
+    pub(super) scale: f64,
+}
+
+/// How the argument of a lookup is rounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Rounding {
+    /// To the nearest integer, half up.
+    Nearest,
+    /// To the largest integer below.
+    Down,
 }
 
 /// A table node whose domain is not yet known.
@@ -50,7 +64,9 @@ pub(super) struct Lowered<'a> {
     pub(super) outputs: Vec<Port>,
     /// Largest weight of each linear layer, for the report.
     pub(super) layers: Vec<(String, i64)>,
-    values: Vec<Handle>,
+    pub(super) values: Vec<Handle>,
+    /// Small forms of raw values.
+    requantised: std::collections::BTreeMap<usize, Handle>,
 }
 
 /// Lowers the whole graph.
@@ -67,6 +83,7 @@ pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, E
         outputs: vec![],
         layers: vec![],
         values: vec![],
+        requantised: std::collections::BTreeMap::new(),
     };
     for v in 0..plan.graph.nodes().len() {
         let handle = lowered.value(v)?;
@@ -78,7 +95,7 @@ pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, E
             name: name.clone(),
             tensor: handle.tensor,
             shape: plan.node(value.0).shape.clone(),
-            scale: plan.scale(value.0) * (-f64::from(handle.shift)).exp2(),
+            scale: handle.scale,
         });
     }
     Ok(lowered)
@@ -87,26 +104,40 @@ pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, E
 impl Lowered<'_> {
     fn value(&mut self, v: usize) -> Result<Handle, Error> {
         let node = self.plan.node(v);
+        let raw = self.plan.form(v) == Form::Raw;
+        let scale = self.plan.scale(v);
         let small = |tensor| Handle {
             tensor,
             shift: 0,
             small: true,
+            scale,
         };
         match &node.op {
             FloatOp::Input { .. } => Ok(small(self.input(v))),
+            FloatOp::Constant { value } => {
+                let integers = value.iter().map(|&x| (f64::from(x) / scale).round() as i64);
+                let integers = integers.collect();
+                self.constant(&node.name, integers).map(small)
+            }
             FloatOp::Dense { .. } | FloatOp::Conv { .. } => linear::layer(self, v),
-            FloatOp::Affine { .. } => match self.plan.pure_scale(v) {
-                Some(factor) => self.rescale(v, factor),
-                None => linear::layer(self, v),
-            },
-            FloatOp::Activation(activation) => Ok(small(self.activation(v, *activation))),
+            FloatOp::Affine { shift, .. } => {
+                match (self.plan.pure_scale(v), self.plan.uniform(v)) {
+                    (Some(factor), _) => self.rescale(v, factor),
+                    (None, Some(factor)) if raw => self.raw_affine(v, factor, shift),
+                    _ => linear::layer(self, v),
+                }
+            }
+            FloatOp::Activation(f) => self.activation(v, *f).map(small),
             FloatOp::Pool { kind, windows } => match kind {
                 PoolKind::Max => {
-                    let x = self.small(node.inputs[0]);
+                    let x = self.small(node.inputs[0])?.tensor;
                     maximum::pool(self, v, x, windows).map(small)
                 }
+                _ if raw => self.raw_average(v),
                 _ => self.average_pool(v),
             },
+            FloatOp::Add if raw => self.raw_sum(v, [1, 1]),
+            FloatOp::Sub if raw => self.raw_sum(v, [1, -1]),
             FloatOp::Add => self.sum(v, [1, 1]),
             FloatOp::Sub => self.sum(v, [1, -1]),
             FloatOp::Reshape { .. } => Ok(self.values[node.inputs[0].0]),
@@ -115,10 +146,29 @@ impl Lowered<'_> {
                 let tensor = self.transpose(v, handle.tensor, perm);
                 Ok(Handle { tensor, ..handle })
             }
-            FloatOp::Concat { axis } => self.concat(v, *axis).map(small),
+            FloatOp::Concat { axis } => self.concat(v, *axis),
             FloatOp::Pad { pads, value } => self.pad(v, pads, *value).map(small),
-            _ => unreachable!("refused by the plan"),
+            FloatOp::Contract(labels) => self.contract(v, labels),
+            FloatOp::Map(axes) => self.linear_map(v, axes),
+            FloatOp::Take { indices, .. } => self.take(v, indices),
+            FloatOp::Max => self.max(v).map(small),
+            FloatOp::Maximum { axis } => {
+                let x = self.small(node.inputs[0])?.tensor;
+                maximum::reduce(self, v, x, *axis).map(small)
+            }
         }
+    }
+
+    /// A constant tensor.
+    pub(super) fn constant(&mut self, name: &str, cells: Vec<i64>) -> Result<TensorId, Error> {
+        let hull = |a: Option<Interval>, &x: &i64| {
+            Some(a.map_or(Interval { lo: x, hi: x }, |a| a.with(x)))
+        };
+        let interval = cells.iter().fold(None, hull).filter(|i| i.is_bounded());
+        let interval = interval.ok_or_else(|| Error::overflow(name))?;
+        let len = cells.len();
+        let bias = self.bias(cells);
+        Ok(self.push(name, Op::Constant { bias }, vec![], len, interval))
     }
 
     /// Appends a node of the size of value `v`'s source shape or any other `cells`.
@@ -168,10 +218,7 @@ impl Lowered<'_> {
         // A table node names its curve until tables exist.
         let relu = |op: &Op| match op {
             Op::Table {
-                table,
-                shift: 0,
-                offset: 0,
-                ..
+                table, shift: 0, ..
             } => matches!(self.curves[table.0], Curve::Clamp { lo: 0, .. }),
             _ => false,
         };
@@ -187,32 +234,38 @@ impl Lowered<'_> {
         x: TensorId,
         curve: Curve,
         shift: u32,
+        rounding: Rounding,
         calibrated: Option<Range>,
-    ) -> TensorId {
+    ) -> Result<TensorId, Error> {
+        if shift > MAX_SHIFT {
+            return Err(Error::overflow(name));
+        }
         let known = self.curves.iter().position(|&c| c == curve);
         let curve_id = known.unwrap_or_else(|| {
             self.curves.push(curve);
             self.curves.len() - 1
         });
-        // The range tables are named when all tables exist.
-        let half = (1_i64 << shift) >> 1;
+        let offset = match rounding {
+            Rounding::Nearest => (1_i64 << shift) >> 1,
+            Rounding::Down => 0,
+        };
         let op = Op::Table {
             table: TableId(curve_id),
             shift,
             ranges: vec![],
-            offset: half,
+            offset,
         };
         let same = |l: &&Lookup| {
             let node = &self.nodes[l.node.0];
             node.op == op && node.inputs == [x]
         };
         if let Some(lookup) = self.lookups.iter().find(same) {
-            return lookup.node;
+            return Ok(lookup.node);
         }
         let Interval { lo, hi } = self.interval(x);
         let argument = Interval {
-            lo: (lo + half) >> shift,
-            hi: (hi + half) >> shift,
+            lo: (lo + offset) >> shift,
+            hi: (hi + offset) >> shift,
         };
         let node = self.push(name, op, vec![x], self.cells(x), curve.image());
         self.lookups.push(Lookup {
@@ -221,37 +274,54 @@ impl Lowered<'_> {
             argument,
             calibrated,
         });
-        node
+        Ok(node)
     }
 
     /// The small form of a value.
-    pub(super) fn small(&mut self, value: ValueId) -> TensorId {
+    pub(super) fn small(&mut self, value: ValueId) -> Result<Handle, Error> {
         let handle = self.values[value.0];
         if handle.small {
-            return handle.tensor;
+            return Ok(handle);
         }
-        let (lo, hi) = self.plan.interval(value.0);
-        let curve = Curve::Clamp { lo, hi };
-        let name = &self.plan.node(value.0).name;
-        let calibrated = Some(self.calibrated(value.0));
-        self.lookup(name, handle.tensor, curve, handle.shift, calibrated)
+        if let Some(&known) = self.requantised.get(&value.0) {
+            return Ok(known);
+        }
+        let small = if self.plan.form(value.0) == Form::Raw {
+            self.requantised(value.0, handle)?
+        } else {
+            let (lo, hi) = self.plan.interval(value.0);
+            let curve = Curve::Clamp { lo, hi };
+            let name = &self.plan.node(value.0).name;
+            let scale = self.plan.scale(value.0);
+            let calibrated = Some(self.range_in(value.0, scale));
+            let nearest = Rounding::Nearest;
+            let (x, shift) = (handle.tensor, handle.shift);
+            Handle {
+                tensor: self.lookup(name, x, curve, shift, nearest, calibrated)?,
+                shift: 0,
+                small: true,
+                scale,
+            }
+        };
+        self.requantised.insert(value.0, small);
+        Ok(small)
     }
 
     /// What a linear layer reads: a small value, or an accumulator that feeds it directly.
-    pub(super) fn feed(&mut self, value: ValueId) -> TensorId {
-        if self.plan.needs_small(value.0) || self.values[value.0].small {
+    pub(super) fn feed(&mut self, value: ValueId) -> Result<Handle, Error> {
+        let raw = self.plan.form(value.0) == Form::Raw;
+        if raw || self.plan.needs_small(value.0) || self.values[value.0].small {
             return self.small(value);
         }
-        self.values[value.0].tensor
+        Ok(self.values[value.0])
     }
 
-    /// The calibrated range of value `v` in units of its scale.
-    fn calibrated(&self, v: usize) -> Range {
+    /// The calibrated range of value `v` in units of `step`.
+    pub(super) fn range_in(&self, v: usize, step: f64) -> Range {
         let Range { lo, hi } = self.plan.ranges[v];
-        let scale = self.plan.scale(v);
         Range {
-            lo: lo / scale,
-            hi: hi / scale,
+            lo: lo / step,
+            hi: hi / step,
         }
     }
 
@@ -274,45 +344,16 @@ impl Lowered<'_> {
     fn rescale(&mut self, v: usize, factor: f64) -> Result<Handle, Error> {
         let node = self.plan.node(v);
         let handle = self.values[node.inputs[0].0];
+        let scale = handle.scale * factor.abs();
         if factor > 0.0 {
-            return Ok(handle);
+            return Ok(Handle { scale, ..handle });
         }
         let tensor = self.weighted_sum(&node.name, &[(-1, handle.tensor)])?;
-        Ok(Handle { tensor, ..handle })
-    }
-
-    fn activation(&mut self, v: usize, activation: Activation) -> TensorId {
-        let node = self.plan.node(v);
-        let x = node.inputs[0];
-        let handle = self.values[x.0];
-        let (least, most) = self.plan.interval(v);
-        let (s, t) = (self.plan.scale(x.0), self.plan.scale(v));
-        let curve = match activation {
-            Activation::Relu => Curve::Clamp { lo: 0, hi: most },
-            Activation::LeakyRelu { .. } => Curve::Real {
-                function: activation,
-                step: 1.0,
-                unit: 1.0,
-                lo: least,
-                hi: most,
-            },
-            Activation::Clip { lo, hi } => {
-                let bound = |x: f32| ((f64::from(x) / t).round() as i64).clamp(least, most);
-                Curve::Clamp {
-                    lo: bound(lo),
-                    hi: bound(hi),
-                }
-            }
-            _ => Curve::Real {
-                function: activation,
-                step: s,
-                unit: t,
-                lo: least,
-                hi: most,
-            },
-        };
-        let calibrated = Some(self.calibrated(x.0));
-        self.lookup(&node.name, handle.tensor, curve, handle.shift, calibrated)
+        Ok(Handle {
+            tensor,
+            scale,
+            ..handle
+        })
     }
 
     /// `a + sign * b`, on accumulators where the plan allows it.
@@ -324,7 +365,7 @@ impl Lowered<'_> {
             if self.plan.adds_directly(value.0) || handle.small {
                 terms.push((sign, handle.tensor, handle.shift));
             } else {
-                terms.push((sign, self.small(value), 0));
+                terms.push((sign, self.small(value)?.tensor, 0));
             }
         }
         let shift = terms.iter().map(|t| t.2).max().expect("two terms");
@@ -334,24 +375,32 @@ impl Lowered<'_> {
             tensor: self.weighted_sum(&node.name, &terms)?,
             shift,
             small: false,
+            scale: self.plan.scale(v) * (-f64::from(shift)).exp2(),
         })
     }
 
     fn average_pool(&mut self, v: usize) -> Result<Handle, Error> {
+        let (tensor, _) = self.pool_sum(v)?;
+        let Form::Exact(shift) = self.plan.form(v) else {
+            unreachable!("the others are raw");
+        };
+        Ok(Handle {
+            tensor,
+            shift,
+            small: false,
+            scale: self.plan.scale(v) * (-f64::from(shift)).exp2(),
+        })
+    }
+
+    /// The sums of an average pool, and what they are divided by.
+    pub(super) fn pool_sum(&mut self, v: usize) -> Result<(TensorId, usize), Error> {
         let node = self.plan.node(v);
-        let x = self.small(node.inputs[0]);
+        let x = self.small(node.inputs[0])?.tensor;
         let average = self.plan.average(v)?;
         let mut axes = keep(&node.shape[..2]);
         axes.extend(average.axes.iter().cloned());
         let sum = self.map(&node.name, x, Map { axes, fill: 0 })?;
-        match self.plan.form(v) {
-            Form::Exact(shift) => Ok(Handle {
-                tensor: sum,
-                shift,
-                small: false,
-            }),
-            _ => linear::rescale(self, v, sum, average.divisor),
-        }
+        Ok((sum, average.divisor))
     }
 
     /// Registers a bias vector.

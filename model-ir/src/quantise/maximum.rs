@@ -8,8 +8,8 @@
 use super::Error;
 use super::average::{offset, outputs};
 use super::function::Curve;
-use super::lower::Lowered;
-use super::moves::keep;
+use super::lower::{Lowered, Rounding};
+use super::moves::{keep, shifted};
 use crate::float::Window;
 use crate::int::{Interval, Map, MapAxis, Tap, TensorId};
 
@@ -111,7 +111,8 @@ fn along(
             _ => lowered.weighted_sum(name, &terms)?,
         };
         let mut tables = b.tables.clone();
-        tables.push(lowered.lookup(name, difference, relu, 0, None));
+        let nearest = Rounding::Nearest;
+        tables.push(lowered.lookup(name, difference, relu, 0, nearest, None)?);
         Ok(Maximum { tap: b.tap, tables })
     };
     let best = tree(lowered, 0..window.kernel, &combine)?;
@@ -122,6 +123,51 @@ fn along(
         return Ok(last);
     }
     lowered.weighted_sum(name, &terms)
+}
+
+/// The maximum along `axis` of the small tensor `x`: of the first and the last half, which overlap
+/// by a cell when the length is odd, until one cell is left.
+pub(super) fn reduce(
+    lowered: &mut Lowered,
+    v: usize,
+    x: TensorId,
+    axis: usize,
+) -> Result<TensorId, Error> {
+    let node = lowered.plan.node(v);
+    let mut shape = lowered.plan.node(node.inputs[0].0).shape.clone();
+    let mut x = x;
+    while shape[axis] > 1 {
+        let n = shape[axis];
+        let half = n.div_ceil(2);
+        let part = |lowered: &mut Lowered, first: usize| {
+            let mut axes = keep(&shape);
+            axes[axis] = shifted(n, half, first as i64);
+            lowered.map(&node.name, x, Map { axes, fill: 0 })
+        };
+        let a = part(lowered, 0)?;
+        let b = part(lowered, n - half)?;
+        x = lowered.maximum_of(v, a, b)?;
+        shape[axis] = half;
+    }
+    Ok(x)
+}
+
+impl Lowered<'_> {
+    /// `max(a, b) = b + relu(a - b)` of small tensors of one scale.
+    pub(super) fn maximum_of(
+        &mut self,
+        v: usize,
+        a: TensorId,
+        b: TensorId,
+    ) -> Result<TensorId, Error> {
+        let name = &self.plan.node(v).name;
+        let difference = self.weighted_sum(name, &[(1, a), (-1, b)])?;
+        let (x, y) = (self.interval(a), self.interval(b));
+        let width = (x.hi - y.lo).max(self.plan.most(v, true)).max(0);
+        let relu = Curve::Clamp { lo: 0, hi: width };
+        let excess = self.lookup(name, difference, relu, 0, Rounding::Nearest, None)?;
+        self.weighted_sum(name, &[(1, b), (1, excess)])
+    }
 }
 
 type Combine<'a> = dyn Fn(&mut Lowered, &Maximum, &Maximum) -> Result<Maximum, Error> + 'a;

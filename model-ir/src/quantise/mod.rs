@@ -19,15 +19,19 @@ mod accuracy;
 mod average;
 mod calibration;
 mod compact;
+mod curves;
 mod cuts;
+mod forms;
 mod function;
 mod layout;
 mod linear;
 mod lower;
 mod maximum;
 mod moves;
+mod needs;
 mod plan;
 mod ports;
+mod products;
 mod resolve;
 mod scales;
 mod tables;
@@ -35,6 +39,8 @@ mod tables;
 mod tests;
 #[cfg(test)]
 mod tests_of_faults;
+#[cfg(test)]
+mod tests_of_operators;
 
 pub use accuracy::{Accuracy, OutputAccuracy, TableUse, argmax};
 pub use calibration::{Calibration, unstack};

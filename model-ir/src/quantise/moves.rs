@@ -1,6 +1,7 @@
 //! Operators that only move integers, and the axes of windows.
 
-use super::lower::Lowered;
+use super::lower::{Handle, Lowered};
+use super::plan::Form;
 use super::{Error, average};
 use crate::float::Window;
 use crate::int::{Map, MapAxis, Op, Tap, TensorId};
@@ -21,8 +22,8 @@ impl Lowered<'_> {
         self.push(&node.name, op, vec![x], self.cells(x), self.interval(x))
     }
 
-    /// The operands placed side by side.
-    pub(super) fn concat(&mut self, v: usize, axis: usize) -> Result<TensorId, Error> {
+    /// The operands placed side by side; those of different scales in a common unit.
+    pub(super) fn concat(&mut self, v: usize, axis: usize) -> Result<Handle, Error> {
         let node = self.plan.node(v);
         let mut terms = Vec::new();
         let mut start = 0;
@@ -31,10 +32,17 @@ impl Lowered<'_> {
             let mut axes = keep(shape);
             axes[axis] = shifted(shape[axis], node.shape[axis], -start);
             start += shape[axis] as i64;
-            let x = self.small(value);
-            terms.push((1, self.map(&node.name, x, Map { axes, fill: 0 })?));
+            let x = self.small(value)?;
+            let tensor = self.map(&node.name, x.tensor, Map { axes, fill: 0 })?;
+            terms.push((1, Handle { tensor, ..x }));
         }
-        self.weighted_sum(&node.name, &terms)
+        let (scale, terms) = self.aligned(v, &terms)?;
+        Ok(Handle {
+            tensor: self.weighted_sum(&node.name, &terms)?,
+            shift: 0,
+            small: self.plan.form(v) == Form::Small,
+            scale,
+        })
     }
 
     /// The operand with a border, or cropped.
@@ -45,7 +53,7 @@ impl Lowered<'_> {
         value: f32,
     ) -> Result<TensorId, Error> {
         let node = self.plan.node(v);
-        let x = self.small(node.inputs[0]);
+        let x = self.small(node.inputs[0])?.tensor;
         let shape = &self.plan.node(node.inputs[0].0).shape;
         let mut axes = keep(shape);
         for (i, &(before, after)) in pads.iter().enumerate() {
@@ -64,7 +72,7 @@ pub(super) fn keep(shape: &[usize]) -> Vec<MapAxis> {
 }
 
 /// Output `i` reads input `i + offset`.
-fn shifted(input: usize, output: usize, offset: i64) -> MapAxis {
+pub(super) fn shifted(input: usize, output: usize, offset: i64) -> MapAxis {
     MapAxis::Window {
         input,
         output,

@@ -3,25 +3,21 @@
 //! A value is either *small* (cells of `b` bits at its scale `s`) or an *accumulator*: an exact
 //! integer at scale `s * 2^-k` that a table node of shift `k` makes small. Linear layers give
 //! accumulators of shift `S`; a sum of small values is one of shift 0; a sum pool over `D` cells
-//! one of shift `k = ceil(log2 D)` at scale `s_in / D`. Activations, sums and model outputs take
-//! accumulators as they are; everything else needs small values.
+//! one of shift `k = ceil(log2 D)` at scale `s_in / D`. Products and weighted sums of activations
+//! are *raw*: their scale is the product of their operands' and is tied to nothing; they are made
+//! small with a multiplier. Activations, sums and model outputs take accumulators as they are;
+//! layers need small values.
 //!
 //! Scales are tied where integers are moved or added and each class of tied values takes the
 //! largest scale a member demands: its calibrated range, with the profile's margin, must fit its
 //! bits. A class without demands holds only accumulators that leave the model: its scale is free
 //! and chosen so that the weights have 16 bits.
 
-use super::average::Average;
 use super::calibration::Range;
 use super::scales::Scales;
 use super::{Error, Profile};
-use crate::float::{Activation, Graph, Node, Op, PoolKind};
+use crate::float::{AxisMap, Graph, Node, Op};
 use std::collections::BTreeSet;
-
-/// Least bits of a small value that is a model output.
-const OUTPUT_BITS: u32 = 12;
-/// An exact accumulator of at most this shift feeds a linear layer as it is.
-const DIRECT_SHIFT: u32 = 2;
 
 /// The form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +29,9 @@ pub(super) enum Form {
     Linear,
     /// An accumulator whose scale follows from its operands, of this shift.
     Exact(u32),
+    /// An accumulator whose scale follows from its operands and has no relation to its small
+    /// form's.
+    Raw,
 }
 
 /// How a graph is quantised.
@@ -43,13 +42,20 @@ pub(super) struct Plan<'a> {
     pub(super) profile: Profile,
     pub(super) forms: Vec<Form>,
     pub(super) consumers: Vec<Vec<usize>>,
-    outputs: Vec<bool>,
+    pub(super) outputs: Vec<bool>,
     pub(super) needs_small: Vec<bool>,
     pub(super) nonnegative: Vec<bool>,
-    /// Values whose operator is computed as a linear layer with one weight because a tie would
-    /// contradict others.
+    /// Values whose cells are integers.
+    pub(super) integral: Vec<bool>,
+    /// Values whose tie would contradict others: their scale is that of their operands, raw.
     rescaled: BTreeSet<usize>,
     pub(super) classes: Scales,
+    /// By root: classes of raw values only.
+    pub(super) loose: Vec<bool>,
+    /// By root: smallest and largest integer of a class whose scale is prescribed.
+    pub(super) quantised: Vec<Option<(i64, i64)>>,
+    /// By root: classes of integers, of scale 1.
+    pub(super) whole: Vec<bool>,
     pub(super) bits: Vec<u32>,
     pub(super) free: Vec<bool>,
     pub(super) scales: Vec<f64>,
@@ -72,8 +78,12 @@ impl<'a> Plan<'a> {
             outputs: vec![false; n],
             needs_small: vec![],
             nonnegative: vec![],
+            integral: vec![],
             rescaled: BTreeSet::new(),
             classes: Scales::new(n),
+            loose: vec![],
+            quantised: vec![],
+            whole: vec![],
             bits: vec![],
             free: vec![],
             scales: vec![],
@@ -84,6 +94,7 @@ impl<'a> Plan<'a> {
         for (_, value) in graph.outputs() {
             plan.outputs[value.0] = true;
         }
+        plan.integral = plan.find_integral();
         loop {
             plan.forms = plan.find_forms()?;
             match plan.tie()? {
@@ -92,6 +103,7 @@ impl<'a> Plan<'a> {
             };
         }
         plan.nonnegative = plan.find_nonnegative();
+        plan.find_classes();
         plan.bits = plan.find_bits();
         plan.find_needs();
         plan.find_scales()?;
@@ -113,6 +125,16 @@ impl<'a> Plan<'a> {
         self.forms[v]
     }
 
+    /// Whether `v` is raw and tied to raw values only: its small form may have any scale.
+    pub(super) fn is_loose(&self, v: usize) -> bool {
+        self.loose[self.classes.root(v).0]
+    }
+
+    /// Whether the integers of `v` are its cells.
+    pub(super) fn is_whole(&self, v: usize) -> bool {
+        self.whole[self.classes.root(v).0]
+    }
+
     /// Whether the scale of `v`'s accumulator is free.
     pub(super) fn is_free(&self, v: usize) -> bool {
         self.free[self.classes.root(v).0]
@@ -128,13 +150,16 @@ impl<'a> Plan<'a> {
         self.consumers[v].len() == 1 && !self.outputs[v]
     }
 
-    /// Whether `v` is no tie but a linear layer of one weight.
+    /// Whether `v` has the scale of its operands, with no tie.
     pub(super) fn is_rescaled(&self, v: usize) -> bool {
         self.rescaled.contains(&v)
     }
 
     /// Smallest and largest integer of the small form of `v`.
     pub(super) fn interval(&self, v: usize) -> (i64, i64) {
+        if let Some(fixed) = self.quantised[self.classes.root(v).0] {
+            return fixed;
+        }
         let most = self.most(v, false);
         if self.nonnegative[v] {
             (0, self.most(v, true))
@@ -162,185 +187,28 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn find_forms(&self) -> Result<Vec<Form>, Error> {
-        let mut forms: Vec<Form> = Vec::new();
-        for (v, node) in self.graph.nodes().iter().enumerate() {
-            let operand = |k: usize| forms[node.inputs[k].0];
-            let form = match &node.op {
-                Op::Affine { .. } if self.pure_scale(v).is_some() => operand(0),
-                Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => Form::Linear,
-                Op::Input { .. } | Op::Activation(_) | Op::Concat { .. } | Op::Pad { .. } => {
-                    Form::Small
-                }
-                Op::Pool { kind, windows } => match kind {
-                    PoolKind::Max => Form::Small,
-                    _ if self.is_rescaled(v) => Form::Linear,
-                    _ => {
-                        let input = &self.node(node.inputs[0].0).shape;
-                        Form::Exact(Average::new(*kind, windows, input, &node.name)?.shift())
-                    }
-                },
-                Op::Add | Op::Sub => {
-                    let term = |v: &crate::float::ValueId| match forms[v.0] {
-                        form if self.adds_directly(v.0) => form,
-                        _ => Form::Small,
-                    };
-                    let terms: Vec<Form> = node.inputs.iter().map(term).collect();
-                    let shift = |form: &Form| match form {
-                        Form::Exact(k) => *k,
-                        _ => 0,
-                    };
-                    if terms.contains(&Form::Linear) {
-                        Form::Linear
-                    } else {
-                        Form::Exact(terms.iter().map(shift).max().unwrap_or(0))
-                    }
-                }
-                Op::Reshape { .. } | Op::Transpose { .. } => operand(0),
-                _ => {
-                    return Err(Error::Unsupported {
-                        node: node.name.clone(),
-                        reason: "it has no integer form yet".into(),
-                    });
-                }
-            };
-            forms.push(form);
-        }
-        Ok(forms)
-    }
-
-    /// Builds the classes; the value to rescale if its tie contradicts others.
-    fn tie(&mut self) -> Result<Option<usize>, Error> {
-        self.classes = Scales::new(self.forms.len());
-        for (v, node) in self.graph.nodes().iter().enumerate() {
-            let ratio = match &node.op {
-                Op::Input { .. }
-                | Op::Dense { .. }
-                | Op::Conv { .. }
-                | Op::Activation(Activation::Sigmoid | Activation::Tanh) => continue,
-                Op::Affine { .. } => match self.pure_scale(v) {
-                    Some(factor) => factor.abs(),
-                    None => continue,
-                },
-                Op::Pool { kind, .. } if *kind != PoolKind::Max => match self.forms[v] {
-                    Form::Exact(_) => self.average(v)?.ratio(),
-                    _ => continue,
-                },
-                _ => 1.0,
-            };
-            let consistent =
-                |v2: &crate::float::ValueId, classes: &mut Scales| classes.tie(v, v2.0, ratio);
-            let mut inputs = node.inputs.iter();
-            if inputs.all(|input| consistent(input, &mut self.classes)) {
-                continue;
+    /// The single factor and the shift of an affine map without a factor per cell, of a value that
+    /// is no layer's accumulator: a change of scale and a constant.
+    pub(super) fn uniform(&self, v: usize) -> Option<f64> {
+        match &self.node(v).op {
+            Op::Affine { scale, .. } => {
+                let first = *scale.iter().next()?;
+                let same = scale.iter().all(|s| s.to_bits() == first.to_bits());
+                (same && first != 0.0).then_some(f64::from(first))
             }
-            let root = self.classes.root(v).0;
-            let ratio_tie = |&u: &usize| {
-                let averages =
-                    matches!(&self.node(u).op, Op::Pool { kind, .. } if *kind != PoolKind::Max);
-                let factor = self.pure_scale(u).is_some();
-                let exact = matches!(self.forms[u], Form::Exact(_)) && averages;
-                (exact || factor) && self.classes.root(u).0 == root
-            };
-            let culprit = (0..=v).rev().find(ratio_tie);
-            return Ok(Some(culprit.expect("only ratios other than 1 contradict")));
+            _ => None,
         }
-        Ok(None)
     }
 
-    /// The division of average pool `v`.
-    pub(super) fn average(&self, v: usize) -> Result<Average, Error> {
-        let node = self.node(v);
-        let Op::Pool { kind, windows } = &node.op else {
-            unreachable!("asked of pools only");
-        };
-        Average::new(
-            *kind,
-            windows,
-            &self.node(node.inputs[0].0).shape,
-            &node.name,
-        )
-    }
-
-    fn find_nonnegative(&self) -> Vec<bool> {
-        let mut known: Vec<bool> = Vec::new();
-        for (v, node) in self.graph.nodes().iter().enumerate() {
-            let all = || node.inputs.iter().all(|i| known[i.0]);
-            known.push(match &node.op {
-                Op::Input { .. } => self.ranges[v].lo >= 0.0,
-                Op::Activation(Activation::Relu | Activation::Sigmoid) => true,
-                Op::Activation(Activation::Clip { lo, .. }) => *lo >= 0.0,
-                Op::Affine { .. } => self.pure_scale(v).is_some_and(|f| f > 0.0) && all(),
-                Op::Pad { value, .. } => *value >= 0.0 && all(),
-                Op::Dense { .. } | Op::Conv { .. } | Op::Sub => false,
-                _ => all(),
-            });
-        }
-        known
-    }
-
-    fn find_bits(&self) -> Vec<u32> {
-        let mut bits = vec![self.profile.bits(); self.forms.len()];
-        for v in 0..self.forms.len() {
-            if self.outputs[v] && self.forms[v] == Form::Small {
-                let root = self.classes.root(v).0;
-                bits[root] = bits[root].max(OUTPUT_BITS);
+    /// Whether `v` is a linear map that adds cells; the others only move them.
+    pub(super) fn adds_cells(&self, v: usize) -> bool {
+        let moves = |axis: &AxisMap| match axis {
+            AxisMap::Keep => true,
+            AxisMap::Matrix(m) => {
+                let ones = m.entries.iter().all(|&(_, _, w)| w == m.divisor);
+                ones && m.entries.windows(2).all(|pair| pair[0].0 != pair[1].0)
             }
-        }
-        bits
-    }
-
-    /// Which accumulators must be made small, and which classes are free.
-    fn find_needs(&mut self) {
-        let n = self.forms.len();
-        let is_linear = |v: usize| {
-            let node = self.node(v);
-            matches!(node.op, Op::Dense { .. } | Op::Conv { .. })
-                || matches!(node.op, Op::Affine { .. }) && self.pure_scale(v).is_none()
         };
-        let mut needs = vec![false; n];
-        for v in (0..n).filter(|&v| self.forms[v] != Form::Small) {
-            needs[v] = self.consumers[v].iter().any(|&c| match &self.node(c).op {
-                Op::Activation(_) | Op::Reshape { .. } | Op::Transpose { .. } => false,
-                Op::Add | Op::Sub => !self.adds_directly(v),
-                Op::Affine { .. } if !is_linear(c) => false,
-                Op::Pool { .. } | Op::Concat { .. } | Op::Pad { .. } => true,
-                _ => !matches!(self.forms[v], Form::Exact(_)),
-            });
-        }
-        let mut free = vec![true; n];
-        for (v, &needed) in needs.iter().enumerate() {
-            if needed || self.is_source(v) || self.feeds_curve(v) {
-                free[self.classes.root(v).0] = false;
-            }
-        }
-        for (v, needed) in needs.iter_mut().enumerate() {
-            let Form::Exact(shift) = self.forms[v] else {
-                continue;
-            };
-            let coarse = |&c: &usize| {
-                let free = free[self.classes.root(c).0];
-                is_linear(c) && !free && shift > DIRECT_SHIFT
-            };
-            *needed |= self.consumers[v].iter().any(coarse);
-        }
-        (self.needs_small, self.free) = (needs, free);
-    }
-
-    /// Whether `v` is made small where it is produced.
-    pub(super) fn is_source(&self, v: usize) -> bool {
-        matches!(
-            self.node(v).op,
-            Op::Input { .. } | Op::Activation(_) | Op::Pad { .. }
-        )
-    }
-
-    /// Whether `v` is an accumulator that a sigmoid or tanh takes.
-    pub(super) fn feeds_curve(&self, v: usize) -> bool {
-        let curve = |&c: &usize| {
-            let op = &self.node(c).op;
-            matches!(op, Op::Activation(Activation::Sigmoid | Activation::Tanh))
-        };
-        self.forms[v] != Form::Small && self.consumers[v].iter().any(curve)
+        matches!(&self.node(v).op, Op::Map(axes) if !axes.iter().all(moves))
     }
 }

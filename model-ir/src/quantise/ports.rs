@@ -58,7 +58,7 @@ pub enum InputError {
 
 impl Graph {
     /// The integers of a batch of real inputs: each cell divided by its port's scale, rounded
-    /// half away from zero and clamped to the port's interval. `batch[i]` is inference `i`, one
+    /// to the nearest integer, the even one of two, and clamped to the port's interval. `batch[i]` is inference `i`, one
     /// array per input port, of the port's shape.
     pub fn quantise_inputs(&self, batch: &[Vec<ArrayD<f32>>]) -> Result<Inputs, InputError> {
         if batch.is_empty() {
@@ -143,7 +143,7 @@ fn quantise(
                 value: x.to_string(),
             });
         }
-        let integer = (f64::from(x) / port.scale).round() as i64;
+        let integer = (f64::from(x) / port.scale).round_ties_even() as i64;
         let clamped = integer.clamp(interval.lo, interval.hi);
         saturated += usize::from(clamped != integer);
         integers.push(clamped);

@@ -1,8 +1,8 @@
 //! The scales of a plan's classes.
 //!
 //! `scale(class) = max over members of wanted(v) / most(v) / ratio(v)`, rounded up to 11
-//! significant bits; for accumulators that only a sigmoid or tanh reads, the step of the curve's
-//! argument; for free classes, what gives the largest weight 16 bits.
+//! significant bits; for free classes, what gives the largest weight 16 bits; 1 for classes of
+//! integers.
 
 use super::Error;
 use super::plan::{Form, Plan};
@@ -13,8 +13,6 @@ const FREE_WEIGHT: f64 = 32_767.0;
 /// Largest calibrated magnitude of a table's argument: the table's rows are limited, and inputs
 /// beyond the calibration samples need some to spare.
 const ROWS: f64 = 32_000.0;
-/// The same for the argument of a sigmoid or tanh.
-const CURVE_ROWS: f64 = 8_000.0;
 /// Scales outside are a sign of ranges that no arithmetic of doubles can serve.
 const USABLE: std::ops::Range<f64> = 1e-60..1e60;
 
@@ -26,10 +24,11 @@ impl Plan<'_> {
         match self.node(v).op {
             // A nonnegative input is taken to be bounded (pixels, counts).
             Op::Input { .. } if self.nonnegative[v] => size,
+            Op::Constant { .. } => size,
             Op::Activation(Activation::Sigmoid | Activation::Tanh) => 1.0,
-            Op::Activation(Activation::Clip { lo, hi }) => {
-                with_margin.min(f64::from(hi.abs().max(lo.abs())))
-            }
+            Op::Activation(f) => f
+                .bound()
+                .map_or(with_margin, |bound| with_margin.min(bound)),
             _ => with_margin,
         }
     }
@@ -38,31 +37,34 @@ impl Plan<'_> {
     pub(super) fn find_scales(&mut self) -> Result<(), Error> {
         let n = self.forms.len();
         let mut least = vec![0.0_f64; n];
-        let mut curve = vec![f64::INFINITY; n];
+        let mut dyadic = vec![false; n];
         for v in 0..n {
             let (root, ratio) = self.classes.root(v);
-            if self.is_source(v) || self.needs_small[v] {
+            if self.is_source(v)
+                || self.needs_small[v]
+                || self.feeds_curve(v)
+                || self.forms[v] == Form::Raw
+            {
                 let (_, most) = self.interval(v);
                 least[root] = least[root].max(self.wanted(v) / most as f64 / ratio);
             }
-            if self.feeds_curve(v) && !self.needs_small[v] {
-                let step = (-f64::from(self.curve_bits(v))).exp2();
-                let step = step.max(self.ranges[v].size() / CURVE_ROWS);
-                curve[root] = curve[root].min(step / ratio);
-            } else if self.feeds_table(v) {
+            if self.feeds_table(v) {
                 least[root] = least[root].max(self.ranges[v].size() / ROWS / ratio);
             }
+            dyadic[root] |= self.is_rounded(v);
         }
-        let scale_of = |least: f64, curve: f64| match (least > 0.0, curve.is_finite()) {
-            (true, _) => round_up(least),
-            (false, true) => round_up(curve),
-            (false, false) => 1.0,
+        let scale_of = |(root, &least): (usize, &f64)| {
+            if let Some(scale) = self.classes.fixed(root) {
+                scale
+            } else if self.whole[root] || least <= 0.0 {
+                1.0
+            } else if dyadic[root] {
+                least.log2().ceil().exp2()
+            } else {
+                round_up(least)
+            }
         };
-        let roots: Vec<f64> = least
-            .iter()
-            .zip(curve)
-            .map(|(&l, c)| scale_of(l, c))
-            .collect();
+        let roots: Vec<f64> = least.iter().enumerate().map(scale_of).collect();
         let scale = |v: usize, roots: &[f64]| {
             let (root, ratio) = self.classes.root(v);
             roots[root] * ratio
@@ -100,12 +102,19 @@ impl Plan<'_> {
         self.forms[v] != Form::Small && read
     }
 
-    /// `-log2` of the argument's step of the curves that take `v`: fine enough that rounding the
-    /// argument moves the result by about half a step of its own.
-    fn curve_bits(&self, v: usize) -> u32 {
-        let bits = |&c: &usize| self.bits[self.classes.root(c).0];
-        let bits = self.consumers[v].iter().map(bits).max().unwrap_or(8);
-        (bits - 1).min(10)
+    /// Whether fractions of `v` decide over integers: binary fractions are kept exactly then.
+    fn is_rounded(&self, v: usize) -> bool {
+        let rounds = |&c: &usize| match &self.node(c).op {
+            Op::Activation(f) => f.is_integral(),
+            Op::Sub | Op::Max | Op::Maximum { .. } => self.integral_consumer(c),
+            _ => false,
+        };
+        self.consumers[v].iter().any(rounds)
+    }
+
+    fn integral_consumer(&self, v: usize) -> bool {
+        let rounds = |&c: &usize| matches!(&self.node(c).op, Op::Activation(f) if f.is_integral());
+        self.consumers[v].iter().any(rounds)
     }
 
     /// Largest absolute weight of the linear layer that produces `v`.
@@ -113,7 +122,6 @@ impl Plan<'_> {
         let weights = match &self.node(v).op {
             Op::Dense { weight, .. } | Op::Conv { weight, .. } => weight,
             Op::Affine { scale, .. } if self.pure_scale(v).is_none() => scale,
-            Op::Pool { .. } if self.is_rescaled(v) => return Some(1.0),
             _ => return None,
         };
         let largest = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));

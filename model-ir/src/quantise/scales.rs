@@ -12,6 +12,8 @@ const SLACK: f64 = 1e-9;
 pub(super) struct Scales {
     /// Parent and `scale(v) / scale(parent)`.
     parent: Vec<(usize, f64)>,
+    /// The scale of a root that a member prescribes.
+    fixed: Vec<Option<f64>>,
 }
 
 impl Scales {
@@ -19,6 +21,7 @@ impl Scales {
     pub(super) fn new(len: usize) -> Self {
         Self {
             parent: (0..len).map(|v| (v, 1.0)).collect(),
+            fixed: vec![None; len],
         }
     }
 
@@ -35,13 +38,33 @@ impl Scales {
         }
     }
 
-    /// Demands `scale(a) = ratio * scale(b)`; whether that is consistent with earlier ties.
+    /// Prescribes `scale(v)`; whether that is consistent with earlier ties.
+    pub(super) fn fix(&mut self, v: usize, scale: f64) -> bool {
+        let (root, ratio) = self.root(v);
+        let of_root = scale / ratio;
+        let fixed = *self.fixed[root].get_or_insert(of_root);
+        (fixed / of_root - 1.0).abs() <= SLACK
+    }
+
+    /// The scale of `v` if a member of its class prescribes it.
+    pub(super) fn fixed(&self, v: usize) -> Option<f64> {
+        let (root, ratio) = self.root(v);
+        self.fixed[root].map(|scale| scale * ratio)
+    }
+
+    /// Demands `scale(a) = ratio * scale(b)`; whether that is consistent with earlier ties and
+    /// prescriptions. Nothing changes if it is not.
     pub(super) fn tie(&mut self, a: usize, b: usize, ratio: f64) -> bool {
         let ((a, of_a), (b, of_b)) = (self.root(a), self.root(b));
         // scale(a) = ratio * of_b / of_a * scale(b), on roots.
         let ratio = ratio * of_b / of_a;
         if a == b {
             return (ratio - 1.0).abs() <= SLACK;
+        }
+        if let Some(scale) = self.fixed[a]
+            && !self.fix(b, scale / ratio)
+        {
+            return false;
         }
         self.parent[a] = (b, ratio);
         true
@@ -65,5 +88,18 @@ mod tests {
         assert!(scales.tie(0, 2, 24.0));
         assert!(!scales.tie(0, 2, 1.0));
         assert_eq!(scales.root(4), (4, 1.0));
+    }
+
+    #[test]
+    fn prescribed_scales_hold_for_their_class() {
+        let mut scales = Scales::new(4);
+        assert!(scales.fix(0, 0.5) && scales.fix(3, 4.0));
+        assert!(scales.tie(0, 1, 2.0));
+        assert_eq!(scales.fixed(1), Some(0.25));
+        assert!(scales.tie(2, 3, 1.0));
+        assert!(!scales.tie(1, 2, 1.0));
+        assert_eq!(scales.fixed(2), Some(4.0));
+        assert!(scales.tie(1, 2, 1.0 / 16.0));
+        assert!(!scales.fix(0, 1.0) && scales.fix(0, 0.5));
     }
 }

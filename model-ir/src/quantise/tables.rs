@@ -14,6 +14,9 @@ use super::lower::{Lookup, Lowered};
 use crate::int::{Function, Graph, Interval, Model, Op, Table, TableId};
 
 const MAX_ROWS: u64 = 1 << 16;
+/// Most limbs of a remainder, and most bits of one.
+const MAX_LIMBS: u32 = 4;
+const MAX_LIMB: u32 = 18;
 const MANY_LOOKUPS: usize = 1 << 20;
 const MANY_ROWS: u64 = 1 << 18;
 
@@ -42,10 +45,12 @@ pub(super) fn finish(mut lowered: Lowered, warnings: &mut Vec<String>) -> Result
         MAX_ROWS
     };
     let mut tables = assign(&mut lowered, limit, warnings)?;
+    let usual = lowered.shift;
     for node in &mut lowered.nodes {
+        let cells = node.cells();
         if let Op::Table { shift, ranges, .. } = &mut node.op {
-            let range = (*shift > 0).then(|| range_table(&mut tables, *shift));
-            *ranges = range.into_iter().collect();
+            let limbs = limbs(*shift, usual, cells).into_iter();
+            *ranges = limbs.map(|bits| range_table(&mut tables, bits)).collect();
         }
     }
     let inputs = lowered.inputs.len();
@@ -119,6 +124,18 @@ fn assign(
     }
     let curve = |draft: &Draft| -> Curve { lowered.curves[draft.curve] };
     Ok(drafts.iter().map(|d| curve(d).table(d.domain)).collect())
+}
+
+/// Bits of the limbs of a remainder of `shift` bits: one if its range table is the model's usual
+/// one or is outweighed by the node's cells, or else several of at most the usual shift.
+fn limbs(shift: u32, usual: u32, cells: usize) -> Vec<u32> {
+    if shift == 0 {
+        return vec![];
+    }
+    let fits = |bits: u32| bits <= MAX_LIMB && 1_usize << bits <= cells.max(1 << usual);
+    let count = (1..=MAX_LIMBS).find(|&n| fits(shift.div_ceil(n)));
+    let count = count.unwrap_or(MAX_LIMBS);
+    (0..count).map(|i| (shift + i) / count).collect()
 }
 
 /// The range table `0 .. 2^shift`, added when it is the first.
@@ -208,6 +225,17 @@ mod tests {
             limit: 1000,
         };
         assert_eq!(refused, Err(expected));
+    }
+
+    #[test]
+    fn remainders_are_cut_into_limbs_of_the_usual_size() {
+        assert_eq!(limbs(0, 12, 10), [0; 0]);
+        assert_eq!(limbs(5, 12, 10), [5]);
+        assert_eq!(limbs(12, 12, 10), [12]);
+        assert_eq!(limbs(16, 12, 1 << 16), [16]);
+        assert_eq!(limbs(17, 12, 10), [8, 9]);
+        assert_eq!(limbs(31, 12, 10), [10, 10, 11]);
+        assert_eq!(limbs(36, 8, 10), [9; 4]);
     }
 
     #[test]

@@ -181,8 +181,8 @@ fn inputs_are_checked_and_saturate() {
     let inputs = inputs.expect("two inferences");
     assert_eq!(inputs.saturated, 2);
     let cells: Vec<i64> = (0..4).map(|i| inputs.cells[0].get(i)).collect();
-    // A nonnegative input spans 0 ..= 255 without a margin.
-    assert_eq!(cells, [127, 127, 255, 255]);
+    // A nonnegative input of a linear model spans 0 ..= 4095 without a margin.
+    assert_eq!(cells, [2046, 2046, 4095, 4095]);
     let refused = |batch: &[Vec<ArrayD<f32>>]| model.quantise_inputs(batch).expect_err("refused");
     assert_eq!(refused(&[]), InputError::EmptyBatch);
     assert!(matches!(
@@ -242,6 +242,6 @@ fn the_same_integers_everywhere() {
     let digest = crate::Digest::of("test", &(weights, biases, tables));
     assert_eq!(
         digest.to_string(),
-        "ae650c9e8fb25181de7c0ffb76571927b36a613d2a8306a0b323d39e3a8b81e2"
+        "4ad6d07b837c76b60702349218bb7fc6c3c871274f56a2a437faa6c5d1e97ac3"
     );
 }

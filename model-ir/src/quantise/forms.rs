@@ -1,0 +1,151 @@
+//! The forms of values, and which scales are tied to each other.
+
+use super::Error;
+use super::average::Average;
+use super::plan::{Form, Plan};
+use super::scales::Scales;
+use crate::float::{Activation, Op, PoolKind, ValueId};
+
+impl Plan<'_> {
+    /// The form of every value.
+    pub(super) fn find_forms(&self) -> Result<Vec<Form>, Error> {
+        let mut forms: Vec<Form> = Vec::new();
+        for (v, node) in self.graph.nodes().iter().enumerate() {
+            let operand = |k: usize| forms[node.inputs[k].0];
+            let form = match &node.op {
+                Op::Affine { .. } if self.pure_scale(v).is_some() => operand(0),
+                Op::Affine { .. } if self.uniform(v).is_some() && operand(0) != Form::Linear => {
+                    Form::Raw
+                }
+                Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => Form::Linear,
+                Op::Concat { .. } if self.is_rescaled(v) => Form::Raw,
+                Op::Input { .. }
+                | Op::Constant { .. }
+                | Op::Activation(_)
+                | Op::Concat { .. }
+                | Op::Pad { .. }
+                | Op::Max
+                | Op::Maximum { .. } => Form::Small,
+                Op::Pool { kind, windows } => match kind {
+                    PoolKind::Max => Form::Small,
+                    _ if self.is_rescaled(v) => Form::Raw,
+                    _ => {
+                        let input = &self.node(node.inputs[0].0).shape;
+                        Form::Exact(Average::new(*kind, windows, input, &node.name)?.shift())
+                    }
+                },
+                Op::Add | Op::Sub => self.sum_form(v, &forms),
+                Op::Contract(_) => Form::Raw,
+                Op::Map(_) if self.adds_cells(v) => Form::Raw,
+                Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } | Op::Map(_) => {
+                    operand(0)
+                }
+            };
+            forms.push(form);
+        }
+        Ok(forms)
+    }
+
+    fn sum_form(&self, v: usize, forms: &[Form]) -> Form {
+        let inputs = &self.node(v).inputs;
+        if self.is_rescaled(v) || inputs.iter().any(|u| forms[u.0] == Form::Raw) {
+            return Form::Raw;
+        }
+        let term = |u: &ValueId| match forms[u.0] {
+            form if self.adds_directly(u.0) => form,
+            _ => Form::Small,
+        };
+        let terms: Vec<Form> = inputs.iter().map(term).collect();
+        if terms.contains(&Form::Linear) {
+            return Form::Linear;
+        }
+        let shift = |form: &Form| match form {
+            Form::Exact(k) => *k,
+            _ => 0,
+        };
+        Form::Exact(terms.iter().map(shift).max().unwrap_or(0))
+    }
+
+    /// Builds the classes; the value to rescale if its tie contradicts others.
+    pub(super) fn tie(&mut self) -> Result<Option<usize>, Error> {
+        self.classes = Scales::new(self.forms.len());
+        for (v, node) in self.graph.nodes().iter().enumerate() {
+            if let Op::Activation(Activation::Quantize { scale, .. }) = node.op {
+                self.classes.fix(v, scale.into());
+            }
+            let Some(ratio) = self.ratio(v)? else {
+                continue;
+            };
+            let mut inputs = node.inputs.iter();
+            if inputs.all(|input| self.classes.tie(v, input.0, ratio)) {
+                continue;
+            }
+            let root = self.classes.root(v).0;
+            let ratio_tie = |&u: &usize| {
+                let averages =
+                    matches!(&self.node(u).op, Op::Pool { kind, .. } if *kind != PoolKind::Max);
+                let factor = self.pure_scale(u).is_some();
+                let exact = matches!(self.forms[u], Form::Exact(_)) && averages;
+                exact || factor
+            };
+            let inputs = node.inputs.iter().map(|input| self.classes.root(input.0).0);
+            let roots: Vec<usize> = inputs.chain([root]).collect();
+            let ratio_tie = |&u: &usize| {
+                ratio_tie(&u) && roots.contains(&self.classes.root(u).0) && !self.is_rescaled(u)
+            };
+            let own = matches!(
+                node.op,
+                Op::Add | Op::Sub | Op::Concat { .. } | Op::Activation(Activation::Quantize { .. })
+            );
+            let culprit = (0..=v).rev().find(ratio_tie).or(own.then_some(v));
+            return match culprit {
+                Some(culprit) => Ok(Some(culprit)),
+                None => Err(Error::Unsupported {
+                    node: node.name.clone(),
+                    reason: "its operands are quantised with different scales: quantise them \
+                             alike"
+                        .into(),
+                }),
+            };
+        }
+        Ok(None)
+    }
+
+    /// Scale of `v` relative to its operands' if they are tied.
+    fn ratio(&self, v: usize) -> Result<Option<f64>, Error> {
+        let node = self.node(v);
+        let raw = |k: usize| self.forms[node.inputs[k].0] == Form::Raw;
+        Ok(match &node.op {
+            Op::Input { .. }
+            | Op::Constant { .. }
+            | Op::Dense { .. }
+            | Op::Conv { .. }
+            | Op::Contract(_) => None,
+            Op::Activation(f) => {
+                (f.keeps_scale() && !raw(0) && !self.is_rescaled(v)).then_some(1.0)
+            }
+            Op::Affine { .. } => self.pure_scale(v).map(f64::abs),
+            Op::Pool { kind, .. } if *kind != PoolKind::Max => match self.forms[v] {
+                Form::Exact(_) => Some(self.average(v)?.ratio()),
+                _ => None,
+            },
+            Op::Map(_) => (!self.adds_cells(v)).then_some(1.0),
+            Op::Add | Op::Sub | Op::Concat { .. } => (self.forms[v] != Form::Raw).then_some(1.0),
+            _ => Some(1.0),
+        })
+    }
+
+    /// The division of average pool `v`.
+    pub(super) fn average(&self, v: usize) -> Result<Average, Error> {
+        let node = self.node(v);
+        let Op::Pool { kind, windows } = &node.op else {
+            unreachable!("asked of pools only");
+        };
+        Average::new(
+            *kind,
+            windows,
+            &self.node(node.inputs[0].0).shape,
+            &node.name,
+        )
+    }
+}

@@ -1,0 +1,211 @@
+//! What is known of values beyond their ranges, what their consumers need, and how many bits they
+//! get.
+
+use super::Profile;
+use super::plan::{Form, Plan};
+use crate::float::{Activation, Op, PoolKind};
+
+/// An exact accumulator of at most this shift feeds a linear layer as it is.
+const DIRECT_SHIFT: u32 = 2;
+
+impl Profile {
+    /// Least bits of small values that are model outputs or operands of products, sums and
+    /// comparisons: they cost no more than others, and rounding them is not averaged out as in a
+    /// layer.
+    fn fine_bits(self) -> u32 {
+        match self {
+            Self::Fast => 12,
+            Self::Accurate => 15,
+        }
+    }
+
+    /// Bits of an input that is compared: nearly those of single precision.
+    const COMPARED: u32 = 24;
+}
+
+impl Plan<'_> {
+    /// Which values have integer cells on every integer input.
+    pub(super) fn find_integral(&self) -> Vec<bool> {
+        let whole = |x: &f32| x.fract() == 0.0 && x.abs() < (1 << 24) as f32;
+        let mut known: Vec<bool> = Vec::new();
+        for node in self.graph.nodes() {
+            let all = || node.inputs.iter().all(|i| known[i.0]);
+            let constants = || node.op.constants().all(|x| whole(&x));
+            known.push(match &node.op {
+                Op::Input { integral } => *integral,
+                Op::Constant { .. } => constants(),
+                Op::Activation(f) => match f {
+                    Activation::Relu | Activation::Abs => all(),
+                    Activation::Clip { lo, hi } => {
+                        all() && [lo, hi].into_iter().all(|x| x.is_infinite() || whole(x))
+                    }
+                    _ => f.is_integral(),
+                },
+                Op::Pool { kind, .. } => *kind == PoolKind::Max && all(),
+                Op::Map(axes) => all() && axes.iter().all(crate::float::AxisMap::is_whole),
+                _ => all() && constants(),
+            });
+        }
+        known
+    }
+
+    /// Which values cannot be negative.
+    pub(super) fn find_nonnegative(&self) -> Vec<bool> {
+        let mut known: Vec<bool> = Vec::new();
+        for (v, node) in self.graph.nodes().iter().enumerate() {
+            let all = || node.inputs.iter().all(|i| known[i.0]);
+            known.push(match &node.op {
+                Op::Input { .. } | Op::Constant { .. } => self.ranges[v].lo >= 0.0,
+                Op::Activation(f) => f.is_nonnegative(),
+                Op::Affine { .. } => self.pure_scale(v).is_some_and(|f| f > 0.0) && all(),
+                Op::Pad { value, .. } => *value >= 0.0 && all(),
+                Op::Contract(c) => {
+                    let square = node.inputs[0] == node.inputs[1] && c.left == c.right;
+                    square || all()
+                }
+                Op::Map(axes) => all() && axes.iter().all(crate::float::AxisMap::is_nonnegative),
+                Op::Dense { .. } | Op::Conv { .. } | Op::Sub => false,
+                _ => all(),
+            });
+        }
+        known
+    }
+
+    /// Which classes hold raw values only, and which integers only.
+    pub(super) fn find_classes(&mut self) {
+        let n = self.forms.len();
+        (self.loose, self.whole) = (vec![true; n], vec![true; n]);
+        self.quantised = vec![None; n];
+        for v in 0..n {
+            let (root, ratio) = self.classes.root(v);
+            self.loose[root] &= self.forms[v] == Form::Raw;
+            self.whole[root] &= self.integral[v] && (ratio - 1.0).abs() < f64::EPSILON;
+            if let Op::Activation(Activation::Quantize { lo, hi, .. }) = self.node(v).op {
+                let (least, most) = self.quantised[root].unwrap_or((0, 0));
+                self.quantised[root] = Some((least.min(lo.into()), most.max(hi.into())));
+            }
+        }
+    }
+
+    /// Bits of every class, by root.
+    pub(super) fn find_bits(&self) -> Vec<u32> {
+        let n = self.forms.len();
+        let mut bits = vec![self.profile.bits(); n];
+        let linear =
+            (0..n).all(|v| !matches!(self.node(v).op, Op::Activation(_) | Op::Pool { .. }));
+        for v in 0..n {
+            let root = self.classes.root(v).0;
+            let least = if self.is_whole(v) {
+                // The calibrated integers, and as many again.
+                let size = self.ranges[v].size().min(f64::from(1 << 24)) as u32;
+                (2 * size + 2).ilog2() + 2
+            } else if self.is_compared(v) {
+                Profile::COMPARED
+            } else if self.is_fine(v, linear) {
+                self.profile.fine_bits()
+            } else {
+                0
+            };
+            bits[root] = bits[root].max(least);
+        }
+        bits
+    }
+
+    /// Whether `v` is an input that is only compared.
+    fn is_compared(&self, v: usize) -> bool {
+        let compares = |&c: &usize| {
+            let steps = |&d: &usize| matches!(self.node(d).op, Op::Activation(Activation::Step));
+            match self.node(c).op {
+                Op::Activation(Activation::Step) => true,
+                Op::Sub | Op::Affine { .. } | Op::Map(_) | Op::Take { .. } => {
+                    !self.consumers[c].is_empty() && self.consumers[c].iter().all(steps)
+                }
+                _ => false,
+            }
+        };
+        let consumers = &self.consumers[v];
+        matches!(self.node(v).op, Op::Input { .. })
+            && !self.outputs[v]
+            && !consumers.is_empty()
+            && consumers.iter().all(compares)
+    }
+
+    /// Whether rounding `v` to the profile's bits would be felt.
+    fn is_fine(&self, v: usize, linear: bool) -> bool {
+        if self.forms[v] != Form::Small {
+            return false;
+        }
+        let given = matches!(self.node(v).op, Op::Input { .. } | Op::Constant { .. });
+        let fine = |&c: &usize| match &self.node(c).op {
+            Op::Contract(_) | Op::Max | Op::Maximum { .. } => true,
+            Op::Map(_) => given || self.adds_cells(c),
+            Op::Activation(f) => given || !f.keeps_scale(),
+            Op::Add | Op::Sub | Op::Affine { .. } => given || self.forms[c] == Form::Raw,
+            Op::Dense { .. } | Op::Conv { .. } => given && linear,
+            Op::Pool { .. } => false,
+            _ => given && self.forms[c] != Form::Small && self.consumers[c].is_empty(),
+        };
+        self.outputs[v] || self.consumers[v].iter().any(fine)
+    }
+
+    /// Which accumulators must be made small, and which classes are free.
+    pub(super) fn find_needs(&mut self) {
+        let n = self.forms.len();
+        let is_layer = |v: usize| {
+            let node = self.node(v);
+            matches!(
+                node.op,
+                Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. }
+            ) && self.forms[v] == Form::Linear
+                && self.pure_scale(v).is_none()
+        };
+        let mut needs = vec![false; n];
+        for v in (0..n).filter(|&v| self.forms[v] != Form::Small) {
+            needs[v] = self.consumers[v].iter().any(|&c| match &self.node(c).op {
+                Op::Activation(_) | Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } => {
+                    false
+                }
+                Op::Map(_) => self.adds_cells(c) && self.forms[v] == Form::Linear,
+                Op::Contract(_) => self.forms[v] == Form::Linear,
+                Op::Add | Op::Sub if self.forms[c] == Form::Raw => false,
+                Op::Add | Op::Sub => !self.adds_directly(v),
+                Op::Affine { .. } if !is_layer(c) => false,
+                Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => {
+                    !matches!(self.forms[v], Form::Exact(_))
+                }
+                _ => true,
+            });
+        }
+        let mut free = vec![true; n];
+        for (v, &needed) in needs.iter().enumerate() {
+            if needed || self.is_source(v) || self.feeds_curve(v) || self.is_whole(v) {
+                free[self.classes.root(v).0] = false;
+            }
+        }
+        for (v, needed) in needs.iter_mut().enumerate() {
+            let Form::Exact(shift) = self.forms[v] else {
+                continue;
+            };
+            let coarse = |&c: &usize| {
+                let free = free[self.classes.root(c).0];
+                is_layer(c) && !free && shift > DIRECT_SHIFT
+            };
+            *needed |= self.consumers[v].iter().any(coarse);
+        }
+        (self.needs_small, self.free) = (needs, free);
+    }
+
+    /// Whether `v` is made small where it is produced.
+    pub(super) fn is_source(&self, v: usize) -> bool {
+        matches!(
+            self.node(v).op,
+            Op::Input { .. } | Op::Constant { .. } | Op::Activation(_) | Op::Pad { .. }
+        )
+    }
+
+    /// Whether `v` is an accumulator that a curve takes.
+    pub(super) fn feeds_curve(&self, v: usize) -> bool {
+        let curve = |&c: &usize| matches!(&self.node(c).op, Op::Activation(f) if !f.keeps_scale());
+        self.forms[v] != Form::Small && self.consumers[v].iter().any(curve)
+    }
+}

@@ -1,0 +1,394 @@
+//! Raw accumulators: products, weighted sums and sums of values of different scales, and their
+//! small forms.
+//!
+//! A raw accumulator's scale is what its operands' scales make it. A sum of accumulators of scales
+//! `r_k` is one of scale `u` with the coefficients `r_k / u`, exact if `u` divides all `r_k`. The
+//! small form at scale `t` of a raw accumulator `X` of scale `r` is `(m X + 2^(S-1)) >> S` with
+//! `m = r / t 2^S` rounded.
+
+use super::Error;
+use super::calibration::Range;
+use super::curves::QUANTISED_BITS;
+use super::function::Curve;
+use super::lower::{Handle, Lowered, Rounding};
+use super::moves::keep;
+use super::plan::Form;
+use crate::float::{Activation, AxisMap, Contract as FloatContract, Op as FloatOp, ValueId};
+use crate::int::{Contract, Entry, Interval, Map, MapAxis, Op, TensorId, contract_bounds};
+use ndarray::ArrayD;
+
+/// Largest magnitude of an accumulator that is multiplied by another as it is.
+const DIRECT_PRODUCT: u64 = 1 << 17;
+/// Largest magnitude of an accumulator that is added up as it is.
+const DIRECT_SUM: u64 = 1 << 40;
+/// Largest coefficient that brings an operand of a sum to the unit of the others.
+const MAX_COEFFICIENT: f64 = (1_u64 << 31) as f64;
+
+impl Lowered<'_> {
+    /// Bits that a multiplier must have for its rounding not to be felt.
+    fn multiplier_bits(&self) -> i32 {
+        self.plan.profile.bits() as i32 + 2
+    }
+
+    /// A raw accumulator.
+    fn raw(tensor: TensorId, scale: f64) -> Handle {
+        Handle {
+            tensor,
+            shift: 0,
+            small: false,
+            scale,
+        }
+    }
+
+    /// The operand as it is if its magnitude is at most `limit`, or small.
+    fn operand(&mut self, value: ValueId, limit: u64) -> Result<Handle, Error> {
+        let handle = self.values[value.0];
+        let fits = self.interval(handle.tensor).max_abs() <= limit;
+        let linear = self.plan.form(value.0) == Form::Linear;
+        if fits && !(linear && self.plan.needs_small(value.0)) {
+            return Ok(handle);
+        }
+        self.small(value)
+    }
+
+    /// The product of value `v`'s operands.
+    pub(super) fn contract(&mut self, v: usize, labels: &FloatContract) -> Result<Handle, Error> {
+        let node = self.plan.node(v);
+        let a = self.operand(node.inputs[0], DIRECT_PRODUCT)?;
+        let b = self.operand(node.inputs[1], DIRECT_PRODUCT)?;
+        let shape = |k: usize| &self.plan.node(node.inputs[k].0).shape;
+        let op = contract(labels, shape(0), shape(1));
+        let operands = [a, b].map(|x| (x.tensor, self.interval(x.tensor)));
+        let interval = contract_bounds(&op, operands);
+        let interval = interval.ok_or_else(|| Error::overflow(&node.name))?;
+        let cells = node.shape.iter().product();
+        let inputs = vec![a.tensor, b.tensor];
+        let tensor = self.push(&node.name, Op::Contract(op), inputs, cells, interval);
+        Ok(Self::raw(tensor, a.scale * b.scale))
+    }
+
+    /// The linear map of value `v`: of its operand's accumulator, if cells are only moved.
+    pub(super) fn linear_map(&mut self, v: usize, axes: &[AxisMap]) -> Result<Handle, Error> {
+        let node = self.plan.node(v);
+        let adds = self.plan.adds_cells(v);
+        let x = if adds {
+            self.operand(node.inputs[0], DIRECT_SUM)?
+        } else {
+            self.values[node.inputs[0].0]
+        };
+        let shape = &self.plan.node(node.inputs[0].0).shape;
+        let mut divisor = 1.0;
+        let axes = keep(shape).into_iter().zip(axes);
+        let axes = axes.map(|(kept, axis)| match axis {
+            AxisMap::Keep => kept,
+            AxisMap::Matrix(m) => {
+                let unit = if adds { 1 } else { m.divisor };
+                divisor *= (m.divisor / unit) as f64;
+                let entry = |&(to, from, weight): &(u32, u32, i64)| Entry {
+                    to,
+                    from,
+                    weight: weight / unit,
+                };
+                MapAxis::Matrix {
+                    input: m.input,
+                    output: m.output,
+                    entries: m.entries.iter().map(entry).collect(),
+                }
+            }
+        });
+        let axes = axes.collect();
+        let tensor = self.map(&node.name, x.tensor, Map { axes, fill: 0 })?;
+        if adds {
+            return Ok(Self::raw(tensor, x.scale / divisor));
+        }
+        Ok(Handle { tensor, ..x })
+    }
+
+    /// The average pool of value `v`, whose scale is not tied to its operand's.
+    pub(super) fn raw_average(&mut self, v: usize) -> Result<Handle, Error> {
+        let scale = self.plan.scale(self.plan.node(v).inputs[0].0);
+        let (sum, divisor) = self.pool_sum(v)?;
+        Ok(Self::raw(sum, scale / divisor as f64))
+    }
+
+    /// `factor X + shift`
+    pub(super) fn raw_affine(
+        &mut self,
+        v: usize,
+        factor: f64,
+        shift: &ArrayD<f32>,
+    ) -> Result<Handle, Error> {
+        let node = self.plan.node(v);
+        let x = self.operand(node.inputs[0], DIRECT_SUM)?;
+        let scale = snapped(x.scale * factor.abs());
+        let sign = if factor < 0.0 { -1 } else { 1 };
+        if shift.iter().all(|&t| t == 0.0) {
+            let tensor = match sign {
+                1 => x.tensor,
+                _ => self.weighted_sum(&node.name, &[(-1, x.tensor)])?,
+            };
+            return Ok(Self::raw(tensor, scale));
+        }
+        // A unit in which the shifts are integers, nearly.
+        let largest = shift
+            .iter()
+            .fold(0.0_f64, |m, &t| m.max(f64::from(t).abs()));
+        let mut split = 0;
+        while split < self.multiplier_bits() && largest / scale * f64::from(split).exp2() < 1024.0 {
+            let exact = |&t: &f32| (f64::from(t) / scale * f64::from(split).exp2()).fract() == 0.0;
+            if shift.iter().all(exact) {
+                break;
+            }
+            split += 1;
+        }
+        let unit = scale * (-f64::from(split)).exp2();
+        let shape = &node.shape;
+        let integers: Vec<i64> = shift
+            .iter()
+            .map(|&t| (f64::from(t) / unit).round() as i64)
+            .collect();
+        let constant = self.broadcast_constant(&node.name, integers, shift.shape(), shape)?;
+        let tensor = self.weighted_sum(&node.name, &[(sign << split, x.tensor), (1, constant)])?;
+        Ok(Self::raw(tensor, unit))
+    }
+
+    /// A constant of shape `from` broadcast to `shape`.
+    fn broadcast_constant(
+        &mut self,
+        name: &str,
+        integers: Vec<i64>,
+        from: &[usize],
+        shape: &[usize],
+    ) -> Result<TensorId, Error> {
+        let x = self.constant(name, integers)?;
+        let skip = shape.len() - from.len();
+        let axes: Vec<MapAxis> = shape
+            .iter()
+            .enumerate()
+            .map(|(i, &n)| {
+                let own = i.checked_sub(skip).map_or(1, |i| from[i]);
+                if own == n {
+                    return MapAxis::Keep(n);
+                }
+                let entry = |to| Entry {
+                    to,
+                    from: 0,
+                    weight: 1,
+                };
+                MapAxis::Matrix {
+                    input: 1,
+                    output: n,
+                    entries: (0..n as u32).map(entry).collect(),
+                }
+            })
+            .collect();
+        if axes.iter().all(|axis| matches!(axis, MapAxis::Keep(_))) {
+            return Ok(x);
+        }
+        self.map(name, x, Map { axes, fill: 0 })
+    }
+
+    /// `a + sign * b` of values whose scales have no simple ratio.
+    pub(super) fn raw_sum(&mut self, v: usize, signs: [i64; 2]) -> Result<Handle, Error> {
+        let node = self.plan.node(v);
+        let mut terms = vec![];
+        for (&value, sign) in node.inputs.iter().zip(signs) {
+            terms.push((sign, self.operand(value, DIRECT_SUM)?));
+        }
+        let (unit, terms) = self.aligned(v, &terms)?;
+        Ok(Self::raw(self.weighted_sum(&node.name, &terms)?, unit))
+    }
+
+    /// A common unit of value `v`'s operands, and their coefficients in it.
+    pub(super) fn aligned(
+        &self,
+        v: usize,
+        terms: &[(i64, Handle)],
+    ) -> Result<(f64, Vec<(i64, TensorId)>), Error> {
+        let least = terms
+            .iter()
+            .map(|(_, x)| x.scale)
+            .fold(f64::INFINITY, f64::min);
+        let node = self.plan.node(v);
+        let fits = |&split: &i32| {
+            // Exact at once, or as exact as the bits ask for.
+            let tolerance = match split {
+                0 => 1e-9,
+                _ => (-f64::from(self.multiplier_bits() + 1)).exp2(),
+            };
+            terms.iter().all(|(_, x)| {
+                let ratio = x.scale / least * f64::from(split).exp2();
+                (ratio - ratio.round()).abs() <= tolerance * ratio
+            })
+        };
+        let unit = if let Some(scale) = self.quantised_next(v) {
+            scale * (-f64::from(QUANTISED_BITS)).exp2()
+        } else {
+            let most = self.multiplier_bits() + 1;
+            let split = (0..=most).find(fits).unwrap_or(most);
+            least * (-f64::from(split)).exp2()
+        };
+        let coefficient = |&(sign, x): &(i64, Handle)| {
+            let ratio = (x.scale / unit).round();
+            if ratio > MAX_COEFFICIENT {
+                return Err(Error::Scale {
+                    node: node.name.clone(),
+                    scale: x.scale / least,
+                });
+            }
+            Ok((sign * ratio as i64, x.tensor))
+        };
+        Ok((
+            unit,
+            terms.iter().map(coefficient).collect::<Result<_, _>>()?,
+        ))
+    }
+
+    /// The scale with which the model quantises value `v` next, if it does nothing else with it.
+    fn quantised_next(&self, v: usize) -> Option<f64> {
+        let &[consumer] = self.plan.consumers[v].as_slice() else {
+            return None;
+        };
+        let quantises = matches!(
+            self.plan.node(consumer).op,
+            FloatOp::Activation(Activation::Quantize { .. })
+        );
+        quantises.then(|| self.plan.scale(consumer))
+    }
+
+    /// `m X` and `S` with `m 2^-S` the ratio of its scale to `unit`, `m` of `bits` bits.
+    pub(super) fn multiplied(
+        &mut self,
+        name: &str,
+        x: Handle,
+        unit: f64,
+        bits: i32,
+    ) -> Result<(TensorId, u32), Error> {
+        let ratio = x.scale / unit;
+        let power = -ratio.log2().round();
+        if (ratio * power.exp2() - 1.0).abs() < 1e-12 && power >= 0.0 {
+            return Ok((x.tensor, power as u32));
+        }
+        let shift = (bits - ratio.log2().floor() as i32).max(1);
+        let shift = shift.max(self.shift as i32);
+        let multiplier = (ratio * f64::from(shift).exp2()).round();
+        if multiplier > MAX_COEFFICIENT {
+            return Err(Error::Scale {
+                node: name.into(),
+                scale: ratio,
+            });
+        }
+        let tensor = self.weighted_sum(name, &[(multiplier as i64, x.tensor)])?;
+        Ok((tensor, shift as u32))
+    }
+
+    /// The small form of a raw accumulator of value `v`.
+    pub(super) fn requantised(&mut self, v: usize, mut x: Handle) -> Result<Handle, Error> {
+        let name = &self.plan.node(v).name;
+        let (lo, hi) = self.plan.interval(v);
+        let bounds = self.interval(x.tensor);
+        let wanted = self.plan.scale(v);
+        let loose = self.plan.is_loose(v) && !self.plan.is_whole(v);
+        let shift = (wanted / x.scale).log2().ceil() as i32;
+        let (scale, shift) = if loose {
+            let shift = shift.max(0);
+            (x.scale * f64::from(shift).exp2(), shift)
+        } else {
+            let (tensor, shift) = self.multiplied(name, x, wanted, self.multiplier_bits())?;
+            x.tensor = tensor;
+            (wanted, shift as i32)
+        };
+        let within = Interval { lo, hi }.covers(bounds);
+        let small = |tensor| Handle {
+            tensor,
+            shift: 0,
+            small: true,
+            scale,
+        };
+        if shift == 0 && within {
+            return Ok(small(x.tensor));
+        }
+        let tensor = x.tensor;
+        let Range {
+            lo: least,
+            hi: most,
+        } = self.plan.ranges[v];
+        let calibrated = Some(Range {
+            lo: least / scale,
+            hi: most / scale,
+        });
+        let shift = u32::try_from(shift).map_err(|_| Error::overflow(name))?;
+        let curve = Curve::Clamp { lo, hi };
+        let nearest = Rounding::Nearest;
+        Ok(small(
+            self.lookup(name, tensor, curve, shift, nearest, calibrated)?,
+        ))
+    }
+
+    /// The elementwise maximum of two small values.
+    pub(super) fn max(&mut self, v: usize) -> Result<TensorId, Error> {
+        let node = self.plan.node(v);
+        let a = self.small(node.inputs[0])?.tensor;
+        let b = self.small(node.inputs[1])?.tensor;
+        self.maximum_of(v, a, b)
+    }
+
+    /// Cells taken at constant positions.
+    pub(super) fn take(&mut self, v: usize, indices: &[u32]) -> Result<Handle, Error> {
+        let node = self.plan.node(v);
+        let x = self.values[node.inputs[0].0];
+        let map = indices.to_vec();
+        let cells = map.len();
+        if cells.max(self.cells(x.tensor)) > super::layout::MAX_GATHER {
+            return Err(Error::Unsupported {
+                node: node.name.clone(),
+                reason: format!(
+                    "it gathers {cells} of {} cells in no regular way; at most {} are supported",
+                    self.cells(x.tensor),
+                    super::layout::MAX_GATHER
+                ),
+            });
+        }
+        let interval = self.interval(x.tensor);
+        let tensor = self.push(
+            &node.name,
+            Op::Gather { map },
+            vec![x.tensor],
+            cells,
+            interval,
+        );
+        Ok(Handle { tensor, ..x })
+    }
+}
+
+/// A power of two if `x` is one but for the rounding of single precision.
+fn snapped(x: f64) -> f64 {
+    let power = x.log2().round().exp2();
+    if (x / power - 1.0).abs() < f64::from(f32::EPSILON) {
+        power
+    } else {
+        x
+    }
+}
+
+/// The integer operator of an einsum of operands of these shapes.
+fn contract(labels: &FloatContract, a: &[usize], b: &[usize]) -> Contract {
+    let count = [&labels.left, &labels.right, &labels.output];
+    let count = count.into_iter().flatten().max().map_or(0, |&l| l + 1);
+    let mut number = vec![usize::MAX; count];
+    let mut lengths = vec![];
+    let pairs = labels.left.iter().zip(a).chain(labels.right.iter().zip(b));
+    for (&label, &n) in pairs {
+        if number[label] == usize::MAX {
+            number[label] = lengths.len();
+            lengths.push(n);
+        }
+    }
+    let named = |list: &[usize]| list.iter().map(|&l| number[l]).collect();
+    Contract {
+        lengths,
+        left: named(&labels.left),
+        right: named(&labels.right),
+        output: named(&labels.output),
+    }
+}
