@@ -22,6 +22,8 @@ use crate::value::{Constant, Element, Value};
 pub(crate) struct Importer {
     pub(crate) builder: GraphBuilder,
     pub(crate) budget: Budget,
+    /// Whether a mask of negative infinity was replaced by a finite one.
+    pub(crate) masks: bool,
     external: External,
     /// Initializers that no node has read yet.
     initializers: HashMap<String, TensorProto>,
@@ -47,6 +49,7 @@ pub(crate) fn import(model: Model, external: External) -> Result<Graph, Error> {
     let mut importer = Importer {
         builder: GraphBuilder::new(),
         budget: Budget::default(),
+        masks: false,
         external,
         initializers: initializer
             .into_iter()

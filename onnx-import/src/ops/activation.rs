@@ -18,6 +18,12 @@ pub(super) fn apply(
     activation: Activation,
 ) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
+    let whole =
+        matches!(activation, Activation::Relu | Activation::Abs) || activation.is_integral();
+    if node.element(0) != Element::Float && !whole {
+        let (op, element) = (node.op(), node.element(0).name());
+        return Err(node.unsupported(format!("{op} of {element}s: cast them to float before")));
+    }
     let x = importer.activation(node, 0)?;
     let y = Formula::new(node, importer).apply(activation, x)?;
     one(Value::Activation(y))

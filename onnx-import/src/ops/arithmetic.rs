@@ -74,7 +74,7 @@ pub(super) fn add(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
 /// Cells of a term below this are a mask: their exponential is to be 0 whatever is added.
 pub(super) const MASKED: f32 = -1e30;
 /// What a mask becomes, so that the range of sums stays moderate.
-const MASK: f32 = -1e4;
+pub(super) const MASK: f32 = -1e4;
 
 /// The value; negative infinity and other masks in it become [`MASK`].
 pub(super) fn masked(node: &Node, importer: &mut Importer, value: Value) -> Value {
@@ -86,6 +86,7 @@ pub(super) fn masked(node: &Node, importer: &mut Importer, value: Value) -> Valu
         Cells::Float(cells) if cells.iter().any(masks) => {
             let cells = cells.iter().map(|&x| if masks(&x) { MASK } else { x });
             let cells = Cells::Float(cells.collect());
+            importer.masks = true;
             importer.note(format!(
                 "node `{}`: cells of `{}` below {MASKED:e} mask others and are taken as {MASK:e}",
                 node.name(),
@@ -217,10 +218,18 @@ pub(super) fn modulo(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
                 let wrong = !fmod && r != 0 && (r < 0) != (b < 0);
                 Some(if wrong { r + b } else { r })
             };
-            return pair::fold(node, importer, a, b, |a, b| a % b, integer);
+            let float = |a: f32, b: f32| {
+                let r = a % b;
+                let wrong = !fmod && r != 0.0 && (r < 0.0) != (b < 0.0);
+                if wrong { r + b } else { r }
+            };
+            return pair::fold(node, importer, a, b, float, integer);
         }
         (Value::Activation(x), Value::Constant(c)) => (x, c),
-        (_, Value::Activation(_)) => return Err(dynamic_integers(node)),
+        (_, Value::Activation(_)) if whole => return Err(dynamic_integers(node)),
+        (_, Value::Activation(_)) => {
+            return Err(node.unsupported("its divisor depends on the model's inputs"));
+        }
     };
     let weight = divisor.clone().into_weight()?;
     let reciprocal = reciprocal(divisor)?;
@@ -233,7 +242,12 @@ pub(super) fn modulo(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
         (true, true) => truncated_quotient(&mut f, x, &reciprocal)?,
         (false, _) => {
             let y = f.affine_by(x, reciprocal, arr0(0.0).into_dyn())?;
-            f.apply(Activation::Truncate, y)?
+            let rounding = if fmod {
+                Activation::Truncate
+            } else {
+                Activation::Floor
+            };
+            f.apply(rounding, y)?
         }
     };
     let whole_part = f.affine_by(quotient, weight, arr0(0.0).into_dyn())?;

@@ -13,7 +13,7 @@ use crate::import::Importer;
 use crate::node::Node;
 use crate::proto::DataType;
 use crate::tensor::{Cells, Tensor};
-use crate::value::{Element, Value};
+use crate::value::{Constant, Element, Value};
 
 /// The input in another element type.
 pub(super) fn cast(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
@@ -31,10 +31,7 @@ pub(super) fn cast(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
     }
     let to = i32::try_from(to).unwrap_or(-1);
     let data_type = DataType::try_from(to).unwrap_or(DataType::Undefined);
-    let is_float = matches!(
-        data_type,
-        DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16
-    );
+    let is_float = is_float(data_type);
     let x = match x {
         Value::Constant(x) => x,
         Value::Activation(x) => {
@@ -52,11 +49,7 @@ pub(super) fn cast(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
             return one(Value::Activation(y));
         }
     };
-    importer.allow(node, Some(x.tensor.len()))?;
-    let shape = x.tensor.shape().to_vec();
-    let cells = converted(x.into_tensor().into_cells(), data_type, is_float)
-        .ok_or_else(|| node.shape_error(format!("a constant does not fit {}", type_name(to))))?;
-    one(folded(Tensor::new(shape, cells)))
+    constant(node, importer, x, data_type)
 }
 
 /// Constant cells in another type; `None` if one does not fit.
@@ -141,8 +134,41 @@ pub(super) fn cast_like(node: &mut Node, importer: &mut Importer) -> Result<Vec<
     }
     let element = node.element(1);
     drop(node.value(1)?);
-    let x = importer.lift(node, x)?;
-    one(Value::Activation(convert(node, importer, x, element)?))
+    match x {
+        Value::Activation(x) => one(Value::Activation(convert(node, importer, x, element)?)),
+        Value::Constant(x) => {
+            let data_type = match element {
+                Element::Float => DataType::Float,
+                Element::Int => DataType::Int64,
+                Element::Bool => DataType::Bool,
+            };
+            constant(node, importer, x, data_type)
+        }
+    }
+}
+
+/// A constant in another type.
+fn constant(
+    node: &Node,
+    importer: &mut Importer,
+    x: Constant,
+    data_type: DataType,
+) -> Result<Vec<Value>, Error> {
+    importer.allow(node, Some(x.tensor.len()))?;
+    let shape = x.tensor.shape().to_vec();
+    let cells = converted(x.into_tensor().into_cells(), data_type, is_float(data_type));
+    let cells = cells.ok_or_else(|| {
+        let name = type_name(data_type as i32);
+        node.shape_error(format!("a constant does not fit {name}"))
+    })?;
+    one(folded(Tensor::new(shape, cells)))
+}
+
+fn is_float(data_type: DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16
+    )
 }
 
 #[cfg(test)]

@@ -46,6 +46,7 @@ pub(super) fn position(
 ) -> Result<ValueId, Error> {
     let shape = f.shape(x);
     let (rank, n) = (shape.len(), shape[axis]);
+    f.importer.allow(f.node, Some(n))?;
     let axes = BTreeSet::from([axis]);
     let most = f.maximum(x, &axes)?;
     let over = f.sub(x, most)?;
@@ -74,6 +75,7 @@ pub(super) fn one_hot(
     n: usize,
 ) -> Result<ValueId, Error> {
     let rank = f.shape(position).len();
+    f.importer.allow(f.node, Some(n))?;
     let indices = along(rank, axis, n, |j| -(j as f32));
     let distance = f.affine_by(position, arr0(1.0).into_dyn(), indices)?;
     f.apply(Activation::IsZero, distance)

@@ -38,6 +38,12 @@ impl<'a, 'n> Formula<'a, 'n> {
         self.importer.add(self.node, op, inputs)
     }
 
+    /// Refuses to make axis matrices of so many entries if they are more than is allowed.
+    pub(super) fn reserve(&mut self, entries: usize) -> Result<(), Error> {
+        let cells = entries.saturating_mul(4);
+        self.importer.budget.placed(self.node.name(), cells)
+    }
+
     /// `f(x)`
     pub(super) fn apply(&mut self, f: Activation, x: ValueId) -> Result<ValueId, Error> {
         self.put(Op::Activation(f), &[x])
@@ -85,7 +91,7 @@ impl<'a, 'n> Formula<'a, 'n> {
         // The matrices are made only after their size is known to be allowed.
         let entries = shape.iter().zip(&padded).filter(|(m, n)| m != n);
         let entries = entries.fold(0_usize, |sum, (m, _)| sum.saturating_add(*m));
-        self.importer.budget.placed(self.node.name(), entries)?;
+        self.reserve(entries)?;
         let axes: Vec<AxisMap> = padded.iter().zip(shape).map(axis).collect();
         if axes.iter().all(|axis| *axis == AxisMap::Keep) {
             return Ok(x);
@@ -262,6 +268,9 @@ impl<'a, 'n> Formula<'a, 'n> {
         divisor: impl Fn(usize) -> i64,
     ) -> Result<ValueId, Error> {
         let shape = self.shape(x);
+        // The matrices are made only after their size is known to be allowed.
+        let summed = axes.iter().map(|&axis| shape[axis]);
+        self.reserve(summed.fold(0, usize::saturating_add))?;
         let map = |(axis, &n): (usize, &usize)| {
             if n == 1 || !axes.contains(&axis) {
                 return AxisMap::Keep;

@@ -4,7 +4,7 @@
 use ndarray::{ArrayD, arr0};
 use zkstrata_model_ir::float::{Activation, ValueId};
 
-use super::arithmetic::{folded, masked, operands};
+use super::arithmetic::{MASK, broadcast, folded, masked, operands};
 use super::formula::Formula;
 use super::{one, pair};
 use crate::Error;
@@ -42,7 +42,7 @@ fn difference(f: &mut Formula, a: Value, b: Value) -> Result<ValueId, Error> {
 }
 
 /// How a comparison reads off the difference `a - b`.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Order {
     Less,
     LessOrEqual,
@@ -57,6 +57,11 @@ fn compare(node: &mut Node, importer: &mut Importer, order: Order) -> Result<Vec
     node.gives(0, Element::Bool);
     let (a, b) = match (a, b) {
         (Value::Constant(a), Value::Constant(b)) => return constants(node, importer, a, b, order),
+        (Value::Activation(x), Value::Constant(c)) | (Value::Constant(c), Value::Activation(x))
+            if order == Order::Equal && infinite(&c) =>
+        {
+            return masks(node, importer, x, &c);
+        }
         // The difference of the smaller from the larger, or the other way round.
         (a, b) => match order {
             Order::Less | Order::GreaterOrEqual | Order::Equal => (a, b),
@@ -78,6 +83,32 @@ fn compare(node: &mut Node, importer: &mut Importer, order: Order) -> Result<Vec
         }
     };
     one(Value::Activation(y))
+}
+
+/// Whether a constant is negative infinity everywhere.
+fn infinite(c: &Constant) -> bool {
+    let Cells::Float(cells) = c.tensor.cells() else {
+        return false;
+    };
+    cells.iter().all(|&x| x.is_infinite() && x < 0.0)
+}
+
+/// Whether cells are negative infinity: what was masked, if anything.
+fn masks(
+    node: &Node,
+    importer: &mut Importer,
+    x: ValueId,
+    infinity: &Constant,
+) -> Result<Vec<Value>, Error> {
+    let shape = broadcast(node, importer.shape(x), infinity.tensor.shape())?;
+    if !importer.masks {
+        let cells = importer.allow(node, count(&shape))?;
+        return one(folded(Tensor::new(shape, Cells::Bool(vec![false; cells]))));
+    }
+    let mut f = Formula::new(node, importer);
+    let x = f.broadcast_to(x, &shape)?;
+    let below = f.affine(x, -1.0, 0.5 * MASK)?;
+    one(Value::Activation(f.apply(Activation::Step, below)?))
 }
 
 #[allow(clippy::float_cmp, reason = "this is what the operators mean")]
@@ -224,7 +255,7 @@ pub(super) fn select(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
         Value::Activation(c) => match (a, b) {
             (Value::Constant(a), Value::Constant(b)) => {
                 let (a, b) = (a.into_weight()?, b.into_weight()?);
-                let shape = super::arithmetic::broadcast(node, a.shape(), b.shape())?;
+                let shape = broadcast(node, a.shape(), b.shape())?;
                 f.importer.allow(node, count(&shape))?;
                 let (Some(a), Some(b)) = (a.broadcast(shape.clone()), b.broadcast(shape)) else {
                     return Err(node.shape_error("its constants do not broadcast"));
@@ -247,7 +278,7 @@ fn part(f: &mut Formula, x: Value, c: &ArrayD<f32>) -> Result<Result<ValueId, Ar
         Value::Activation(x) => Ok(f.affine_by(x, c.clone(), arr0(0.0).into_dyn())?),
         Value::Constant(x) => {
             let x = x.into_weight()?;
-            let shape = super::arithmetic::broadcast(f.node, x.shape(), c.shape())?;
+            let shape = broadcast(f.node, x.shape(), c.shape())?;
             f.importer.allow(f.node, count(&shape))?;
             Err(&x * c)
         }

@@ -331,9 +331,7 @@ pub(super) fn local_response(
         c.saturating_sub(before)..c.saturating_add(after).saturating_add(1).min(channels)
     };
     let entries = (0..channels).map(|c| window(c).len()).sum::<usize>();
-    importer
-        .budget
-        .placed(node.name(), entries.saturating_mul(4))?;
+    Formula::new(node, importer).reserve(entries)?;
     let row = |c: usize| window(c).map(move |d| (c as u32, d as u32, 1));
     let matrix = AxisMatrix {
         input: channels,

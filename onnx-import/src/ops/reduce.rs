@@ -96,9 +96,7 @@ pub(super) fn l1(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>,
 
 /// The root of the sum of squares.
 pub(super) fn l2(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    if node.element(0) != Element::Float {
-        return Err(node.unsupported("it rounds the root of an integer: cast it to float before"));
-    }
+    floats(node)?;
     reduce(node, importer, 18, |f, x, axes| {
         let squares = f.dot(x, x, axes)?;
         f.apply(Activation::Sqrt, squares)
@@ -110,8 +108,20 @@ pub(super) fn sum_square(node: &mut Node, importer: &mut Importer) -> Result<Vec
     reduce(node, importer, 18, |f, x, axes| f.dot(x, x, axes))
 }
 
+/// Refuses operands that are not real numbers, whose results would be rounded.
+fn floats(node: &Node) -> Result<(), Error> {
+    match node.element(0) {
+        Element::Float => Ok(()),
+        other => Err(node.unsupported(format!(
+            "it rounds a function of {}s: cast them to float before",
+            other.name()
+        ))),
+    }
+}
+
 /// The logarithm of the sum.
 pub(super) fn log_sum(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    floats(node)?;
     reduce(node, importer, 18, |f, x, axes| {
         let sum = f.sum(x, axes)?;
         f.apply(Activation::Log, sum)
@@ -120,6 +130,7 @@ pub(super) fn log_sum(node: &mut Node, importer: &mut Importer) -> Result<Vec<Va
 
 /// The logarithm of the sum of exponentials.
 pub(super) fn log_sum_exp(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    floats(node)?;
     reduce(node, importer, 18, softmax::log_sum)
 }
 
@@ -153,9 +164,7 @@ pub(super) fn prod(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
 /// The mean: the axes are brought to the end and pooled globally, as `GlobalAveragePool` does with
 /// the spatial axes of `X[N, C, H, W]`.
 pub(super) fn mean(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    if node.element(0) != Element::Float {
-        return Err(node.unsupported("it rounds the mean of integers: cast them to float before"));
-    }
+    floats(node)?;
     let Reduction {
         x,
         axes: reduced,
@@ -193,9 +202,7 @@ pub(super) fn cumulative(node: &mut Node, importer: &mut Importer) -> Result<Vec
     let reverse = node.flag("reverse")? == Some(true);
     let n = shape[axis];
     let entries = n.saturating_mul(n);
-    importer
-        .budget
-        .placed(node.name(), entries.saturating_mul(2))?;
+    Formula::new(node, importer).reserve(entries.div_ceil(2))?;
     let summed = |i: usize, j: usize| {
         let (i, j) = if reverse { (j, i) } else { (i, j) };
         j < i || j == i && !exclusive

@@ -209,6 +209,7 @@ pub(super) fn rotary(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
     let sine = coefficients(&mut f, sine, &pairs, heads, 0.0, |second| {
         if second { 1 } else { -1 }
     })?;
+    f.reserve(width)?;
     let partners: Vec<usize> = (0..width).map(|d| pairs.partner(d)).collect();
     let swapped = f.select(x, 3, &partners)?;
     let y = turn(&mut f, [x, swapped], [cosine, sine])?;

@@ -105,9 +105,7 @@ fn ranks(f: &mut Formula, key: ValueId) -> Result<ValueId, Error> {
     let (axis, n) = (shape.len() - 1, shape[shape.len() - 1]);
     let pairs = || (0..n as u32).flat_map(|i| (i + 1..n as u32).map(move |j| (i, j)));
     let count = n * (n - 1) / 2;
-    f.importer
-        .budget
-        .placed(f.node.name(), count.saturating_mul(16))?;
+    f.reserve(count.saturating_mul(4))?;
     let differences = AxisMatrix {
         input: n,
         output: count,

@@ -2,6 +2,7 @@
 
 mod build;
 mod common;
+mod decompositions;
 mod external;
 mod idioms;
 mod models;

@@ -98,6 +98,75 @@ fn sample() -> ModelProto {
     model(13, &[1, 2, 6, 6], constants, nodes)
 }
 
+/// A model of the operators that become several, and of integers.
+fn decomposed() -> ModelProto {
+    let heads = vec![
+        int("q_num_heads", 2),
+        int("kv_num_heads", 1),
+        int("is_causal", 1),
+    ];
+    let nodes = vec![
+        node(
+            "LayerNormalization",
+            &["x", "v"],
+            "a0",
+            vec![int("axis", -1)],
+        ),
+        node("MatMul", &["a0", "w"], "a1", vec![]),
+        node("Slice", &["s", "from", "to"], "t", vec![]),
+        node(
+            "RotaryEmbedding",
+            &["a1", "angles", "angles"],
+            "a2",
+            vec![int("num_heads", 2)],
+        ),
+        node("Attention", &["a2", "k", "k", "mask"], "a3", heads),
+        node(
+            "Einsum",
+            &["a3", "w"],
+            "a4",
+            vec![string("equation", "...j,jk->...k")],
+        ),
+        node("Pow", &["a4", "v"], "a5", vec![]),
+        node(
+            "TopK",
+            &["a5", "t"],
+            "a6",
+            vec![int("axis", 1), int("largest", 0)],
+        ),
+        node(
+            "ReduceProd",
+            &["a6", "from"],
+            "a7",
+            vec![int("keepdims", 1)],
+        ),
+        node("ArgMax", &["a7"], "a8", vec![int("axis", 2)]),
+        node("Mod", &["a8", "to"], "a9", vec![int("fmod", 0)]),
+        node(
+            "BitShift",
+            &["a9", "from"],
+            "a10",
+            vec![string("direction", "RIGHT")],
+        ),
+        node("CumSum", &["a10", "from"], "a11", vec![]),
+        node("Equal", &["a11", "to"], "a12", vec![]),
+        node("Where", &["a12", "v", "x"], "a13", vec![]),
+        node("LRN", &["a13"], "a14", vec![int("size", 3)]),
+        node("Softmax", &["a14"], "y", vec![int("axis", 1)]),
+    ];
+    let constants = vec![
+        floats("v", &[4], &[0.5, 1.0, 2.0, 3.0]),
+        weights("w", &[4, 4]),
+        weights("k", &[1, 3, 2]),
+        weights("angles", &[1, 3, 1]),
+        floats("mask", &[3, 3], &[0.0; 9]),
+        list("s", &[3, 2]),
+        list("from", &[0]),
+        list("to", &[1]),
+    ];
+    model(23, &[1, 3, 4], constants, nodes)
+}
+
 fn attempt(bytes: &[u8]) -> Result<Graph, Error> {
     let start = Instant::now();
     let _ = summary(bytes);
@@ -108,7 +177,7 @@ fn attempt(bytes: &[u8]) -> Result<Graph, Error> {
 
 /// The sample and small models of the suite.
 fn subjects() -> Vec<Vec<u8>> {
-    let mut subjects = vec![encode(&sample())];
+    let mut subjects = vec![encode(&sample()), encode(&decomposed())];
     if let Some(suite) = common::suite("models") {
         for name in ["digits_dscnn", "skl_mlp_iris", "digits_cnn_dynamo18"] {
             subjects.push(std::fs::read(suite.join(name).join("model.onnx")).expect("a file"));
@@ -222,7 +291,7 @@ fn damage(model: &mut ModelProto, rng: &mut ChaCha8Rng) {
         }
         _ => {
             if let Some(set) = model.opset_import.first_mut() {
-                set.version = rng.random_range(7..23);
+                set.version = rng.random_range(7..29);
             }
         }
     }
