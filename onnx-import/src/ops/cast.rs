@@ -139,7 +139,7 @@ pub(super) fn cast_like(node: &mut Node, importer: &mut Importer) -> Result<Vec<
         Value::Constant(x) => {
             let data_type = match element {
                 Element::Float => DataType::Float,
-                Element::Int => DataType::Int64,
+                Element::Int | Element::Quantised(_) => DataType::Int64,
                 Element::Bool => DataType::Bool,
             };
             constant(node, importer, x, data_type)

@@ -16,7 +16,7 @@ use crate::build;
 use crate::common::{self, Array};
 
 /// Most cases that may be refused.
-const REFUSED: usize = 122;
+const REFUSED: usize = 24;
 
 /// What became of a case.
 #[derive(Default)]
