@@ -20,11 +20,12 @@ pub struct Conformance {
     /// Also make keys and a proof of each case, verify it, and see altered outputs rejected
     #[arg(long)]
     pub prove: bool,
-    /// Try a model that is refused again with some inputs as constants, the fewest that will do
+    /// Refuse a model that needs some of its inputs as constants
     ///
     /// Operator tests feed weights, axes and shapes as inputs; models have them as initializers.
+    /// Otherwise the fewest inputs that will do become constants, and such cases are counted.
     #[arg(long)]
-    pub constants: bool,
+    pub no_constants: bool,
     /// Run only cases whose path contains this; may be given several times
     #[arg(long, value_name = "SUBSTRING")]
     pub only: Vec<String>,

@@ -44,8 +44,8 @@ impl Program {
         if how.depth == Depth::Prove {
             command.arg("--prove");
         }
-        if how.constants == Constants::Fewest {
-            command.arg("--constants");
+        if how.constants == Constants::None {
+            command.arg("--no-constants");
         }
         if let Some(threads) = self.threads {
             command.env("RAYON_NUM_THREADS", threads.to_string());

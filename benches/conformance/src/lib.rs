@@ -79,10 +79,10 @@ pub fn run(args: &Conformance, threads: Option<NonZeroUsize>) -> Result<Report, 
     let entries = suite::find(&args.directory, &args.only)?;
     let how = How {
         depth: if args.prove { Depth::Prove } else { Depth::Run },
-        constants: if args.constants {
-            Constants::Fewest
-        } else {
+        constants: if args.no_constants {
             Constants::None
+        } else {
+            Constants::Fewest
         },
     };
     let profiles = args.profile.list();

@@ -254,7 +254,7 @@ fn all_three_layouts_are_found() {
 }
 
 #[test]
-fn inputs_become_constants_only_if_asked() {
+fn inputs_become_constants_unless_forbidden() {
     let folder = folder("constants");
     let mut proto = ModelProto::decode(&*model("MatMul")).expect("a model");
     let graph = proto.graph.as_mut().expect("a graph");
@@ -268,9 +268,9 @@ fn inputs_become_constants_only_if_asked() {
         array.write_npy(&mut bytes).expect("memory takes all");
         fs::write(folder.join(name), bytes).expect("writes");
     }
-    let free = report(&folder, &[]);
+    let free = report(&folder, &["--no-constants"]);
     assert!(only(&free).constants.is_empty(), "{free}");
-    let fixed = report(&folder, &["--constants"]);
+    let fixed = report(&folder, &[]);
     if only(&free).outcome == Outcome::Refused {
         assert_eq!(only(&fixed).constants, ["w"]);
     }

@@ -1,14 +1,15 @@
 //! Bounds of sums whose terms depend on each other.
 //!
-//! Two patterns of quantised models are much narrower than the sum of their terms' intervals:
+//! Three patterns of quantised models are much narrower than the sum of their terms' intervals:
 //!
 //! * `F + R` with `R = min(relu(d), h)`, a table of shift 0, as in a max pool:
 //!   `F <= F + R <= max(F, F + d)` and `min(F, F - d) <= F - R <= F`, where the terms of `d`
 //!   cancel against those of `F`;
+//! * `F + C` with `C = c d`, cell by cell, and `c` in `[0, 1]`: a choice between `F` and `F + d`;
 //! * disjoint placements along an axis: a concatenation.
 //!
 //! A sum is expanded into a linear form over *atoms*, tensors read at one tap. A form is bounded
-//! by its terms' intervals and by the first rule, applied to its last `R`.
+//! by its terms' intervals and by the first two rules, applied to its last `R` or `C`.
 
 use super::bounds::sum_bounds;
 use super::graph::{Interval, Node, TensorId};
@@ -122,20 +123,23 @@ impl Forms<'_> {
         if self.left == 0 || depth >= MAX_DEPTH {
             return plain;
         }
-        let last = form
-            .iter()
-            .filter(|&(&atom, &coef)| coef.abs() == 1 && self.is_relu(atom));
+        let last = form.iter().filter(|&(&atom, &coef)| {
+            coef.abs() == 1 && (self.is_relu(atom) || self.chosen(atom).is_some())
+        });
         let Some((&atom, &sign)) = last.max_by_key(|&(&atom, _)| self.atoms[atom].0) else {
             return plain;
         };
         let mut without = form.clone();
         without.remove(&atom);
-        let argument = self.nodes[self.atoms[atom].0.0].inputs[0];
+        let chosen = self.chosen(atom);
+        let argument = chosen.unwrap_or(self.nodes[self.atoms[atom].0.0].inputs[0]);
         let mut with = without.clone();
         self.expand(&mut with, argument, sign, 0);
         let (lo, hi) = self.bounds(&without, depth + 1);
         let (with_lo, with_hi) = self.bounds(&with, depth + 1);
-        let (lo, hi) = if sign > 0 {
+        let (lo, hi) = if chosen.is_some() {
+            (lo.min(with_lo), hi.max(with_hi))
+        } else if sign > 0 {
             (lo, hi.max(with_hi))
         } else {
             (lo.min(with_lo), hi)
@@ -157,10 +161,30 @@ impl Forms<'_> {
         (low, high)
     }
 
+    fn chosen(&self, atom: usize) -> Option<TensorId> {
+        let (tensor, map) = &self.atoms[atom];
+        let node = &self.nodes[tensor.0];
+        map.is_none().then(|| chosen(self.nodes, node)).flatten()
+    }
+
     fn is_relu(&self, atom: usize) -> bool {
         let (tensor, map) = &self.atoms[atom];
         map.is_none() && (self.relu)(&self.nodes[tensor.0].op)
     }
+}
+
+/// The operand of a product, cell by cell, whose other operand lies in `[0, 1]`.
+fn chosen(nodes: &[Node], node: &Node) -> Option<TensorId> {
+    let Op::Contract(contract) = &node.op else {
+        return None;
+    };
+    let elementwise = contract.left == contract.right && contract.left == contract.output;
+    let &[a, b] = node.inputs.as_slice() else {
+        return None;
+    };
+    let unit = Interval { lo: 0, hi: 1 };
+    let of = |c: TensorId, d: TensorId| unit.covers(nodes[c.0].interval).then_some(d);
+    of(a, b).or(of(b, a)).filter(|_| elementwise)
 }
 
 /// A map as a sum of maps of one tap of weight 1 each, if it has few taps and no coefficients.

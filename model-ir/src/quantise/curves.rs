@@ -26,7 +26,16 @@ const STEP_BITS: u32 = 12;
 
 impl Lowered<'_> {
     /// The function of value `v`, small.
-    pub(super) fn activation(&mut self, v: usize, f: Activation) -> Result<TensorId, Error> {
+    pub(super) fn activation(&mut self, v: usize, f: Activation) -> Result<Handle, Error> {
+        Ok(Handle {
+            tensor: self.curve(v, f)?,
+            shift: 0,
+            small: true,
+            scale: self.plan.scale(v),
+        })
+    }
+
+    fn curve(&mut self, v: usize, f: Activation) -> Result<TensorId, Error> {
         let plan = self.plan;
         let node = plan.node(v);
         let value = node.inputs[0];
@@ -60,7 +69,7 @@ impl Lowered<'_> {
             Activation::Quantize { lo, hi, .. } => {
                 return self.quantised(v, x, f, (lo.into(), hi.into()));
             }
-            Activation::Step => return self.step(v, x, real(1.0)),
+            Activation::Step => return self.step(&node.name, x.tensor, real(1.0)),
             Activation::IsZero => {
                 let curve = real(x.scale);
                 return self.lookup(&node.name, x.tensor, curve, 0, Rounding::Nearest, None);
@@ -129,12 +138,23 @@ impl Lowered<'_> {
         self.lookup(&node.name, tensor, curve, shift, nearest, calibrated)
     }
 
-    /// `[x >= 0]`, of the sign of `x` rounded down.
-    fn step(&mut self, v: usize, x: Handle, curve: Curve) -> Result<TensorId, Error> {
-        let bits = u64::BITS - self.interval(x.tensor).max_abs().leading_zeros();
+    /// `[x >= 0]`, as the integers 0 and 1.
+    pub(super) fn step_of(&mut self, name: &str, x: TensorId) -> Result<TensorId, Error> {
+        let curve = Curve::Real {
+            function: Activation::Step,
+            step: 1.0,
+            unit: 1.0,
+            lo: 0,
+            hi: 1,
+        };
+        self.step(name, x, curve)
+    }
+
+    /// A curve that depends on the sign of `x` only, which is that of `x` rounded down.
+    fn step(&mut self, name: &str, x: TensorId, curve: Curve) -> Result<TensorId, Error> {
+        let bits = u64::BITS - self.interval(x).max_abs().leading_zeros();
         let shift = bits.saturating_sub(STEP_BITS);
-        let name = &self.plan.node(v).name;
-        self.lookup(name, x.tensor, curve, shift, Rounding::Down, None)
+        self.lookup(name, x, curve, shift, Rounding::Down, None)
     }
 
     /// A function that is constant from one multiple of a step to the next.

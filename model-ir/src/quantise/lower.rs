@@ -127,7 +127,7 @@ impl Lowered<'_> {
                     _ => linear::layer(self, v),
                 }
             }
-            FloatOp::Activation(f) => self.activation(v, *f).map(small),
+            FloatOp::Activation(f) => self.activation(v, *f),
             FloatOp::Pool { kind, windows } => match kind {
                 PoolKind::Max => {
                     let x = self.small(node.inputs[0])?.tensor;

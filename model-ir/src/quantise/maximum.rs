@@ -13,6 +13,8 @@ use super::moves::{keep, shifted};
 use crate::float::Window;
 use crate::int::{Interval, Map, MapAxis, Tap, TensorId};
 
+/// Differences beyond this are multiplied by their sign instead of being looked up.
+const WIDE: i64 = 1 << 13;
 /// Largest window of an axis: every tap but one is a table node.
 const MAX_TAPS: usize = 64;
 
@@ -153,7 +155,8 @@ pub(super) fn reduce(
 }
 
 impl Lowered<'_> {
-    /// `max(a, b) = b + relu(a - b)` of small tensors of one scale.
+    /// `max(a, b) = b + relu(a - b)` of small tensors of one scale; with wide cells,
+    /// `b + [a >= b] (a - b)`, which needs no table of all differences.
     pub(super) fn maximum_of(
         &mut self,
         v: usize,
@@ -164,8 +167,13 @@ impl Lowered<'_> {
         let difference = self.weighted_sum(name, &[(1, a), (-1, b)])?;
         let (x, y) = (self.interval(a), self.interval(b));
         let width = (x.hi - y.lo).max(self.plan.most(v, true)).max(0);
-        let relu = Curve::Clamp { lo: 0, hi: width };
-        let excess = self.lookup(name, difference, relu, 0, Rounding::Nearest, None)?;
+        let excess = if width > WIDE {
+            let c = self.step_of(name, difference)?;
+            self.cellwise_product(name, c, difference)?
+        } else {
+            let relu = Curve::Clamp { lo: 0, hi: width };
+            self.lookup(name, difference, relu, 0, Rounding::Nearest, None)?
+        };
         self.weighted_sum(name, &[(1, b), (1, excess)])
     }
 }

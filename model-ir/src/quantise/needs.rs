@@ -91,6 +91,7 @@ impl Plan<'_> {
     pub(super) fn find_bits(&self) -> Vec<u32> {
         let n = self.forms.len();
         let mut bits = vec![self.profile.bits(); n];
+        let compared = self.find_compared();
         let linear =
             (0..n).all(|v| !matches!(self.node(v).op, Op::Activation(_) | Op::Pool { .. }));
         for v in 0..n {
@@ -99,7 +100,7 @@ impl Plan<'_> {
                 // The calibrated integers, and as many again.
                 let size = self.ranges[v].size().min(f64::from(1 << 24)) as u32;
                 (2 * size + 2).ilog2() + 2
-            } else if self.is_compared(v) {
+            } else if compared[root] {
                 Profile::COMPARED
             } else if self.is_fine(v, linear) {
                 self.profile.fine_bits()
@@ -111,23 +112,56 @@ impl Plan<'_> {
         bits
     }
 
-    /// Whether `v` is an input that is only compared.
-    fn is_compared(&self, v: usize) -> bool {
-        let compares = |&c: &usize| {
-            let steps = |&d: &usize| matches!(self.node(d).op, Op::Activation(Activation::Step));
-            match self.node(c).op {
-                Op::Activation(Activation::Step) => true,
-                Op::Sub | Op::Affine { .. } | Op::Map(_) | Op::Take { .. } => {
-                    !self.consumers[c].is_empty() && self.consumers[c].iter().all(steps)
-                }
-                _ => false,
+    /// By root: classes of inputs and constants that are compared, and that nothing makes small.
+    fn find_compared(&self) -> Vec<bool> {
+        let n = self.forms.len();
+        let (mut wide, mut compared) = (vec![true; n], vec![false; n]);
+        for v in (0..n).rev() {
+            for &c in &self.consumers[v] {
+                let op = &self.node(c).op;
+                let follows = match op {
+                    Op::Sub
+                    | Op::Add
+                    | Op::Max
+                    | Op::Maximum { .. }
+                    | Op::Map(_)
+                    | Op::Take { .. }
+                    | Op::Reshape { .. }
+                    | Op::Transpose { .. }
+                    | Op::Affine { .. } => self.forms[c] != Form::Linear,
+                    _ => false,
+                };
+                let ends = match op {
+                    Op::Activation(f) => !f.keeps_scale(),
+                    Op::Contract(_) => true,
+                    _ => false,
+                };
+                wide[v] &= ends || follows && wide[c];
+                compared[v] |= match op {
+                    Op::Activation(f) => *f == Activation::Step,
+                    Op::Max | Op::Maximum { .. } => true,
+                    _ => follows && compared[c],
+                };
             }
-        };
-        let consumers = &self.consumers[v];
-        matches!(self.node(v).op, Op::Input { .. })
-            && !self.outputs[v]
-            && !consumers.is_empty()
-            && consumers.iter().all(compares)
+        }
+        let mut classes = vec![true; n];
+        let mut wanted = vec![false; n];
+        for v in 0..n {
+            let root = self.classes.root(v).0;
+            let given = matches!(self.node(v).op, Op::Input { .. } | Op::Constant { .. });
+            let made = matches!(
+                self.node(v).op,
+                Op::Max
+                    | Op::Maximum { .. }
+                    | Op::Reshape { .. }
+                    | Op::Transpose { .. }
+                    | Op::Map(_)
+                    | Op::Take { .. }
+            );
+            classes[root] &= wide[v] && (given || made || self.forms[v] != Form::Small);
+            wanted[root] |= given && compared[v];
+        }
+        classes.iter().zip(wanted).map(|(&c, w)| c && w).collect()
     }
 
     /// Whether rounding `v` to the profile's bits would be felt.

@@ -17,8 +17,8 @@ use crate::float::{Activation, AxisMap, Contract as FloatContract, Op as FloatOp
 use crate::int::{Contract, Entry, Interval, Map, MapAxis, Op, TensorId, contract_bounds};
 use ndarray::ArrayD;
 
-/// Largest magnitude of an accumulator that is multiplied by another as it is.
-const DIRECT_PRODUCT: u64 = 1 << 17;
+/// Largest magnitude of a product of accumulators as they are.
+const DIRECT_PRODUCT: u64 = 1 << 44;
 /// Largest magnitude of an accumulator that is added up as it is.
 const DIRECT_SUM: u64 = 1 << 40;
 /// Largest coefficient that brings an operand of a sum to the unit of the others.
@@ -54,10 +54,25 @@ impl Lowered<'_> {
     /// The product of value `v`'s operands.
     pub(super) fn contract(&mut self, v: usize, labels: &FloatContract) -> Result<Handle, Error> {
         let node = self.plan.node(v);
-        let a = self.operand(node.inputs[0], DIRECT_PRODUCT)?;
-        let b = self.operand(node.inputs[1], DIRECT_PRODUCT)?;
         let shape = |k: usize| &self.plan.node(node.inputs[k].0).shape;
         let op = contract(labels, shape(0), shape(1));
+        let (mut a, mut b) = (
+            self.operand(node.inputs[0], u64::MAX)?,
+            self.operand(node.inputs[1], u64::MAX)?,
+        );
+        let fits = |lowered: &Self, a: Handle, b: Handle| {
+            let operands = [a, b].map(|x| (x.tensor, lowered.interval(x.tensor)));
+            contract_bounds(&op, operands).is_some_and(|i| i.max_abs() <= DIRECT_PRODUCT)
+        };
+        // The larger operand is made small first.
+        let first =
+            usize::from(self.interval(b.tensor).max_abs() > self.interval(a.tensor).max_abs());
+        for k in [first, 1 - first] {
+            if !fits(self, a, b) {
+                let small = self.small(node.inputs[k])?;
+                *[&mut a, &mut b][k] = small;
+            }
+        }
         let operands = [a, b].map(|x| (x.tensor, self.interval(x.tensor)));
         let interval = contract_bounds(&op, operands);
         let interval = interval.ok_or_else(|| Error::overflow(&node.name))?;
@@ -65,6 +80,25 @@ impl Lowered<'_> {
         let inputs = vec![a.tensor, b.tensor];
         let tensor = self.push(&node.name, Op::Contract(op), inputs, cells, interval);
         Ok(Self::raw(tensor, a.scale * b.scale))
+    }
+
+    /// The product of two tensors, cell by cell.
+    pub(super) fn cellwise_product(
+        &mut self,
+        name: &str,
+        a: TensorId,
+        b: TensorId,
+    ) -> Result<TensorId, Error> {
+        let cells = self.cells(a);
+        let op = Contract {
+            lengths: vec![cells],
+            left: vec![0],
+            right: vec![0],
+            output: vec![0],
+        };
+        let operands = [a, b].map(|x| (x, self.interval(x)));
+        let interval = contract_bounds(&op, operands).ok_or_else(|| Error::overflow(name))?;
+        Ok(self.push(name, Op::Contract(op), vec![a, b], cells, interval))
     }
 
     /// The linear map of value `v`: of its operand's accumulator, if cells are only moved.

@@ -145,12 +145,14 @@ pub(super) fn prod(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
         let rows = shape.iter().product::<usize>() / n;
         let mut x = f.transpose(x, perm)?;
         x = f.reshape(x, vec![rows, n])?;
+        // Ones beside the factors, not beside their products, which are of another size.
+        let full = n.next_power_of_two();
+        if full > n {
+            let (pads, value) = (vec![(0, 0), (0, (full - n) as i64)], 1.0);
+            x = f.put(Op::Pad { pads, value }, &[x])?;
+            n = full;
+        }
         while n > 1 {
-            if n % 2 == 1 {
-                let (pads, value) = (vec![(0, 0), (0, 1)], 1.0);
-                x = f.put(Op::Pad { pads, value }, &[x])?;
-                n += 1;
-            }
             n /= 2;
             let halves = f.reshape(x, vec![rows, 2, n])?;
             let (first, second) = (f.select(halves, 1, &[0])?, f.select(halves, 1, &[1])?);
