@@ -7,8 +7,8 @@ use crate::worker::Outputs;
 const SAME: f64 = 1e-3;
 
 /// Compares the integer model with onnxruntime if that computes the same outputs as the float
-/// executor, and with the float executor otherwise: the import drops a final softmax, and then
-/// onnxruntime's probabilities are not what is proven. `rows[k]` is the length of output `k`'s
+/// executor, and with the float executor otherwise: where an import changes what is computed (its
+/// notes say so), onnxruntime's outputs are not what is proven. `rows[k]` is the length of output `k`'s
 /// last axis.
 pub(crate) fn against_float(
     found: &Outputs,

@@ -214,7 +214,7 @@ pub(crate) struct Yardstick {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Accuracy {
     /// Whose float outputs: `onnxruntime`, or `float executor`, which is zkstrata's own, where
-    /// onnxruntime did not run or computes what zkstrata's import drops (a final softmax).
+    /// onnxruntime did not run or computes something else than the imported model.
     pub(crate) reference: String,
     /// Number of inputs.
     pub(crate) samples: usize,

@@ -63,7 +63,7 @@ impl Graph {
             .map(ValueId)
     }
 
-    /// What the importer changed and the user should know (a dropped Softmax, a fixed batch axis).
+    /// What the importer changed and the user should know (a dropped rounding, a fixed batch axis).
     pub fn notes(&self) -> &[String] {
         &self.notes
     }

@@ -88,6 +88,20 @@ pub(super) fn swish(node: &mut Node, importer: &mut Importer) -> Result<Vec<Valu
     apply(node, importer, Activation::Swish { alpha })
 }
 
+/// `a sigmoid(alpha a) b`, of equal shapes
+pub(super) fn swiglu(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let alpha = parameter(node, "alpha", 1.0)?;
+    node.at_most(2)?;
+    let a = importer.activation(node, 0)?;
+    let b = node.value(1)?;
+    if importer.shape(a) != importer.shape_of(&b) {
+        return Err(node.shape_error("its operands differ in shape"));
+    }
+    let mut f = Formula::new(node, importer);
+    let gate = f.apply(Activation::Swish { alpha }, a)?;
+    one(Value::Activation(f.times(gate, b)?))
+}
+
 /// `x` if `x > alpha`, else 0
 pub(super) fn thresholded_relu(
     node: &mut Node,
