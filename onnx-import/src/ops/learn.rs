@@ -71,7 +71,7 @@ pub(super) fn linear_classifier(
     let scores = linear(node, importer, rows)?;
     match rows {
         _ if rows == classes => finished(node, importer, &labels, scores, post),
-        1 => decided(node, importer, &labels, scores, post, Single::Margin),
+        1 => decided(node, importer, &labels, scores, post, Single::Linear),
         _ => Err(node.shape_error(format!("{rows} rows of coefficients for {classes} classes"))),
     }
 }
@@ -109,7 +109,7 @@ pub(super) fn scaler(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
     one(Value::Activation(y))
 }
 
-/// Each row divided by its largest magnitude, the sum of its magnitudes, or its length.
+/// Each row divided by its largest number, the sum of its magnitudes, or its length.
 pub(super) fn normalizer(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
     let norm = node.string("norm")?.unwrap_or("MAX");
@@ -121,13 +121,14 @@ pub(super) fn normalizer(node: &mut Node, importer: &mut Importer) -> Result<Vec
             let squares = f.dot(x, x, &axes)?;
             f.apply(Activation::Power { exponent: -0.5 }, squares)?
         }
-        "MAX" | "L1" => {
+        "L1" => {
             let size = f.apply(Activation::Abs, x)?;
-            let size = match norm {
-                "L1" => f.sum(size, &axes)?,
-                _ => f.maximum(size, &axes)?,
-            };
+            let size = f.sum(size, &axes)?;
             f.apply(Activation::Reciprocal, size)?
+        }
+        "MAX" => {
+            let most = f.maximum(x, &axes)?;
+            f.apply(Activation::Reciprocal, most)?
         }
         other => return Err(node.bad_attribute("norm", format!("is `{other}`"))),
     };

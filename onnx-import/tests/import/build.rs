@@ -168,6 +168,14 @@ pub(crate) fn numbers(name: &str, list: &[f32]) -> AttributeProto {
     }
 }
 
+/// The attribute `name`, a list of strings.
+pub(crate) fn strings(name: &str, list: &[&str]) -> AttributeProto {
+    AttributeProto {
+        strings: list.iter().map(|&s| s.into()).collect(),
+        ..attribute(name, AttributeType::Strings)
+    }
+}
+
 /// The attribute `name`, a string.
 pub(crate) fn string(name: &str, s: &str) -> AttributeProto {
     AttributeProto {

@@ -4,6 +4,7 @@ mod build;
 mod common;
 mod decompositions;
 mod external;
+mod families;
 mod idioms;
 mod models;
 mod mutations;

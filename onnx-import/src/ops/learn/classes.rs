@@ -87,6 +87,14 @@ impl Labels {
         }
     }
 
+    /// The second label where the score `[N, 1]` is above a threshold, the first elsewhere.
+    fn above(&self, f: &mut Formula, score: ValueId, threshold: f32) -> Result<ValueId, Error> {
+        let margin = f.affine(score, -1.0, threshold)?;
+        let first = f.apply(Activation::Step, margin)?;
+        let place = f.affine(first, -1.0, 1.0)?;
+        self.at(f, place)
+    }
+
     /// The labels at positions `[N, 1]`, as a vector. Named classes are called by their position.
     fn at(&self, f: &mut Formula, place: ValueId) -> Result<ValueId, Error> {
         let n = f.shape(place)[0];
@@ -127,6 +135,24 @@ pub(super) fn finished(
     Ok(vec![Value::Activation(label), Value::Activation(scores)])
 }
 
+/// The second of two labels if its score is positive, and the transformed scores `[N, 2]`: what
+/// onnxruntime makes of trees that score both classes.
+pub(super) fn second(
+    node: &mut Node,
+    importer: &mut Importer,
+    labels: &Labels,
+    scores: ValueId,
+    post: Post,
+) -> Result<Vec<Value>, Error> {
+    node.gives(0, Element::Int);
+    node.gives(1, Element::Float);
+    let mut f = Formula::new(node, importer);
+    let score = f.select(scores, 1, &[1])?;
+    let label = labels.above(&mut f, score, 0.0)?;
+    let scores = post.apply(&mut f, scores)?;
+    Ok(vec![Value::Activation(label), Value::Activation(scores)])
+}
+
 /// What one score `[N, 1]` says about two classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Single {
@@ -134,9 +160,12 @@ pub(super) enum Single {
     Probability,
     /// A margin `s`: the second class if `s > 0`; the scores are `-s` and `s`.
     Margin,
+    /// A linear model's margin: the second class if `s > 0`; the scores are `1 - s` and `s`.
+    Linear,
 }
 
-/// The label of two classes between which one score decides, and both scores.
+/// The label of two classes between which one score decides, and both scores, which are the
+/// logistic functions of `-s` and `s` if that is the post-transform.
 pub(super) fn decided(
     node: &mut Node,
     importer: &mut Importer,
@@ -154,19 +183,19 @@ pub(super) fn decided(
     let (threshold, one) = match single {
         Single::Probability => (0.5, 1.0),
         Single::Margin => (0.0, 0.0),
+        Single::Linear => (0.0, 1.0),
     };
+    let logistic = post == Post::Logistic;
+    let one = if logistic { 0.0 } else { one };
     let mut f = Formula::new(node, importer);
-    let margin = f.affine(score, -1.0, threshold)?;
-    let first = f.apply(Activation::Step, margin)?;
-    let place = f.affine(first, -1.0, 1.0)?;
-    let label = labels.at(&mut f, place)?;
+    let label = labels.above(&mut f, score, threshold)?;
     let (weight, bias) = (
         arr2(&[[-1.0, 1.0]]).into_dyn(),
         arr1(&[one, 0.0]).into_dyn(),
     );
     let bias = Some(bias);
     let mut scores = f.importer.add(node, Op::Dense { weight, bias }, &[score])?;
-    if single == Single::Margin && post == Post::Logistic {
+    if logistic {
         scores = post.apply(&mut f, scores)?;
     }
     Ok(vec![Value::Activation(label), Value::Activation(scores)])

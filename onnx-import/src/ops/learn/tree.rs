@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ndarray::{Array2, arr1};
 use zkstrata_model_ir::float::{Op, ValueId};
 
-use super::classes::{Labels, Post, Single, decided, finished};
+use super::classes::{Labels, Post, Single, decided, finished, second};
 use super::forest::{Branch, Child, Forest, Test};
 use crate::Error;
 use crate::import::Importer;
@@ -259,6 +259,12 @@ pub(crate) fn regressor(node: &mut Node, importer: &mut Importer) -> Result<Vec<
         other => return Err(node.bad_attribute("aggregate_function", format!("is `{other}`"))),
     };
     let post = Post::read(node)?;
+    if targets == 1 && post != Post::None {
+        return Err(node.unsupported(
+            "the standard transforms the values of a single target, onnxruntime does not: put \
+             the post_transform into an operator of its own",
+        ));
+    }
     node.gives(0, Element::Float);
     let mut f = Formula::new(node, importer);
     let y = aggregated(&mut f, x, &forest, targets, aggregate, &base)?;
@@ -281,16 +287,20 @@ pub(crate) fn classifier(node: &mut Node, importer: &mut Importer) -> Result<Vec
     if !single {
         let mut f = Formula::new(node, importer);
         let y = aggregated(&mut f, x, &forest, labels.len(), Aggregate::Sum, &base)?;
+        if labels.len() == 2 {
+            return second(node, importer, &labels, y, post);
+        }
         return finished(node, importer, &labels, y, post);
     }
     for leaf in forest.leaves.iter_mut().flatten() {
         leaf.0 = 0;
     }
-    let base = match base[..] {
-        [] => vec![],
-        [base] | [_, base] => vec![base],
-        _ => return Err(node.bad_attribute("base_values", "are more than two")),
-    };
+    if base.len() > 1 || first != 0 {
+        return Err(node.unsupported(
+            "of two classes only one has scores, and it is the second or has two base values: \
+             give it the class id 0 and one base value",
+        ));
+    }
     let mut f = Formula::new(node, importer);
     let score = aggregated(&mut f, x, &forest, 1, Aggregate::Sum, &base)?;
     let single = if positive {

@@ -133,14 +133,13 @@ pub(crate) fn quantised(node: &mut Node, importer: &mut Importer) -> Result<Vec<
     };
     let y = float(node, importer, form.op, opset, operands)?;
     node.gives(0, Element::Float);
-    match (y, result) {
-        (Value::Activation(y), Some(parameters)) => {
-            let shape = importer.shape(y).to_vec();
-            let parameters = parameters.along(node, &shape, -1)?;
-            super::one(Value::Activation(rounded(node, importer, y, &parameters)?))
-        }
-        (y, _) => super::one(y),
-    }
+    let Some(parameters) = result else {
+        return super::one(y);
+    };
+    let y = importer.lift(node, y)?;
+    let shape = importer.shape(y).to_vec();
+    let parameters = parameters.along(node, &shape, -1)?;
+    super::one(Value::Activation(rounded(node, importer, y, &parameters)?))
 }
 
 /// The float operator `op` with this node's attributes.
