@@ -50,7 +50,7 @@ pub(super) fn depth_to_space(
     )?)
 }
 
-/// `Y[n, (i b + j) C + c, h, w] = X[n, c, b h + i, b w + j]`
+/// `Y[n, (i b + j) C + c, h, w] = X[n, c, b h + i, b w + j]`, or channel `c b^2 + i b + j`
 pub(super) fn space_to_depth(
     node: &mut Node,
     importer: &mut Importer,
@@ -61,7 +61,16 @@ pub(super) fn space_to_depth(
     }
     let (h, w) = (h / b, w / b);
     let x = view::viewed(node, importer, x, vec![n, c, h, b, w, b])?;
-    let x = permuted(node, importer, x, &[0, 3, 5, 1, 2, 4])?;
+    let mode = match node.opset() {
+        ..26 => "DCR",
+        _ => node.string("mode")?.unwrap_or("DCR"),
+    };
+    let perm = match mode {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        other => return Err(node.bad_attribute("mode", format!("is `{other}`"))),
+    };
+    let x = permuted(node, importer, x, &perm)?;
     let Some(channels) = b.checked_mul(b).and_then(|n| n.checked_mul(c)) else {
         return Err(node.bad_attribute("blocksize", format!("is {b}")));
     };
