@@ -2,6 +2,7 @@
 //! own.
 
 mod classes;
+mod ensemble;
 mod features;
 mod forest;
 mod svm;
@@ -21,13 +22,12 @@ use crate::node::Node;
 use crate::value::{Value, finite};
 
 use self::classes::{Labels, Post, Single, decided, finished};
+pub(super) use self::ensemble::ensemble as tree_ensemble;
 pub(super) use self::features::{
     binarizer, feature_vectorizer, imputer, label_encoder, one_hot_encoder,
 };
 pub(super) use self::svm::{classifier as svm_classifier, regressor as svm_regressor};
-pub(super) use self::tree::{
-    classifier as tree_classifier, ensemble as tree_ensemble, regressor as tree_regressor,
-};
+pub(super) use self::tree::{classifier as tree_classifier, regressor as tree_regressor};
 
 /// A weight from a float attribute.
 fn floats(node: &Node, name: &str) -> Result<Option<Vec<f32>>, Error> {

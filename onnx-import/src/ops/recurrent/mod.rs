@@ -7,9 +7,10 @@
 mod function;
 mod gru;
 mod lstm;
+mod operands;
 mod rnn;
 
-use ndarray::{Array1, Array2, Array3, ArrayD, Axis, Ix2, Ix3};
+use ndarray::{Array1, Array2, Array3, ArrayD, Axis};
 use zkstrata_model_ir::float::{AxisMatrix, Op, ValueId};
 
 use super::formula::Formula;
@@ -19,6 +20,7 @@ use crate::node::Node;
 use crate::value::Value;
 
 use self::function::Function;
+use self::operands::{check_lengths, initial, matrices, optional_rows};
 pub(super) use self::{gru::gru, lstm::lstm, rnn::rnn};
 
 /// Most steps times directions of a layer: each makes operators of its own.
@@ -331,77 +333,4 @@ fn joined(f: &mut Formula, parts: &[ValueId], axis: usize) -> Result<ValueId, Er
         [x] => Ok(*x),
         parts => f.importer.add(f.node, Op::Concat { axis }, parts),
     }
-}
-
-/// A constant weight of three axes.
-fn matrices(node: &mut Node, index: usize) -> Result<Array3<f32>, Error> {
-    let weight = node.weight(index)?.into_dimensionality::<Ix3>();
-    weight.map_err(|_| node.shape_error(format!("input {index} must have three axes")))
-}
-
-/// An optional constant weight with a row for each direction.
-fn optional_rows(
-    node: &mut Node,
-    index: usize,
-    rows: usize,
-    columns: usize,
-) -> Result<Option<Array2<f32>>, Error> {
-    let Some(weight) = node.optional_weight(index)? else {
-        return Ok(None);
-    };
-    if weight.shape() != [rows, columns] {
-        let got = weight.shape();
-        return Err(node.shape_error(format!(
-            "input {index} has shape {got:?}, expected [{rows}, {columns}]"
-        )));
-    }
-    Ok(weight.into_dimensionality::<Ix2>().ok())
-}
-
-/// Refuses sequences that end before the last step.
-fn check_lengths(node: &mut Node, steps: usize) -> Result<(), Error> {
-    match node.optional_indices(4)? {
-        Some(lengths) if lengths.iter().any(|&n| n != steps as i64) => {
-            Err(node.unsupported(format!(
-                "sequences have lengths {lengths:?}, not the {steps} steps of the input: cut \
-                     the input to one length"
-            )))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The initial states of all directions; constant zeros are left out.
-fn initial(
-    node: &mut Node,
-    importer: &mut Importer,
-    index: usize,
-    [sides, batch, hidden]: [usize; 3],
-    batch_first: bool,
-) -> Result<Vec<Option<ValueId>>, Error> {
-    let state = match node.take(index) {
-        None => return Ok(vec![None; sides]),
-        Some(Value::Constant(c)) => {
-            let weight = c.into_weight()?;
-            if weight.iter().all(|&x| x == 0.0) {
-                return Ok(vec![None; sides]);
-            }
-            importer.add(node, Op::Constant { value: weight }, &[])?
-        }
-        Some(Value::Activation(state)) => state,
-    };
-    let state = match (importer.shape(state).len(), batch_first) {
-        (3, true) => importer.transpose(node, state, vec![1, 0, 2])?,
-        _ => state,
-    };
-    if importer.shape(state) != [sides, batch, hidden] {
-        let got = importer.shape(state);
-        return Err(node.shape_error(format!("an initial state of shape {got:?}")));
-    }
-    let mut f = Formula::new(node, importer);
-    let part = |side| match sides {
-        1 => Ok(Some(state)),
-        _ => f.select(state, 0, &[side]).map(Some),
-    };
-    (0..sides).map(part).collect()
 }

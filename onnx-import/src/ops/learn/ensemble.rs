@@ -1,0 +1,137 @@
+//! `TreeEnsemble`, the trees of opset 5: leaves are listed apart from branches.
+
+use super::classes::Post;
+use super::forest::{Branch, Child, Forest, Test};
+use super::tree::{Aggregate, aggregated, features, indices, test};
+use crate::Error;
+use crate::import::Importer;
+use crate::node::Node;
+use crate::ops::formula::Formula;
+use crate::ops::one;
+use crate::tensor::Cells;
+use crate::value::{Element, Value, finite};
+
+/// A tensor attribute's cells.
+fn tensor(node: &Node, importer: &mut Importer, name: &str) -> Result<Option<Cells>, Error> {
+    let tensor = node.tensor(name)?;
+    let decoded = tensor
+        .map(|t| importer.decode(t, node.name()))
+        .transpose()?;
+    Ok(decoded.map(crate::tensor::Tensor::into_cells))
+}
+
+/// What `TreeEnsemble` lists as integers: whether a child is a leaf, and which.
+fn children(node: &Node, side: &str) -> Result<Vec<Child>, Error> {
+    let ids = indices(node, &format!("nodes_{side}nodeids"))?;
+    let leafs = indices(node, &format!("nodes_{side}leafs"))?;
+    if ids.len() != leafs.len() {
+        return Err(node.bad_attribute("nodes_trueleafs", "differs in length from other lists"));
+    }
+    let child = |(&id, &leaf): (&usize, &usize)| match leaf {
+        0 => Child::Branch(id),
+        _ => Child::Leaf(id),
+    };
+    Ok(ids.iter().zip(&leafs).map(child).collect())
+}
+
+/// The trees of opset 5.
+pub(crate) fn ensemble(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let x = features(node, importer)?;
+    let features = indices(node, "nodes_featureids")?;
+    let (on_true, on_false) = (children(node, "true")?, children(node, "false")?);
+    let Some(Cells::Int(modes)) = tensor(node, importer, "nodes_modes")? else {
+        return Err(node.bad_attribute("nodes_modes", "must be a tensor of integers"));
+    };
+    let Some(Cells::Float(splits)) = tensor(node, importer, "nodes_splits")? else {
+        return Err(node.bad_attribute("nodes_splits", "must be a tensor of floats"));
+    };
+    let Some(Cells::Float(weights)) = tensor(node, importer, "leaf_weights")? else {
+        return Err(node.bad_attribute("leaf_weights", "must be a tensor of floats"));
+    };
+    let members = match tensor(node, importer, "membership_values")? {
+        Some(Cells::Float(members)) => members,
+        _ => vec![],
+    };
+    tensor(node, importer, "nodes_hitrates")?;
+    let _ = node.ints("nodes_missing_value_tracks_true")?;
+    let targets = indices(node, "leaf_targetids")?;
+    let n = features.len();
+    if [on_true.len(), on_false.len(), modes.len(), splits.len()] != [n; 4]
+        || targets.len() != weights.len()
+    {
+        return Err(node.bad_attribute("nodes_featureids", "differs in length from other lists"));
+    }
+    let label = format!("{}.nodes_splits", node.name());
+    // Set memberships have no split value, but NaN in its place.
+    let used = splits.iter().zip(&modes).filter(|(_, mode)| **mode != 6);
+    finite(
+        &label,
+        used.map(|(&s, _)| s)
+            .collect::<ndarray::Array1<f32>>()
+            .into_dyn(),
+    )?;
+    let mut sets = members.split(|m| m.is_nan());
+    let mut branches = Vec::with_capacity(n);
+    for i in 0..n {
+        const MODES: [&str; 6] = [
+            "BRANCH_LEQ",
+            "BRANCH_LT",
+            "BRANCH_GTE",
+            "BRANCH_GT",
+            "BRANCH_EQ",
+            "BRANCH_NEQ",
+        ];
+        let mode = usize::try_from(modes[i]).unwrap_or(usize::MAX);
+        let (test, exchanged) = match MODES.get(mode) {
+            Some(mode) => test(node, mode, splits[i])?,
+            None if mode == MODES.len() => {
+                let set = sets.next().unwrap_or(&[]).to_vec();
+                (Test::Among(set), false)
+            }
+            None => return Err(node.bad_attribute("nodes_modes", format!("has {mode}"))),
+        };
+        let (if_true, if_false) = if exchanged {
+            (on_false[i], on_true[i])
+        } else {
+            (on_true[i], on_false[i])
+        };
+        branches.push(Branch {
+            feature: features[i],
+            test,
+            if_true,
+            if_false,
+        });
+    }
+    // A tree of a single leaf is a branch both of whose children are that leaf.
+    let root = |i: usize| match branches.get(i) {
+        Some(b) if b.if_true == b.if_false => b.if_true,
+        _ => Child::Branch(i),
+    };
+    let roots = indices(node, "tree_roots")?.into_iter().map(root).collect();
+    let leaves = targets
+        .into_iter()
+        .zip(weights)
+        .map(|leaf| vec![leaf])
+        .collect();
+    let forest = Forest {
+        branches,
+        leaves,
+        roots,
+    };
+    let targets = node.int("n_targets")?.unwrap_or(1);
+    let targets = usize::try_from(targets).ok().filter(|&n| n > 0);
+    let targets = targets.ok_or_else(|| node.bad_attribute("n_targets", "must be positive"))?;
+    let aggregate = match node.int("aggregate_function")?.unwrap_or(1) {
+        0 => Aggregate::Average,
+        1 => Aggregate::Sum,
+        2 => Aggregate::Min,
+        3 => Aggregate::Max,
+        other => return Err(node.bad_attribute("aggregate_function", format!("is {other}"))),
+    };
+    let post = Post::numbered(node)?;
+    node.gives(0, Element::Float);
+    let mut f = Formula::new(node, importer);
+    let y = aggregated(&mut f, x, &forest, targets, aggregate, &[])?;
+    let y = post.apply(&mut f, y)?;
+    one(Value::Activation(y))
+}
