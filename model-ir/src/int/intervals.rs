@@ -148,7 +148,13 @@ impl Graph {
                     } => self.tables[table.0].is_relu(),
                     _ => false,
                 };
-                dependent_sum_bounds(&self.nodes, &relu, coefs, &node.inputs)
+                let step = |op: &Op| match op {
+                    Op::Table {
+                        table, offset: 0, ..
+                    } => self.tables[table.0].is_step(),
+                    _ => false,
+                };
+                dependent_sum_bounds(&self.nodes, &relu, &step, coefs, &node.inputs)
             }
             Op::Permute { .. } | Op::Gather { .. } => Some(operand(0)),
             Op::Table { table, .. } => Some(self.tables[table.0].image()),

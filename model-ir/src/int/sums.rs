@@ -6,6 +6,7 @@
 //!   `F <= F + R <= max(F, F + d)` and `min(F, F - d) <= F - R <= F`, where the terms of `d`
 //!   cancel against those of `F`;
 //! * `F + C` with `C = c d`, cell by cell, and `c` in `[0, 1]`: a choice between `F` and `F + d`;
+//!   `C` is `relu(d)` if `c` is the step table of `d`;
 //! * disjoint placements along an axis: a concatenation.
 //!
 //! A sum is expanded into a linear form over *atoms*, tensors read at one tap. A form is bounded
@@ -32,13 +33,14 @@ type Form = BTreeMap<usize, i128>;
 /// that a bound is not inside `(-2^62, 2^62)`.
 ///
 /// `relu` says of a table node's operator whether it is `min(max(x, 0), h)` of shift 0 and offset
-/// 0 for some `h >= 0`.
+/// 0 for some `h >= 0`; `step`, whether it is 1 for `x >= 0` and 0 below.
 ///
 /// # Panics
 /// If the lengths differ or an input is not one of `nodes`.
 pub fn dependent_sum_bounds(
     nodes: &[Node],
     relu: &dyn Fn(&Op) -> bool,
+    step: &dyn Fn(&Op) -> bool,
     coefs: &[i64],
     inputs: &[TensorId],
 ) -> Option<Interval> {
@@ -51,6 +53,7 @@ pub fn dependent_sum_bounds(
     let mut forms = Forms {
         nodes,
         relu,
+        step,
         atoms: vec![],
         left: MAX_FORMS,
         operands: MAX_OPERANDS,
@@ -70,6 +73,7 @@ pub fn dependent_sum_bounds(
 struct Forms<'a> {
     nodes: &'a [Node],
     relu: &'a dyn Fn(&Op) -> bool,
+    step: &'a dyn Fn(&Op) -> bool,
     /// A tensor, read through a map of one tap of weight 1 if any.
     atoms: Vec<(TensorId, Option<Map>)>,
     left: usize,
@@ -137,7 +141,8 @@ impl Forms<'_> {
         self.expand(&mut with, argument, sign, 0);
         let (lo, hi) = self.bounds(&without, depth + 1);
         let (with_lo, with_hi) = self.bounds(&with, depth + 1);
-        let (lo, hi) = if chosen.is_some() {
+        let rectifies = chosen.is_none_or(|d| self.rectifies(atom, d));
+        let (lo, hi) = if !rectifies {
             (lo.min(with_lo), hi.max(with_hi))
         } else if sign > 0 {
             (lo, hi.max(with_hi))
@@ -165,6 +170,15 @@ impl Forms<'_> {
         let (tensor, map) = &self.atoms[atom];
         let node = &self.nodes[tensor.0];
         map.is_none().then(|| chosen(self.nodes, node)).flatten()
+    }
+
+    /// Whether the product `atom` with `d` has the step of `d` for its other operand.
+    fn rectifies(&self, atom: usize, d: TensorId) -> bool {
+        let inputs = &self.nodes[self.atoms[atom].0.0].inputs;
+        inputs.iter().any(|c| {
+            let node = &self.nodes[c.0];
+            node.inputs == [d] && (self.step)(&node.op)
+        })
     }
 
     fn is_relu(&self, atom: usize) -> bool {
@@ -313,7 +327,9 @@ mod tests {
     fn bounds(nodes: &[Node], coefs: &[i64], inputs: &[usize]) -> (i64, i64) {
         let inputs: Vec<TensorId> = inputs.iter().copied().map(TensorId).collect();
         let is_relu = |op: &Op| matches!(op, Op::Table { .. });
-        let bounds = dependent_sum_bounds(nodes, &is_relu, coefs, &inputs).expect("small");
+        let no_step = |_: &Op| false;
+        let bounds = dependent_sum_bounds(nodes, &is_relu, &no_step, coefs, &inputs);
+        let bounds = bounds.expect("small");
         (bounds.lo, bounds.hi)
     }
 

@@ -63,6 +63,15 @@ impl Table {
         matches!(self.function, Function::Clamp { lo: 0, hi } if hi >= 0)
     }
 
+    /// Whether the function is 1 for `x >= 0` and 0 below.
+    pub fn is_step(&self) -> bool {
+        let Function::Values(values) = &self.function else {
+            return false;
+        };
+        let rows = (self.start..).zip(values);
+        rows.into_iter().all(|(x, &y)| y == i32::from(x >= 0))
+    }
+
     /// `k` if this is the range table `0 .. 2^k`.
     pub fn limb_bits(&self) -> Option<u32> {
         let is_range = self.function == Function::Range && self.start == 0;

@@ -21,6 +21,8 @@ const SAMPLES: i32 = 256;
 pub(super) const QUANTISED_BITS: i32 = 24;
 /// Rows of a table that quantises an accumulator without a multiplier.
 const QUANTISED_ROWS: u64 = 1 << 14;
+/// Integers beyond which a table has no room for their fractions.
+const MANY_UNITS: f64 = 4096.0;
 /// Binary digits of a comparison's table.
 const STEP_BITS: u32 = 12;
 
@@ -70,9 +72,30 @@ impl Lowered<'_> {
                 return self.quantised(v, x, f, (lo.into(), hi.into()));
             }
             Activation::Step => return self.step(&node.name, x.tensor, real(1.0)),
+            Activation::IsZero if self.is_wide(x.tensor) && plan.is_whole(v) => {
+                // [x >= 0] [-x >= 0]
+                let negative = self.weighted_sum(&node.name, &[(-1, x.tensor)])?;
+                let a = self.step_of(&node.name, x.tensor)?;
+                let b = self.step_of(&node.name, negative)?;
+                return self.cellwise_product(&node.name, a, b);
+            }
             Activation::IsZero => {
                 let curve = real(x.scale);
                 return self.lookup(&node.name, x.tensor, curve, 0, Rounding::Nearest, None);
+            }
+            _ if f.is_integral() && x.scale.to_bits() == 1.0_f64.to_bits() => {
+                return Ok(x.tensor);
+            }
+            Activation::Round if self.is_coarse(v, x) => {
+                let bits = QUANTISED_BITS;
+                let (tensor, shift) = self.multiplied(&node.name, x, unit, bits)?;
+                let curve = Curve::Clamp {
+                    lo: least,
+                    hi: most,
+                };
+                let calibrated = Some(self.range_in(value.0, unit));
+                let nearest = Rounding::Nearest;
+                return self.lookup(&node.name, tensor, curve, shift, nearest, calibrated);
             }
             // What is rounded down is known exactly when the step divides 1.
             Activation::Floor | Activation::Truncate => {
@@ -90,9 +113,13 @@ impl Lowered<'_> {
                 return self.rounded_down(v, negative, x, floor);
             }
             _ => {
-                let shift = self.argument_shift(v, f, x);
+                let (x, range) = self.saturated(v, f, x)?;
+                let shift = self.argument_shift(v, f, x, range);
                 let step = x.scale * f64::from(shift).exp2();
-                let calibrated = Some(self.range_in(value.0, step));
+                let calibrated = Some(Range {
+                    lo: range.lo / step,
+                    hi: range.hi / step,
+                });
                 let nearest = Rounding::Nearest;
                 return self.lookup(&node.name, x.tensor, real(step), shift, nearest, calibrated);
             }
@@ -138,16 +165,20 @@ impl Lowered<'_> {
         self.lookup(&node.name, tensor, curve, shift, nearest, calibrated)
     }
 
+    /// Whether the steps of a curve's argument would be too large to round it.
+    fn is_coarse(&self, v: usize, x: Handle) -> bool {
+        let size = self.plan.ranges[self.plan.node(v).inputs[0].0].size();
+        self.coarsest(size / x.scale).exp2() * x.scale > 1.0 / 64.0
+    }
+
+    /// Whether a table of all values of `x` would be large.
+    fn is_wide(&self, x: TensorId) -> bool {
+        self.interval(x).max_abs() > 1 << STEP_BITS
+    }
+
     /// `[x >= 0]`, as the integers 0 and 1.
     pub(super) fn step_of(&mut self, name: &str, x: TensorId) -> Result<TensorId, Error> {
-        let curve = Curve::Real {
-            function: Activation::Step,
-            step: 1.0,
-            unit: 1.0,
-            lo: 0,
-            hi: 1,
-        };
-        self.step(name, x, curve)
+        self.step(name, x, Curve::STEP)
     }
 
     /// A curve that depends on the sign of `x` only, which is that of `x` rounded down.
@@ -167,12 +198,9 @@ impl Lowered<'_> {
     ) -> Result<TensorId, Error> {
         let node = self.plan.node(v);
         let size = self.plan.ranges[node.inputs[0].0].size();
-        // From the accumulator's scale to quarters, or finer.
-        let quarters = (0.25 / x.scale).log2().floor().max(0.0);
-        let shift = self
-            .coarsest(size / x.scale)
-            .max(0.0)
-            .max(quarters.min(40.0));
+        // From the accumulator's scale to quarters, or to units if there are many.
+        let part = if size > MANY_UNITS { 1.0 } else { 0.25 };
+        let shift = (part / x.scale).log2().floor().clamp(0.0, 40.0);
         let step = x.scale * shift.exp2();
         let mut calibrated = self.range_in(node.inputs[0].0, step);
         if matches!(curve(step), Curve::Real { step, .. } if step < 0.0) {
@@ -192,6 +220,50 @@ impl Lowered<'_> {
         )
     }
 
+    /// The argument of value `v` without the tails on which a monotone `f` is constant, if they are
+    /// longer than the rest, and its range. Masks add large negative numbers to what an
+    /// exponential takes.
+    fn saturated(
+        &mut self,
+        v: usize,
+        f: Activation,
+        mut x: Handle,
+    ) -> Result<(Handle, Range), Error> {
+        let node = self.plan.node(v);
+        let mut range = self.plan.ranges[node.inputs[0].0];
+        if !f.is_monotone() {
+            return Ok((x, range));
+        }
+        let tolerance = self.plan.scale(v) / 4.0;
+        // From where on, in powers of two, the function is as good as at the end.
+        let tail = |end: f64| {
+            let powers = (-4..60).map(|k| end.signum() * f64::from(k).exp2());
+            let mut powers = powers.take_while(|t| 8.0 * t.abs() < end.abs());
+            powers.find(|&t| (f.at(t) - f.at(end)).abs() <= tolerance)
+        };
+        for end in [range.lo, range.hi] {
+            let Some(limit) = tail(end) else { continue };
+            let bound = (limit / x.scale).round() as i64;
+            let cells = self.cells(x.tensor);
+            let constant = self.broadcast_constant(&node.name, vec![bound], &[1], &[cells])?;
+            // max(x, bound) from below, -max(-x, -bound) from above.
+            let sign = if end < 0.0 { 1 } else { -1 };
+            let signed = |lowered: &mut Self, t| match sign {
+                1 => Ok(t),
+                _ => lowered.weighted_sum(&node.name, &[(-1, t)]),
+            };
+            let (a, b) = (signed(self, x.tensor)?, signed(self, constant)?);
+            let most = self.maximum_of(v, a, b)?;
+            x.tensor = signed(self, most)?;
+            if end < 0.0 {
+                range.lo = limit;
+            } else {
+                range.hi = limit;
+            }
+        }
+        Ok((x, range))
+    }
+
     /// The shift that leaves as many rows as a curve may have for a range of `size` integers.
     fn coarsest(&self, size: f64) -> f64 {
         let rows = match self.plan.profile {
@@ -202,8 +274,7 @@ impl Lowered<'_> {
     }
 
     /// `q` for the function of value `v` on the accumulator `x`.
-    fn argument_shift(&self, v: usize, f: Activation, x: Handle) -> u32 {
-        let range = self.plan.ranges[self.plan.node(v).inputs[0].0];
+    fn argument_shift(&self, v: usize, f: Activation, x: Handle, range: Range) -> u32 {
         let slope = steepest(f, range);
         let wanted = self.plan.scale(v) / (2.0 * slope) / x.scale;
         // At least 256 steps, whatever the slope.

@@ -6,6 +6,9 @@ use super::plan::{Form, Plan};
 use super::scales::Scales;
 use crate::float::{Activation, Op, PoolKind, ValueId};
 
+/// Terms of a sum whose sizes differ by more than this factor have units of their own.
+const UNLIKE: f64 = 8.0;
+
 impl Plan<'_> {
     /// The form of every value.
     pub(super) fn find_forms(&self) -> Result<Vec<Form>, Error> {
@@ -14,11 +17,17 @@ impl Plan<'_> {
             let operand = |k: usize| forms[node.inputs[k].0];
             let form = match &node.op {
                 Op::Affine { .. } if self.pure_scale(v).is_some() => operand(0),
+                Op::Affine { .. } if operand(0) == Form::Raw => Form::Raw,
                 Op::Affine { .. } if self.uniform(v).is_some() && operand(0) != Form::Linear => {
                     Form::Raw
                 }
                 Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => Form::Linear,
                 Op::Concat { .. } if self.is_rescaled(v) => Form::Raw,
+                Op::Max | Op::Maximum { .. }
+                    if node.inputs.iter().any(|u| forms[u.0] == Form::Raw) =>
+                {
+                    Form::Raw
+                }
                 Op::Input { .. }
                 | Op::Constant { .. }
                 | Op::Activation(_)
@@ -58,6 +67,17 @@ impl Plan<'_> {
         let terms: Vec<Form> = inputs.iter().map(term).collect();
         if terms.contains(&Form::Linear) {
             return Form::Linear;
+        }
+        // A common unit would be coarse for one of them.
+        let sizes: Vec<f64> = inputs.iter().map(|u| self.ranges[u.0].size()).collect();
+        let most = sizes.iter().copied().fold(0.0, f64::max);
+        let unlike = sizes.iter().any(|&size| size > 0.0 && size * UNLIKE < most);
+        // A difference is smaller than what it is tied to.
+        let difference = |u: &ValueId| {
+            matches!(self.node(u.0).op, Op::Add | Op::Sub) && matches!(forms[u.0], Form::Exact(_))
+        };
+        if unlike || inputs.iter().any(difference) {
+            return Form::Raw;
         }
         let shift = |form: &Form| match form {
             Form::Exact(k) => *k,
@@ -130,7 +150,9 @@ impl Plan<'_> {
                 _ => None,
             },
             Op::Map(_) => (!self.adds_cells(v)).then_some(1.0),
-            Op::Add | Op::Sub | Op::Concat { .. } => (self.forms[v] != Form::Raw).then_some(1.0),
+            Op::Add | Op::Sub | Op::Concat { .. } | Op::Max | Op::Maximum { .. } => {
+                (self.forms[v] != Form::Raw).then_some(1.0)
+            }
             _ => Some(1.0),
         })
     }

@@ -24,6 +24,15 @@ pub(super) enum Curve {
 }
 
 impl Curve {
+    /// `[x >= 0]`
+    pub(super) const STEP: Self = Self::Real {
+        function: Activation::Step,
+        step: 1.0,
+        unit: 1.0,
+        lo: 0,
+        hi: 1,
+    };
+
     /// The value at `x`.
     pub(super) fn at(self, x: i64) -> i64 {
         match self {

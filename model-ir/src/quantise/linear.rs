@@ -4,6 +4,7 @@ use super::Error;
 use super::lower::{Handle, Lowered};
 use super::moves::{keep, window_axis};
 use super::plan::Form;
+use super::products::DIRECT_SUM;
 use crate::float::{Node, Op};
 use crate::int::{Affine, Interval, Op as IntOp, TensorId, WeightId, affine_bounds};
 use ndarray::ArrayD;
@@ -16,6 +17,9 @@ const MAX_WEIGHT: f64 = (1 << 24) as f64;
 /// shift.
 const QUANTISED_WEIGHT: f64 = (1 << 28) as f64;
 const MAX_SHIFT: f64 = 36.0;
+
+/// Bits of the weights of an affine map of an accumulator.
+const RAW_BITS: i32 = 14;
 
 /// A layer before its constants are quantised.
 struct Layer {
@@ -90,27 +94,69 @@ fn emit(
         scaled.collect()
     });
     let bias = bias.filter(|bias| bias.iter().any(|&b| b != 0));
-    let mut affine = layer.affine;
-    let bounds = affine_bounds(&affine, &weights, bias.as_deref(), lowered.interval(x));
-    let bounds = bounds.and_then(|rows| {
-        rows.into_iter().reduce(|a, b| Interval {
-            lo: a.lo.min(b.lo),
-            hi: a.hi.max(b.hi),
-        })
-    });
-    let interval = bounds.ok_or_else(|| Error::overflow(name))?;
-    affine.weight = WeightId(lowered.weights.len());
-    affine.bias = bias.map(|bias| lowered.bias(bias));
-    lowered.weights.push(weights);
+    let tensor = lowered.layer(name, layer.affine, x, weights, bias)?;
     lowered.layers.push((name.clone(), largest as i64));
-    let cells = affine.output_axes().iter().product();
-    let tensor = lowered.push(name, IntOp::Affine(affine), vec![x], cells, interval);
     Ok(Handle {
         tensor,
         shift,
         small: false,
         scale,
     })
+}
+
+/// The affine map of value `v` of an accumulator that is not made small: the weights have as many
+/// bits as it takes to be exact, or else [`RAW_BITS`].
+pub(super) fn raw(lowered: &mut Lowered, v: usize) -> Result<Handle, Error> {
+    let node = lowered.plan.node(v);
+    let shape = &lowered.plan.node(node.inputs[0].0).shape;
+    let x = lowered.operand(node.inputs[0], DIRECT_SUM)?;
+    let Op::Affine { scale, shift } = &node.op else {
+        unreachable!("asked of affine maps only");
+    };
+    let layer = affine(scale, shift, shape);
+    let whole = |bits: &i32| {
+        let integer = |w: &f32| (f64::from(*w) * f64::from(*bits).exp2()).fract() == 0.0;
+        layer.weights.iter().all(integer)
+    };
+    let largest = layer.weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
+    let most = RAW_BITS - f64::from(largest.max(f32::MIN_POSITIVE)).log2().ceil() as i32;
+    let bits = (0..most).find(whole).unwrap_or(most);
+    let scale = x.scale * (-f64::from(bits)).exp2();
+    let quantised = |w: &f32| (f64::from(*w) * f64::from(bits).exp2()).round() as i32;
+    let weights = layer.weights.iter().map(quantised).collect();
+    let bias = layer.bias.into_iter().flatten();
+    let bias: Vec<i64> = bias
+        .map(|b| (f64::from(b) / scale).round() as i64)
+        .collect();
+    let bias = Some(bias).filter(|bias| bias.iter().any(|&b| b != 0));
+    let tensor = lowered.layer(&node.name, layer.affine, x.tensor, weights, bias)?;
+    Ok(Handle {
+        tensor,
+        shift: 0,
+        small: false,
+        scale,
+    })
+}
+
+impl Lowered<'_> {
+    /// A linear layer with its constants.
+    fn layer(
+        &mut self,
+        name: &str,
+        mut affine: Affine,
+        x: TensorId,
+        weights: Vec<i32>,
+        bias: Option<Vec<i64>>,
+    ) -> Result<TensorId, Error> {
+        let bounds = affine_bounds(&affine, &weights, bias.as_deref(), self.interval(x));
+        let interval = bounds.and_then(|rows| rows.into_iter().reduce(Interval::hull));
+        let interval = interval.ok_or_else(|| Error::overflow(name))?;
+        affine.weight = WeightId(self.weights.len());
+        affine.bias = bias.map(|bias| self.bias(bias));
+        self.weights.push(weights);
+        let cells = affine.output_axes().iter().product();
+        Ok(self.push(name, IntOp::Affine(affine), vec![x], cells, interval))
+    }
 }
 
 fn blank(

@@ -7,6 +7,7 @@ use super::calibration::Range;
 use super::function::Curve;
 use super::moves::keep;
 use super::plan::{Form, Plan};
+use super::products::DIRECT_SUM;
 use super::{Error, linear, maximum};
 use crate::float::{Op as FloatOp, PoolKind, ValueId};
 use crate::int::{
@@ -15,7 +16,7 @@ use crate::int::{
 };
 
 /// Largest shift of a lookup.
-const MAX_SHIFT: u32 = 40;
+const MAX_SHIFT: u32 = 48;
 
 /// A value of the float graph as an integer tensor; with a shift, an accumulator.
 #[derive(Clone, Copy, Debug)]
@@ -124,6 +125,7 @@ impl Lowered<'_> {
                 match (self.plan.pure_scale(v), self.plan.uniform(v)) {
                     (Some(factor), _) => self.rescale(v, factor),
                     (None, Some(factor)) if raw => self.raw_affine(v, factor, shift),
+                    (None, None) if raw => linear::raw(self, v),
                     _ => linear::layer(self, v),
                 }
             }
@@ -151,10 +153,15 @@ impl Lowered<'_> {
             FloatOp::Contract(labels) => self.contract(v, labels),
             FloatOp::Map(axes) => self.linear_map(v, axes),
             FloatOp::Take { indices, .. } => self.take(v, indices),
-            FloatOp::Max => self.max(v).map(small),
+            FloatOp::Max => self.max(v),
             FloatOp::Maximum { axis } => {
-                let x = self.small(node.inputs[0])?.tensor;
-                maximum::reduce(self, v, x, *axis).map(small)
+                let x = if raw {
+                    self.operand(node.inputs[0], DIRECT_SUM)?
+                } else {
+                    self.small(node.inputs[0])?
+                };
+                let tensor = maximum::reduce(self, v, x.tensor, *axis)?;
+                Ok(Handle { tensor, ..x })
             }
         }
     }
@@ -222,7 +229,13 @@ impl Lowered<'_> {
             } => matches!(self.curves[table.0], Curve::Clamp { lo: 0, .. }),
             _ => false,
         };
-        let interval = dependent_sum_bounds(&self.nodes, &relu, &coefs, &inputs);
+        let step = |op: &Op| match op {
+            Op::Table {
+                table, offset: 0, ..
+            } => self.curves[table.0] == Curve::STEP,
+            _ => false,
+        };
+        let interval = dependent_sum_bounds(&self.nodes, &relu, &step, &coefs, &inputs);
         let interval = interval.ok_or_else(|| Error::overflow(name))?;
         Ok(self.push(name, Op::Sum { coefs }, inputs, cells, interval))
     }

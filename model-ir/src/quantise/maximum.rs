@@ -167,7 +167,7 @@ impl Lowered<'_> {
         let difference = self.weighted_sum(name, &[(1, a), (-1, b)])?;
         let (x, y) = (self.interval(a), self.interval(b));
         let width = (x.hi - y.lo).max(self.plan.most(v, true)).max(0);
-        let excess = if width > WIDE {
+        let excess = if width.max(self.interval(difference).max_abs() as i64) > WIDE {
             let c = self.step_of(name, difference)?;
             self.cellwise_product(name, c, difference)?
         } else {

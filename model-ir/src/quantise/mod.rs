@@ -268,7 +268,9 @@ pub fn quantise(
     let ranges = calibration.ranges(&graph)?;
     let plan = plan::Plan::new(&graph, &ranges, options.profile)?;
     let mut lowered = lower::lower(&plan, options.shift.unwrap_or(SHIFT))?;
-    let small = options.profile == Profile::Fast && lowered.lookup_cells() < FEW_LOOKUPS;
+    let small = options.profile == Profile::Fast
+        && lowered.lookup_cells() < FEW_LOOKUPS
+        && !plan.has_products();
     if options.shift.is_none() && small {
         let coarser = lower::lower(&plan, SMALL_SHIFT)?;
         if coarser.layers.iter().all(|&(_, w)| w >= COARSE_WEIGHT) {

@@ -8,6 +8,11 @@ use crate::float::{Activation, Op, PoolKind};
 /// An exact accumulator of at most this shift feeds a linear layer as it is.
 const DIRECT_SHIFT: u32 = 2;
 
+/// Bits of inputs that no layer takes: as many as a 16-bit integer has.
+const GIVEN_BITS: u32 = 15;
+/// Bits of the activations of fast models with products of activations.
+const PRECISE_BITS: u32 = 10;
+
 impl Profile {
     /// Least bits of small values that are model outputs or operands of products, sums and
     /// comparisons: they cost no more than others, and rounding them is not averaged out as in a
@@ -90,20 +95,36 @@ impl Plan<'_> {
     /// Bits of every class, by root.
     pub(super) fn find_bits(&self) -> Vec<u32> {
         let n = self.forms.len();
-        let mut bits = vec![self.profile.bits(); n];
+        let usual = match self.profile {
+            Profile::Fast if self.has_products() => PRECISE_BITS,
+            profile => profile.bits(),
+        };
+        let start = |root: usize| if self.whole[root] { 0 } else { usual };
+        let mut bits: Vec<u32> = (0..n).map(start).collect();
         let compared = self.find_compared();
+        // Inputs of layers are rounded finely in models of layers only and in those of products:
+        // errors of a recurrence add up.
+        let products = self.has_products();
         let linear =
             (0..n).all(|v| !matches!(self.node(v).op, Op::Activation(_) | Op::Pool { .. }));
         for v in 0..n {
             let root = self.classes.root(v).0;
             let least = if self.is_whole(v) {
                 // The calibrated integers, and as many again.
-                let size = self.ranges[v].size().min(f64::from(1 << 24)) as u32;
-                (2 * size + 2).ilog2() + 2
+                let size = self.ranges[v].size().clamp(1.0, f64::from(1 << 24)) as u32;
+                (2 * size).ilog2() + 1 + u32::from(!self.nonnegative[v])
             } else if compared[root] {
                 Profile::COMPARED
-            } else if self.is_fine(v, linear) {
-                self.profile.fine_bits()
+            } else if self.is_fine(v, linear || products) {
+                let layer =
+                    |&c: &usize| matches!(self.node(c).op, Op::Dense { .. } | Op::Conv { .. });
+                let given = matches!(self.node(v).op, Op::Input { .. });
+                if given && !self.consumers[v].iter().any(layer) {
+                    GIVEN_BITS
+                } else {
+                    // Scales of raw values are rounded up to a power of two times their own.
+                    self.profile.fine_bits() + u32::from(self.forms[v] == Form::Raw)
+                }
             } else {
                 0
             };
@@ -116,6 +137,8 @@ impl Plan<'_> {
     fn find_compared(&self) -> Vec<bool> {
         let n = self.forms.len();
         let (mut wide, mut compared) = (vec![true; n], vec![false; n]);
+        let quantises =
+            |&c: &usize| matches!(self.node(c).op, Op::Activation(Activation::Quantize { .. }));
         for v in (0..n).rev() {
             for &c in &self.consumers[v] {
                 let op = &self.node(c).op;
@@ -127,18 +150,20 @@ impl Plan<'_> {
                     | Op::Map(_)
                     | Op::Take { .. }
                     | Op::Reshape { .. }
-                    | Op::Transpose { .. }
-                    | Op::Affine { .. } => self.forms[c] != Form::Linear,
+                    | Op::Transpose { .. } => self.forms[c] != Form::Linear,
+                    Op::Affine { .. } => {
+                        self.forms[c] != Form::Linear || self.consumers[c].iter().all(quantises)
+                    }
                     _ => false,
                 };
                 let ends = match op {
-                    Op::Activation(f) => !f.keeps_scale(),
+                    Op::Activation(f) => !f.keeps_scale() || quantises(&c),
                     Op::Contract(_) => true,
                     _ => false,
                 };
                 wide[v] &= ends || follows && wide[c];
                 compared[v] |= match op {
-                    Op::Activation(f) => *f == Activation::Step,
+                    Op::Activation(f) => f.is_integral() || quantises(&c),
                     Op::Max | Op::Maximum { .. } => true,
                     _ => follows && compared[c],
                 };
@@ -164,9 +189,16 @@ impl Plan<'_> {
         classes.iter().zip(wanted).map(|(&c, w)| c && w).collect()
     }
 
+    /// Whether the model multiplies activations, as recurrent layers and attention do: errors add
+    /// up, and nothing is gained by small tables.
+    pub(super) fn has_products(&self) -> bool {
+        let nodes = self.graph.nodes();
+        nodes.iter().any(|node| matches!(node.op, Op::Contract(_)))
+    }
+
     /// Whether rounding `v` to the profile's bits would be felt.
-    fn is_fine(&self, v: usize, linear: bool) -> bool {
-        if self.forms[v] != Form::Small {
+    fn is_fine(&self, v: usize, precise: bool) -> bool {
+        if !matches!(self.forms[v], Form::Small | Form::Raw) {
             return false;
         }
         let given = matches!(self.node(v).op, Op::Input { .. } | Op::Constant { .. });
@@ -175,11 +207,12 @@ impl Plan<'_> {
             Op::Map(_) => given || self.adds_cells(c),
             Op::Activation(f) => given || !f.keeps_scale(),
             Op::Add | Op::Sub | Op::Affine { .. } => given || self.forms[c] == Form::Raw,
-            Op::Dense { .. } | Op::Conv { .. } => given && linear,
+            Op::Dense { .. } | Op::Conv { .. } => given && precise,
             Op::Pool { .. } => false,
             _ => given && self.forms[c] != Form::Small && self.consumers[c].is_empty(),
         };
-        self.outputs[v] || self.consumers[v].iter().any(fine)
+        let output = self.outputs[v] && self.forms[v] == Form::Small;
+        output || self.consumers[v].iter().any(fine)
     }
 
     /// Which accumulators must be made small, and which classes are free.
@@ -202,6 +235,9 @@ impl Plan<'_> {
                 Op::Map(_) => self.adds_cells(c) && self.forms[v] == Form::Linear,
                 Op::Contract(_) => self.forms[v] == Form::Linear,
                 Op::Add | Op::Sub if self.forms[c] == Form::Raw => false,
+                Op::Max | Op::Maximum { .. } if self.forms[c] == Form::Raw => {
+                    self.forms[v] == Form::Linear
+                }
                 Op::Add | Op::Sub => !self.adds_directly(v),
                 Op::Affine { .. } if !is_layer(c) => false,
                 Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => {

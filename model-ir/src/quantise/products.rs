@@ -18,9 +18,14 @@ use crate::int::{Contract, Entry, Interval, Map, MapAxis, Op, TensorId, contract
 use ndarray::ArrayD;
 
 /// Largest magnitude of a product of accumulators as they are.
-const DIRECT_PRODUCT: u64 = 1 << 44;
+const DIRECT_PRODUCT: u64 = 1 << 54;
+/// The same for products with truth values, and the largest of those in any model.
+const DIRECT_MASKED: u64 = 1 << 60;
+const MASK: u64 = 3;
 /// Largest magnitude of an accumulator that is added up as it is.
-const DIRECT_SUM: u64 = 1 << 40;
+pub(super) const DIRECT_SUM: u64 = 1 << 54;
+/// How much finer than the other term a raw term of a sum may be.
+const FINER: f64 = (1 << 24) as f64;
 /// Largest coefficient that brings an operand of a sum to the unit of the others.
 const MAX_COEFFICIENT: f64 = (1_u64 << 31) as f64;
 
@@ -41,7 +46,7 @@ impl Lowered<'_> {
     }
 
     /// The operand as it is if its magnitude is at most `limit`, or small.
-    fn operand(&mut self, value: ValueId, limit: u64) -> Result<Handle, Error> {
+    pub(super) fn operand(&mut self, value: ValueId, limit: u64) -> Result<Handle, Error> {
         let handle = self.values[value.0];
         let fits = self.interval(handle.tensor).max_abs() <= limit;
         let linear = self.plan.form(value.0) == Form::Linear;
@@ -62,7 +67,12 @@ impl Lowered<'_> {
         );
         let fits = |lowered: &Self, a: Handle, b: Handle| {
             let operands = [a, b].map(|x| (x.tensor, lowered.interval(x.tensor)));
-            contract_bounds(&op, operands).is_some_and(|i| i.max_abs() <= DIRECT_PRODUCT)
+            let least = operands.iter().map(|(_, x)| x.max_abs()).min();
+            let most = match least {
+                Some(0..=MASK) => DIRECT_MASKED,
+                _ => DIRECT_PRODUCT,
+            };
+            contract_bounds(&op, operands).is_some_and(|i| i.max_abs() <= most)
         };
         // The larger operand is made small first.
         let first =
@@ -187,7 +197,7 @@ impl Lowered<'_> {
     }
 
     /// A constant of shape `from` broadcast to `shape`.
-    fn broadcast_constant(
+    pub(super) fn broadcast_constant(
         &mut self,
         name: &str,
         integers: Vec<i64>,
@@ -228,6 +238,12 @@ impl Lowered<'_> {
         let mut terms = vec![];
         for (&value, sign) in node.inputs.iter().zip(signs) {
             terms.push((sign, self.operand(value, DIRECT_SUM)?));
+        }
+        // What is far finer than the other term need not be.
+        for k in 0..2 {
+            if terms[k].1.scale * FINER < terms[1 - k].1.scale {
+                terms[k].1 = self.small(node.inputs[k])?;
+            }
         }
         let (unit, terms) = self.aligned(v, &terms)?;
         Ok(Self::raw(self.weighted_sum(&node.name, &terms)?, unit))
@@ -303,8 +319,15 @@ impl Lowered<'_> {
         if (ratio * power.exp2() - 1.0).abs() < 1e-12 && power >= 0.0 {
             return Ok((x.tensor, power as u32));
         }
+        // As many bits as there is room for.
+        let room = self.interval(x.tensor).max_abs().leading_zeros() as i32 - 4;
+        let bits = bits.min(room.max(1));
         let shift = (bits - ratio.log2().floor() as i32).max(1);
-        let shift = shift.max(self.shift as i32);
+        let shift = if bits < room {
+            shift.max(self.shift as i32)
+        } else {
+            shift
+        };
         let multiplier = (ratio * f64::from(shift).exp2()).round();
         if multiplier > MAX_COEFFICIENT {
             return Err(Error::Scale {
@@ -321,7 +344,13 @@ impl Lowered<'_> {
         let name = &self.plan.node(v).name;
         let (lo, hi) = self.plan.interval(v);
         let bounds = self.interval(x.tensor);
-        let wanted = self.plan.scale(v);
+        let calibrated = self.plan.ranges[v].size() > 0.0;
+        // What was always 0 has the scale at which all of it fits.
+        let wanted = if calibrated {
+            self.plan.scale(v)
+        } else {
+            x.scale * (bounds.max_abs() as f64 / hi.max(1) as f64).max(1.0)
+        };
         let loose = self.plan.is_loose(v) && !self.plan.is_whole(v);
         let shift = (wanted / x.scale).log2().ceil() as i32;
         let (scale, shift) = if loose {
@@ -359,12 +388,34 @@ impl Lowered<'_> {
         ))
     }
 
-    /// The elementwise maximum of two small values.
-    pub(super) fn max(&mut self, v: usize) -> Result<TensorId, Error> {
+    /// The elementwise maximum, of small values or in a common unit.
+    pub(super) fn max(&mut self, v: usize) -> Result<Handle, Error> {
         let node = self.plan.node(v);
-        let a = self.small(node.inputs[0])?.tensor;
-        let b = self.small(node.inputs[1])?.tensor;
-        self.maximum_of(v, a, b)
+        let raw = self.plan.form(v) == Form::Raw;
+        let mut terms = vec![];
+        for &value in &node.inputs {
+            let x = if raw {
+                self.operand(value, DIRECT_SUM)?
+            } else {
+                self.small(value)?
+            };
+            terms.push((1, x));
+        }
+        let (scale, terms) = self.aligned(v, &terms)?;
+        let mut operands = vec![];
+        for (coefficient, x) in terms {
+            operands.push(match coefficient {
+                1 => x,
+                _ => self.weighted_sum(&node.name, &[(coefficient, x)])?,
+            });
+        }
+        let tensor = self.maximum_of(v, operands[0], operands[1])?;
+        Ok(Handle {
+            tensor,
+            shift: 0,
+            small: !raw,
+            scale,
+        })
     }
 
     /// Cells taken at constant positions.

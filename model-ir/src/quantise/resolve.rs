@@ -53,11 +53,17 @@ impl Plan<'_> {
             }
             dyadic[root] |= self.is_rounded(v);
         }
+        // What was always 0 is as fine as most.
+        let mut positive: Vec<f64> = least.iter().copied().filter(|&x| x > 0.0).collect();
+        positive.sort_by(f64::total_cmp);
+        let usual = positive.get(positive.len() / 2).copied().unwrap_or(1.0);
         let scale_of = |(root, &least): (usize, &f64)| {
             if let Some(scale) = self.classes.fixed(root) {
                 scale
-            } else if self.whole[root] || least <= 0.0 {
+            } else if self.whole[root] {
                 1.0
+            } else if least <= 0.0 {
+                round_up(usual)
             } else if dyadic[root] {
                 least.log2().ceil().exp2()
             } else {
@@ -105,7 +111,7 @@ impl Plan<'_> {
     /// Whether fractions of `v` decide over integers: binary fractions are kept exactly then.
     fn is_rounded(&self, v: usize) -> bool {
         let rounds = |&c: &usize| match &self.node(c).op {
-            Op::Activation(f) => f.is_integral(),
+            Op::Activation(f) => f.is_integral() || jumps(*f),
             Op::Sub | Op::Max | Op::Maximum { .. } => self.integral_consumer(c),
             _ => false,
         };
@@ -138,6 +144,14 @@ impl Plan<'_> {
             _ => self.scales[source],
         }
     }
+}
+
+/// Whether a function of real values jumps at its threshold.
+fn jumps(f: Activation) -> bool {
+    matches!(
+        f,
+        Activation::ThresholdedRelu { .. } | Activation::Shrink { .. }
+    )
 }
 
 /// The least number of 11 significant bits that is at least `x > 0`: scales do not depend on the

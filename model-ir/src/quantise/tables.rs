@@ -85,7 +85,8 @@ fn assign(
     let mut chosen = vec![];
     for lookup in &lowered.lookups {
         let name = &lowered.nodes[lookup.node.0].name;
-        let domain = domain(lookup, name, limit)?;
+        // Rather a large table than none.
+        let domain = domain(lookup, name, limit).or_else(|_| domain(lookup, name, MANY_ROWS))?;
         let joins = |d: &Draft| d.curve == lookup.curve && rows(d.domain.hull(domain)) <= limit;
         let index = drafts.iter().position(joins).unwrap_or(drafts.len());
         match drafts.get_mut(index) {

@@ -226,17 +226,10 @@ fn rounded(
         node.gives(0, Element::Quantised(quantum));
         return importer.add(node, Op::Activation(activation), &[x]);
     }
-    // One scale for each channel: the integers themselves.
-    node.gives(0, Element::Int);
-    let scale = finite(node.name(), parameters.scale.mapv(f32::recip))?;
-    let shift = arr0(0.0).into_dyn();
-    let x = importer.add(node, Op::Affine { scale, shift }, &[x])?;
-    let round = Op::Activation(Activation::Round);
-    let x = importer.add(node, round, &[x])?;
-    let (scale, shift) = (arr0(1.0).into_dyn(), parameters.zero.clone());
-    let x = importer.add(node, Op::Affine { scale, shift }, &[x])?;
-    let (lo, hi) = (lo as f32, hi as f32);
-    importer.add(node, Op::Activation(Activation::Clip { lo, hi }), &[x])
+    Err(node.unsupported(
+        "it quantises an activation with one scale per channel: quantise activations per tensor, \
+         weights per channel",
+    ))
 }
 
 /// `x = s (q - z)`
