@@ -12,16 +12,21 @@ use zkstrata::model_ir::quantise::{Accuracy, Calibration, Options, Profile, quan
 use zkstrata::ndarray::ArrayD;
 use zkstrata::{ProvingKey, Statement, VerifyingKey, decode_proof, encode_proof, onnx_import};
 
-const MODELS: [&str; 14] = [
+const MODELS: [&str; 19] = [
+    "activation_zoo",
     "cnn_cifar_264k",
     "cnn_cifar_62k",
+    "conv_autoencoder",
     "digits_cnn",
     "digits_cnn_bn",
     "digits_cnn_dynamo18",
     "digits_cnn_opset11",
     "digits_cnn_opset13",
+    "digits_cnn_qdq_perchannel",
+    "digits_cnn_qoperator",
     "digits_dscnn",
     "digits_mlp",
+    "digits_mlp_qdq",
     "lenet5",
     "mlp_4m",
     "tiny_ad_autoencoder",

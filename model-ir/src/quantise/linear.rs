@@ -1,10 +1,10 @@
 //! Linear layers: weights at scale `s_w = (s_out / s_in) * 2^-S`, bias at scale `s_in * s_w`.
 
-use super::Error;
 use super::lower::{Handle, Lowered};
 use super::moves::{keep, window_axis};
 use super::plan::Form;
 use super::products::DIRECT_SUM;
+use super::{Error, Profile};
 use crate::float::{Node, Op};
 use crate::int::{Affine, Interval, Op as IntOp, TensorId, WeightId, affine_bounds};
 use ndarray::ArrayD;
@@ -18,6 +18,9 @@ const MAX_WEIGHT: f64 = (1 << 24) as f64;
 const QUANTISED_WEIGHT: f64 = (1 << 28) as f64;
 const MAX_SHIFT: f64 = 36.0;
 
+/// Least largest weight of a layer in models with products of activations, fast and accurate: their
+/// activations have more bits than other models', and so their weights have fewer.
+const LEAST_WEIGHT: [f64; 2] = [512.0, 4096.0];
 /// Bits of the weights of an affine map of an accumulator.
 const RAW_BITS: i32 = 14;
 
@@ -61,14 +64,22 @@ fn emit(
         lowered.shift
     };
     let largest = layer.weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
-    let shift = if shift > 0 && plan.classes.fixed(v).is_some() {
+    let size = f64::from(largest) * input_scale / plan.scale(v);
+    let wanted = if plan.classes.fixed(v).is_some() {
         // As fine as the weights' type allows: the rounding is that of the model itself.
-        let size = f64::from(largest) * input_scale / plan.scale(v);
-        (QUANTISED_WEIGHT.log2() - size.log2())
-            .floor()
-            .clamp(f64::from(shift), MAX_SHIFT) as u32
+        Some((QUANTISED_WEIGHT.log2() - size.log2()).floor())
+    } else if plan.has_products() {
+        let least = match plan.profile {
+            Profile::Fast => LEAST_WEIGHT[0],
+            Profile::Accurate => LEAST_WEIGHT[1],
+        };
+        Some((least.log2() - size.log2()).ceil())
     } else {
-        shift
+        None
+    };
+    let shift = match wanted {
+        Some(wanted) if shift > 0 && size > 0.0 => wanted.clamp(f64::from(shift), MAX_SHIFT) as u32,
+        _ => shift,
     };
     let scale = plan.scale(v) * (-f64::from(shift)).exp2();
     let quantised = |w: &f32| (f64::from(*w) * (input_scale / scale)).round();
