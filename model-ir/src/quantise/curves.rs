@@ -284,10 +284,15 @@ impl Lowered<'_> {
     }
 }
 
-/// The steepest slope of `f` between samples of a range.
+/// The steepest slope of `f` between samples of a range and its surroundings.
 fn steepest(f: Activation, range: Range) -> f64 {
     let (first, last) = f.domain();
-    let (lo, hi) = (range.lo.max(first), range.hi.min(last));
+    // Somewhat beyond what was seen, which may be a single value.
+    let beyond = range.size() / 8.0;
+    let (lo, hi) = (
+        (range.lo - beyond).max(first),
+        (range.hi + beyond).min(last),
+    );
     let width = (hi - lo) / f64::from(SAMPLES);
     if width <= 0.0 {
         return 1e-9;

@@ -87,7 +87,7 @@ fn emit(
         .weights
         .iter()
         .fold(0.0_f64, |m, w| m.max(quantised(w).abs()));
-    let most = if plan.classes.fixed(v).is_some() {
+    let most = if plan.classes.fixed(v).is_some() || plan.has_products() {
         2.0 * QUANTISED_WEIGHT
     } else {
         MAX_WEIGHT

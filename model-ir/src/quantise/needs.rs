@@ -10,8 +10,8 @@ const DIRECT_SHIFT: u32 = 2;
 
 /// Bits of inputs that no layer takes: as many as a 16-bit integer has.
 const GIVEN_BITS: u32 = 15;
-/// Bits of the activations of fast models with products of activations.
-const PRECISE_BITS: u32 = 10;
+/// Further bits of the activations of models with products of activations.
+const PRECISE_BITS: u32 = 2;
 
 impl Profile {
     /// Least bits of small values that are model outputs or operands of products, sums and
@@ -96,7 +96,7 @@ impl Plan<'_> {
     pub(super) fn find_bits(&self) -> Vec<u32> {
         let n = self.forms.len();
         let usual = match self.profile {
-            Profile::Fast if self.has_products() => PRECISE_BITS,
+            profile if self.has_products() => profile.bits() + PRECISE_BITS,
             profile => profile.bits(),
         };
         let start = |root: usize| if self.whole[root] { 0 } else { usual };
