@@ -46,5 +46,5 @@ fn operators_of_the_standard() {
 
 #[test]
 fn example_models() {
-    assert_proven("onnx-examples", 49);
+    assert_proven("onnx-examples", 50);
 }

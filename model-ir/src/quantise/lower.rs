@@ -155,7 +155,8 @@ impl Lowered<'_> {
             FloatOp::Take { indices, .. } => self.take(v, indices),
             FloatOp::Max => self.max(v),
             FloatOp::Maximum { axis } => {
-                let x = if raw {
+                let n = self.plan.node(node.inputs[0].0).shape[*axis];
+                let x = if raw && n <= maximum::SHALLOW {
                     self.operand(node.inputs[0], DIRECT_SUM)?
                 } else {
                     self.small(node.inputs[0])?

@@ -13,6 +13,11 @@ use super::moves::{keep, shifted};
 use crate::float::Window;
 use crate::int::{Interval, Map, MapAxis, Tap, TensorId};
 
+/// Axes up to this length have maxima of any values; along longer ones every level of products
+/// would multiply the claims on the operand by three.
+pub(super) const SHALLOW: usize = 8;
+/// Differences beyond this are multiplied by their sign along long axes.
+const DEEP: i64 = 1 << 17;
 /// Differences beyond this are multiplied by their sign instead of being looked up.
 const WIDE: i64 = 1 << 13;
 /// Largest window of an axis: every tap but one is a table node.
@@ -138,6 +143,7 @@ pub(super) fn reduce(
     let node = lowered.plan.node(v);
     let mut shape = lowered.plan.node(node.inputs[0].0).shape.clone();
     let mut x = x;
+    let most = if shape[axis] > SHALLOW { DEEP } else { WIDE };
     while shape[axis] > 1 {
         let n = shape[axis];
         let half = n.div_ceil(2);
@@ -148,7 +154,7 @@ pub(super) fn reduce(
         };
         let a = part(lowered, 0)?;
         let b = part(lowered, n - half)?;
-        x = lowered.maximum_of(v, a, b)?;
+        x = lowered.greater_of(v, a, b, most)?;
         shape[axis] = half;
     }
     Ok(x)
@@ -163,11 +169,22 @@ impl Lowered<'_> {
         a: TensorId,
         b: TensorId,
     ) -> Result<TensorId, Error> {
+        self.greater_of(v, a, b, WIDE)
+    }
+
+    /// The same with a table of differences up to `most`.
+    fn greater_of(
+        &mut self,
+        v: usize,
+        a: TensorId,
+        b: TensorId,
+        most: i64,
+    ) -> Result<TensorId, Error> {
         let name = &self.plan.node(v).name;
         let difference = self.weighted_sum(name, &[(1, a), (-1, b)])?;
         let (x, y) = (self.interval(a), self.interval(b));
         let width = (x.hi - y.lo).max(self.plan.most(v, true)).max(0);
-        let excess = if width.max(self.interval(difference).max_abs() as i64) > WIDE {
+        let excess = if width.max(self.interval(difference).max_abs() as i64) > most {
             let c = self.step_of(name, difference)?;
             self.cellwise_product(name, c, difference)?
         } else {

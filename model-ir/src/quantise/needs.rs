@@ -8,7 +8,7 @@ use crate::float::{Activation, Op, PoolKind};
 /// An exact accumulator of at most this shift feeds a linear layer as it is.
 const DIRECT_SHIFT: u32 = 2;
 
-/// Bits of inputs that no layer takes: as many as a 16-bit integer has.
+/// Bits of inputs that no layer takes and of scores whose maximum is taken: as many as a 16-bit integer has.
 const GIVEN_BITS: u32 = 15;
 /// Further bits of the activations of models with products of activations.
 const PRECISE_BITS: u32 = 2;
@@ -119,7 +119,12 @@ impl Plan<'_> {
                 let layer =
                     |&c: &usize| matches!(self.node(c).op, Op::Dense { .. } | Op::Conv { .. });
                 let given = matches!(self.node(v).op, Op::Input { .. });
-                if given && !self.consumers[v].iter().any(layer) {
+                // Masked scores: what matters is far smaller than the mask.
+                let row = |&c: &usize| matches!(self.node(c).op, Op::Maximum { .. });
+                let scores = self.forms[v] == Form::Raw && self.consumers[v].iter().any(row);
+                if scores {
+                    GIVEN_BITS.max(self.profile.fine_bits() + 1)
+                } else if given && !self.consumers[v].iter().any(layer) {
                     GIVEN_BITS
                 } else {
                     // Scales of raw values are rounded up to a power of two times their own.

@@ -26,6 +26,8 @@ const MASK: u64 = 3;
 pub(super) const DIRECT_SUM: u64 = 1 << 54;
 /// How much finer than the other term a raw term of a sum may be.
 const FINER: f64 = (1 << 24) as f64;
+/// Readers for which a raw sum is made small.
+const READERS: usize = 3;
 /// Largest coefficient that brings an operand of a sum to the unit of the others.
 const MAX_COEFFICIENT: f64 = (1_u64 << 31) as f64;
 
@@ -50,6 +52,10 @@ impl Lowered<'_> {
         let handle = self.values[value.0];
         let fits = self.interval(handle.tensor).max_abs() <= limit;
         let linear = self.plan.form(value.0) == Form::Linear;
+        // A sum that is read often is committed: each reader makes a claim on all its terms.
+        let sum = matches!(self.plan.node(value.0).op, FloatOp::Add | FloatOp::Sub)
+            && self.plan.form(value.0) == Form::Raw;
+        let fits = fits && !(sum && self.plan.consumers[value.0].len() >= READERS);
         if fits && !(linear && self.plan.needs_small(value.0)) {
             return Ok(handle);
         }

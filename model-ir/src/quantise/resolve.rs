@@ -80,6 +80,7 @@ impl Plan<'_> {
         for v in 0..n {
             let (root, ratio) = self.classes.root(v);
             if self.free[root]
+                && self.forms[v] == Form::Linear
                 && let Some(weight) = self.largest_weight(v)
             {
                 let step = self.feed_scale(v) * weight / FREE_WEIGHT;

@@ -74,7 +74,7 @@ pub(super) fn add(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
 /// Cells of a term below this are a mask: their exponential is to be 0 whatever is added.
 pub(super) const MASKED: f32 = -1e30;
 /// What a mask becomes, so that the range of sums stays moderate.
-pub(super) const MASK: f32 = -1e4;
+pub(super) const MASK: f32 = -512.0;
 
 /// The value; negative infinity and other masks in it become [`MASK`].
 pub(super) fn masked(node: &Node, importer: &mut Importer, value: Value) -> Value {

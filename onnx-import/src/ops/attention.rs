@@ -29,7 +29,7 @@ const D: usize = 5;
 const E: usize = 6;
 
 /// What masked scores are replaced by before the maximum is taken.
-const LOWEST: f32 = -1e4;
+const LOWEST: f32 = -512.0;
 
 /// A tensor with its axes' labels.
 struct Labelled {
