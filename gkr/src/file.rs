@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use zkstrata_pcs::CommitmentScheme;
 
 /// Version of every file format and of the protocol.
-pub const FORMAT_VERSION: u32 = 3;
+pub const FORMAT_VERSION: u32 = 4;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,6 +11,7 @@
     clippy::unreachable
 )]
 
+use crate::linear::merge;
 use crate::lookup::{Block, Limb, TableBlock};
 use zkstrata_mle::{E, PrimeCharacteristicRing, axis_vars, less_than, tensor_vars};
 use zkstrata_model_ir::int::{Affine, Graph, Op, Table, TableId, TensorId};
@@ -56,6 +57,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) witness: Vec<TableShape>,
     /// Which block belongs to a node.
     block_of: Vec<Option<usize>>,
+    /// The level of every tensor whose claims are merged.
+    merge_levels: Vec<Option<usize>>,
 }
 
 impl<'a> Plan<'a> {
@@ -128,6 +131,7 @@ impl<'a> Plan<'a> {
             table_vars,
             witness,
             block_of,
+            merge_levels: merge::levels(graph),
         })
     }
 
@@ -141,6 +145,11 @@ impl<'a> Plan<'a> {
     /// Number of variables of a tensor.
     pub(crate) fn num_vars(&self, tensor: TensorId) -> usize {
         axis_vars(self.batch) + tensor_vars(&self.graph.node(tensor).axes)
+    }
+
+    /// The level at which claims on a tensor are merged, if they are.
+    pub(crate) fn merge_level(&self, tensor: TensorId) -> Option<usize> {
+        self.merge_levels.get(tensor.0).copied().flatten()
     }
 
     /// The committed column of a table node's output.

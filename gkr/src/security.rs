@@ -119,12 +119,13 @@ impl Security {
 }
 
 fn stage_term(index: usize, stage: &Stage) -> SoundnessTerm {
-    let degree = float(stage.instances + stage.rounds * stage.degree);
+    let degree = float(stage.instances + stage.merged + stage.rounds * stage.degree);
     SoundnessTerm {
         name: format!(
-            "linear stage {}: {} operators, {} rounds of degree {}",
+            "linear stage {}: {} operators, {} merged claims, {} rounds of degree {}",
             index + 1,
             stage.instances,
+            stage.merged,
             stage.rounds,
             stage.degree
         ),

@@ -54,6 +54,10 @@ impl<P: Party> Party for Tallying<'_, P> {
         self.party.value(wanted)
     }
 
+    fn challenge(&mut self) -> E {
+        self.party.challenge()
+    }
+
     fn sumcheck(
         &mut self,
         instances: &[Instance],
@@ -67,9 +71,13 @@ impl<P: Party> Party for Tallying<'_, P> {
                     passes * self.cells(a.input)
                 }
                 Instance::Functional(f) => self.cells(f.tensor),
+                Instance::Merge(m) => self.cells(m.tensor),
                 Instance::Contract(c) => c.operands.iter().map(|x| self.cells(x.tensor)).sum(),
             };
             self.tally.entries += instance.degree() << instance.vars();
+            if let Instance::Merge(m) = instance {
+                self.tally.entries += m.points.len() << m.vars();
+            }
         }
         self.tally.instances += instances.len();
         self.party.sumcheck(instances, claims)

@@ -25,6 +25,8 @@ const MAX_WORK: usize = 1 << 26;
 pub(crate) struct Stage {
     /// Number of instances.
     pub(crate) instances: usize,
+    /// Claims that are merged into others.
+    pub(crate) merged: usize,
     /// Rounds.
     pub(crate) rounds: usize,
     /// Largest degree.
@@ -75,6 +77,10 @@ impl Party for Analysis {
         Ok(E::ZERO)
     }
 
+    fn challenge(&mut self) -> E {
+        E::ZERO
+    }
+
     fn sumcheck(
         &mut self,
         instances: &[Instance],
@@ -86,11 +92,16 @@ impl Party for Analysis {
         }
         let weights = instances.iter().map(|instance| match instance {
             Instance::Affine(a) => a.weight.len(),
-            Instance::Functional(_) | Instance::Contract(_) => 0,
+            Instance::Functional(_) | Instance::Contract(_) | Instance::Merge(_) => 0,
         });
         self.weight_cells = weights.fold(self.weight_cells, usize::saturating_add);
+        let merged = instances.iter().map(|instance| match instance {
+            Instance::Merge(m) => m.points.len().saturating_sub(1),
+            _ => 0,
+        });
         self.stages.push(Stage {
             instances: instances.len(),
+            merged: merged.sum(),
             rounds: instances.iter().map(Instance::vars).max().unwrap_or(0),
             degree: instances.iter().map(Instance::degree).max().unwrap_or(0),
         });

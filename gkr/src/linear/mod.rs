@@ -6,7 +6,8 @@
 //! * sums and permutations move it to the operands, with one value sent per further operand;
 //! * affine layers ([`affine`]), index maps and gathers ([`functional`]) and contractions
 //!   ([`contract`]) need a sumcheck;
-//! * table nodes, constants and inputs end it: a committed column, a public tensor.
+//! * table nodes, constants and inputs end it: a committed column, a public tensor;
+//! * many claims on one tensor are first merged into one ([`merge`]).
 //!
 //! The reduction runs in *stages*: all sumchecks whose claims are there run as one batched
 //! sumcheck, whose end values are the claims of the next stage. The walk is the same for the
@@ -30,6 +31,7 @@ pub(crate) mod affine;
 mod analysis;
 pub(crate) mod contract;
 pub(crate) mod functional;
+pub(crate) mod merge;
 #[cfg(feature = "prover")]
 mod prove;
 mod verify;
@@ -45,8 +47,9 @@ use crate::plan::{Plan, WeightPlan, mask};
 use affine::AffineInstance;
 use contract::ContractInstance;
 use functional::{Functional, Part};
-use std::collections::VecDeque;
-use zkstrata_mle::{E, Field, Point, axis_vars, tensor_vars};
+use merge::MergeInstance;
+use std::collections::{BTreeMap, VecDeque};
+use zkstrata_mle::{E, Field, Point, PrimeCharacteristicRing, axis_vars, tensor_vars};
 use zkstrata_model_ir::int::{BiasId, Graph, MapAxis, Node, Op, TensorId};
 use zkstrata_pcs::sumcheck::InstanceShape;
 use zkstrata_pcs::{Claim, Scalar};
@@ -94,6 +97,8 @@ pub(crate) enum Instance {
     Functional(Functional),
     /// A public factor times two tensors.
     Contract(ContractInstance),
+    /// Several claims on a tensor.
+    Merge(MergeInstance),
 }
 
 impl Instance {
@@ -103,6 +108,7 @@ impl Instance {
             Self::Affine(a) => a.vars(),
             Self::Functional(f) => f.vars(),
             Self::Contract(c) => c.vars(),
+            Self::Merge(m) => m.vars(),
         }
     }
 
@@ -110,7 +116,7 @@ impl Instance {
     pub(crate) fn degree(&self) -> usize {
         match self {
             Self::Affine(a) => a.degree(),
-            Self::Functional(_) => 2,
+            Self::Functional(_) | Self::Merge(_) => 2,
             Self::Contract(c) => c.degree(),
         }
     }
@@ -119,7 +125,7 @@ impl Instance {
     pub(crate) fn end_values(&self) -> usize {
         match self {
             Self::Affine(a) => a.taps() + 1,
-            Self::Functional(_) => 1,
+            Self::Functional(_) | Self::Merge(_) => 1,
             Self::Contract(c) => c.operands.len(),
         }
     }
@@ -148,6 +154,9 @@ pub(crate) trait Party {
     /// The next value that the prover sends.
     fn value(&mut self, wanted: Wanted<'_>) -> Result<Self::V, VerifyError>;
 
+    /// A challenge.
+    fn challenge(&mut self) -> E;
+
     /// One batched sumcheck of all instances with their claims. Returns for each instance its
     /// point and the values the prover sends for its factors.
     fn sumcheck(
@@ -164,6 +173,8 @@ struct Walk<'a, P: Party> {
     party: &'a mut P,
     ends: Ends<P::V>,
     queue: VecDeque<TensorClaim<P::V>>,
+    /// Claims that wait to be merged, by level and tensor.
+    held: BTreeMap<(usize, TensorId), Vec<TensorClaim<P::V>>>,
     instances: Vec<Instance>,
     claims: Vec<P::V>,
 }
@@ -172,7 +183,8 @@ struct Walk<'a, P: Party> {
 ///
 /// # Soundness
 /// Accepting establishes the given claims if the returned ones hold, up to the error of the
-/// batched sumchecks: per stage `(instances + rounds * degree) / |E|`.
+/// batched sumchecks and of the merging before them: per stage
+/// `(instances + merged + rounds * degree) / |E|`.
 pub(crate) fn reduce<P: Party>(
     plan: &Plan<'_>,
     weights: &WeightPlan,
@@ -189,17 +201,20 @@ pub(crate) fn reduce<P: Party>(
             inputs: Vec::new(),
         },
         queue: claims.into(),
+        held: BTreeMap::new(),
         instances: Vec::new(),
         claims: Vec::new(),
     };
     loop {
-        while let Some(claim) = walk.queue.pop_front() {
+        if let Some(claim) = walk.queue.pop_front() {
             walk.step(claim)?;
-        }
-        if walk.instances.is_empty() {
+        } else if !walk.instances.is_empty() {
+            walk.stage()?;
+        } else if !walk.held.is_empty() {
+            walk.merge()?;
+        } else {
             return Ok(walk.ends);
         }
-        walk.stage()?;
     }
 }
 
@@ -238,8 +253,43 @@ fn malformed(node: &Node) -> VerifyError {
 }
 
 impl<P: Party> Walk<'_, P> {
-    /// Moves one claim to its operands, ends it, or adds it to the stage.
+    /// Holds a claim that is to be merged, or moves it on.
     fn step(&mut self, claim: TensorClaim<P::V>) -> Result<(), VerifyError> {
+        match self.plan.merge_level(claim.tensor) {
+            Some(level) => {
+                let held = self.held.entry((level, claim.tensor)).or_default();
+                held.push(claim);
+                Ok(())
+            }
+            None => self.advance(claim),
+        }
+    }
+
+    /// Merges the claims of the first level that holds some: all of them are there, because nothing
+    /// else is left that could lead to it.
+    fn merge(&mut self) -> Result<(), VerifyError> {
+        let Some((&(level, _), _)) = self.held.first_key_value() else {
+            return Ok(());
+        };
+        let later = self.held.split_off(&(level + 1, TensorId(0)));
+        for ((_, tensor), claims) in std::mem::replace(&mut self.held, later) {
+            let gamma = self.party.challenge();
+            let mut value = self.party.constant(E::ZERO);
+            let mut points = Vec::with_capacity(claims.len());
+            for (claim, power) in claims.into_iter().zip(gamma.powers()) {
+                self.party.spend(claim.point.len())?;
+                value = value + claim.value * power;
+                points.push((claim.point, power));
+            }
+            let instance = MergeInstance { tensor, points };
+            self.instances.push(Instance::Merge(instance));
+            self.claims.push(value);
+        }
+        Ok(())
+    }
+
+    /// Moves one claim to its operands, ends it, or adds it to the stage.
+    fn advance(&mut self, claim: TensorClaim<P::V>) -> Result<(), VerifyError> {
         let node = self.plan.graph.node(claim.tensor);
         self.party.spend(work(self.plan.graph, node))?;
         let first = || node.inputs.first().copied().ok_or_else(|| malformed(node));
@@ -423,6 +473,13 @@ impl<P: Party> Walk<'_, P> {
                             value: values.next().ok_or_else(missing)?,
                         });
                     }
+                }
+                Instance::Merge(m) => {
+                    self.advance(TensorClaim {
+                        tensor: m.tensor,
+                        point,
+                        value: values.next().ok_or_else(missing)?,
+                    })?;
                 }
                 Instance::Affine(a) => {
                     let (weight_point, input) = a.end(&point).ok_or_else(missing)?;

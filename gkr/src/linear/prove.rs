@@ -10,6 +10,7 @@
 use super::affine::AffineInstance;
 use super::contract::{Axis, ContractInstance, Operand, Shared};
 use super::functional::{Functional, Part, window_vector};
+use super::merge::MergeInstance;
 use super::verify::{FACTORS, OPERAND};
 use super::{Instance, InstanceEnd, Party, Wanted};
 use crate::error::VerifyError;
@@ -19,6 +20,9 @@ use zkstrata_mle::{E, PrimeCharacteristicRing, contract_middle, eq_table, tensor
 use zkstrata_model_ir::int::{MapAxis, Model};
 use zkstrata_pcs::ProverTape;
 use zkstrata_pcs::sumcheck::{self, Factor};
+
+/// Cells that one task adds.
+const GRAIN: usize = 1 << 14;
 
 /// Answers the walk from the trace and the model.
 pub(crate) struct LinearProver<'a> {
@@ -51,6 +55,10 @@ impl Party for LinearProver<'_> {
         Ok(value)
     }
 
+    fn challenge(&mut self) -> E {
+        self.tape.sample()
+    }
+
     fn sumcheck(
         &mut self,
         instances: &[Instance],
@@ -75,7 +83,7 @@ impl Party for LinearProver<'_> {
             let point = bound.tail(instance.vars());
             let last = *values.last().expect("an instance has factors");
             let own = match instance {
-                Instance::Functional(_) => vec![last],
+                Instance::Functional(_) | Instance::Merge(_) => vec![last],
                 Instance::Contract(c) => values[values.len() - c.operands.len()..].to_vec(),
                 Instance::Affine(a) => [tap_columns(a, &w, &point), vec![last]].concat(),
             };
@@ -101,7 +109,22 @@ impl Sources<'_> {
             Instance::Functional(f) => (self.functional_factors(f), vec![]),
             Instance::Affine(a) => self.affine_factors(a),
             Instance::Contract(c) => (self.contract_factors(c), vec![]),
+            Instance::Merge(m) => (self.merge_factors(m), vec![]),
         }
+    }
+
+    /// `sum_j gamma^j eq(r_j, x)` and `Y(x)`.
+    fn merge_factors(&self, m: &MergeInstance) -> Vec<Vec<E>> {
+        let cells = 1 << m.vars();
+        let mut coefficients = vec![E::ZERO; cells];
+        for (r, power) in &m.points {
+            let eq = eq_table(r, cells, *power);
+            let sums = coefficients.par_iter_mut().with_min_len(GRAIN);
+            sums.zip(eq).for_each(|(sum, e)| *sum += e);
+        }
+        let tensor = &self.tensors[m.tensor.0];
+        let (axes, values) = tensor.apply(&[Action::Keep(tensor.axes.clone())]);
+        vec![coefficients, pad_axes(&axes, &values)]
     }
 
     fn functional_factors(&self, f: &Functional) -> Vec<Vec<E>> {

@@ -39,6 +39,10 @@ impl<C: Channel> Party for LinearVerifier<'_, C> {
         Ok(self.channel.recv_one(OPERAND)?)
     }
 
+    fn challenge(&mut self) -> E {
+        self.channel.sample()
+    }
+
     fn sumcheck(
         &mut self,
         instances: &[Instance],
@@ -73,6 +77,11 @@ impl<C: Channel> LinearVerifier<'_, C> {
         match instance {
             Instance::Functional(f) => {
                 let coefficient = f.coefficient_at(point).ok_or_else(malformed)?;
+                let value = values.first().ok_or_else(malformed)?;
+                Ok(value.clone() * coefficient)
+            }
+            Instance::Merge(m) => {
+                let coefficient = m.coefficient_at(point).ok_or_else(malformed)?;
                 let value = values.first().ok_or_else(malformed)?;
                 Ok(value.clone() * coefficient)
             }

@@ -5,6 +5,7 @@ mod build;
 mod channel;
 mod field_run;
 mod limbs;
+mod merging;
 mod padding;
 mod products;
 mod random;

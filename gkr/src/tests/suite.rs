@@ -28,6 +28,7 @@ pub(crate) fn models() -> Vec<(&'static str, Model)> {
         ("limbs of one cell", one_cell()),
     ];
     models.extend(super::products::models());
+    models.extend(super::merging::models());
     models
 }
 

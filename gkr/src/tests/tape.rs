@@ -358,20 +358,16 @@ fn hostile_keys_are_refused_without_work() {
                 axes,
                 interval: zero,
             };
-            graph.nodes = vec![
-                node(Op::Input, &[], vec![input]),
-                node(Op::Map(map), &[0], vec![]),
-                node(
-                    Op::Sum {
-                        coefs: vec![1; copies],
-                    },
-                    &vec![1; copies],
-                    vec![],
-                ),
-            ];
+            let maps: Vec<usize> = (1..=copies).collect();
+            let coefs = vec![1; copies];
+            graph.nodes = vec![node(Op::Input, &[], vec![input])];
+            graph
+                .nodes
+                .resize(1 + copies, node(Op::Map(map), &[0], vec![]));
+            graph.nodes.push(node(Op::Sum { coefs }, &maps, vec![]));
             (graph.weights, graph.biases) = (0, vec![]);
             graph.inputs[0].shape = vec![input];
-            graph.outputs[0].tensor = TensorId(2);
+            graph.outputs[0].tensor = TensorId(1 + copies);
             graph.outputs[0].shape = vec![1];
         })
     };
@@ -379,10 +375,8 @@ fn hostile_keys_are_refused_without_work() {
     assert!(huge(window(1 << 30), 1).is_err());
     let error = huge(matrix((1 << 22) + 1), 1).expect_err("too many entries");
     assert!(matches!(error, FileError::Malformed(_)), "{error}");
-    for (axis, copies) in [(window(1 << 20), 8000), (matrix(1 << 18), 300)] {
-        let error = huge(axis, copies).expect_err("too much work");
-        assert!(error.to_string().contains("visits more than"), "{error}");
-    }
+    let error = huge(window(1 << 20), 64).expect_err("too much work");
+    assert!(error.to_string().contains("visits more than"), "{error}");
     for axis in [window(1 << 4), matrix(1 << 4)] {
         huge(axis, 2).expect("the same graph, small, is a key");
     }
@@ -412,14 +406,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Committed
-      key f2ff8fccfff2098b87af608f195557e66eabd22be5bd0687cade780444e589c5
-      proof 1fd849e6f124ba28dc0f23052948ead058da3595c71940d389f6b2c085718886
+      key c134d7dd8dff3e29651669f3b9f07a850d41bd3197daf008ce14ea684180f569
+      proof 1f679a1124ad580ec877caac9f504ea1d8b76b71b2269dea6118be152ed03fe3
     wide Committed
-      key 8c36415c4bc1a9fe5be84e45d16f4c83ececf9b598358b3be31f0f9e732661f7
-      proof 017bcb91c91f49ccaf8939f15889398ae17a72f863889029206736790df59ce0
+      key 7cd8acd69056d16bab89f4ba4b0477dda1e7a6418303099a9a96a2e3597c6fb2
+      proof 3c465f2163f09d0224db237d554a652fccaccb2a4023d5325ae6bf7c47903322
     wide Public
-      key b209e51436c90fcba9f61d7912e800874b17c8973f91e195ee12e58f2ed6f080
-      proof 02e6d7ea0b4b9bc76b49e9b2634427d8fec07b172c36cc381612937cf97e6236
+      key 97502cee9d9bce1047f3838a3ad5f4667cdda747eae155a39727cb5af7757673
+      proof 34eff8ec804ba25d03922c68e32732884562350638be3a1c6685201be345ada5
     ");
 }
 
