@@ -13,8 +13,8 @@ use crate::plan::{Plan, WeightPlan};
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::TensorId;
 
-/// Most claims on committed columns: beyond it a virtual tensor is reached along too many paths.
-const MAX_CLAIMS: usize = 1 << 14;
+/// Most values that the prover sends in the walk, each of which becomes a claim: a proof of a MiB.
+const MAX_CLAIMS: usize = 1 << 16;
 
 /// Most cells of public vectors that a verification may visit: it takes milliseconds, and a hostile
 /// key cannot make it take hours.
@@ -117,7 +117,7 @@ impl Party for Analysis {
 
 fn too_many() -> crate::VerifyError {
     crate::VerifyError::Key(format!(
-        "more than {MAX_CLAIMS} claims: some virtual tensor is reached along too many paths"
+        "the linear part needs more than {MAX_CLAIMS} claims: split the model"
     ))
 }
 
