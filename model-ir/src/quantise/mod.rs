@@ -41,6 +41,7 @@ mod tests;
 mod tests_of_faults;
 #[cfg(test)]
 mod tests_of_operators;
+mod thresholds;
 
 pub use accuracy::{Accuracy, OutputAccuracy, TableUse, argmax};
 pub use calibration::{Calibration, unstack};
@@ -265,7 +266,8 @@ pub fn quantise(
         return Err(Error::Shift(shift));
     }
     let graph = graph.simplified();
-    let ranges = calibration.ranges(&graph)?;
+    let mut ranges = calibration.ranges(&graph)?;
+    thresholds::cover(&graph, &mut ranges);
     let plan = plan::Plan::new(&graph, &ranges, options.profile)?;
     let mut lowered = lower::lower(&plan, options.shift.unwrap_or(SHIFT))?;
     let small = options.profile == Profile::Fast

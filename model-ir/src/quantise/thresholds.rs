@@ -1,0 +1,127 @@
+//! Inputs that are compared with constants, as trees do.
+//!
+//! An input is clamped to the range that calibration saw. Were that range to end before a threshold,
+//! every clamped cell would be on the same side of it; so the range is made to reach past it, and
+//! clamping changes no comparison.
+
+use super::calibration::Range;
+use crate::float::{Activation, AxisMap, Graph, Op};
+
+/// How far past a threshold, in parts of the largest magnitude.
+const PAST: f64 = 1.0 / 64.0;
+/// A threshold of more times the calibrated magnitude would cost too much precision.
+const FARTHEST: f64 = 64.0;
+
+/// Extends the ranges of inputs past the thresholds that they are compared with.
+pub(super) fn cover(graph: &Graph, ranges: &mut [Range]) {
+    let nodes = graph.nodes();
+    for node in nodes {
+        if !matches!(
+            node.op,
+            Op::Activation(Activation::Step | Activation::IsZero)
+        ) {
+            continue;
+        }
+        let difference = &nodes[node.inputs[0].0];
+        let Op::Affine { scale, shift } = &difference.op else {
+            continue;
+        };
+        let Some(input) = selected_from(graph, difference.inputs[0].0) else {
+            continue;
+        };
+        let (Some(scale), Some(shift)) = (
+            scale.broadcast(&*difference.shape),
+            shift.broadcast(&*difference.shape),
+        ) else {
+            continue;
+        };
+        let range = &mut ranges[input];
+        let size = range.size();
+        for (&scale, &shift) in scale.iter().zip(&shift) {
+            let threshold = -f64::from(shift) / f64::from(scale);
+            if threshold.abs() <= FARTHEST * size {
+                range.reach_past(threshold);
+            }
+        }
+    }
+}
+
+impl Range {
+    fn reach_past(&mut self, threshold: f64) {
+        let past = PAST * self.size().max(threshold.abs());
+        if threshold >= self.hi {
+            self.hi = threshold + past;
+        }
+        // A range that begins at 0 stays without a sign.
+        if threshold < self.lo || threshold == self.lo && threshold < 0.0 {
+            self.lo = threshold - past;
+        }
+    }
+}
+
+/// The input whose cells `v` has, rearranged or some of them.
+fn selected_from(graph: &Graph, mut v: usize) -> Option<usize> {
+    loop {
+        let node = &graph.nodes()[v];
+        match &node.op {
+            Op::Input { .. } => return Some(v),
+            Op::Map(axes) => {
+                let selects = |axis: &AxisMap| match axis {
+                    AxisMap::Keep => true,
+                    AxisMap::Matrix(m) => m.selects(),
+                };
+                if !axes.iter().all(selects) {
+                    return None;
+                }
+            }
+            Op::Take { .. } | Op::Reshape { .. } | Op::Transpose { .. } => {}
+            _ => return None,
+        }
+        v = node.inputs[0].0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::float::{AxisMatrix, GraphBuilder};
+    use crate::quantise::{Accuracy, Calibration, Options, Profile, quantise};
+    use ndarray::{ArrayD, IxDyn};
+
+    /// `x[k] >= thresholds[k]` with the features in another order, and the model's answer where the
+    /// sample that calibrates it lies below all thresholds but the first.
+    #[test]
+    fn inputs_beyond_the_calibrated_range_are_compared_exactly() {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", &[1, 4]).expect("a shape");
+        let order = AxisMap::Matrix(AxisMatrix::select(4, &[2, 0, 3, 1]));
+        let picked = b.add("pick", Op::Map(vec![AxisMap::Keep, order]), &[x]);
+        let array = |cells: &[f32]| {
+            ArrayD::from_shape_vec(IxDyn(&[1, 4]), cells.to_vec()).expect("four cells")
+        };
+        let difference = Op::Affine {
+            scale: array(&[1.0; 4]),
+            shift: array(&[3.0, -2.0, -40.0, 0.0]),
+        };
+        let difference = b.add("less", difference, &[picked.expect("shapes")]);
+        let step = Op::Activation(Activation::Step);
+        let step = b.add("step", step, &[difference.expect("shapes")]);
+        let graph = b.finish(vec![("y".into(), step.expect("shapes"))]);
+        let graph = graph.expect("valid");
+        let calibration = Calibration::from_samples(vec![vec![array(&[1.0, 0.5, 0.25, 0.75])]]);
+        let samples = [
+            [1.99, -0.5, -3.01, 39.9],
+            [2.0, 0.0, -3.0, 40.0],
+            [70.0, 9.0, -80.0, 3000.0],
+            [-70.0, -9.0, 80.0, -3000.0],
+        ];
+        let samples: Vec<_> = samples.iter().map(|cells| vec![array(cells)]).collect();
+        for profile in [Profile::Fast, Profile::Accurate] {
+            let model = quantise(&graph, &calibration, &Options::new(profile));
+            let model = model.expect("quantises").model;
+            let accuracy = Accuracy::measure(&graph, &model, &samples).expect("runs");
+            assert!(accuracy.saturated_inputs > 0, "{profile:?}");
+            assert!(accuracy.outputs[0].max_error.abs() < 1e-9, "{profile:?}");
+        }
+    }
+}
