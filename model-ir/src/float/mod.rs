@@ -5,6 +5,7 @@
 //! is a batch of runs of this graph.
 
 mod activation;
+mod cones;
 mod contract;
 mod fold;
 mod gemm;

@@ -9,9 +9,11 @@
 //! | affine, then affine | affine |
 //! | zero pad, then convolution or padded average | wider window |
 //! | linear or sum, then max pool, then monotone activation | activation before the pool |
+//! | products that spell a function of one value ([`cones`]) | activation |
 //! | Relu, then quantisation | quantisation without negative integers |
 
 use super::activation::Activation;
+use super::cones;
 use super::fold;
 use super::graph::{Graph, Node, ValueId};
 use super::op::{AxisMap, Op, PoolKind, Window};
@@ -32,8 +34,8 @@ impl Graph {
     /// The graph after every rewriting of this module, to a fixpoint.
     #[must_use]
     pub fn simplified(&self) -> Self {
-        let mut nodes = self.nodes().to_vec();
         let mut outputs = self.outputs().to_vec();
+        let mut nodes = cones::fused(self.nodes().to_vec(), &mut outputs);
         let mut i = 0;
         while i < nodes.len() {
             let Some(edit) = edit(&nodes, &outputs, i) else {
