@@ -69,7 +69,7 @@ const MAX_SHIFT: u32 = 16;
 /// Bits of the activations and margin of their scales.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
-    /// 8 bits, 10 in models that multiply activations, scales of 1.25 times the calibrated range.
+    /// 8 bits, 11 in models that multiply activations, scales of 1.25 times the calibrated range.
     #[default]
     Fast,
     /// 12 bits, 14 in models that multiply activations, scales of twice the calibrated range.

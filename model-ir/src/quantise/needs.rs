@@ -10,8 +10,6 @@ const DIRECT_SHIFT: u32 = 2;
 
 /// Bits of inputs that no layer takes and of scores whose maximum is taken: as many as a 16-bit integer has.
 const GIVEN_BITS: u32 = 15;
-/// Further bits of the activations of models with products of activations.
-const PRECISE_BITS: u32 = 2;
 
 impl Profile {
     /// Least bits of small values that are model outputs or operands of products, sums and
@@ -21,6 +19,14 @@ impl Profile {
         match self {
             Self::Fast => 12,
             Self::Accurate => 15,
+        }
+    }
+
+    /// Bits of the activations of models with products of activations.
+    fn precise_bits(self) -> u32 {
+        match self {
+            Self::Fast => 11,
+            Self::Accurate => 14,
         }
     }
 
@@ -96,7 +102,7 @@ impl Plan<'_> {
     pub(super) fn find_bits(&self) -> Vec<u32> {
         let n = self.forms.len();
         let usual = match self.profile {
-            profile if self.has_products() => profile.bits() + PRECISE_BITS,
+            profile if self.has_products() => profile.precise_bits(),
             profile => profile.bits(),
         };
         let start = |root: usize| if self.whole[root] { 0 } else { usual };
