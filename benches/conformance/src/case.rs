@@ -9,10 +9,11 @@ use crate::npy::Kind;
 use crate::proof;
 use crate::sample;
 use crate::suite::Entry;
+use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::time::Instant;
-use zkstrata_model_ir::int::{Executor, Graph, Trace};
+use zkstrata_model_ir::int::{Executor, Graph, Model, Trace};
 use zkstrata_model_ir::quantise::{Calibration, Options, quantise};
 
 /// What became of a case.
@@ -199,7 +200,16 @@ pub(crate) fn run(entry: &Entry, profile: Profile, how: How) -> Case {
     case
 }
 
-fn attempt(entry: &Entry, how: How, case: &mut Case) -> Result<(), Stop> {
+/// A case's model and what it is run on.
+pub(crate) struct Prepared {
+    pub(crate) notes: Vec<String>,
+    pub(crate) model: Model,
+    pub(crate) samples: Vec<Vec<ArrayD<f32>>>,
+    references: Vec<compare::Reference>,
+}
+
+/// Reads, imports and quantises a case.
+pub(crate) fn prepare(entry: &Entry, how: How, case: &mut Case) -> Result<Prepared, Stop> {
     let path = entry.model();
     let bytes = std::fs::read(&path).map_err(|error| Stop::refused(Stage::Read, &error))?;
     let names = Names::read(&bytes).map_err(Stop::unreadable)?;
@@ -232,10 +242,23 @@ fn attempt(entry: &Entry, how: How, case: &mut Case) -> Result<(), Stop> {
     let calibration = Calibration::from_samples(samples.clone());
     let quantised = quantise(&graph, &calibration, &Options::new(case.profile.into()));
     case.figures.quantise_s = Some(start.elapsed().as_secs_f64());
-    let model = quantised
-        .map_err(|error| Stop::refused(Stage::Quantise, &error))?
-        .model;
+    Ok(Prepared {
+        notes: graph.notes().to_vec(),
+        model: quantised
+            .map_err(|error| Stop::refused(Stage::Quantise, &error))?
+            .model,
+        samples,
+        references: files.references,
+    })
+}
 
+fn attempt(entry: &Entry, how: How, case: &mut Case) -> Result<(), Stop> {
+    let Prepared {
+        notes,
+        model,
+        samples,
+        references,
+    } = prepare(entry, how, case)?;
     let failed = |error: &dyn Error| Stop::wrong(Stage::Run, error);
     let executor = Executor::new(&model).map_err(|error| failed(&error))?;
     let start = Instant::now();
@@ -246,11 +269,11 @@ fn attempt(entry: &Entry, how: How, case: &mut Case) -> Result<(), Stop> {
     drop(executor);
 
     let found = outputs(&model.graph, &trace);
-    let verdict = compare::compare(&files.references, &found, case.profile.tolerance());
+    let verdict = compare::compare(&references, &found, case.profile.tolerance());
     case.max_relative_error = verdict.error;
     if !verdict.faults.is_empty() {
         let mut reason = verdict.faults.join("; ");
-        for note in graph.notes() {
+        for note in notes {
             reason = format!("{reason} ({note})");
         }
         return Err(Stop::said(Stage::Compare, reason));

@@ -34,12 +34,13 @@ pub use report::{Counts, Report};
 use case::{Constants, Depth, How};
 use isolated::Program;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use suite::Entry;
+use zkstrata_model_ir::int::{Ints, Model};
 
 /// Name of the subcommand: cases run in processes that are given it.
 pub const COMMAND: &str = "conformance";
@@ -108,6 +109,44 @@ pub fn run(args: &Conformance, threads: Option<NonZeroUsize>) -> Result<Report, 
         })
     };
     Ok(Report::new(profiles, cases))
+}
+
+/// The quantised model of a case, and its input.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// The case's folder, relative to the suite.
+    pub name: String,
+    /// The row of the table that counts it: its operator, or the model.
+    pub row: String,
+    /// The model.
+    pub model: Model,
+    /// The cells of every input port, of one sample.
+    pub inputs: Vec<Ints>,
+}
+
+/// Every case of a folder that is not refused before it runs, in order of the names.
+///
+/// # Errors
+/// As [`run`].
+pub fn samples(directory: &Path, profile: Profile) -> Result<Vec<Sample>, Error> {
+    let how = How {
+        depth: Depth::Run,
+        constants: Constants::Fewest,
+    };
+    let entries = suite::find(directory, &[])?;
+    let samples = entries.iter().filter_map(|entry| {
+        let mut case = Case::crashed(entry, profile, String::new());
+        let prepared = case::prepare(entry, how, &mut case).ok()?;
+        let first = prepared.samples.get(..1)?;
+        let inputs = prepared.model.graph.quantise_inputs(first).ok()?.cells;
+        Some(Sample {
+            name: case.name,
+            row: case.row,
+            model: prepared.model,
+            inputs,
+        })
+    });
+    Ok(samples.collect())
 }
 
 /// Threads of each of `jobs` cases that run at once; `None` for all of the machine.

@@ -30,9 +30,14 @@ impl<C: ProverScheme> Case<C> {
     }
 
     fn with(model: Model, batch: usize, weights: Weights) -> Self {
+        let inputs = inputs(&model, batch, 77);
+        Self::of(model, inputs, batch, weights)
+    }
+
+    /// With these inputs.
+    pub(super) fn of(model: Model, inputs: Vec<Vec<i64>>, batch: usize, weights: Weights) -> Self {
         let keys = setup_scheme::<C>(model.clone(), &SetupOptions { weights });
         let (pk, vk) = keys.expect("a test model sets up");
-        let inputs = inputs(&model, batch, 77);
         let (honest, proof) = pk.prove_integers(&inputs).expect("an honest run proves");
         vk.verify(&honest, &proof)
             .expect("an honest proof verifies");
@@ -67,7 +72,7 @@ impl<C: ProverScheme> Case<C> {
         self.vk.verify(statement, &Proof { tape })
     }
 
-    fn table_nodes(&self) -> Vec<usize> {
+    pub(super) fn table_nodes(&self) -> Vec<usize> {
         let is_table = |i: &usize| matches!(self.model.graph.nodes[*i].op, Op::Table { .. });
         (0..self.model.graph.nodes.len()).filter(is_table).collect()
     }

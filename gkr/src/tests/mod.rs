@@ -6,6 +6,7 @@ mod channel;
 mod field_run;
 mod limbs;
 mod merging;
+mod operators;
 mod padding;
 mod products;
 mod random;
