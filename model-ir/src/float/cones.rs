@@ -27,40 +27,38 @@ const VISITS: usize = 256;
 const ROUNDING: f64 = 2e-6;
 
 /// Replaces every product that is a multiple of a known function.
-pub(super) fn fused(nodes: Vec<Node>, outputs: &mut [(String, ValueId)]) -> Vec<Node> {
+pub(super) fn fused(nodes: &[Node], outputs: &mut [(String, ValueId)]) -> Vec<Node> {
     let mut fused: Vec<Node> = Vec::with_capacity(nodes.len());
     let mut renamed: Vec<ValueId> = Vec::with_capacity(nodes.len());
     for (i, node) in nodes.iter().enumerate() {
-        match recognise(&nodes, i) {
-            Some((source, function, factor)) => {
-                let mut value = renamed[source];
-                let mut push = |op: Op, shape: &[usize]| {
-                    fused.push(Node {
-                        name: node.name.clone(),
-                        op,
-                        inputs: vec![value],
-                        shape: shape.to_vec(),
-                    });
-                    value = ValueId(fused.len() - 1);
-                };
-                push(Op::Activation(function), &nodes[source].shape);
-                let shape = node.shape.clone();
-                push(Op::Reshape { shape }, &node.shape);
-                // Last: an affine that follows absorbs it.
-                let scalar = |x: f32| ArrayD::from_elem(IxDyn(&[]), x);
-                let (scale, shift) = (scalar(factor), scalar(0.0));
-                push(Op::Affine { scale, shift }, &node.shape);
-                renamed.push(value);
-            }
-            None => {
-                let mut node = node.clone();
-                node.inputs.iter_mut().for_each(|v| *v = renamed[v.0]);
-                fused.push(node);
-                renamed.push(ValueId(fused.len() - 1));
-            }
+        if let Some((source, function, factor)) = recognise(nodes, i) {
+            let mut value = renamed[source];
+            let mut push = |op: Op, shape: &[usize]| {
+                fused.push(Node {
+                    name: node.name.clone(),
+                    op,
+                    inputs: vec![value],
+                    shape: shape.to_vec(),
+                });
+                value = ValueId(fused.len() - 1);
+            };
+            push(Op::Activation(function), &nodes[source].shape);
+            let shape = node.shape.clone();
+            push(Op::Reshape { shape }, &node.shape);
+            // Last: an affine that follows absorbs it.
+            let scalar = |x: f32| ArrayD::from_elem(IxDyn(&[]), x);
+            let (scale, shift) = (scalar(factor), scalar(0.0));
+            push(Op::Affine { scale, shift }, &node.shape);
+        } else {
+            let mut node = node.clone();
+            node.inputs.iter_mut().for_each(|v| *v = renamed[v.0]);
+            fused.push(node);
         }
+        renamed.push(ValueId(fused.len() - 1));
     }
-    outputs.iter_mut().for_each(|(_, v)| *v = renamed[v.0]);
+    for (_, value) in outputs {
+        *value = renamed[value.0];
+    }
     fused
 }
 

@@ -35,7 +35,7 @@ impl Graph {
     #[must_use]
     pub fn simplified(&self) -> Self {
         let mut outputs = self.outputs().to_vec();
-        let mut nodes = cones::fused(self.nodes().to_vec(), &mut outputs);
+        let mut nodes = cones::fused(self.nodes(), &mut outputs);
         let mut i = 0;
         while i < nodes.len() {
             let Some(edit) = edit(&nodes, &outputs, i) else {

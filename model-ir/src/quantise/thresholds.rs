@@ -52,8 +52,8 @@ impl Range {
         if threshold >= self.hi {
             self.hi = threshold + past;
         }
-        // A range that begins at 0 stays without a sign.
-        if threshold < self.lo || threshold == self.lo && threshold < 0.0 {
+        // Inputs without a sign are clamped to 0, which is on the right side of what is not negative.
+        if threshold <= self.lo && threshold < 0.0 {
             self.lo = threshold - past;
         }
     }
