@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use zkstrata_conformance::{Profile, Sample, samples};
 use zkstrata_mle::{F, PrimeCharacteristicRing};
-use zkstrata_model_ir::int::Ints;
+use zkstrata_model_ir::int::{Ints, Node};
 use zkstrata_pcs::Clear;
 
 /// Most cells of all tensors of a model: the naive run visits each for each of its terms.
@@ -35,7 +35,7 @@ fn models() -> Vec<Sample> {
     let mut operators: BTreeMap<String, Vec<(usize, Sample)>> = BTreeMap::new();
     for sample in samples(&suite, Profile::Fast).expect("cases") {
         let nodes = &sample.model.graph.nodes;
-        let cells: usize = nodes.iter().map(|node| node.cells()).sum();
+        let cells: usize = nodes.iter().map(Node::cells).sum();
         if cells <= CELLS {
             let cases = operators.entry(sample.row.clone()).or_default();
             cases.push((cells, sample));
