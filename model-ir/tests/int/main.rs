@@ -6,6 +6,7 @@ mod errors;
 mod models;
 mod random;
 mod reference;
+mod tables;
 
 use proptest::prelude::*;
 use random::Rng;
