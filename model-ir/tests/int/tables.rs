@@ -3,8 +3,7 @@
 use super::errors::{graph_error, node_fault};
 use super::models::{TABLE, small};
 use zkstrata_model_ir::int::{
-    Function, GraphError, Interval, ModelError, NodeFault, Op, Sum, Table, TableFault, TableId,
-    TensorId,
+    Function, GraphError, Interval, ModelError, NodeFault, Op, TableFault, TableId, TensorId,
 };
 
 fn table(table: usize, shift: u32, ranges: &[usize]) -> Op {

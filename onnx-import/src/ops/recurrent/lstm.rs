@@ -26,13 +26,7 @@ pub(crate) fn lstm(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
     let layer = Layer::read(node, importer, &kind)?;
     let mut f = Formula::new(node, importer);
     layer.unrolled(&mut f, |f, direction, x, before| {
-        let x = match before.hidden {
-            None => x,
-            Some(h) => {
-                let h = direction.recurrence(f, 0, h)?;
-                f.add(x, h)?
-            }
-        };
+        let x = direction.with_recurrence(f, x, before.hidden)?;
         let candidate = layer.blocks(f, x, 3..4)?;
         let candidate = layer.apply(f, direction.functions[1], candidate)?;
         if direction.peepholes.is_some() {

@@ -315,6 +315,18 @@ impl Weights {
 }
 
 impl Direction {
+    /// `X + H R^T` for the gates of the first part; `X` where there is no `H` yet.
+    fn with_recurrence(
+        &self,
+        f: &mut Formula,
+        x: ValueId,
+        hidden: Option<ValueId>,
+    ) -> Result<ValueId, Error> {
+        let Some(hidden) = hidden else { return Ok(x) };
+        let h = self.recurrence(f, 0, hidden)?;
+        f.add(x, h)
+    }
+
     /// `H R^T` for the gates of a part.
     fn recurrence(&self, f: &mut Formula, part: usize, h: ValueId) -> Result<ValueId, Error> {
         match &self.weights[part] {

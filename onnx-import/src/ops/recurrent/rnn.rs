@@ -19,13 +19,7 @@ pub(crate) fn rnn(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
     let layer = Layer::read(node, importer, &kind)?;
     let mut f = Formula::new(node, importer);
     layer.unrolled(&mut f, |f, direction, x, before| {
-        let x = match before.hidden {
-            None => x,
-            Some(h) => {
-                let h = direction.recurrence(f, 0, h)?;
-                f.add(x, h)?
-            }
-        };
+        let x = direction.with_recurrence(f, x, before.hidden)?;
         let hidden = layer.apply(f, direction.functions[0], x)?;
         Ok(State {
             hidden: Some(hidden),
