@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use zkstrata_conformance::described;
 
 /// Ends the program with status 2.
 #[derive(Debug)]
@@ -34,17 +35,6 @@ pub(crate) trait Context<T> {
 
 impl<T, E: Error> Context<T> for Result<T, E> {
     fn context(self, what: impl fmt::Display) -> Result<T, Failure> {
-        self.map_err(|error| {
-            let mut message = format!("{what}: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                let text = error.to_string();
-                if !message.contains(&text) {
-                    message = format!("{message}: {text}");
-                }
-                cause = error.source();
-            }
-            Failure(message)
-        })
+        self.map_err(|error| Failure(format!("{what}: {}", described(&error))))
     }
 }

@@ -3,6 +3,7 @@
 use crate::args::Profile;
 use crate::compare::{self, Found};
 use crate::constants;
+use crate::described;
 use crate::files::Files;
 use crate::model::Names;
 use crate::npy::Kind;
@@ -106,12 +107,12 @@ impl Stop {
         Self {
             outcome: Outcome::Refused,
             stage,
-            reason: message(error),
+            reason: described(error),
         }
     }
 
     pub(crate) fn wrong(stage: Stage, error: &dyn Error) -> Self {
-        Self::said(stage, message(error))
+        Self::said(stage, described(error))
     }
 
     /// A wrong result in words.
@@ -130,20 +131,6 @@ impl Stop {
             reason,
         }
     }
-}
-
-/// An error and its causes in one line, leaving out causes that are already spelled out.
-fn message(error: &dyn Error) -> String {
-    let mut message = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        if !message.contains(&text) {
-            message = format!("{message}: {text}");
-        }
-        cause = error.source();
-    }
-    message
 }
 
 impl Case {

@@ -72,6 +72,20 @@ pub enum Error {
     Program(#[source] std::io::Error),
 }
 
+/// An error and its causes in one line, leaving out causes that are already spelled out.
+pub fn described(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        cause = error.source();
+    }
+    message
+}
+
 /// Runs every case of a folder. With `threads`, the cases that run at once share that many.
 ///
 /// # Errors

@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
+use zkstrata_conformance::described;
 
 /// Ends the program with status 2.
 #[derive(Debug)]
@@ -15,16 +16,7 @@ impl Failure {
 
     /// `what: error: its cause: ...`, leaving out causes that are already spelled out.
     pub(crate) fn because(what: impl fmt::Display, error: &dyn Error) -> Self {
-        let mut message = format!("{what}: {error}");
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            if !message.contains(&text) {
-                message = format!("{message}: {text}");
-            }
-            cause = error.source();
-        }
-        Self(message)
+        Self(format!("{what}: {}", described(error)))
     }
 
     /// Appends what the user can do.
