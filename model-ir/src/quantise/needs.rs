@@ -68,7 +68,7 @@ impl Plan<'_> {
             known.push(match &node.op {
                 Op::Input { .. } | Op::Constant { .. } => self.ranges[v].lo >= 0.0,
                 Op::Activation(f) => f.is_nonnegative(),
-                Op::Affine { .. } => self.pure_scale(v).is_some_and(|f| f > 0.0) && all(),
+                Op::Affine { .. } => self.factor(v).is_some_and(|f| f > 0.0) && all(),
                 Op::Pad { value, .. } => *value >= 0.0 && all(),
                 Op::Contract(c) => {
                     let square = node.inputs[0] == node.inputs[1] && c.left == c.right;

@@ -174,17 +174,21 @@ impl<'a> Plan<'a> {
         (1 << if unsigned { bits } else { bits - 1 }) - 1
     }
 
-    /// The single factor of an affine map that only changes the scale.
+    /// The single factor of an affine map that only changes the scale. A multiple of integers keeps
+    /// their scale, so that its cells are integers too.
     pub(super) fn pure_scale(&self, v: usize) -> Option<f64> {
-        match &self.node(v).op {
-            Op::Affine { scale, shift } if !self.is_rescaled(v) => {
-                let first = *scale.iter().next()?;
-                let same = scale.iter().all(|s| s.to_bits() == first.to_bits());
-                let pure = same && first != 0.0 && shift.iter().all(|&t| t == 0.0);
-                pure.then_some(f64::from(first))
-            }
-            _ => None,
-        }
+        let factor = self.factor(v).filter(|_| !self.is_rescaled(v))?;
+        let multiple = self.integral[v] && self.integral[self.node(v).inputs[0].0];
+        (!multiple || factor.abs() <= 1.0).then_some(factor)
+    }
+
+    /// The single factor of an affine map without a shift.
+    pub(super) fn factor(&self, v: usize) -> Option<f64> {
+        let Op::Affine { shift, .. } = &self.node(v).op else {
+            return None;
+        };
+        self.uniform(v)
+            .filter(|_| shift.iter().all(|&shift| shift == 0.0))
     }
 
     /// The single factor and the shift of an affine map without a factor per cell, of a value that
