@@ -114,14 +114,7 @@ impl Lowered<'_> {
             }
             _ => {
                 let (x, range) = self.saturated(v, f, x)?;
-                let shift = self.argument_shift(v, f, x, range);
-                let step = x.scale * f64::from(shift).exp2();
-                let calibrated = Some(Range {
-                    lo: range.lo / step,
-                    hi: range.hi / step,
-                });
-                let nearest = Rounding::Nearest;
-                return self.lookup(&node.name, x.tensor, real(step), shift, nearest, calibrated);
+                return self.pieces(v, x, range, f);
             }
         };
         let calibrated = Some(self.range_in(value.0, plan.scale(value.0)));
@@ -235,17 +228,18 @@ impl Lowered<'_> {
             return Ok((x, range));
         }
         let tolerance = self.plan.scale(v) / 4.0;
-        // From where on, in powers of two, the function is as good as at the end.
+        // From where on, in powers of two on its side of 0, the function is as good as at the end.
         let tail = |end: f64| {
             let powers = (-4..60).map(|k| end.signum() * f64::from(k).exp2());
             let mut powers = powers.take_while(|t| 8.0 * t.abs() < end.abs());
             powers.find(|&t| (f.at(t) - f.at(end)).abs() <= tolerance)
         };
-        for end in [range.lo, range.hi] {
+        let (below, above) = (range.lo.min(0.0), range.hi.max(0.0));
+        for end in [below, above] {
             let Some(limit) = tail(end) else { continue };
             let bound = (limit / x.scale).round() as i64;
-            let cells = self.cells(x.tensor);
-            let constant = self.broadcast_constant(&node.name, vec![bound], &[1], &[cells])?;
+            let constant = vec![bound];
+            let constant = self.broadcast_constant(&node.name, constant, &[1], &node.shape)?;
             // max(x, bound) from below, -max(-x, -bound) from above.
             let sign = if end < 0.0 { 1 } else { -1 };
             let signed = |lowered: &mut Self, t| match sign {
@@ -262,6 +256,108 @@ impl Lowered<'_> {
             }
         }
         Ok((x, range))
+    }
+
+    /// `f` of the accumulator `x` of this range, by as many tables as it takes.
+    fn pieces(
+        &mut self,
+        v: usize,
+        x: Handle,
+        range: Range,
+        f: Activation,
+    ) -> Result<TensorId, Error> {
+        match self.bend(v, f, x, range) {
+            None => self.piece(v, x, range, f),
+            Some(bend) => self.bent(v, x, range, f, bend),
+        }
+    }
+
+    /// The table of `f` on the accumulator `x` of this range.
+    fn piece(
+        &mut self,
+        v: usize,
+        x: Handle,
+        range: Range,
+        f: Activation,
+    ) -> Result<TensorId, Error> {
+        let shift = self.argument_shift(v, f, x, range);
+        let step = x.scale * f64::from(shift).exp2();
+        let calibrated = Some(Range {
+            lo: range.lo / step,
+            hi: range.hi / step,
+        });
+        let (lo, hi) = self.plan.interval(v);
+        let curve = Curve::Real {
+            function: f,
+            step,
+            unit: self.plan.scale(v),
+            lo,
+            hi,
+        };
+        let name = &self.plan.node(v).name;
+        let nearest = Rounding::Nearest;
+        self.lookup(name, x.tensor, curve, shift, nearest, calibrated)
+    }
+
+    /// `f(max(x, c)) + f(min(x, c)) - f(c)` with the bend `c`: the tables of the two parts have
+    /// steps of their own.
+    fn bent(
+        &mut self,
+        v: usize,
+        x: Handle,
+        range: Range,
+        f: Activation,
+        bend: f64,
+    ) -> Result<TensorId, Error> {
+        let node = self.plan.node(v);
+        let name = &node.name;
+        let above = Range { lo: bend, ..range };
+        let below = Range { hi: bend, ..range };
+        // On a step of both tables, the same value in both.
+        let grid = f64::from(self.argument_shift(v, f, x, above)).exp2();
+        let bound = ((bend / x.scale / grid).round() * grid) as i64;
+        let value = f.at(bound as f64 * x.scale) / self.plan.scale(v);
+        let constant =
+            |lowered: &mut Self, n| lowered.broadcast_constant(name, vec![n], &[1], &node.shape);
+        let corner = constant(self, bound)?;
+        let upper = self.maximum_of(v, x.tensor, corner)?;
+        // min(x, c) = -max(-x, -c)
+        let minus = self.weighted_sum(name, &[(-1, x.tensor)])?;
+        let corner = constant(self, -bound)?;
+        let lower = self.maximum_of(v, minus, corner)?;
+        let lower = self.weighted_sum(name, &[(-1, lower)])?;
+        let upper = self.piece(v, Handle { tensor: upper, ..x }, above, f)?;
+        let lower = self.pieces(v, Handle { tensor: lower, ..x }, below, f)?;
+        let value = constant(self, value.round() as i64)?;
+        self.weighted_sum(name, &[(1, upper), (1, lower), (-1, value)])
+    }
+
+    /// Where to bend a curve that is steep beside 0 and that one table does not hold: as far down as
+    /// a table holds what is above.
+    fn bend(&self, v: usize, f: Activation, x: Handle, range: Range) -> Option<f64> {
+        let steep = match f {
+            Activation::Sqrt | Activation::Log | Activation::Reciprocal => true,
+            Activation::Power { exponent } => exponent < 1.0,
+            _ => false,
+        };
+        if !steep || range.lo < 0.0 {
+            return None;
+        }
+        // By how much half a step moves the value at the lower end.
+        let error = |range: Range| {
+            let shift = self.coarsest(range.size() / x.scale);
+            let half = x.scale * shift.exp2() / 2.0;
+            let difference = (f.at(range.lo + half) - f.at(range.lo)).abs();
+            if shift > 0.0 { difference } else { 0.0 }
+        };
+        let allowed =
+            self.plan.ranges[v].size() * (1.0 - f64::from(self.plan.profile.bits())).exp2();
+        if error(range) <= allowed {
+            return None;
+        }
+        let bends = (1..=10).rev().map(|k| range.hi * (-f64::from(k)).exp2());
+        let mut bends = bends.filter(|&bend| bend > range.lo);
+        bends.find(|&lo| error(Range { lo, ..range }) <= allowed / 2.0)
     }
 
     /// The shift that leaves as many rows as a curve may have for a range of `size` integers.

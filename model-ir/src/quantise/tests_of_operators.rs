@@ -145,6 +145,68 @@ fn functions_of_inputs() {
 }
 
 #[test]
+fn functions_that_are_constant_at_an_end_of_a_positive_range() {
+    // max(x^2 / 3 + 0.99, 1), and the same below 0.
+    check("clip above 0", &[&[3, 5]], |b, x| {
+        let y = product(b, x[0], x[0]);
+        let y = affine(b, y, 1.0 / 3.0, 0.99);
+        let (lo, hi) = (1.0, f32::INFINITY);
+        apply(b, Activation::Clip { lo, hi }, y)
+    });
+    check("clip below 0", &[&[3, 5]], |b, x| {
+        let y = product(b, x[0], x[0]);
+        let y = affine(b, y, -1.0 / 3.0, -0.99);
+        let (lo, hi) = (f32::NEG_INFINITY, -1.0);
+        apply(b, Activation::Clip { lo, hi }, y)
+    });
+}
+
+#[test]
+fn roots_of_small_sums_are_bent() {
+    // The norms of pairs, of exponents 2 and 4.
+    for (exponent, squares) in [(0.5, 1), (0.25, 2)] {
+        check("root", &[&[40, 2]], |b, x| {
+            let mut y = x[0];
+            for _ in 0..squares {
+                y = product(b, y, y);
+            }
+            let sum = add(b, last(AxisMatrix::sum(2, 1)), &[y]);
+            let f = match squares {
+                1 => Activation::Sqrt,
+                _ => Activation::Power { exponent },
+            };
+            apply(b, f, sum)
+        });
+    }
+    check("inverse", &[&[40, 2]], |b, x| {
+        let y = product(b, x[0], x[0]);
+        let y = affine(b, y, 1.0, 0.01);
+        apply(b, Activation::Power { exponent: -0.5 }, y)
+    });
+}
+
+#[test]
+fn multiples_of_integers_are_integers() {
+    // x - 7 floor(x / 7 + 1 / 14) for x of 0, 1, 2, ...
+    let mut b = GraphBuilder::new();
+    let x = b.integral_input("x", &[30]).expect("a shape");
+    let y = affine(&mut b, x, 1.0 / 7.0, 0.5 / 7.0);
+    let y = apply(&mut b, Activation::Floor, y);
+    let y = affine(&mut b, y, 7.0, 0.0);
+    let y = add(&mut b, Op::Sub, &[x, y]);
+    let graph = b.finish(vec![("y".into(), y)]).expect("valid");
+    let samples = vec![vec![ArrayD::from_shape_fn(IxDyn(&[30]), |i| i[0] as f32)]];
+    let calibration = Calibration::from_samples(samples.clone());
+    for profile in [Profile::Fast, Profile::Accurate] {
+        let quantised = quantise(&graph, &calibration, &Options::new(profile));
+        let model = quantised.expect("quantises").model;
+        let accuracy = Accuracy::measure(&graph, &model, &samples).expect("runs");
+        let error = accuracy.outputs[0].max_error;
+        assert!(error < 1e-9, "{profile:?}: {error}");
+    }
+}
+
+#[test]
 fn sums_products_and_maps() {
     check("add", &[&[3, 5], &[3, 5]], |b, x| add(b, Op::Add, x));
     check("mul", &[&[3, 5], &[3, 5]], |b, x| product(b, x[0], x[1]));
