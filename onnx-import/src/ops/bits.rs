@@ -1,6 +1,6 @@
 //! Bits of integers: by a constant, bits `a..b` of `x` are
 //! `2^a floor(x / 2^a) - 2^b floor(x / 2^b)`; and `x or c = x + c - (x and c)`,
-//! `x xor c = x + c - 2 (x and c)`.
+//! `x xor c = x + c - 2 (x and c)`. A shift drops the bits that its type has no room for.
 
 use ndarray::arr0;
 use zkstrata_model_ir::float::{Activation, ValueId};
@@ -11,6 +11,7 @@ use super::{one, pair};
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
+use crate::proto::DataType;
 use crate::value::{Constant, EXACT, Element, Value};
 
 /// An integer and a constant, or the two folded.
@@ -19,27 +20,37 @@ enum Operands {
     Mixed(ValueId, Constant),
 }
 
-fn read(
-    node: &mut Node,
-    importer: &mut Importer,
-    commutes: bool,
-    integer: impl Fn(i64, i64) -> Option<i64>,
-) -> Result<Operands, Error> {
+/// Two integers that are not both constant, of which none is, or not the one that must be.
+fn dynamic(node: &Node) -> Error {
+    node.unsupported(
+        "it combines bits of two integers that depend on the model's inputs: use truth values and \
+         And, Or, Xor, or a constant",
+    )
+}
+
+/// The two operands, which must be integers.
+fn integers(node: &mut Node) -> Result<(Value, Value), Error> {
     let operands = operands(node)?;
     if node.element(0) != Element::Int {
         return Err(node.shape_error(format!("{} of {}s", node.op(), node.element(0).name())));
     }
-    match operands {
+    Ok(operands)
+}
+
+fn read(
+    node: &mut Node,
+    importer: &mut Importer,
+    integer: impl Fn(i64, i64) -> Option<i64>,
+) -> Result<Operands, Error> {
+    match integers(node)? {
         (Value::Constant(a), Value::Constant(b)) => {
             let folded = pair::fold(node, importer, a, b, |a, _| a, integer)?;
             Ok(Operands::Folded(folded))
         }
-        (Value::Activation(x), Value::Constant(c)) => Ok(Operands::Mixed(x, c)),
-        (Value::Constant(c), Value::Activation(x)) if commutes => Ok(Operands::Mixed(x, c)),
-        _ => Err(node.unsupported(
-            "it combines bits of two integers that depend on the model's inputs: use truth values \
-             and And, Or, Xor, or a constant",
-        )),
+        (Value::Activation(x), Value::Constant(c)) | (Value::Constant(c), Value::Activation(x)) => {
+            Ok(Operands::Mixed(x, c))
+        }
+        _ => Err(dynamic(node)),
     }
 }
 
@@ -116,54 +127,161 @@ fn combined(
 
 /// `x and c`
 pub(super) fn and(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let operands = read(node, importer, true, |a, b| Some(a & b))?;
+    let operands = read(node, importer, |a, b| Some(a & b))?;
     combined(node, importer, operands, None)
 }
 
 /// `x or c`
 pub(super) fn or(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let operands = read(node, importer, true, |a, b| Some(a | b))?;
+    let operands = read(node, importer, |a, b| Some(a | b))?;
     combined(node, importer, operands, Some(-1.0))
 }
 
 /// `x xor c`
 pub(super) fn xor(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let operands = read(node, importer, true, |a, b| Some(a ^ b))?;
+    let operands = read(node, importer, |a, b| Some(a ^ b))?;
     combined(node, importer, operands, Some(-2.0))
 }
 
-/// `x 2^n` or `floor(x / 2^n)`
+/// An integer type.
+#[derive(Clone, Copy)]
+struct Width {
+    bits: u32,
+    signed: bool,
+}
+
+impl Width {
+    fn of(data_type: DataType) -> Option<Self> {
+        let (bits, signed) = match data_type {
+            DataType::Int8 => (8, true),
+            DataType::Uint8 => (8, false),
+            DataType::Int16 => (16, true),
+            DataType::Uint16 => (16, false),
+            DataType::Int32 => (32, true),
+            DataType::Uint32 => (32, false),
+            DataType::Int64 => (64, true),
+            DataType::Uint64 => (64, false),
+            _ => return None,
+        };
+        Some(Self { bits, signed })
+    }
+
+    /// `x` without the bits that the type has no room for.
+    fn wrapped(self, x: i128) -> i128 {
+        let size = 1_i128 << self.bits;
+        let half = if self.signed { size / 2 } else { 0 };
+        (x + half).rem_euclid(size) - half
+    }
+
+    /// `x` moved by `n` bits; nothing but the sign is left of it if `n` is no smaller than the
+    /// type's bits, or negative.
+    fn shifted(self, x: i64, n: i64, right: bool) -> Option<i64> {
+        let inside = u32::try_from(n).ok().filter(|&n| n < self.bits);
+        let y = match (inside, right) {
+            (Some(n), true) => i128::from(x >> n),
+            (Some(n), false) => self.wrapped(i128::from(x) << n),
+            (None, true) => i128::from(x.signum().min(0)),
+            (None, false) => 0,
+        };
+        i64::try_from(y).ok()
+    }
+
+    /// The bits by which a shift to the right by `n` moves, at most as many as the importer's
+    /// integers have.
+    fn right(self, n: f32) -> u32 {
+        let inside = (0.0..self.bits as f32).contains(&n);
+        let n = if inside { n as u32 } else { self.bits };
+        n.min(MOST_BITS)
+    }
+}
+
+/// Bits of the integers that are exact, and of their signs.
+const MOST_BITS: u32 = EXACT.ilog2() + 1;
+
+/// `x 2^n` or `floor(x / 2^n)`, in the type of the amounts.
 pub(super) fn shift(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     let right = match node.string("direction")? {
         Some("LEFT") => false,
         Some("RIGHT") => true,
         other => return Err(node.bad_attribute("direction", format!("is {other:?}"))),
     };
-    let integer = |a: i64, n: i64| {
-        let n = u32::try_from(n).ok().filter(|&n| n < 64)?;
-        if right {
-            return Some(a >> n);
+    let operands = integers(node)?;
+    let width = |c: &Constant| {
+        let width = c.tensor.data_type().and_then(Width::of);
+        let remedy = "the type of its amounts is unknown: store them in the model";
+        width.ok_or_else(|| node.unsupported(remedy))
+    };
+    let (x, amounts, width) = match operands {
+        (Value::Constant(a), Value::Constant(b)) => {
+            let width = width(&b)?;
+            let integer = |x, n| width.shifted(x, n, right);
+            return pair::fold(node, importer, a, b, |a, _| a, integer);
         }
-        a.checked_mul(1_i64.checked_shl(n).filter(|&p| p > 0)?)
+        (Value::Activation(x), Value::Constant(c)) => {
+            let width = width(&c)?;
+            (x, c.into_weight()?, width)
+        }
+        _ => return Err(dynamic(node)),
     };
-    let (x, c) = match read(node, importer, false, integer)? {
-        Operands::Folded(folded) => return Ok(folded),
-        Operands::Mixed(x, c) => (x, c),
-    };
-    let amounts = c.into_weight()?;
-    let most = EXACT.ilog2() as f32;
-    if let Some(n) = amounts.iter().find(|n| !(0.0..=most).contains(*n)) {
-        return Err(node.unsupported(format!("it shifts by {n} bits: 0 to {most} are supported")));
-    }
-    let powers = amounts.mapv(|n| (1_u64 << n as u32) as f32);
     let mut f = Formula::new(node, importer);
-    let y = if right {
-        let reciprocal = powers.mapv(f32::recip);
+    let none = || arr0(0.0).into_dyn();
+    let power = |n: u32| (1_u64 << n) as f32;
+    if right {
+        let reciprocal = amounts.mapv(|n| power(width.right(n)).recip());
         let half = reciprocal.mapv(|r| 0.5 * r);
         let y = f.affine_by(x, reciprocal, half)?;
-        f.apply(Activation::Floor, y)?
-    } else {
-        f.affine_by(x, powers, arr0(0.0).into_dyn())?
-    };
+        return one(Value::Activation(f.apply(Activation::Floor, y)?));
+    }
+    let inside = |n: f32| (0.0..width.bits as f32).contains(&n);
+    if let Some(n) = amounts
+        .iter()
+        .find(|&&n| inside(n) && n >= MOST_BITS as f32)
+    {
+        return Err(node.unsupported(format!(
+            "it shifts to the left by {n} bits: at most {} are supported",
+            MOST_BITS - 1
+        )));
+    }
+    // The bits that stay: x - 2^k floor(x / 2^k + [signed] / 2) with k = width - n.
+    let kept = |n: f32| width.bits - n as u32;
+    let drops = |n: f32| inside(n) && n > 0.0 && kept(n) <= MOST_BITS;
+    let mut stays = x;
+    if amounts.iter().any(|&n| drops(n)) {
+        let each = |of: &dyn Fn(f32) -> f32| amounts.mapv(|n| if drops(n) { of(n) } else { 0.0 });
+        let reciprocal = each(&|n| power(kept(n)).recip());
+        let middle = if width.signed { 0.5 } else { 0.0 };
+        let shift = each(&|n| middle + 0.5 / power(kept(n)));
+        let dropped = f.affine_by(x, reciprocal, shift)?;
+        let dropped = f.apply(Activation::Floor, dropped)?;
+        let dropped = f.affine_by(dropped, each(&|n| power(kept(n))), none())?;
+        stays = f.sub(x, dropped)?;
+    }
+    let powers = amounts.mapv(|n| if inside(n) { power(n as u32) } else { 0.0 });
+    let y = f.affine_by(stays, powers, none())?;
     one(Value::Activation(y))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shifts_keep_the_width() {
+        let shifted = |data_type, x, n, right| {
+            let width = Width::of(data_type).expect("an integer type");
+            width.shifted(x, n, right)
+        };
+        let (int8, uint8) = (DataType::Int8, DataType::Uint8);
+        for (x, n) in [(64, 1), (1, 7), (-64, 1), (-1, 7), (3, 8), (-3, -1)] {
+            let moved = (x as i8).checked_shl(u32::try_from(n).unwrap_or(8));
+            let moved = moved.unwrap_or(0);
+            assert_eq!(shifted(int8, x, n, false), Some(moved.into()), "{x} << {n}");
+        }
+        assert_eq!(shifted(uint8, 255, 4, false), Some(240));
+        assert_eq!(shifted(uint8, 255, 4, true), Some(15));
+        assert_eq!(shifted(int8, -3, 1, true), Some(-2));
+        assert_eq!(shifted(int8, -3, 8, true), Some(-1));
+        assert_eq!(shifted(uint8, 3, -1, true), Some(0));
+        assert_eq!(shifted(DataType::Int64, 1, 63, false), Some(i64::MIN));
+    }
 }

@@ -49,7 +49,11 @@ pub(super) fn cast(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
             return one(Value::Activation(y));
         }
     };
-    constant(node, importer, x, data_type)
+    let typed = |tensor: Tensor| match range(data_type) {
+        Some(_) => tensor.of_type(data_type),
+        None => tensor,
+    };
+    one(folded(typed(constant(node, importer, x, data_type)?)))
 }
 
 /// Constant cells in another type; `None` if one does not fit.
@@ -142,7 +146,7 @@ pub(super) fn cast_like(node: &mut Node, importer: &mut Importer) -> Result<Vec<
                 Element::Int | Element::Quantised(_) => DataType::Int64,
                 Element::Bool => DataType::Bool,
             };
-            constant(node, importer, x, data_type)
+            one(folded(constant(node, importer, x, data_type)?))
         }
     }
 }
@@ -153,7 +157,7 @@ fn constant(
     importer: &mut Importer,
     x: Constant,
     data_type: DataType,
-) -> Result<Vec<Value>, Error> {
+) -> Result<Tensor, Error> {
     importer.allow(node, Some(x.tensor.len()))?;
     let shape = x.tensor.shape().to_vec();
     let cells = converted(x.into_tensor().into_cells(), data_type, is_float(data_type));
@@ -161,7 +165,7 @@ fn constant(
         let name = type_name(data_type as i32);
         node.shape_error(format!("a constant does not fit {name}"))
     })?;
-    one(folded(Tensor::new(shape, cells)))
+    Ok(Tensor::new(shape, cells))
 }
 
 fn is_float(data_type: DataType) -> bool {
