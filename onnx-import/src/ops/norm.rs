@@ -13,9 +13,6 @@ use crate::node::Node;
 use crate::tensor::Tensor;
 use crate::value::{Constant, Value, finite};
 
-/// Added under a root that may otherwise be the pole of its reciprocal.
-const TINY: f32 = 1e-12;
-
 /// `1 / sqrt(mean of d^2 over axes + epsilon)`, and `d` for each cell with it.
 fn inverse_deviation(
     f: &mut Formula,
@@ -41,6 +38,13 @@ fn normalised(
     let d = f.sub(x, mean)?;
     let factor = inverse_deviation(f, d, axes, epsilon)?;
     Ok([f.product(d, factor)?, mean, factor])
+}
+
+/// `x`, which is not negative, and 1 where it is 0: what is divided by it is 0 there.
+fn or_one(f: &mut Formula, x: ValueId) -> Result<ValueId, Error> {
+    let minus = f.negated(x)?;
+    let zero = f.apply(Activation::Step, minus)?;
+    f.add(x, zero)
 }
 
 /// The attribute `epsilon`, finite and not negative.
@@ -282,8 +286,14 @@ pub(super) fn mean_variance(node: &mut Node, importer: &mut Importer) -> Result<
     let axes = node.ints("axes")?.unwrap_or(&[0, 2, 3]);
     let axes = node.axes(axes, importer.shape(x).len())?;
     let mut f = Formula::new(node, importer);
-    let [y, _, _] = normalised(&mut f, x, &axes, TINY)?;
-    one(Value::Activation(y))
+    let count: usize = axes.iter().map(|&axis| f.shape(x)[axis]).product();
+    let mean = f.mean(x, &axes)?;
+    let d = f.sub(x, mean)?;
+    let squares = f.dot(d, d, &axes)?;
+    let squares = or_one(&mut f, squares)?;
+    let variance = f.affine(squares, 1.0 / count as f32, 0.0)?;
+    let factor = f.apply(Activation::Power { exponent: -0.5 }, variance)?;
+    one(Value::Activation(f.product(d, factor)?))
 }
 
 /// Cells along an axis divided by the sum of their magnitudes, or by the root of that of their
@@ -299,12 +309,12 @@ pub(super) fn length(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
         1 => {
             let size = f.apply(Activation::Abs, x)?;
             let size = f.sum(size, &axes)?;
-            let size = f.affine(size, 1.0, TINY)?;
+            let size = or_one(&mut f, size)?;
             f.apply(Activation::Reciprocal, size)?
         }
         2 => {
             let squares = f.dot(x, x, &axes)?;
-            let squares = f.affine(squares, 1.0, TINY)?;
+            let squares = or_one(&mut f, squares)?;
             f.apply(Activation::Power { exponent: -0.5 }, squares)?
         }
         other => return Err(node.bad_attribute("p", format!("is {other}, expected 1 or 2"))),

@@ -134,33 +134,52 @@ pub(super) fn log_sum_exp(node: &mut Node, importer: &mut Importer) -> Result<Ve
     reduce(node, importer, 18, softmax::log_sum)
 }
 
-/// The product, by halves: the reduced axes become one, of which two halves are multiplied until
-/// one cell is left.
+/// The product: the reduced axes become one, which is cut into blocks whose lengths are the powers of
+/// two in its own, and the products of the blocks are multiplied.
 pub(super) fn prod(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     reduce(node, importer, 18, |f, x, axes| {
         let shape = f.shape(x);
         let kept = (0..shape.len()).filter(|axis| !axes.contains(axis));
         let perm: Vec<usize> = kept.chain(axes.iter().copied()).collect();
-        let mut n: usize = axes.iter().map(|&axis| shape[axis]).product();
+        let n: usize = axes.iter().map(|&axis| shape[axis]).product();
         let rows = shape.iter().product::<usize>() / n;
-        let mut x = f.transpose(x, perm)?;
-        x = f.reshape(x, vec![rows, n])?;
-        // Ones beside the factors, not beside their products, which are of another size.
-        let full = n.next_power_of_two();
-        if full > n {
-            let (pads, value) = (vec![(0, 0), (0, (full - n) as i64)], 1.0);
-            x = f.put(Op::Pad { pads, value }, &[x])?;
-            n = full;
+        let x = f.transpose(x, perm)?;
+        let x = f.reshape(x, vec![rows, n])?;
+        f.reserve(n)?;
+        let mut product = None;
+        let mut from = 0;
+        for bit in (0..=n.ilog2()).rev().filter(|bit| n >> bit & 1 == 1) {
+            let length = 1 << bit;
+            let block = if length == n {
+                x
+            } else {
+                let cells: Vec<usize> = (from..from + length).collect();
+                f.select(x, 1, &cells)?
+            };
+            from += length;
+            let block = halved(f, block)?;
+            product = Some(match product {
+                None => block,
+                Some(product) => f.product(product, block)?,
+            });
         }
-        while n > 1 {
-            n /= 2;
-            let halves = f.reshape(x, vec![rows, 2, n])?;
-            let (first, second) = (f.select(halves, 1, &[0])?, f.select(halves, 1, &[1])?);
-            x = f.product(first, second)?;
-            x = f.reshape(x, vec![rows, n])?;
-        }
-        f.reshape(x, without(&shape, axes))
+        f.reshape(product.unwrap_or(x), without(&shape, axes))
     })
+}
+
+/// The product of the cells of each row, whose number is a power of two: two halves are multiplied
+/// until one cell is left.
+fn halved(f: &mut Formula, mut x: ValueId) -> Result<ValueId, Error> {
+    let shape = f.shape(x);
+    let (rows, mut n) = (shape[0], shape[1]);
+    while n > 1 {
+        n /= 2;
+        let halves = f.reshape(x, vec![rows, 2, n])?;
+        let (first, second) = (f.select(halves, 1, &[0])?, f.select(halves, 1, &[1])?);
+        x = f.product(first, second)?;
+        x = f.reshape(x, vec![rows, n])?;
+    }
+    Ok(x)
 }
 
 /// The mean: the axes are brought to the end and pooled globally, as `GlobalAveragePool` does with
