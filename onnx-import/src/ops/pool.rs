@@ -1,9 +1,8 @@
 //! Pools by maximum, mean and norm, windowed and global.
 
-use zkstrata_model_ir::float::{
-    Activation, AxisMap, AxisMatrix, Contract, Op, PoolKind, ValueId, Window,
-};
+use zkstrata_model_ir::float::{Activation, AxisMap, AxisMatrix, Op, PoolKind, ValueId, Window};
 
+use super::formula::Formula;
 use super::one;
 use super::window::{self, Placed, Rounding};
 use crate::Error;
@@ -145,21 +144,24 @@ fn normed(
     windows: &[Window],
 ) -> Result<Vec<Value>, Error> {
     let p = node.int("p")?.unwrap_or(2);
-    if !(1..=64).contains(&p) {
-        return Err(node.bad_attribute("p", format!("is {p}, expected 1 to 64")));
-    }
-    let exponent = p as f32;
-    let apply = |importer: &mut Importer, x, activation| {
-        importer.add(node, Op::Activation(activation), &[x])
-    };
-    let powers = if p == 2 {
-        let square = Contract::elementwise(importer.shape(x).len());
-        importer.add(node, Op::Contract(square), &[x, x])?
-    } else {
-        let size = apply(importer, x, Activation::Abs)?;
-        match p {
-            1 => size,
-            _ => apply(importer, size, Activation::Power { exponent })?,
+    let mut f = Formula::new(node, importer);
+    // Products are exact, which the root of a small sum needs.
+    let powers = match p {
+        1 => f.apply(Activation::Abs, x)?,
+        2 => f.square(x)?,
+        3 => {
+            let (size, square) = (f.apply(Activation::Abs, x)?, f.square(x)?);
+            f.product(square, size)?
+        }
+        4 => {
+            let square = f.square(x)?;
+            f.square(square)?
+        }
+        _ => {
+            return Err(node.bad_attribute(
+                "p",
+                format!("is {p}, expected 1 to 4: use MaxPool for large powers"),
+            ));
         }
     };
     let spatial = importer.shape(x)[2..].to_vec();
@@ -172,12 +174,14 @@ fn normed(
         maps.push(AxisMap::Matrix(sums(window, n, output)));
     }
     let sum = importer.add(node, Op::Map(maps), &[powers])?;
-    let exponent = exponent.recip();
-    let y = match p {
-        1 => sum,
-        2 => apply(importer, sum, Activation::Sqrt)?,
-        _ => apply(importer, sum, Activation::Power { exponent })?,
+    let root = match p {
+        1 => return one(Value::Activation(sum)),
+        2 => Activation::Sqrt,
+        _ => Activation::Power {
+            exponent: (p as f32).recip(),
+        },
     };
+    let y = Formula::new(node, importer).apply(root, sum)?;
     one(Value::Activation(y))
 }
 

@@ -127,6 +127,89 @@ fn integers_divide_and_shift_as_integers() {
 }
 
 #[test]
+fn shifts_drop_the_bits_beyond_the_width() {
+    let shifted = |data_type: DataType, direction: &str, n: &[i32], x: &[f32], expected: &[f32]| {
+        let amounts = TensorProto {
+            name: "n".into(),
+            dims: vec![n.len() as i64],
+            data_type: data_type as i32,
+            int32_data: n.to_vec(),
+            ..TensorProto::default()
+        };
+        let direction = vec![string("direction", direction)];
+        let node = node("BitShift", &["x", "n"], "y", direction);
+        let model = vector(18, x.len(), vec![amounts], node);
+        check(&of_type(model, data_type), x, expected);
+    };
+    let (int8, uint8) = (DataType::Int8, DataType::Uint8);
+    let x = [64.0, 1.0, -64.0, -1.0, 100.0, 5.0];
+    let y = [-128.0, -128.0, -128.0, -16.0, 0.0, 0.0];
+    shifted(int8, "LEFT", &[1, 7, 1, 4, 8, -1], &x, &y);
+    let y = [32.0, 0.0, -16.0, -1.0, 0.0, 0.0];
+    shifted(int8, "RIGHT", &[1, 7, 2, 8, 9, -1], &x, &y);
+    shifted(int8, "RIGHT", &[8], &x[2..4], &[-1.0, -1.0]);
+    shifted(uint8, "LEFT", &[4], &[255.0, 3.0], &[240.0, 48.0]);
+    let (int32, x) = (DataType::Int32, [3.0, -3.0]);
+    shifted(int32, "LEFT", &[20], &x, &[3_145_728.0, -3_145_728.0]);
+    shifted(int32, "LEFT", &[32], &x, &[0.0, 0.0]);
+    shifted(int32, "RIGHT", &[-1], &x, &[0.0, -1.0]);
+}
+
+#[test]
+fn products_of_any_length() {
+    for n in [1_usize, 2, 3, 7, 12] {
+        let node = node("ReduceProd", &["x"], "y", vec![int("keepdims", 0)]);
+        let x: Vec<f32> = (0..n).map(|i| 0.5 + i as f32 / 4.0).collect();
+        check(&vector(18, n, vec![], node), &x, &[x.iter().product()]);
+    }
+}
+
+#[test]
+fn what_has_no_length_stays_0() {
+    let normalised = |op: &str, attributes: Vec<AttributeProto>, x: &[f32], expected: &[f32]| {
+        let n = x.len() as i64 / 2;
+        let model = model(18, &[2, n], vec![], vec![node(op, &["x"], "y", attributes)]);
+        let got = &outputs(&model, &[2, x.len() / 2], x)[0];
+        for (g, e) in got.iter().zip(expected) {
+            assert!(
+                (g - e).abs() <= 1e-5,
+                "{op}: {got:?}, expected {expected:?}"
+            );
+        }
+        // No value is far beyond the others.
+        let graph = graph(&model);
+        let x = ArrayD::from_shape_vec(vec![2, x.len() / 2], x.to_vec()).expect("as many cells");
+        let values = graph.run(&[x]).expect("runs");
+        assert!(values.iter().flatten().all(|x| x.abs() < 100.0));
+    };
+    let x = [3.0, 4.0, 0.0, 0.0];
+    normalised("LpNormalization", vec![], &x, &[0.6, 0.8, 0.0, 0.0]);
+    let one = vec![int("p", 1)];
+    let y = [3.0 / 7.0, 4.0 / 7.0, 0.0, 0.0];
+    normalised("LpNormalization", one, &x, &y);
+    let axes = vec![ints("axes", &[1])];
+    let y = [-1.0, 1.0, 0.0, 0.0];
+    normalised("MeanVarianceNormalization", axes, &[3.0, 4.0, 5.0, 5.0], &y);
+}
+
+#[test]
+fn pools_by_norm() {
+    let x = [-3.0, 4.0, 0.0, 1.0];
+    for p in 1..=4 {
+        let attributes = vec![ints("kernel_shape", &[2]), int("p", p)];
+        let nodes = vec![node("LpPool", &["x"], "y", attributes)];
+        let got = &outputs(&model(18, &[1, 1, 4], vec![], nodes), &[1, 1, 4], &x)[0];
+        let norm = |pair: &[f32]| {
+            let sum: f32 = pair.iter().map(|x| x.abs().powi(p as i32)).sum();
+            sum.powf(1.0 / p as f32)
+        };
+        for (g, pair) in got.iter().zip(x.windows(2)) {
+            assert!((g - norm(pair)).abs() <= 1e-5, "{p}: {got:?}");
+        }
+    }
+}
+
+#[test]
 fn powers_take_each_exponent_once() {
     let node = || node("Pow", &["x", "c"], "y", vec![]);
     let exponents = [2.0, 0.5, 2.0, 0.0, -1.0];
