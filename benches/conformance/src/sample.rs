@@ -62,6 +62,13 @@ fn fit(name: &str, given: &Given, shape: &[usize]) -> Result<Fit, String> {
             "input `{name}` has a cell {x}, which is no number in single precision"
         ));
     }
+    // Single precision has 0 for what is smaller than its normal numbers.
+    let lost = |&&x: &&f64| x != 0.0 && x.abs() < f64::from(f32::MIN_POSITIVE);
+    if let Some(x) = cells.iter().find(lost) {
+        return Err(format!(
+            "input `{name}` has a cell {x:e}, which is too small for single precision"
+        ));
+    }
     let count: usize = shape.iter().product();
     let shaped = |x: ndarray::ArrayViewD<'_, f64>| {
         ArrayD::from_shape_vec(IxDyn(shape), x.iter().map(|&x| x as f32).collect())
@@ -159,5 +166,7 @@ mod tests {
         assert!(of(Kind::Integer, 16_777_216.0).is_ok());
         assert!(of(Kind::Integer, 16_777_217.0).is_err());
         assert!(of(Kind::Float, 16_777_217.0).is_ok());
+        assert!(of(Kind::Float, -0.0).is_ok());
+        assert!(of(Kind::Float, 1e-40).is_err());
     }
 }
