@@ -75,7 +75,11 @@ fn emit(
         };
         Some((least.log2() - size.log2()).ceil())
     } else {
-        None
+        // An input of more bits than usual would take them from the weights.
+        let bits = plan.bits_of(plan.node(v).inputs[0].0);
+        let further = bits.saturating_sub(plan.profile.bits());
+        let room = (MAX_WEIGHT.log2() - size.log2()).floor();
+        (further > 0).then_some(f64::from(shift + further).min(room))
     };
     let shift = match wanted {
         Some(wanted) if shift > 0 && size > 0.0 => wanted.clamp(f64::from(shift), MAX_SHIFT) as u32,

@@ -168,9 +168,14 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Bits of the small form of `v`.
+    pub(super) fn bits_of(&self, v: usize) -> u32 {
+        self.bits[self.classes.root(v).0]
+    }
+
     /// Largest integer of `v`'s bits, unsigned or symmetric.
     pub(super) fn most(&self, v: usize, unsigned: bool) -> i64 {
-        let bits = self.bits[self.classes.root(v).0];
+        let bits = self.bits_of(v);
         (1 << if unsigned { bits } else { bits - 1 }) - 1
     }
 
