@@ -251,8 +251,23 @@ impl Lowered<'_> {
                 terms[k].1 = self.small(node.inputs[k])?;
             }
         }
-        let (unit, terms) = self.aligned(v, &terms)?;
-        Ok(Self::raw(self.weighted_sum(&node.name, &terms)?, unit))
+        // Nor must a term be so fine that there is no room for the sum.
+        let finer = usize::from(terms[1].1.scale < terms[0].1.scale);
+        let mut sum = self.sum_of(v, &terms);
+        for k in [finer, 1 - finer] {
+            if sum.is_err() && !terms[k].1.small {
+                terms[k].1 = self.small(node.inputs[k])?;
+                sum = self.sum_of(v, &terms);
+            }
+        }
+        sum
+    }
+
+    /// The sum of signed terms in a common unit.
+    fn sum_of(&mut self, v: usize, terms: &[(i64, Handle)]) -> Result<Handle, Error> {
+        let (unit, terms) = self.aligned(v, terms)?;
+        let sum = self.weighted_sum(&self.plan.node(v).name, &terms)?;
+        Ok(Self::raw(sum, unit))
     }
 
     /// A common unit of value `v`'s operands, and their coefficients in it.

@@ -12,6 +12,20 @@ fn worst(
     build: impl Fn(&mut GraphBuilder, &[ValueId]) -> ValueId,
     profile: Profile,
 ) -> f64 {
+    let mut random = Random::new(3);
+    let mut sample =
+        || -> Vec<ArrayD<f32>> { shapes.iter().map(|s| random.array(s) * 3.0).collect() };
+    let samples: Vec<_> = (0..20).map(|_| sample()).collect();
+    worst_of(&samples, shapes, build, profile)
+}
+
+/// The same over these samples.
+fn worst_of(
+    samples: &[Vec<ArrayD<f32>>],
+    shapes: &[&[usize]],
+    build: impl Fn(&mut GraphBuilder, &[ValueId]) -> ValueId,
+    profile: Profile,
+) -> f64 {
     let mut b = GraphBuilder::new();
     let inputs: Vec<ValueId> = shapes
         .iter()
@@ -19,21 +33,17 @@ fn worst(
         .collect();
     let y = build(&mut b, &inputs);
     let graph = b.finish(vec![("y".into(), y)]).expect("valid");
-    let mut random = Random::new(3);
-    let mut sample =
-        || -> Vec<ArrayD<f32>> { shapes.iter().map(|s| random.array(s) * 3.0).collect() };
-    let samples: Vec<_> = (0..20).map(|_| sample()).collect();
-    let calibration = Calibration::from_samples(samples.clone());
+    let calibration = Calibration::from_samples(samples.to_vec());
     let options = Options::new(profile);
     let quantised = quantise(&graph, &calibration, &options).expect("quantises");
     let mut range = (f32::INFINITY, f32::NEG_INFINITY);
-    for sample in &samples {
+    for sample in samples {
         let values = graph.run(sample).expect("runs");
         for &x in &values[graph.outputs()[0].1.0] {
             range = (range.0.min(x), range.1.max(x));
         }
     }
-    let accuracy = Accuracy::measure(&graph, &quantised.model, &samples).expect("runs");
+    let accuracy = Accuracy::measure(&graph, &quantised.model, samples).expect("runs");
     accuracy.outputs[0].max_error / f64::from(range.1 - range.0)
 }
 
@@ -203,6 +213,38 @@ fn multiples_of_integers_are_integers() {
         let accuracy = Accuracy::measure(&graph, &model, &samples).expect("runs");
         let error = accuracy.outputs[0].max_error;
         assert!(error < 1e-9, "{profile:?}: {error}");
+    }
+}
+
+#[test]
+fn a_fine_term_leaves_room_for_the_sum() {
+    // x^3 + 1e-6 x^2 y
+    check("cubes", &[&[3, 5], &[3, 5]], |b, x| {
+        let square = product(b, x[0], x[0]);
+        let cube = product(b, square, x[0]);
+        let other = product(b, square, x[1]);
+        let other = affine(b, other, 1e-6, 0.0);
+        add(b, Op::Add, &[cube, other])
+    });
+}
+
+#[test]
+fn factors_of_an_input_keep_their_bits() {
+    // exp(x) - c x for x of [0, 1)
+    let loss = |b: &mut GraphBuilder, x: &[ValueId]| {
+        let scale = ArrayD::from_shape_fn(IxDyn(&[10, 10]), |i| {
+            ((3 * i[0] + 7 * i[1]) % 13) as f32 / 3.0 - 2.0
+        });
+        let shift = scalar(0.0);
+        let product = add(b, Op::Affine { scale, shift }, &[x[0]]);
+        let exp = apply(b, Activation::Exp, x[0]);
+        add(b, Op::Sub, &[exp, product])
+    };
+    let x = Random::new(3).array(&[10, 10]).mapv(f32::abs);
+    let samples = [vec![x]];
+    for (profile, limit) in [(Profile::Fast, 1e-2), (Profile::Accurate, 1e-3)] {
+        let error = worst_of(&samples, &[&[10, 10]], loss, profile);
+        assert!(error <= limit, "{profile:?}: {error}");
     }
 }
 
