@@ -376,8 +376,16 @@ impl Lowered<'_> {
         // At least 256 steps, whatever the slope.
         let most = (range.size() / x.scale / 256.0).max(1.0).log2().floor();
         let wanted = wanted.max(1.0).log2().floor().min(most);
-        self.coarsest(range.size() / x.scale).max(wanted) as u32
+        let further = f64::from(further_bits(f));
+        let coarsest = (self.coarsest(range.size() / x.scale) - further).max(0.0);
+        coarsest.max(wanted) as u32
     }
+}
+
+/// Further bits of the argument of a curve with poles in its domain, where it is steeper than all
+/// others.
+pub(super) fn further_bits(f: Activation) -> u32 {
+    if f == Activation::Tan { 2 } else { 0 }
 }
 
 /// The steepest slope of `f` between samples of a range and its surroundings.

@@ -2,6 +2,7 @@
 //! get.
 
 use super::Profile;
+use super::curves::further_bits;
 use super::plan::{Form, Plan};
 use crate::float::{Activation, Op, PoolKind};
 
@@ -131,7 +132,11 @@ impl Plan<'_> {
                 if scores {
                     GIVEN_BITS.max(self.profile.fine_bits() + 1)
                 } else if given && !self.consumers[v].iter().any(layer) {
-                    GIVEN_BITS
+                    let further = |&c: &usize| match self.node(c).op {
+                        Op::Activation(f) => further_bits(f),
+                        _ => 0,
+                    };
+                    GIVEN_BITS + self.consumers[v].iter().map(further).max().unwrap_or(0)
                 } else {
                     // Scales of raw values are rounded up to a power of two times their own.
                     self.profile.fine_bits() + u32::from(self.forms[v] == Form::Raw)

@@ -155,6 +155,16 @@ fn functions_of_inputs() {
 }
 
 #[test]
+fn a_curve_near_its_poles() {
+    let samples = [vec![Random::new(3).array(&[10, 10]) * 1.53]];
+    let tan = |b: &mut GraphBuilder, x: &[ValueId]| apply(b, Activation::Tan, x[0]);
+    for (profile, limit) in [(Profile::Fast, 1e-2), (Profile::Accurate, 1e-3)] {
+        let error = worst_of(&samples, &[&[10, 10]], tan, profile);
+        assert!(error <= limit, "{profile:?}: {error}");
+    }
+}
+
+#[test]
 fn functions_that_are_constant_at_an_end_of_a_positive_range() {
     // max(x^2 / 3 + 0.99, 1), and the same below 0.
     check("clip above 0", &[&[3, 5]], |b, x| {
