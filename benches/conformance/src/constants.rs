@@ -10,7 +10,7 @@ use zkstrata_onnx_import::proto::tensor_proto::DataType;
 use zkstrata_onnx_import::proto::{ModelProto, TensorProto, ValueInfoProto, type_proto};
 
 /// Most inputs of which every choice is tried.
-const INPUTS: usize = 6;
+const INPUTS: usize = 9;
 
 /// Imports a model with the fewest of its inputs as constants, of equally many the last ones, and
 /// says which. `given[k]` is the array of the `k`-th input that is no initializer.
