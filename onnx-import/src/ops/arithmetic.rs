@@ -171,7 +171,8 @@ fn dynamic_integers(node: &Node) -> Error {
 }
 
 /// `floor(n / d)` for integers `n` and constants `d`, given `1 / d`: between integers, where
-/// rounding errors do no harm, it is `floor((n + 1/2) / d)` for positive `d`.
+/// rounding errors do no harm, it is `floor((n + 1/2) / d)` for positive `d` and
+/// `floor((-n + 1/2) / |d|)` for negative.
 fn floored_quotient(
     f: &mut Formula,
     n: ValueId,
@@ -235,9 +236,6 @@ pub(super) fn modulo(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
     let reciprocal = reciprocal(divisor)?;
     let mut f = Formula::new(node, importer);
     let quotient = match (whole, fmod) {
-        (true, false) if weight.iter().any(|&d| d < 0.0) => {
-            return Err(node.unsupported("its divisor is negative: use a positive one, or fmod"));
-        }
         (true, false) => floored_quotient(&mut f, x, &reciprocal)?,
         (true, true) => truncated_quotient(&mut f, x, &reciprocal)?,
         (false, _) => {

@@ -83,6 +83,8 @@ fn integers_divide_and_shift_as_integers() {
         &[2.0, 2.0, 0.0, 0.0, -1.0, -2.0, -2.0],
     );
     check_integers("Mod", 3, vec![], &x, &[2.0, 0.0, 2.0, 0.0, 2.0, 0.0, 2.0]);
+    let y = [-1.0, 0.0, -1.0, 0.0, -1.0, 0.0, -1.0];
+    check_integers("Mod", -3, vec![], &x, &y);
     let fmod = || vec![int("fmod", 1)];
     check_integers("Mod", 3, fmod(), &x, &[-1.0, 0.0, -1.0, 0.0, 2.0, 0.0, 2.0]);
     check_integers(
