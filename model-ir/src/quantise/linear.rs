@@ -85,6 +85,10 @@ fn emit(
         Some(wanted) if shift > 0 && size > 0.0 => wanted.clamp(f64::from(shift), MAX_SHIFT) as u32,
         _ => shift,
     };
+    // Integers are exact, however coarse beside the result: their weights need no more than fits.
+    let room = (MAX_WEIGHT.log2() - size.log2()).floor();
+    let exact = plan.is_whole(plan.node(v).inputs[0].0) && (0.0..f64::from(shift)).contains(&room);
+    let shift = if exact { room as u32 } else { shift };
     let scale = plan.scale(v) * (-f64::from(shift)).exp2();
     let quantised = |w: &f32| (f64::from(*w) * (input_scale / scale)).round();
     let largest = layer

@@ -259,6 +259,28 @@ fn factors_of_an_input_keep_their_bits() {
 }
 
 #[test]
+fn multiples_of_real_numbers_are_taken_away() {
+    // x - c trunc(x / c), away from the multiples of c
+    let remainder = |b: &mut GraphBuilder, x: &[ValueId]| {
+        let divisors = |f: fn(f32) -> f32| {
+            ArrayD::from_shape_fn(IxDyn(&[4]), |i| f([2.1, -3.4, 0.8, -0.7][i[0]]))
+        };
+        let (scale, shift) = (divisors(f32::recip), scalar(0.0));
+        let y = add(b, Op::Affine { scale, shift }, &[x[0]]);
+        let y = apply(b, Activation::Truncate, y);
+        let (scale, shift) = (divisors(|c| c), scalar(0.0));
+        let y = add(b, Op::Affine { scale, shift }, &[y]);
+        add(b, Op::Sub, &[x[0], y])
+    };
+    let x = |i: ndarray::IxDyn| [-4.3, 7.2, 5.0, 4.3][i[0]];
+    let samples = [vec![ArrayD::from_shape_fn(IxDyn(&[4]), x)]];
+    for (profile, limit) in [(Profile::Fast, 1e-2), (Profile::Accurate, 1e-3)] {
+        let error = worst_of(&samples, &[&[4]], remainder, profile);
+        assert!(error <= limit, "{profile:?}: {error}");
+    }
+}
+
+#[test]
 fn sums_products_and_maps() {
     check("add", &[&[3, 5], &[3, 5]], |b, x| add(b, Op::Add, x));
     check("mul", &[&[3, 5], &[3, 5]], |b, x| product(b, x[0], x[1]));
