@@ -165,7 +165,7 @@ const OPERATORS: &[Operator] = &[
     row("MatMul", dense::matmul, ""),
     row("MatMulInteger", quantised::matmul_integer, ""),
     row("Max", arithmetic::max, ""),
-    row("MaxPool", pool::max, "without indices"),
+    row("MaxPool", pool::max, ""),
     row("Mean", arithmetic::mean, ""),
     row("MeanVarianceNormalization", norm::mean_variance, ""),
     row("Min", arithmetic::min, ""),

@@ -1,5 +1,7 @@
 //! Pools by maximum, mean and norm, windowed and global.
 
+use ndarray::{ArrayD, Dimension, arr0};
+use std::collections::BTreeSet;
 use zkstrata_model_ir::float::{Activation, AxisMap, AxisMatrix, Op, PoolKind, ValueId, Window};
 
 use super::formula::Formula;
@@ -8,7 +10,7 @@ use super::window::{self, Placed, Rounding};
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
-use crate::value::Value;
+use crate::value::{EXACT, Element, Value};
 
 /// The input and its spatial shape.
 fn input(node: &mut Node, importer: &mut Importer) -> Result<(ValueId, Vec<usize>), Error> {
@@ -62,11 +64,112 @@ fn pool(
 /// The maximum over the taps inside the input.
 pub(super) fn max(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     let (x, spatial) = input(node, importer)?;
-    // Concerns the second output only, which is not computed.
-    let _ = node.flag("storage_order")?;
+    let columns = node.flag("storage_order")? == Some(true);
     let placed = windows(node, &spatial)?;
-    let windows = placed.into_iter().map(|p| p.window).collect();
-    pool(node, importer, x, PoolKind::Max, windows)
+    let windows: Vec<Window> = placed.into_iter().map(|p| p.window).collect();
+    let kind = PoolKind::Max;
+    if !node.has_output(1) {
+        return pool(node, importer, x, kind, windows);
+    }
+    node.gives(1, Element::Int);
+    let mut f = Formula::new(node, importer);
+    let op = Op::Pool {
+        kind,
+        windows: windows.clone(),
+    };
+    let y = f.put(op, &[x])?;
+    let places = places(&mut f, (x, y), &windows, columns)?;
+    Ok(vec![Value::Activation(y), Value::Activation(places)])
+}
+
+/// Where each maximum lies: its index in the whole tensor, row-major or with the first spatial axis
+/// varying fastest. Of equal cells the one of the smallest index counts.
+///
+/// The cells of a window lie side by side, one outside the input in place of one inside. With
+/// `e = [x = max x]` and indices `i` relative to the window's smallest, it is `n - max(e (n - i))`.
+fn places(
+    f: &mut Formula,
+    (x, pooled): (ValueId, ValueId),
+    windows: &[Window],
+    columns: bool,
+) -> Result<ValueId, Error> {
+    let shape = f.shape(x);
+    let (outer, spatial) = shape.split_at(2);
+    let (planes, plane) = (
+        outer.iter().product::<usize>(),
+        spatial.iter().product::<usize>(),
+    );
+    if planes * plane >= EXACT as usize {
+        return Err(f
+            .node
+            .unsupported("its input has more cells than indices are exact"));
+    }
+    let outputs = f.shape(pooled).split_off(2);
+    let taps: Vec<usize> = windows.iter().map(|w| w.kernel).collect();
+    let (count, size) = (
+        outputs.iter().product::<usize>(),
+        taps.iter().product::<usize>(),
+    );
+    f.importer
+        .allow(f.node, (planes * count).checked_mul(size))?;
+    // Row-major and other index of every cell of a window.
+    let number = |at: &[usize]| {
+        let step = |i: usize, (&c, &n): (&usize, &usize)| i * n + c;
+        let rows = at.iter().zip(spatial).fold(0, step);
+        let other = at.iter().zip(spatial).rev().fold(0, step);
+        (rows, if columns { other } else { rows })
+    };
+    let mut cells: Vec<(usize, usize)> = Vec::with_capacity(count * size);
+    for output in indices(&outputs) {
+        let start = cells.len();
+        for tap in indices(&taps) {
+            let axes = windows.iter().zip(output.iter().zip(&tap)).zip(spatial);
+            let at = axes.map(|((w, (&i, &t)), &n)| {
+                let x = (w.stride * i + w.dilation * t).checked_sub(w.pad_begin)?;
+                (x < n).then_some(x)
+            });
+            cells.extend(at.collect::<Option<Vec<usize>>>().map(|at| number(&at)));
+        }
+        let first = *cells.get(start).ok_or_else(|| {
+            f.node
+                .unsupported("a window lies outside of the input: give smaller pads")
+        })?;
+        cells.resize(start + size, first);
+    }
+    let least = |window: &[(usize, usize)]| window.iter().map(|c| c.1).min().unwrap_or(0);
+    let least: Vec<usize> = cells.chunks(size).map(least).collect();
+    let relative = |k: usize| cells[k].1 - least[k / size];
+    let n = 1 + (0..cells.len()).map(relative).max().unwrap_or(0);
+    let array = |shape: &[usize], of: &dyn Fn(usize) -> usize| {
+        let cells = (0..shape.iter().product()).map(|k| of(k) as f32);
+        ArrayD::from_shape_vec(shape, cells.collect()).expect("as many cells")
+    };
+    let weights = array(&[1, count, size], &|k| n - relative(k));
+    let origins = array(&[planes, count, 1], &|k| {
+        k / count * plane + least[k % count] + n
+    });
+
+    let sources = (0..planes).flat_map(|p| cells.iter().map(move |c| (p * plane + c.0) as u32));
+    let gathered = Op::Take {
+        indices: sources.collect(),
+        shape: vec![planes, count, size],
+    };
+    let x = f.put(gathered, &[x])?;
+    let axis = BTreeSet::from([2]);
+    let most = f.maximum(x, &axis)?;
+    let over = f.sub(x, most)?;
+    let equal = f.apply(Activation::Step, over)?;
+    let left = f.affine_by(equal, weights, arr0(0.0).into_dyn())?;
+    let left = f.maximum(left, &axis)?;
+    let place = f.affine_by(left, arr0(-1.0).into_dyn(), origins)?;
+    f.reshape(place, [outer, &outputs].concat())
+}
+
+/// The indices of all cells of a shape, row-major.
+fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> {
+    ndarray::indices(shape)
+        .into_iter()
+        .map(|at| Dimension::slice(&at).to_vec())
 }
 
 /// The mean over the taps inside the input, or inside the declared padding too

@@ -455,3 +455,48 @@ fn refusals_name_the_remedy() {
     let work = model(13, &[1], vec![list("k", &[2300, 2300])], work);
     assert_error(&refuse(&work), "TooLarge", "operations");
 }
+
+/// Indices of maxima over padded, dilated and overlapping windows; of equal cells the first.
+#[test]
+fn places_of_maxima() {
+    #[rustfmt::skip]
+    let x = [
+        5.0, 1.0, 5.0,
+        2.0, 7.0, 0.0,
+        // Padding must not win.
+        -3.0, -3.0, -1.0,
+        -2.0, -9.0, -1.0,
+    ];
+    let pool = |attributes: Vec<AttributeProto>| {
+        let mut node = node("MaxPool", &["x"], "y", attributes);
+        node.output.push("z".into());
+        let mut model = model(12, &[1, 2, 2, 3], vec![], vec![node]);
+        let graph = model.graph.as_mut().expect("has a graph");
+        graph.output.push(float("z", &[]));
+        model
+    };
+    let shape = [1, 2, 2, 3];
+    let padded = || vec![ints("kernel_shape", &[2, 2]), ints("pads", &[1, 0, 0, 1])];
+    let y = outputs(&pool(padded()), &shape, &x);
+    #[rustfmt::skip]
+    let most = [5.0, 5.0, 5.0, 7.0, 7.0, 5.0, -3.0, -1.0, -1.0, -2.0, -1.0, -1.0];
+    assert_eq!(y[0], most);
+    assert_eq!(
+        y[1],
+        [0.0, 2.0, 2.0, 4.0, 4.0, 2.0, 6.0, 8.0, 8.0, 9.0, 8.0, 8.0]
+    );
+    // With the rows varying fastest: cell (h, w) of a plane is 2 w + h.
+    let mut columns = padded();
+    columns.push(int("storage_order", 1));
+    let y = outputs(&pool(columns), &shape, &x);
+    assert_eq!(
+        y[1],
+        [
+            0.0, 4.0, 4.0, 3.0, 3.0, 4.0, 6.0, 10.0, 10.0, 7.0, 10.0, 10.0
+        ]
+    );
+    let dilated = vec![ints("kernel_shape", &[1, 2]), ints("dilations", &[1, 2])];
+    let y = outputs(&pool(dilated), &shape, &x);
+    assert_eq!(y[0], [5.0, 2.0, -1.0, -1.0]);
+    assert_eq!(y[1], [0.0, 3.0, 8.0, 11.0]);
+}
