@@ -6,7 +6,7 @@
 //! passes, in order:
 //!
 //! 1. [`Graph::simplified`]: exact rewritings of the float graph;
-//! 2. `calibration`: the range of every value;
+//! 2. `calibration`: the range of every value; `thresholds`: that of what is compared with constants;
 //! 3. `plan`: forms, tied scales, bits;
 //! 4. `lower`: integer nodes, one table node for a linear layer, its residual sums and its
 //!    activation;
