@@ -76,6 +76,27 @@ fn paths_do_not_multiply() {
     assert_eq!((witness, merged), (4 + 8 + 5, 0));
 }
 
+/// The union bound has a term for every claim that is merged.
+#[test]
+fn merged_claims_cost_security() {
+    let (model, _) = sums_of_sums(SUMS);
+    let plan = Plan::new(&model.graph, 1).expect("a plan");
+    let analysis = analyse(&plan, &WeightPlan::new(&model.graph)).expect("walks");
+    let case = Case::<Clear>::new(model.clone(), 1);
+    let security = case.vk.security(1).expect("a bound");
+    let stages = security
+        .terms
+        .iter()
+        .filter(|t| t.name.starts_with("linear stage"));
+    let stages: Vec<_> = stages.collect();
+    assert_eq!(stages.len(), analysis.stages.len());
+    for (term, stage) in stages.into_iter().zip(&analysis.stages) {
+        let roots = stage.instances + stage.merged + stage.rounds * stage.degree;
+        let bits = 128.0 - (roots as f64).log2();
+        assert!((term.bits - bits).abs() < 1e-6, "{term:?}");
+    }
+}
+
 /// A lie about a merged tensor that all of its readers share: what it is made of disagrees.
 #[test]
 fn a_merged_tensor_that_is_not_its_sum_is_rejected() {
