@@ -106,12 +106,11 @@ fn places(
     }
     let outputs = f.shape(pooled).split_off(2);
     let taps: Vec<usize> = windows.iter().map(|w| w.kernel).collect();
-    let (count, size) = (
-        outputs.iter().product::<usize>(),
-        taps.iter().product::<usize>(),
-    );
-    f.importer
-        .allow(f.node, (planes * count).checked_mul(size))?;
+    let count = outputs.iter().product::<usize>();
+    let cells = taps
+        .iter()
+        .try_fold(planes * count, |n, &k| n.checked_mul(k));
+    let size = f.importer.allow(f.node, cells)? / (planes * count);
     // Row-major and other index of every cell of a window.
     let number = |at: &[usize]| {
         let step = |i: usize, (&c, &n): (&usize, &usize)| i * n + c;
