@@ -1,12 +1,13 @@
 //! What a well-formed model is: a well-formed graph whose constants have its lengths and keep
 //! every tensor inside its declared interval.
 
-use super::bounds::{affine_bounds, contract_bounds, map_bounds};
+use super::bounds::{affine_bounds, contract_bounds, map_bounds, sum_bounds};
 use super::fault::GraphError;
 use super::graph::{Graph, Interval, Node};
 use super::model::Model;
 use super::op::{BiasId, Op};
-use super::sums::dependent_sum_bounds;
+use super::sums::{Known, Steps, dependent_sum_bounds};
+use super::table::Table;
 
 /// Why a model is malformed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,9 +61,10 @@ impl Model {
                 return Err(ModelError::ConstantCount { got, expected });
             }
         }
+        let mut analysis = Analysis::new(graph);
         for node in &graph.nodes {
             self.check_constants(node)?;
-            check_interval(node, self.bounds(node))?;
+            check_interval(node, self.bounds(node, &mut analysis))?;
         }
         Ok(())
     }
@@ -91,7 +93,7 @@ impl Model {
     }
 
     /// The interval of a node's cells, given its operands' intervals.
-    fn bounds(&self, node: &Node) -> Option<Interval> {
+    fn bounds(&self, node: &Node, analysis: &mut Analysis<'_>) -> Option<Interval> {
         match &node.op {
             Op::Affine(affine) => {
                 let weights = &self.weights[affine.weight.0];
@@ -105,7 +107,7 @@ impl Model {
                 let cells = cells.map(|&x| Interval { lo: x, hi: x });
                 cells.reduce(Interval::hull).filter(|x| x.is_bounded())
             }
-            _ => self.graph.bounds(node),
+            _ => analysis.bounds(node),
         }
     }
 }
@@ -127,41 +129,91 @@ impl Graph {
     /// on those.
     pub fn validate_intervals(&self) -> Result<(), ModelError> {
         self.validate()?;
+        let mut analysis = Analysis::new(self);
         let mut nodes = self.nodes.iter();
-        nodes.try_for_each(|node| check_interval(node, self.bounds(node)))
+        nodes.try_for_each(|node| check_interval(node, analysis.bounds(node)))
+    }
+}
+
+/// The intervals of a graph's nodes, one after the other.
+struct Analysis<'a> {
+    graph: &'a Graph,
+    /// What is known of every table, so that a long one is read once and not at every node.
+    tables: Vec<TableFacts>,
+    steps: Steps,
+}
+
+struct TableFacts {
+    image: Interval,
+    is_relu: bool,
+    is_step: bool,
+}
+
+impl<'a> Analysis<'a> {
+    /// For a valid graph.
+    fn new(graph: &'a Graph) -> Self {
+        let facts = |table: &Table| TableFacts {
+            image: table.image(),
+            is_relu: table.is_relu(),
+            is_step: table.is_step(),
+        };
+        Self {
+            graph,
+            tables: graph.tables.iter().map(facts).collect(),
+            steps: Steps::of_graph(graph),
+        }
     }
 
     /// The interval of a node's cells, given its operands' intervals; for a node with weights or a
     /// constant, what it declares.
-    fn bounds(&self, node: &Node) -> Option<Interval> {
-        let operand = |k: usize| self.node(node.inputs[k]).interval;
+    fn bounds(&mut self, node: &Node) -> Option<Interval> {
+        let operand = |k: usize| self.graph.node(node.inputs[k]).interval;
         match &node.op {
             Op::Input | Op::Affine(_) | Op::Constant { .. } => Some(node.interval),
             Op::Map(map) => map_bounds(map, operand(0)),
-            Op::Sum { coefs } => {
-                let relu = |op: &Op| match op {
-                    Op::Table {
-                        table,
-                        shift: 0,
-                        offset: 0,
-                        ..
-                    } => self.tables[table.0].is_relu(),
-                    _ => false,
-                };
-                let step = |op: &Op| match op {
-                    Op::Table {
-                        table, offset: 0, ..
-                    } => self.tables[table.0].is_step(),
-                    _ => false,
-                };
-                dependent_sum_bounds(&self.nodes, &relu, &step, coefs, &node.inputs)
-            }
+            Op::Sum { coefs } => self.sum(node, coefs),
             Op::Permute { .. } | Op::Gather { .. } => Some(operand(0)),
-            Op::Table { table, .. } => Some(self.tables[table.0].image()),
+            Op::Table { table, .. } => Some(self.tables[table.0].image),
             Op::Contract(contract) => {
                 let operands = [0, 1].map(|k| (node.inputs[k], operand(k)));
                 contract_bounds(contract, operands)
             }
         }
+    }
+
+    /// Terms that cancel are looked for only where the operands' intervals do not suffice.
+    fn sum(&mut self, node: &Node, coefs: &[i64]) -> Option<Interval> {
+        let intervals = node.inputs.iter().map(|&x| self.graph.node(x).interval);
+        let plain = sum_bounds(coefs, &intervals.collect::<Vec<_>>())?;
+        if node.interval.covers(plain) {
+            return Some(plain);
+        }
+        let tables = &self.tables;
+        let relu = |op: &Op| match op {
+            Op::Table {
+                table,
+                shift: 0,
+                offset: 0,
+                ..
+            } => tables[table.0].is_relu,
+            _ => false,
+        };
+        let step = |op: &Op| match op {
+            Op::Table {
+                table, offset: 0, ..
+            } => tables[table.0].is_step,
+            _ => false,
+        };
+        let known = Known {
+            relu: &relu,
+            step: &step,
+        };
+        dependent_sum_bounds(
+            &self.graph.nodes,
+            known,
+            coefs,
+            &node.inputs,
+            &mut self.steps,
+        )
     }
 }

@@ -35,7 +35,7 @@ pub use op::{
 };
 #[cfg(feature = "executor")]
 pub use run::{Executor, RunError, run};
-pub use sums::dependent_sum_bounds;
+pub use sums::{Known, Steps, dependent_sum_bounds};
 pub use table::{Function, Table, TableId};
 pub use validate::{
     MAX_CELLS, MAX_FACTOR, MAX_GATHER, MAX_SHIFT, MAX_TABLE, MAX_TOTAL_CELLS, MAX_WINDOW_INPUT,

@@ -127,7 +127,7 @@ pub struct WeightShape {
 /// `Y[i..] = sum_{t..} (prod weight_t) * (prod coef_i) * X~[x(i, t)..]`, the product over axes,
 /// where `X~` is `X` extended by `fill` outside its axes. A [`MapAxis::Matrix`] has the entries of
 /// row `i` for taps: they lie inside its axis, and a row without entries gives 0.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Map {
     /// One entry per axis of the input.
     #[serde(deserialize_with = "bounded::<_, _, MAX_AXES>")]
@@ -137,7 +137,7 @@ pub struct Map {
 }
 
 /// What a map does to one axis.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MapAxis {
     /// The axis of this length is passed through.
     Keep(usize),
@@ -168,7 +168,7 @@ pub enum MapAxis {
 }
 
 /// One entry of a sparse matrix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
     /// Output.
     pub to: u32,
@@ -179,7 +179,7 @@ pub struct Entry {
 }
 
 /// One tap of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tap {
     /// Position relative to `stride * i`.
     pub offset: i64,

@@ -11,38 +11,84 @@
 //!
 //! A sum is expanded into a linear form over *atoms*, tensors read at one tap. A form is bounded
 //! by its terms' intervals and by the first two rules, applied to its last `R` or `C`.
+//!
+//! **Soundness.** A form's coefficients are exact integers: terms cancel only if they are equal. A
+//! number that does not fit 128 bits ends the expansion, and what is left is the sum of the
+//! operands' intervals. [`Steps`] bound the work, of which a graph pays for its own size: whatever
+//! is beyond them is an atom, or is bounded by its terms' intervals.
 
 use super::bounds::sum_bounds;
-use super::graph::{Interval, Node, TensorId};
-use super::op::{Map, MapAxis, Op};
-use std::collections::BTreeMap;
+use super::graph::{Graph, Interval, Node, TensorId};
+use super::op::{Map, MapAxis, Op, Tap};
+use std::collections::{BTreeMap, HashMap};
 
 /// Forms that one bound may look at, and depth of nested sums and tables: what is beyond them is
 /// bounded by its interval alone.
 const MAX_FORMS: usize = 512;
 const MAX_DEPTH: usize = 32;
-/// Operands that one bound may look at: a sum of equal sums has few terms but many operands.
-const MAX_OPERANDS: usize = 1 << 16;
-/// Terms that one form may have.
+/// Terms that one form may have to be expanded further.
 const MAX_TERMS: usize = 64;
+/// Steps of one sum: all of its forms at their longest, and a sum of equal sums, which has few terms
+/// but many operands.
+const SUM_STEPS: usize = 1 << 17;
+/// Steps of a graph: for its operands, and at most for a fraction of a second.
+const OPERAND_STEPS: usize = 1 << 10;
+const LEAST_STEPS: usize = 1 << 16;
+const MOST_STEPS: usize = 1 << 22;
+
+/// How many terms may still be looked at.
+#[derive(Clone, Debug)]
+pub struct Steps(usize);
+
+impl Steps {
+    /// Those of one sum.
+    pub fn of_sum() -> Self {
+        Self(SUM_STEPS)
+    }
+
+    /// Those of all sums of a graph: linear in its size.
+    pub fn of_graph(graph: &Graph) -> Self {
+        let operands = graph.nodes.iter().map(|node| node.inputs.len());
+        let earned = operands.fold(0, usize::saturating_add);
+        let earned = earned.saturating_mul(OPERAND_STEPS);
+        Self(earned.saturating_add(LEAST_STEPS).min(MOST_STEPS))
+    }
+
+    fn are_left(&self) -> bool {
+        self.0 > 0
+    }
+
+    fn spend(&mut self, steps: usize) {
+        self.0 = self.0.saturating_sub(steps);
+    }
+}
 
 /// `sum coef * atom`, by index of the atom.
 type Form = BTreeMap<usize, i128>;
 
+/// A tensor, read through a map of one tap of weight 1 if any.
+type Atom = (TensorId, Option<Map>);
+
+/// What the rules have to know of table nodes' operators.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// Whether it is `min(max(x, 0), h)` of shift 0 and offset 0 for some `h >= 0`.
+    pub relu: &'a dyn Fn(&Op) -> bool,
+    /// Whether it is 1 for `x >= 0` and 0 below.
+    pub step: &'a dyn Fn(&Op) -> bool,
+}
+
 /// Bounds of `sum_k coefs[k] * nodes[inputs[k]]`, never wider than [`sum_bounds`]; `None` means
-/// that a bound is not inside `(-2^62, 2^62)`.
-///
-/// `relu` says of a table node's operator whether it is `min(max(x, 0), h)` of shift 0 and offset
-/// 0 for some `h >= 0`; `step`, whether it is 1 for `x >= 0` and 0 below.
+/// that a bound is not inside `(-2^62, 2^62)`, or that no cell satisfies them all.
 ///
 /// # Panics
 /// If the lengths differ or an input is not one of `nodes`.
 pub fn dependent_sum_bounds(
     nodes: &[Node],
-    relu: &dyn Fn(&Op) -> bool,
-    step: &dyn Fn(&Op) -> bool,
+    known: Known<'_>,
     coefs: &[i64],
     inputs: &[TensorId],
+    steps: &mut Steps,
 ) -> Option<Interval> {
     let intervals: Vec<Interval> = inputs.iter().map(|t| nodes[t.0].interval).collect();
     let plain = sum_bounds(coefs, &intervals)?;
@@ -50,81 +96,100 @@ pub fn dependent_sum_bounds(
         let hull = intervals.iter().copied().reduce(Interval::hull)?;
         return Some(hull.with(0));
     }
+    let own = SUM_STEPS.min(steps.0);
     let mut forms = Forms {
         nodes,
-        relu,
-        step,
+        known,
         atoms: vec![],
+        index: HashMap::new(),
         left: MAX_FORMS,
-        operands: MAX_OPERANDS,
+        steps: Steps(own),
     };
-    let mut form = Form::new();
-    for (&c, &t) in coefs.iter().zip(inputs) {
-        forms.expand(&mut form, t, c.into(), 0);
-    }
-    let (lo, hi) = forms.bounds(&form, 0);
-    // Both bounds are right, so their intersection is not empty.
-    Some(Interval {
+    let (lo, hi) = forms.sum(coefs, inputs).unwrap_or(ANYTHING);
+    steps.spend(own - forms.steps.0);
+    let interval = Interval {
         lo: i64::try_from(lo).map_or(plain.lo, |lo| lo.max(plain.lo)),
         hi: i64::try_from(hi).map_or(plain.hi, |hi| hi.min(plain.hi)),
-    })
+    };
+    interval.is_bounded().then_some(interval)
 }
+
+/// Bounds that say nothing.
+const ANYTHING: (i128, i128) = (i128::MIN, i128::MAX);
 
 struct Forms<'a> {
     nodes: &'a [Node],
-    relu: &'a dyn Fn(&Op) -> bool,
-    step: &'a dyn Fn(&Op) -> bool,
-    /// A tensor, read through a map of one tap of weight 1 if any.
-    atoms: Vec<(TensorId, Option<Map>)>,
+    known: Known<'a>,
+    atoms: Vec<Atom>,
+    index: HashMap<Atom, usize>,
     left: usize,
-    operands: usize,
+    steps: Steps,
 }
 
 impl Forms<'_> {
-    /// Adds `coef * tensor` to `form`.
-    fn expand(&mut self, form: &mut Form, tensor: TensorId, coef: i128, depth: usize) {
-        let node = &self.nodes[tensor.0];
-        self.operands = self.operands.saturating_sub(1);
-        let expands = |coefs: &[i64], form: &Form| {
-            self.operands > 0 && depth < MAX_DEPTH && form.len() + coefs.len() <= MAX_TERMS
-        };
-        match &node.op {
-            Op::Sum { coefs } if expands(coefs, form) => {
-                for (&c, &t) in coefs.iter().zip(&node.inputs) {
-                    self.expand(form, t, coef.saturating_mul(c.into()), depth + 1);
-                }
-            }
-            Op::Map(map) => match single_taps(map) {
-                Some(taps) if form.len() + taps.len() <= MAX_TERMS => {
-                    for (weight, tap) in taps {
-                        let coef = coef.saturating_mul(weight.into());
-                        self.add(form, (node.inputs[0], Some(tap)), coef);
-                    }
-                }
-                _ => self.add(form, (tensor, None), coef),
-            },
-            _ => self.add(form, (tensor, None), coef),
+    /// Bounds of a sum; `None` if its form does not fit 128 bits.
+    fn sum(&mut self, coefs: &[i64], inputs: &[TensorId]) -> Option<(i128, i128)> {
+        let mut form = Form::new();
+        for (&c, &t) in coefs.iter().zip(inputs) {
+            self.expand(&mut form, t, c.into(), 0)?;
         }
+        Some(self.bounds(&form, 0))
     }
 
-    fn add(&mut self, form: &mut Form, atom: (TensorId, Option<Map>), coef: i128) {
-        let known = self.atoms.iter().position(|a| *a == atom);
-        let index = known.unwrap_or_else(|| {
-            self.atoms.push(atom);
+    /// Adds `coef * tensor` to `form`; on `None` the form is no longer of use.
+    fn expand(
+        &mut self,
+        form: &mut Form,
+        tensor: TensorId,
+        coef: i128,
+        depth: usize,
+    ) -> Option<()> {
+        let node = &self.nodes[tensor.0];
+        let room = MAX_TERMS.saturating_sub(form.len());
+        self.steps.spend(1);
+        if self.steps.are_left() {
+            match &node.op {
+                Op::Sum { coefs } if depth < MAX_DEPTH && coefs.len() <= room => {
+                    return coefs.iter().zip(&node.inputs).try_for_each(|(&c, &t)| {
+                        self.expand(form, t, coef.checked_mul(c.into())?, depth + 1)
+                    });
+                }
+                Op::Map(map) => {
+                    let taps = single_taps(map).filter(|taps| taps.len() <= room);
+                    if let Some(taps) = taps {
+                        return taps.into_iter().try_for_each(|(weight, tap)| {
+                            let coef = coef.checked_mul(weight.into())?;
+                            self.add(form, (node.inputs[0], Some(tap)), coef)
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.add(form, (tensor, None), coef)
+    }
+
+    fn add(&mut self, form: &mut Form, atom: Atom, coef: i128) -> Option<()> {
+        self.steps
+            .spend(1 + atom.1.as_ref().map_or(0, |map| map.axes.len()));
+        let index = *self.index.entry(atom).or_insert_with_key(|atom| {
+            self.atoms.push(atom.clone());
             self.atoms.len() - 1
         });
         let total = form.entry(index).or_insert(0);
-        *total = total.saturating_add(coef);
+        *total = total.checked_add(coef)?;
         if *total == 0 {
             form.remove(&index);
         }
+        Some(())
     }
 
     /// Bounds of a form.
     fn bounds(&mut self, form: &Form, depth: usize) -> (i128, i128) {
         let plain = self.plain(form);
         self.left = self.left.saturating_sub(1);
-        if self.left == 0 || depth >= MAX_DEPTH {
+        self.steps.spend(form.len());
+        if self.left == 0 || depth >= MAX_DEPTH || !self.steps.are_left() {
             return plain;
         }
         let last = form.iter().filter(|&(&atom, &coef)| {
@@ -138,7 +203,9 @@ impl Forms<'_> {
         let chosen = self.chosen(atom);
         let argument = chosen.unwrap_or(self.nodes[self.atoms[atom].0.0].inputs[0]);
         let mut with = without.clone();
-        self.expand(&mut with, argument, sign, 0);
+        if self.expand(&mut with, argument, sign, 0).is_none() {
+            return plain;
+        }
         let (lo, hi) = self.bounds(&without, depth + 1);
         let (with_lo, with_hi) = self.bounds(&with, depth + 1);
         let rectifies = chosen.is_none_or(|d| self.rectifies(atom, d));
@@ -152,18 +219,18 @@ impl Forms<'_> {
         (plain.0.max(lo), plain.1.min(hi))
     }
 
-    /// Bounds of a form whose atoms are independent.
+    /// Bounds of a form whose atoms are independent; an end that does not fit 128 bits is none.
     fn plain(&self, form: &Form) -> (i128, i128) {
-        let (mut low, mut high) = (0_i128, 0_i128);
+        let (mut low, mut high) = (Some(0_i128), Some(0_i128));
         for (&atom, &coef) in form {
             let (tensor, map) = &self.atoms[atom];
             let x = self.nodes[tensor.0].interval;
             let x = map.as_ref().map_or(x, |map| x.with(map.fill));
-            let ends = [x.lo, x.hi].map(|x| coef.saturating_mul(x.into()));
-            low = low.saturating_add(ends[0].min(ends[1]));
-            high = high.saturating_add(ends[0].max(ends[1]));
+            let (least, most) = if coef < 0 { (x.hi, x.lo) } else { (x.lo, x.hi) };
+            let add = |sum: Option<i128>, x: i64| sum?.checked_add(coef.checked_mul(x.into())?);
+            (low, high) = (add(low, least), add(high, most));
         }
-        (low, high)
+        (low.unwrap_or(ANYTHING.0), high.unwrap_or(ANYTHING.1))
     }
 
     fn chosen(&self, atom: usize) -> Option<TensorId> {
@@ -177,13 +244,13 @@ impl Forms<'_> {
         let inputs = &self.nodes[self.atoms[atom].0.0].inputs;
         inputs.iter().any(|c| {
             let node = &self.nodes[c.0];
-            node.inputs == [d] && (self.step)(&node.op)
+            node.inputs == [d] && (self.known.step)(&node.op)
         })
     }
 
     fn is_relu(&self, atom: usize) -> bool {
         let (tensor, map) = &self.atoms[atom];
-        map.is_none() && (self.relu)(&self.nodes[tensor.0].op)
+        map.is_none() && (self.known.relu)(&self.nodes[tensor.0].op)
     }
 }
 
@@ -203,30 +270,29 @@ fn chosen(nodes: &[Node], node: &Node) -> Option<TensorId> {
 
 /// A map as a sum of maps of one tap of weight 1 each, if it has few taps and no coefficients.
 fn single_taps(map: &Map) -> Option<Vec<(i64, Map)>> {
+    let splits = |axis: &MapAxis| match axis {
+        MapAxis::Keep(_) => true,
+        MapAxis::Window { coefs, .. } => coefs.is_empty(),
+        MapAxis::Matrix { .. } => false,
+    };
     let taps = map
         .axes
         .iter()
         .try_fold(1_usize, |n, axis| n.checked_mul(axis.taps()));
-    if taps.is_none_or(|n| n > 4) {
+    if taps.is_none_or(|n| n > 4) || !map.axes.iter().all(splits) {
         return None;
     }
     let mut parts = vec![(1_i64, map.clone())];
     for (i, axis) in map.axes.iter().enumerate() {
-        let (taps, coefs) = match axis {
-            MapAxis::Keep(_) => continue,
-            MapAxis::Window { taps, coefs, .. } => (taps, coefs),
-            MapAxis::Matrix { .. } => return None,
+        let MapAxis::Window { taps, .. } = axis else {
+            continue;
         };
-        if !coefs.is_empty() {
-            return None;
-        }
         let mut split = vec![];
         for (weight, part) in parts {
             for tap in taps {
                 let mut part = part.clone();
                 if let MapAxis::Window { taps, .. } = &mut part.axes[i] {
-                    *taps = vec![*tap];
-                    taps[0].weight = 1;
+                    *taps = vec![Tap { weight: 1, ..*tap }];
                 }
                 split.push((weight.checked_mul(tap.weight)?, part));
             }
@@ -287,7 +353,6 @@ fn placement(op: &Op) -> Option<(usize, usize, i64, i64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::op::Tap;
     use super::super::table::TableId;
     use super::*;
 
@@ -328,7 +393,11 @@ mod tests {
         let inputs: Vec<TensorId> = inputs.iter().copied().map(TensorId).collect();
         let is_relu = |op: &Op| matches!(op, Op::Table { .. });
         let no_step = |_: &Op| false;
-        let bounds = dependent_sum_bounds(nodes, &is_relu, &no_step, coefs, &inputs);
+        let known = Known {
+            relu: &is_relu,
+            step: &no_step,
+        };
+        let bounds = dependent_sum_bounds(nodes, known, coefs, &inputs, &mut Steps::of_sum());
         let bounds = bounds.expect("small");
         (bounds.lo, bounds.hi)
     }

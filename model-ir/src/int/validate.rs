@@ -41,7 +41,10 @@ impl Graph {
                 .check()
                 .map_err(|fault| GraphError::Table { index, fault })?;
         }
-        let mut seen = Seen::default();
+        let mut seen = Seen {
+            images: self.tables.iter().map(Table::image).collect(),
+            ..Seen::default()
+        };
         for port in &self.inputs {
             *seen.ports.entry(port.tensor.0).or_insert(0) += 1;
         }
@@ -172,7 +175,7 @@ impl Graph {
             }
             (Op::Table { .. }, Some(x)) => {
                 check_view(&node.axes, x)?;
-                self.check_lookup(node, x)
+                self.check_lookup(node, x, seen)
             }
             (Op::Contract(contract), Some(a)) => {
                 contract.check()?;
@@ -208,7 +211,7 @@ impl Graph {
         Ok(())
     }
 
-    fn check_lookup(&self, node: &Node, x: &Node) -> Result<(), NodeFault> {
+    fn check_lookup(&self, node: &Node, x: &Node, seen: &Seen) -> Result<(), NodeFault> {
         let Op::Table {
             table,
             shift,
@@ -243,7 +246,7 @@ impl Graph {
         if sum >= 1 << 63 {
             return Err(NodeFault::Wraps);
         }
-        let image = function.image();
+        let image = seen.images[table.0];
         if !node.interval.covers(image) {
             return Err(NodeFault::Image {
                 image,
@@ -293,6 +296,8 @@ impl Graph {
 /// What the nodes checked so far have used up.
 #[derive(Default)]
 struct Seen {
+    /// Of every table.
+    images: Vec<Interval>,
     cells: usize,
     window_work: usize,
     weights: BTreeSet<usize>,

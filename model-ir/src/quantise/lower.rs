@@ -11,8 +11,8 @@ use super::products::DIRECT_SUM;
 use super::{Error, linear, maximum};
 use crate::float::{Op as FloatOp, PoolKind, ValueId};
 use crate::int::{
-    BiasId, Interval, Map, MapAxis, Node, Op, Port, TableId, TensorId, dependent_sum_bounds,
-    map_bounds,
+    BiasId, Interval, Known, Map, MapAxis, Node, Op, Port, Steps, TableId, TensorId,
+    dependent_sum_bounds, map_bounds,
 };
 
 /// Largest shift of a lookup.
@@ -236,7 +236,12 @@ impl Lowered<'_> {
             } => self.curves[table.0] == Curve::STEP,
             _ => false,
         };
-        let interval = dependent_sum_bounds(&self.nodes, &relu, &step, &coefs, &inputs);
+        let known = Known {
+            relu: &relu,
+            step: &step,
+        };
+        let steps = &mut Steps::of_sum();
+        let interval = dependent_sum_bounds(&self.nodes, known, &coefs, &inputs, steps);
         let interval = interval.ok_or_else(|| Error::overflow(name))?;
         Ok(self.push(name, Op::Sum { coefs }, inputs, cells, interval))
     }

@@ -3,6 +3,7 @@
 
 mod contract;
 mod errors;
+mod intervals;
 mod models;
 mod random;
 mod reference;

@@ -23,16 +23,16 @@ impl Rng {
         (self.next() % n as u64) as usize
     }
 
-    fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    fn pick<T: Copy>(&mut self, options: &[T]) -> T {
+    pub(crate) fn pick<T: Copy>(&mut self, options: &[T]) -> T {
         options[self.below(options.len())]
     }
 
     /// Uniform in `lo ..= hi`, but often an end.
-    fn within(&mut self, lo: i64, hi: i64) -> i64 {
+    pub(crate) fn within(&mut self, lo: i64, hi: i64) -> i64 {
         match self.below(4) {
             0 => lo,
             1 => hi,
@@ -118,7 +118,7 @@ pub(crate) fn model(rng: &mut Rng) -> Model {
     model
 }
 
-fn port(model: &Model, tensor: TensorId) -> Port {
+pub(crate) fn port(model: &Model, tensor: TensorId) -> Port {
     Port {
         name: format!("port {}", tensor.0),
         tensor,
@@ -127,7 +127,7 @@ fn port(model: &Model, tensor: TensorId) -> Port {
     }
 }
 
-fn push(
+pub(crate) fn push(
     model: &mut Model,
     op: Op,
     inputs: Vec<TensorId>,

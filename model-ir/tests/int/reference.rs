@@ -1,7 +1,7 @@
 //! The operators as their formulas stand in the documentation, in 128-bit integers, one cell at
 //! a time.
 
-use zkstrata_model_ir::int::{Affine, Contract, Entry, Ints, Map, MapAxis, Model, Op};
+use zkstrata_model_ir::int::{Affine, Contract, Entry, Ints, Map, MapAxis, Model, Node, Op};
 
 /// Cells and, for table nodes with a shift, the limbs of the remainders.
 pub(crate) type Tensor = (Vec<i128>, Vec<Vec<i128>>);
@@ -10,79 +10,95 @@ pub(crate) type Tensor = (Vec<i128>, Vec<Vec<i128>>);
 pub(crate) fn run(model: &Model, inputs: &[Ints], batch: usize) -> Vec<Tensor> {
     let mut all: Vec<Tensor> = vec![(Vec::new(), Vec::new()); model.graph.nodes.len()];
     for b in 0..batch {
-        let mut one: Vec<Tensor> = Vec::new();
+        let mut one: Vec<Vec<i128>> = Vec::new();
         for (i, node) in model.graph.nodes.iter().enumerate() {
-            let operand = |k: usize| &one[node.inputs[k].0].0;
-            let mut remainders = Vec::new();
-            let cells = match &node.op {
-                Op::Input => {
-                    let port = model.graph.inputs.iter().position(|p| p.tensor.0 == i);
-                    let input = &inputs[port.expect("a port")];
-                    let n = node.cells();
-                    (b * n..(b + 1) * n).map(|i| input.get(i).into()).collect()
-                }
-                Op::Affine(op) => affine(model, op, operand(0)),
-                Op::Map(op) => map(op, operand(0)),
-                Op::Sum { coefs } => (0..operand(0).len())
-                    .map(|i| {
-                        let terms = coefs.iter().enumerate();
-                        terms.map(|(k, &c)| i128::from(c) * operand(k)[i]).sum()
-                    })
-                    .collect(),
-                Op::Permute { axes, perm } => {
-                    let permuted: Vec<usize> = perm.iter().map(|&a| axes[a]).collect();
-                    indices(&permuted)
-                        .map(|i| {
-                            let mut from = vec![0; axes.len()];
-                            for (&a, &i) in perm.iter().zip(&i) {
-                                from[a] = i;
-                            }
-                            operand(0)[ravel(&from, axes)]
-                        })
-                        .collect()
-                }
-                Op::Gather { map } => map.iter().map(|&i| operand(0)[i as usize]).collect(),
-                Op::Table {
-                    table,
-                    shift,
-                    ranges,
-                    offset,
-                } => {
-                    let table = &model.graph.tables[table.0];
-                    let v = |x: i128| x + i128::from(*offset);
-                    let hi = |x: i128| v(x).div_euclid(1 << shift);
-                    let mut rest: Vec<i128> = operand(0)
-                        .iter()
-                        .map(|&x| v(x).rem_euclid(1 << shift))
-                        .collect();
-                    for range in ranges {
-                        let rows = model.graph.tables[range.0].len as i128;
-                        remainders.push(rest.iter().map(|rem| rem % rows).collect());
-                        rest = rest.iter().map(|rem| rem / rows).collect();
-                    }
-                    let value = |&x: &i128| {
-                        let hi = i64::try_from(hi(x)).expect("64 bits");
-                        i128::from(table.get(hi).expect("inside the domain"))
-                    };
-                    operand(0).iter().map(value).collect()
-                }
-                Op::Contract(op) => contract(op, operand(0), operand(1)),
-                Op::Constant { bias } => {
-                    let cells = model.biases[bias.0].iter();
-                    cells.map(|&x| i128::from(x)).collect()
-                }
+            let cells = if node.op == Op::Input {
+                let port = model.graph.inputs.iter().position(|p| p.tensor.0 == i);
+                let input = &inputs[port.expect("a port")];
+                let n = node.cells();
+                (b * n..(b + 1) * n).map(|i| input.get(i).into()).collect()
+            } else {
+                cells(model, node, &one).expect("inside the domain")
             };
-            one.push((cells, remainders));
-        }
-        for (all, one) in all.iter_mut().zip(one) {
-            all.0.extend(one.0);
-            all.1.resize(one.1.len(), Vec::new());
-            for (all, limb) in all.1.iter_mut().zip(one.1) {
+            all[i].0.extend(&cells);
+            let limbs = remainders(model, node, &one);
+            all[i].1.resize(limbs.len(), Vec::new());
+            for (all, limb) in all[i].1.iter_mut().zip(limbs) {
                 all.extend(limb);
             }
+            one.push(cells);
         }
     }
     all
+}
+
+/// The cells of a node that is no input, from those of the nodes before it; `None` if an argument
+/// leaves its table's domain.
+pub(crate) fn cells(model: &Model, node: &Node, nodes: &[Vec<i128>]) -> Option<Vec<i128>> {
+    let operand = |k: usize| &nodes[node.inputs[k].0];
+    Some(match &node.op {
+        Op::Input => return None,
+        Op::Affine(op) => affine(model, op, operand(0)),
+        Op::Map(op) => map(op, operand(0)),
+        Op::Sum { coefs } => (0..operand(0).len())
+            .map(|i| {
+                let terms = coefs.iter().enumerate();
+                terms.map(|(k, &c)| i128::from(c) * operand(k)[i]).sum()
+            })
+            .collect(),
+        Op::Permute { axes, perm } => {
+            let permuted: Vec<usize> = perm.iter().map(|&a| axes[a]).collect();
+            indices(&permuted)
+                .map(|i| {
+                    let mut from = vec![0; axes.len()];
+                    for (&a, &i) in perm.iter().zip(&i) {
+                        from[a] = i;
+                    }
+                    operand(0)[ravel(&from, axes)]
+                })
+                .collect()
+        }
+        Op::Gather { map } => map.iter().map(|&i| operand(0)[i as usize]).collect(),
+        Op::Table {
+            table,
+            shift,
+            offset,
+            ..
+        } => {
+            let table = &model.graph.tables[table.0];
+            let hi = |x: i128| (x + i128::from(*offset)).div_euclid(1 << shift);
+            let value = |&x: &i128| table.get(i64::try_from(hi(x)).ok()?).map(i128::from);
+            return operand(0).iter().map(value).collect();
+        }
+        Op::Contract(op) => contract(op, operand(0), operand(1)),
+        Op::Constant { bias } => {
+            let cells = model.biases[bias.0].iter();
+            cells.map(|&x| i128::from(x)).collect()
+        }
+    })
+}
+
+/// The limbs of the remainders of a table node with a shift.
+fn remainders(model: &Model, node: &Node, nodes: &[Vec<i128>]) -> Vec<Vec<i128>> {
+    let Op::Table {
+        shift,
+        ranges,
+        offset,
+        ..
+    } = &node.op
+    else {
+        return Vec::new();
+    };
+    let argument = &nodes[node.inputs[0].0];
+    let rest = |&x: &i128| (x + i128::from(*offset)).rem_euclid(1 << shift);
+    let mut rest: Vec<i128> = argument.iter().map(rest).collect();
+    let mut limbs = Vec::new();
+    for range in ranges {
+        let rows = model.graph.tables[range.0].len as i128;
+        limbs.push(rest.iter().map(|rem| rem % rows).collect());
+        rest = rest.iter().map(|rem| rem / rows).collect();
+    }
+    limbs
 }
 
 fn affine(model: &Model, op: &Affine, x: &[i128]) -> Vec<i128> {
