@@ -1,12 +1,5 @@
 //! What a verifying key knows of the model's weights and biases: a commitment to them, or the
 //! numbers themselves.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 use crate::error::VerifyError;
 use crate::lookup::table::selector;
@@ -189,7 +182,6 @@ fn shape(graph: &Graph, plan: &WeightPlan, table: usize) -> Result<WeightShape, 
 }
 
 #[cfg(all(test, feature = "prover"))]
-#[allow(clippy::expect_used, clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use crate::tests::suite::models;

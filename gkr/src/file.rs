@@ -2,13 +2,6 @@
 //!
 //! Decoding is strict: the length is bounded, the version must match, and encoding what was decoded
 //! must give the same bytes back, so that trailing bytes and non-minimal integers are errors.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 use crate::error::FileError;
 use serde::{Serialize, de::DeserializeOwned};

@@ -1,11 +1,4 @@
 //! The verifying key: everything the verifier knows of a model.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 use crate::constants::{Constants, Weights};
 use crate::error::{FileError, VerifyError};

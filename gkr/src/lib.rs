@@ -9,7 +9,21 @@
 //! 4. **open**: one opening of the witness, one of the weights; public weights ([`Weights`]) the
 //!    verifier evaluates itself.
 //!
-//! Without the `prover` feature this crate is the verifier alone.
+//! Without the `prover` feature this crate is the verifier alone, and that build denies whatever may
+//! panic.
+#![cfg_attr(
+    not(feature = "prover"),
+    deny(
+        clippy::as_conversions,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 mod constants;
 mod error;

@@ -3,13 +3,6 @@
 //! The tensor of node `i` for a batch of `B` has axes `[B, axes..]`; an axis of length `n` has
 //! `ceil(log2 n)` variables, most significant first, and the tensor's multilinear extension the
 //! variables of all its axes in order.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 use crate::linear::merge;
 use crate::lookup::{Block, Limb, TableBlock};

@@ -1,11 +1,4 @@
 //! A proof: the bytes of a tape.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 use crate::error::FileError;
 use crate::file::{self, PROOF};

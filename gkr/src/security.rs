@@ -4,13 +4,6 @@
 //! precede the lookup challenges and up to 16 each challenge of an opening, and an attempt costs
 //! as many hashes. Fiat-Shamir allows as many attempts as a forger can pay for. Collisions of
 //! BLAKE3 (2^128 work) are not a term.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 use crate::constants::Weights;
 use crate::error::VerifyError;

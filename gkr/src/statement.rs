@@ -1,11 +1,4 @@
 //! What is proven: this model maps these inputs to these outputs.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 use crate::error::StatementError;
 use crate::plan::Plan;

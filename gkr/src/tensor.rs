@@ -68,14 +68,6 @@ impl Tensor {
         }
     }
 
-    /// Cell `i` as a field element.
-    fn cell(&self, i: usize) -> F {
-        match &self.cells {
-            Cells::Ints(x) => F::from_i64(x.get(i)),
-            Cells::Field(x) => x[i],
-        }
-    }
-
     /// Contracts the axes as `actions` say, in order. Returns the lengths that are left and the
     /// dense result.
     pub(crate) fn apply(&self, actions: &[Action<'_>]) -> (Vec<usize>, Vec<E>) {
@@ -192,13 +184,6 @@ impl Tensor {
             Cells::Ints(Ints::I64(x)) => padded(&self.axes, x),
             Cells::Field(x) => x.clone(),
         }
-    }
-
-    /// The padded cells one by one; slow, for tensors of field elements.
-    pub(crate) fn padded_cells(&self) -> Vec<F> {
-        let mut out = vec![F::ZERO; 1 << tensor_vars(&self.axes)];
-        for_each_live(&self.axes, |dense, at| out[at] = self.cell(dense));
-        out
     }
 }
 

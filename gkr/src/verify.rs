@@ -1,11 +1,4 @@
 //! Verification: from a statement and a tape to accept or reject.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 use crate::constants::Constants;
 use crate::error::{StatementError, VerifyError};

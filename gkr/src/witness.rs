@@ -39,12 +39,6 @@ fn face(face: Option<&(usize, Vec<Tensor>)>, node: usize) -> Option<&[Tensor]> {
 }
 
 impl Witness {
-    /// Whether it is that of a run, and not of field elements as tests make them.
-    pub(crate) fn is_integers(&self) -> bool {
-        let is_field = |tensor: &Tensor| matches!(tensor.cells, Cells::Field(_));
-        !self.tensors.iter().any(is_field)
-    }
-
     /// The witness of an honest run.
     pub(crate) fn new(plan: &Plan<'_>, trace: Trace) -> Self {
         let tensor = |(node, x)| Tensor::new(&plan.axes(TensorId(node)), Cells::Ints(x));

@@ -2,15 +2,17 @@
 
 use crate::field::{E, PrimeCharacteristicRing};
 use std::ops::Deref;
+use std::sync::Arc;
 
-/// A point, most significant coordinate first.
+/// A point, most significant coordinate first. Clones share the coordinates: many claims are made
+/// at one point.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Point(Vec<E>);
+pub struct Point(Arc<[E]>);
 
 impl Point {
     /// The point with these coordinates.
     pub fn new(coordinates: Vec<E>) -> Self {
-        Self(coordinates)
+        Self(coordinates.into())
     }
 
     /// The vertex of the `n`-cube whose bits are those of `index`.
@@ -26,7 +28,7 @@ impl Point {
     /// The coordinates of `self` followed by those of `other`.
     #[must_use]
     pub fn concat(&self, other: &[E]) -> Self {
-        Self([&self.0, other].concat())
+        Self([&self.0, other].concat().into())
     }
 }
 
@@ -40,7 +42,7 @@ impl Deref for Point {
 
 impl From<&[E]> for Point {
     fn from(coordinates: &[E]) -> Self {
-        Self(coordinates.to_vec())
+        Self(coordinates.into())
     }
 }
 

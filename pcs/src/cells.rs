@@ -6,12 +6,6 @@
 //! another follows: one byte for `|v| < 64`, two for `|v| < 8192`, at most ten. Decoding accepts
 //! exactly the image of encoding: a number is below `p` and its last digit is not a superfluous
 //! zero. The encoding of a list is the concatenation, and it is prefix-free for a known length.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::panic,
-    clippy::expect_used
-)]
 
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -166,7 +160,7 @@ impl<'de> Deserialize<'de> for Cells {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::as_conversions, clippy::indexing_slicing)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -5,12 +5,6 @@
 //! not; it cannot be compared, branched on or hashed, and the number of operations depends on
 //! public data only. In the clear `S` is a field element; a zero-knowledge channel takes linear
 //! forms in committed pads, a recursive one emits a circuit.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::panic,
-    clippy::expect_used
-)]
 
 use crate::transcript::TapeError;
 use std::ops::{Add, Mul, Sub};

@@ -2,12 +2,6 @@
 //! `f(r) = sum_x eq(r, x) f(x)` itself. Nothing is sent to open it and the soundness error is 0.
 //! It is the oracle against which everything above a commitment scheme is tested, and the best
 //! scheme for few cells.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::panic,
-    clippy::expect_used
-)]
 
 use crate::cells::Cells;
 use crate::scheme::{

@@ -3,12 +3,6 @@
 //! It wraps another channel and its scalars wrap the other's, so a verifier that runs over it has
 //! done nothing to the prover's messages but the operations of [`Scalar`] and [`Channel`]: the
 //! numbers are those of the constraint system or circuit that another channel would make of it.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::panic,
-    clippy::expect_used
-)]
 
 use crate::channel::{Channel, Scalar};
 use crate::transcript::TapeError;

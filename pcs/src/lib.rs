@@ -1,5 +1,20 @@
 //! The proof's tape, the verifier's channel, claims about committed columns and the commitment
 //! schemes that open them. This crate knows no model.
+//!
+//! Without the `prover` feature it is the verifier alone, and that build denies whatever may panic.
+#![cfg_attr(
+    not(feature = "prover"),
+    deny(
+        clippy::as_conversions,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::todo,
+        clippy::unimplemented,
+        clippy::unreachable,
+        clippy::unwrap_used
+    )
+)]
 
 mod cells;
 mod channel;

@@ -3,12 +3,6 @@
 //! A commitment holds tables; a table holds columns of `2^num_vars` field elements; a claim says
 //! that the multilinear extension of a column takes a value at a point. An opening proves all the
 //! claims on all the commitments of a proof at once.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::panic,
-    clippy::expect_used
-)]
 
 use crate::transcript::{TapeError, VerifierTape};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -143,11 +137,21 @@ pub enum Error {
 /// Largest number of cells of a commitment: the field has no larger evaluation domains.
 pub(crate) const MAX_LOG_CELLS: usize = 30;
 
+/// Largest number of columns of a commitment: each is at least one claim of 16 bytes in a proof, and
+/// few bytes of a key name many of them.
+pub(crate) const MAX_COLUMNS: usize = 1 << 17;
+
 /// Number of cells of tables of this shape.
 pub(crate) fn cells_of(shape: &[TableShape]) -> Result<usize, Error> {
     let too_large = || Error::Parameters {
         reason: format!("more than 2^{MAX_LOG_CELLS} cells or an empty table"),
     };
+    let columns = shape.iter().map(|table| table.width);
+    if columns.fold(0, usize::saturating_add) > MAX_COLUMNS {
+        return Err(Error::Parameters {
+            reason: format!("more than {MAX_COLUMNS} columns"),
+        });
+    }
     shape
         .iter()
         .try_fold(0usize, |sum, table| {

@@ -116,6 +116,10 @@ pub struct Bound {
     pub point: Point,
     /// `ends[l][k]` is the value of factor `k` of instance `l` at the last `mu_l` coordinates.
     pub ends: Vec<Vec<E>>,
+    /// `gamma^l`.
+    pub gammas: Vec<E>,
+    /// What the claim of every instance has become: the product of its `ends`, if it was true.
+    pub claims: Vec<E>,
 }
 
 #[cfg(feature = "prover")]
@@ -197,6 +201,8 @@ pub fn prove(instances: Vec<Instance<'_>>, claims: &[E], tape: &mut ProverTape) 
     Bound {
         point: Point::new(point),
         ends: rounds.into_iter().map(Rounds::ends).collect(),
+        gammas,
+        claims,
     }
 }
 
@@ -206,12 +212,6 @@ pub fn prove(instances: Vec<Instance<'_>>, claims: &[E], tape: &mut ProverTape) 
 /// If a claim is false, then with probability at least `1 - error` (see the module) the returned
 /// value is not `sum_l gammas[l] g_l(tail of the point)`, which the caller must check. The claims
 /// and the factors must be fixed by what was received before the call.
-#[deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::panic,
-    clippy::expect_used
-)]
 pub fn verify<C: Channel>(
     shapes: &[InstanceShape],
     claims: &[C::S],

@@ -19,12 +19,6 @@
 //! where the payload is the canonical coefficients of scalars, 8 bytes each, or the BLAKE3 digest
 //! of bytes. Every length is public or precedes what it measures, so the concatenation is
 //! injective.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::panic,
-    clippy::expect_used
-)]
 
 use crate::cells::{Cells, Malformed};
 use crate::channel::Channel;
@@ -195,7 +189,6 @@ impl ProverTape {
         absorb_header(&mut self.sponge, Kind::Blob, label, 0);
         let payload = make(&mut self.sponge)?;
         absorb_bytes(&mut self.sponge, Kind::Blob, label, &payload);
-        #[allow(clippy::expect_used)]
         let len = u32::try_from(payload.len()).expect("a library's proof is below 4 GiB");
         self.bytes.extend_from_slice(&len.to_le_bytes());
         self.bytes.extend_from_slice(&payload);

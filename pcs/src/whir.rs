@@ -14,12 +14,6 @@
 //!
 //! Before a proof starts, both sides absorb the roots of its commitment and each claim: column,
 //! point and value. What the library draws first is the challenge that batches the claims.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::panic,
-    clippy::expect_used
-)]
 
 mod batches;
 mod config;

@@ -42,6 +42,10 @@ impl<P: Party> Party for Tallying<'_, P> {
         self.party.constant(value)
     }
 
+    fn computed(&mut self, value: impl FnOnce() -> Option<E>) -> Option<P::V> {
+        self.party.computed(value)
+    }
+
     fn spend(&mut self, work: usize) -> Result<(), VerifyError> {
         self.tally.visited += work;
         self.party.spend(work)
@@ -60,7 +64,7 @@ impl<P: Party> Party for Tallying<'_, P> {
 
     fn sumcheck(
         &mut self,
-        instances: &[Instance],
+        instances: &[Instance<'_>],
         claims: &[P::V],
     ) -> Result<Vec<InstanceEnd<P::V>>, VerifyError> {
         for instance in instances {

@@ -13,16 +13,9 @@
 //! `W_t(s_g,r_o,s_c)` for every tap column `t` (the verifier combines them with `eq(s_t,t)`) and
 //! in `Z(s_g,s_c,s_t)`, a functional of `X` ([`super::functional`]). `W` is zero at padding, which
 //! cuts the sums over `c` and `t`; `g` is a kept axis.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 use super::fixed;
-use super::functional::{Functional, Part, window_vector};
+use super::functional::{Functional, Part, summed};
 use crate::plan::mask;
 use zkstrata_mle::{E, Point, axis_vars, eq_eval, tensor_eq, tensor_vars};
 use zkstrata_model_ir::int::{Affine, MapAxis, TensorId, WeightShape};
@@ -30,9 +23,9 @@ use zkstrata_pcs::ColumnId;
 
 /// A claim on an affine layer's output, cut into the coordinates of its axes.
 #[derive(Clone, Debug)]
-pub(crate) struct AffineInstance {
+pub(crate) struct AffineInstance<'a> {
     /// The layer.
-    pub(crate) layer: Affine,
+    pub(crate) layer: &'a Affine,
     /// Shape of its weights.
     pub(crate) weight: WeightShape,
     /// `X`.
@@ -49,10 +42,10 @@ pub(crate) struct AffineInstance {
     pub(crate) kept_mask: E,
 }
 
-impl AffineInstance {
+impl<'a> AffineInstance<'a> {
     /// The instance of a claim at `point`, or `None` if the point does not fit.
     pub(crate) fn new(
-        layer: &Affine,
+        layer: &'a Affine,
         batch: usize,
         input: TensorId,
         point: &Point,
@@ -70,7 +63,7 @@ impl AffineInstance {
             rest = tail;
         }
         rest.is_empty().then(|| Self {
-            layer: layer.clone(),
+            layer,
             weight: layer.weight_shape(),
             input,
             lead: lead.to_vec(),
@@ -105,7 +98,7 @@ impl AffineInstance {
     }
 
     /// Cuts the sumcheck's point into `(s_g, s_c, s_t)`.
-    fn split<'a>(&self, s: &'a [E]) -> Option<(&'a [E], &'a [E], &'a [E])> {
+    fn split<'s>(&self, s: &'s [E]) -> Option<(&'s [E], &'s [E], &'s [E])> {
         let (groups, rest) = s.split_at_checked(self.groups.len())?;
         let (inputs, taps) = rest.split_at_checked(tensor_vars(&self.weight.inputs))?;
         (taps.len() == tensor_vars(&self.weight.taps)).then_some((groups, inputs, taps))
@@ -121,7 +114,7 @@ impl AffineInstance {
     }
 
     /// The point of the weight columns and the functional that `Z(s)` is.
-    pub(crate) fn end(&self, s: &[E]) -> Option<(Point, Functional)> {
+    pub(crate) fn end(&self, s: &[E]) -> Option<(Point, Functional<'a>)> {
         let (s_groups, s_inputs, mut s_taps) = self.split(s)?;
         let weight = [s_groups, &self.outputs, s_inputs].concat();
         let mut parts = vec![fixed(&self.lead), fixed(s_groups), fixed(s_inputs)];
@@ -130,10 +123,7 @@ impl AffineInstance {
             s_taps = tail;
             parts.push(match axis {
                 MapAxis::Keep(_) => Part::Fixed(r.clone()),
-                MapAxis::Window { taps, input, .. } => Part::Summed {
-                    axes: vec![*input],
-                    coefs: window_vector(axis, &tensor_eq(&[taps.len()], s_axis), r)?,
-                },
+                MapAxis::Window { .. } => summed(axis, Some(s_axis), r),
                 MapAxis::Matrix { .. } => return None,
             });
         }

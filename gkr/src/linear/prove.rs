@@ -1,11 +1,5 @@
 //! The prover's end of the linear part: values are evaluated and sent, factors are contracted from
 //! small integers.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::unreachable
-)] // prover code asserts its preconditions
 
 use super::affine::AffineInstance;
 use super::contract::{Axis, ContractInstance, Operand, Shared};
@@ -43,6 +37,10 @@ impl Party for LinearProver<'_> {
         value
     }
 
+    fn computed(&mut self, value: impl FnOnce() -> Option<E>) -> Option<E> {
+        value()
+    }
+
     fn value(&mut self, wanted: Wanted<'_>) -> Result<E, VerifyError> {
         let value = match wanted {
             Wanted::Tensor(tensor, point) => self.tensors[tensor.0].eval(point),
@@ -51,6 +49,8 @@ impl Party for LinearProver<'_> {
                 zkstrata_mle::eval_dense(&self.model.biases[bias.0], axes, point)
             }
         };
+        #[cfg(test)]
+        let value = value + crate::tests::blame::operand();
         self.tape.send(OPERAND, &[value]);
         Ok(value)
     }
@@ -61,7 +61,7 @@ impl Party for LinearProver<'_> {
 
     fn sumcheck(
         &mut self,
-        instances: &[Instance],
+        instances: &[Instance<'_>],
         claims: &[E],
     ) -> Result<Vec<InstanceEnd<E>>, VerifyError> {
         let _span = tracing::debug_span!("linear stage", instances = instances.len()).entered();
@@ -89,6 +89,8 @@ impl Party for LinearProver<'_> {
             };
             ends.push((point, own));
         }
+        #[cfg(test)]
+        crate::tests::blame::factors(instances, &bound, &mut ends);
         let message: Vec<E> = ends.iter().flat_map(|(_, own)| own).copied().collect();
         self.tape.send(FACTORS, &message);
         Ok(ends)
@@ -104,7 +106,7 @@ struct Sources<'a> {
 impl Sources<'_> {
     /// The factor tables of an instance over its padded variables, the prover's own factor last;
     /// for an affine layer also `w(g,c,t)`, dense.
-    fn factors(&self, instance: &Instance) -> (Vec<Vec<E>>, Vec<E>) {
+    fn factors(&self, instance: &Instance<'_>) -> (Vec<Vec<E>>, Vec<E>) {
         match instance {
             Instance::Functional(f) => (self.functional_factors(f), vec![]),
             Instance::Affine(a) => self.affine_factors(a),
@@ -127,10 +129,13 @@ impl Sources<'_> {
         vec![coefficients, pad_axes(&axes, &values)]
     }
 
-    fn functional_factors(&self, f: &Functional) -> Vec<Vec<E>> {
+    fn functional_factors(&self, f: &Functional<'_>) -> Vec<Vec<E>> {
         let padded = f.parts.iter().filter_map(|part| match part {
             Part::Fixed(_) => None,
-            Part::Summed { axes, coefs } => Some(pad_axes(axes, coefs)),
+            Part::Summed { axes, coefs } => {
+                let coefs = coefs.vector().expect("a window, matrix or gather");
+                Some(pad_axes(axes, &coefs))
+            }
         });
         let coefficient = product_table(padded);
         let actions: Vec<Action<'_>> = f
@@ -185,7 +190,7 @@ impl Sources<'_> {
         place_axes(&axes, &strides, 1 << c.vars(), &values)
     }
 
-    fn affine_factors(&self, a: &AffineInstance) -> (Vec<Vec<E>>, Vec<E>) {
+    fn affine_factors(&self, a: &AffineInstance<'_>) -> (Vec<Vec<E>>, Vec<E>) {
         let shape = &a.weight;
         let product = |axes: &[usize]| axes.iter().product::<usize>();
         let axes = [shape.groups.as_slice(), &shape.inputs, &shape.taps].concat();
@@ -210,7 +215,7 @@ impl Sources<'_> {
     }
 
     /// `Z(g,c,t)` over padded `(g, c, t)`.
-    fn gathered_input(&self, a: &AffineInstance) -> Vec<E> {
+    fn gathered_input(&self, a: &AffineInstance<'_>) -> Vec<E> {
         let tensor = &self.tensors[a.input.0];
         let shape = &a.weight;
         let rows: Vec<Vec<Vec<E>>> = (0..a.windows.len()).map(|k| tap_vectors(a, k)).collect();
@@ -239,7 +244,7 @@ fn product_table(tables: impl Iterator<Item = Vec<E>>) -> Vec<E> {
 
 /// For a window axis, `V[t][x] = sum_{i: x(i,t) = x} eq(r, i)`, one row per tap; nothing for a
 /// kept axis.
-fn tap_vectors(a: &AffineInstance, axis: usize) -> Vec<Vec<E>> {
+fn tap_vectors(a: &AffineInstance<'_>, axis: usize) -> Vec<Vec<E>> {
     let (window, r) = (&a.layer.windows[axis], &a.windows[axis]);
     let taps = match window {
         MapAxis::Keep(_) | MapAxis::Matrix { .. } => 0,
@@ -255,7 +260,7 @@ fn tap_vectors(a: &AffineInstance, axis: usize) -> Vec<Vec<E>> {
 }
 
 /// `W_t(s_g, r_o, s_c)` for every tap, from `w(g,c,t) = W(g, r_o, c, t)`.
-fn tap_columns(a: &AffineInstance, w: &[E], s: &[E]) -> Vec<E> {
+fn tap_columns(a: &AffineInstance<'_>, w: &[E], s: &[E]) -> Vec<E> {
     let channels = [a.weight.groups.as_slice(), &a.weight.inputs].concat();
     let eq = tensor_eq(&channels, &s[..tensor_vars(&channels)]);
     contract_ext(w, 1, eq.len(), a.taps(), &eq)

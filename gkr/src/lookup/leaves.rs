@@ -3,12 +3,6 @@
 //!
 //! An honest leaf's denominator equals that of its table row, so the rows' denominators are
 //! computed once and leaves are copies of them.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::unreachable
-)] // prover code asserts its preconditions
 
 use super::fraction::{CHUNK_LEAVES, Chunk, Source};
 use super::prove::Denominators;
@@ -18,7 +12,7 @@ use crate::witness::Witness;
 use std::borrow::Cow;
 use std::ops::Range;
 use std::slice::SliceIndex;
-use zkstrata_mle::{E, F, PrimeCharacteristicRing, axis_vars};
+use zkstrata_mle::{E, PrimeCharacteristicRing, axis_vars};
 use zkstrata_model_ir::int::Ints;
 
 /// The integers of a tensor of an honest run.
@@ -225,57 +219,6 @@ fn dense_index(axes: &[usize], mut padded: usize) -> Option<usize> {
         padded >>= bits;
     }
     Some(dense)
-}
-
-/// The leaves as their formulas, from the padded field elements of a test.
-pub(super) fn of_field_elements(
-    plan: &Plan<'_>,
-    witness: &Witness,
-    alpha: E,
-    beta: E,
-) -> super::fraction::Leaves {
-    use super::table::identifier;
-    use crate::tensor::for_each_live;
-    use zkstrata_mle::{Field, tensor_vars};
-    use zkstrata_model_ir::int::TensorId;
-
-    // The leaves of every block with its first one.
-    let mut parts: Vec<(usize, Vec<(E, E)>)> = vec![];
-    for block in &plan.blocks {
-        let acc = witness.tensors[block.input.0].padded_cells();
-        let out = witness.tensors[block.node].padded_cells();
-        let axes = plan.axes(TensorId(block.node));
-        let mut mask = vec![F::ZERO; 1 << tensor_vars(&axes)];
-        for_each_live(&axes, |_, at| mask[at] = F::ONE);
-        let denominator =
-            |mask: F, table, row: E| E::ONE + (alpha - identifier(table) - E::ONE) * mask - row;
-        let limbs = witness.remainders[block.node]
-            .iter()
-            .map(Tensor::padded_cells);
-        let limbs: Vec<_> = block.limbs.iter().zip(limbs).collect();
-        let scale = F::TWO.exp_u64(block.shift.into()).inverse();
-        let mut main = vec![];
-        for (i, &mask) in mask.iter().enumerate() {
-            if let Some((last, x)) = limbs.last() {
-                main.push((mask.into(), denominator(mask, last.range, beta * x[i])));
-            }
-            let mut rest = acc[i] + F::from_i64(block.offset) * mask;
-            for (limb, x) in &limbs {
-                rest -= F::TWO.exp_u64(limb.low.into()) * x[i];
-            }
-            let row = beta * (rest * scale) + beta * beta * out[i];
-            main.push((mask.into(), denominator(mask, block.table, row)));
-        }
-        parts.push((block.first, main));
-        for (limb, x) in block.own_limbs().iter().zip(witness.own_limbs(block.node)) {
-            let x = x.padded_cells();
-            let leaf = |(&mask, &x)| (E::from(mask), denominator(mask, limb.range, beta * x));
-            parts.push((limb.first, mask.iter().zip(x.iter()).map(leaf).collect()));
-        }
-    }
-    parts.sort_by_key(|&(first, _)| first);
-    let (p, q) = parts.into_iter().flat_map(|(_, leaves)| leaves).unzip();
-    super::fraction::Leaves { p, q }
 }
 
 #[cfg(test)]

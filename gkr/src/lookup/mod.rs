@@ -39,15 +39,7 @@
 //! the limbs are the digits of the remainder. All limbs are columns that are fixed before alpha and
 //! beta, and both claims on a limb are openings of one column: the limb that its own block finds in
 //! range is the one that `hi` is made of.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
-#[allow(clippy::indexing_slicing, clippy::as_conversions, clippy::expect_used)] // has its own
 pub(crate) mod fraction;
 #[cfg(feature = "prover")]
 mod leaves;
@@ -55,8 +47,6 @@ mod leaves;
 mod prove;
 pub(crate) mod table;
 
-#[cfg(test)]
-pub(crate) use prove::field_multiplicities;
 #[cfg(feature = "prover")]
 pub(crate) use prove::{multiplicities, prove};
 pub(crate) use table::TableBlock;
@@ -178,15 +168,15 @@ pub(crate) struct LookupClaims<S> {
 /// A block's part of the leaf equation: it adds `mask` to `p(r)` and `constant + sum_v coefs_v *
 /// value_v` to `q(r)`, over the values that are sent for the block. Where the mask is zero an honest
 /// prover's columns are, too, and so padding leaves are 0/1.
-struct LeafEquation {
-    mask: E,
-    constant: E,
-    coefs: Vec<E>,
+pub(crate) struct LeafEquation {
+    pub(crate) mask: E,
+    pub(crate) constant: E,
+    pub(crate) coefs: Vec<E>,
 }
 
 impl LeafEquation {
     /// The part of one block with those of its limbs, selectors included.
-    fn of(block: &Block, axes: &[usize], leaf: &[E], alpha: E, beta: E) -> Option<Self> {
+    pub(crate) fn of(block: &Block, axes: &[usize], leaf: &[E], alpha: E, beta: E) -> Option<Self> {
         let sel = select(leaf, block.leaf_vars(), block.first)?;
         let (cell, slot) = block.cell(leaf)?;
         let mask = mask(axes, cell);
@@ -324,7 +314,7 @@ pub(crate) fn verify<C: Channel>(
 }
 
 /// `p_w q_t = p_t q_w` with both denominators nonzero.
-fn check_roots<C: Channel>(
+pub(crate) fn check_roots<C: Channel>(
     leaves: &FractionClaim<C::S>,
     tables: &FractionClaim<C::S>,
     channel: &mut C,

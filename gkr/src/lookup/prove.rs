@@ -1,27 +1,15 @@
 //! The prover of the lookup argument.
-#![allow(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::unreachable
-)] // prover code asserts its preconditions
 
 use super::fraction::{self, Leaves};
-use super::leaves::{RunLeaves, for_each, ints, of_field_elements};
+use super::leaves::{RunLeaves, for_each, ints};
 use super::table::row;
 use super::{Block, LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
 use crate::plan::Plan;
 use crate::tensor::Tensor;
-#[cfg(test)]
-use crate::tensor::for_each_live;
 use crate::witness::Witness;
 use rayon::prelude::*;
-#[cfg(test)]
-use zkstrata_mle::Field;
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::TableId;
-#[cfg(test)]
-use zkstrata_model_ir::int::TensorId;
 use zkstrata_pcs::{Claim, ProverTape};
 
 /// Variables of a tree whose leaves are worth counting on several threads.
@@ -33,14 +21,17 @@ pub(crate) fn prove(plan: &Plan<'_>, witness: &Witness, tape: &mut ProverTape) -
     let alpha = tape.sample();
     let beta = tape.sample();
     let denominators = table_denominators(plan, alpha, beta);
+    #[cfg(test)]
+    crate::tests::blame::tables(&witness.multiplicities, &denominators.rows);
     let leaves = tracing::debug_span!("leaf tree").in_scope(|| {
-        if witness.is_integers() {
-            let mut leaves = RunLeaves::new(plan, witness, &denominators);
-            fraction::prove(plan.leaf_vars, &mut leaves, tape)
-        } else {
-            let mut leaves = of_field_elements(plan, witness, alpha, beta);
-            fraction::prove(plan.leaf_vars, &mut leaves, tape)
+        #[cfg(test)]
+        if let Some(mut leaves) =
+            crate::tests::leaves::of_field_elements(plan, witness, alpha, beta)
+        {
+            return fraction::prove(plan.leaf_vars, &mut leaves, tape);
         }
+        let mut leaves = RunLeaves::new(plan, witness, &denominators);
+        fraction::prove(plan.leaf_vars, &mut leaves, tape)
     });
     let mut rows = Leaves {
         p: witness.multiplicities.iter().map(|&m| m.into()).collect(),
@@ -55,6 +46,8 @@ pub(crate) fn prove(plan: &Plan<'_>, witness: &Witness, tape: &mut ProverTape) -
         .par_iter()
         .map(|block| values(block, &leaves.point, witness))
         .collect();
+    #[cfg(test)]
+    let values = crate::tests::blame::values(plan, &leaves, (alpha, beta), values);
     tape.send(VALUES, &values.concat());
     let mut claims = LookupClaims {
         witness: Vec::new(),
@@ -159,53 +152,5 @@ pub(crate) fn multiplicities(
             a
         })
     };
-    counts.into_iter().map(F::from_u32).collect()
-}
-
-/// The multiplicities of a witness of field elements; tuples in no table are not counted.
-#[cfg(test)]
-pub(crate) fn field_multiplicities(
-    plan: &Plan<'_>,
-    tensors: &[Tensor],
-    remainders: &[Vec<Tensor>],
-) -> Vec<F> {
-    use std::collections::HashMap;
-    use zkstrata_mle::PrimeField64;
-    let mut index = HashMap::new();
-    for block in &plan.tables {
-        let table = &plan.graph.tables[block.table.0];
-        for j in 0..table.len {
-            let x = table.start + j as i64;
-            let value = table.get(x).expect("a row of the domain");
-            let key = (
-                block.table,
-                F::from_i64(x).as_canonical_u64(),
-                F::from_i64(value).as_canonical_u64(),
-            );
-            index.entry(key).or_insert(block.offset + j);
-        }
-    }
-    let mut counts = vec![0u32; 1 << plan.table_vars];
-    let mut count = |table, x: F, value: F| {
-        let key = (table, x.as_canonical_u64(), value.as_canonical_u64());
-        if let Some(&row) = index.get(&key) {
-            counts[row] += 1;
-        }
-    };
-    for block in &plan.blocks {
-        let acc = tensors[block.input.0].padded_cells();
-        let out = tensors[block.node].padded_cells();
-        let limbs = remainders[block.node].iter().map(Tensor::padded_cells);
-        let limbs: Vec<_> = block.limbs.iter().zip(limbs).collect();
-        let scale = F::TWO.exp_u64(block.shift.into()).inverse();
-        for_each_live(&plan.axes(TensorId(block.node)), |_, at| {
-            let mut rest = acc[at] + F::from_i64(block.offset);
-            for (limb, cells) in &limbs {
-                count(limb.range, cells[at], F::ZERO);
-                rest -= F::TWO.exp_u64(limb.low.into()) * cells[at];
-            }
-            count(block.table, rest * scale, out[at]);
-        });
-    }
     counts.into_iter().map(F::from_u32).collect()
 }

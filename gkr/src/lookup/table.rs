@@ -7,13 +7,6 @@
 //!
 //! Clamp and range tables are evaluated in `O(log n)` through `sum_{j<n} eq(x,j)` and
 //! `sum_{j<n} j eq(x,j)`; tables of arbitrary values densely.
-#![deny(
-    clippy::indexing_slicing,
-    clippy::as_conversions,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable
-)]
 
 use zkstrata_mle::{
     E, F, PrimeCharacteristicRing, axis_vars, eq_table, less_than, less_than_weighted,
@@ -180,7 +173,6 @@ pub(crate) fn eval_all(tables: &[Table], blocks: &[TableBlock], r: &[E]) -> Opti
 }
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, clippy::expect_used)]
 mod tests {
     use super::*;
 

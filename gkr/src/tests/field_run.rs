@@ -4,7 +4,7 @@
 //! polynomial its operator's formula gives on them. This evaluates those formulas cell by cell over
 //! the padded cube, naively and independently of the prover's contractions.
 
-use crate::lookup::field_multiplicities;
+use super::leaves::field_multiplicities;
 use crate::plan::Plan;
 use crate::statement::Statement;
 use crate::tensor::{Cells, Tensor, for_each_live};

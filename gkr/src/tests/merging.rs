@@ -147,6 +147,10 @@ impl Party for Liar<'_> {
         value
     }
 
+    fn computed(&mut self, value: impl FnOnce() -> Option<E>) -> Option<E> {
+        value()
+    }
+
     fn value(&mut self, wanted: Wanted<'_>) -> Result<E, VerifyError> {
         let Wanted::Tensor(tensor, point) = wanted else {
             return self.honest.value(wanted);
@@ -163,7 +167,7 @@ impl Party for Liar<'_> {
 
     fn sumcheck(
         &mut self,
-        instances: &[Instance],
+        instances: &[Instance<'_>],
         claims: &[E],
     ) -> Result<Vec<InstanceEnd<E>>, VerifyError> {
         self.honest.sumcheck(instances, claims)

@@ -1,9 +1,15 @@
 //! Completeness on honest runs, soundness against cheating provers, and the tape.
 
 mod attacks;
+pub(crate) mod blame;
+mod bounds;
 mod build;
 mod channel;
+mod checks;
 mod field_run;
+mod forgeries;
+mod hostile;
+pub(crate) mod leaves;
 mod limbs;
 mod merging;
 mod operators;

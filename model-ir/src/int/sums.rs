@@ -34,7 +34,7 @@ const SUM_STEPS: usize = 1 << 17;
 /// Steps of a graph: for its operands, and at most for a fraction of a second.
 const OPERAND_STEPS: usize = 1 << 10;
 const LEAST_STEPS: usize = 1 << 16;
-const MOST_STEPS: usize = 1 << 22;
+const MOST_STEPS: usize = 1 << 21;
 
 /// How many terms may still be looked at.
 #[derive(Clone, Debug)]

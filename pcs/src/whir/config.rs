@@ -118,7 +118,6 @@ pub(super) fn soundness(
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 

@@ -1,5 +1,4 @@
 //! What a commitment and its opening will cost, from the shape alone: before there are columns.
-#![allow(clippy::as_conversions)] // expectations are real numbers
 
 use super::config::Config;
 use super::plan::{first_fold, plan};
@@ -141,7 +140,6 @@ fn siblings(n: usize, depth: u32) -> f64 {
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used, clippy::as_conversions, clippy::indexing_slicing)]
 mod tests {
     use super::*;
     use crate::scheme::{Claim, ProverOpening, ProverScheme};

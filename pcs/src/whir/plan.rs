@@ -194,7 +194,6 @@ fn divide(place: Place, shape: &[TableShape], sizes: &[usize]) -> Vec<Part> {
 }
 
 #[cfg(test)]
-#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -1,9 +1,8 @@
 //! Committing and opening.
-#![allow(clippy::indexing_slicing)]
 
 use super::batches::{Batches, Located, locate};
 use super::plan::{Part, first_fold, plan};
-use super::stack::{Columns as Stacked, Stack};
+use super::stack::{Columns as Stacked, Stack, absorb};
 use super::trees::Trees;
 use super::{CLAIMS, PROOF, ROOT, Whir, WhirCommitment, config, transcribe, wire};
 use crate::cells::Cells;
@@ -15,7 +14,8 @@ use crate::transcript::ProverTape;
 use p3_commit::Mmcs;
 use p3_matrix::dense::DenseMatrix;
 use p3_sumcheck::commit::commit_base;
-use zkstrata_mle::F;
+use p3_sumcheck::layout::Layout;
+use zkstrata_mle::{E, F};
 
 /// What the prover keeps of a commitment.
 pub struct WhirData {
@@ -79,15 +79,15 @@ impl Tree {
     }
 
     /// Proves the claims, whether they are true or not.
-    fn prove(
+    fn prove<L: Layout<F, E>>(
         &self,
-        mut stack: Stack<'_>,
+        mut stack: L,
         batches: &Batches,
         tape: &mut ProverTape,
     ) -> Result<(), Error> {
-        let pcs = config::pcs::<Stack<'_>>(self.place, self.log_cells)?;
+        let pcs = config::pcs::<L>(self.place, self.log_cells)?;
         tape.blob(PROOF, |sponge| {
-            stack.absorb(batches, sponge);
+            absorb(&mut stack, batches, sponge);
             let merkle = self.merkle.clone();
             pcs.prove(vec![], sponge, stack, merkle, batches.points.len())
                 .map(|proof| wire::encode(&pcs, &proof))
@@ -169,13 +169,93 @@ impl ProverScheme for Whir {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::panic, clippy::as_conversions)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use crate::scheme::{Claim, ColumnId};
     use crate::transcript::VerifierTape;
     use crate::whir::verify_part;
-    use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
+    use p3_challenger::fs::TranscriptField;
+    use p3_challenger::{FieldChallenger, GrindingChallenger};
+    use p3_multilinear_util::point::Point as LibraryPoint;
+    use p3_sumcheck::layout::{LayoutStrategy, StackedClaims, Table, Witness};
+    use p3_sumcheck::strategy::SumcheckProver;
+    use p3_sumcheck::{OpeningEvals, OpeningRequest, SumcheckData, TableShape as LibraryShape};
+    use zkstrata_mle::{Point, PrimeCharacteristicRing};
+
+    /// An opening by a prover who does not care whether its claims are true: after the first round it
+    /// proves what the product sums to.
+    struct Indifferent<'a>(Stack<'a>);
+
+    impl Layout<F, E> for Indifferent<'_> {
+        fn strategy() -> LayoutStrategy {
+            Stack::strategy()
+        }
+        fn folding(&self) -> usize {
+            self.0.folding()
+        }
+        fn num_variables(&self) -> usize {
+            self.0.num_variables()
+        }
+        fn num_variables_table(&self, table: usize) -> usize {
+            self.0.num_variables_table(table)
+        }
+        fn table_shapes(&self) -> Vec<LibraryShape> {
+            self.0.table_shapes()
+        }
+        fn num_claims(&self) -> usize {
+            self.0.num_claims()
+        }
+        fn num_virtual_claims(&self) -> usize {
+            self.0.num_virtual_claims()
+        }
+        fn record_opening_known(
+            &mut self,
+            table: usize,
+            batch: &OpeningRequest,
+            point: &LibraryPoint<E>,
+            values: &OpeningEvals<E>,
+        ) {
+            self.0.record_opening_known(table, batch, point, values);
+        }
+        fn into_sumcheck<Challenger>(
+            self,
+            data: &mut SumcheckData<F, E>,
+            work: usize,
+            challenger: &mut Challenger,
+        ) -> (SumcheckProver<F, E>, LibraryPoint<E>)
+        where
+            F: TranscriptField,
+            Challenger: FieldChallenger<F> + GrindingChallenger<Witness = F>,
+        {
+            let (product, _, rho) = self.0.first_round(data, work, challenger);
+            let sum = product.dot_product();
+            (SumcheckProver::new(product, sum), rho)
+        }
+        fn from_witness(_: Witness<F>) -> Self {
+            unreachable!("as in the layout")
+        }
+        fn new_witness(tables: Vec<Table<F>>, folding: usize) -> Witness<F> {
+            Stack::new_witness(tables, folding)
+        }
+        fn write_message(witness: &Witness<F>, folding: usize, message: &mut [F]) {
+            Stack::write_message(witness, folding, message);
+        }
+        fn claims(&self) -> &StackedClaims<F, E> {
+            self.0.claims()
+        }
+        fn record_opening(
+            &mut self,
+            table: usize,
+            batch: &OpeningRequest,
+            point: &LibraryPoint<E>,
+        ) -> OpeningEvals<E> {
+            self.0.record_opening(table, batch, point)
+        }
+        fn record_virtual(&mut self, point: &LibraryPoint<E>) -> E {
+            self.0.record_virtual(point)
+        }
+    }
 
     const SHAPE: [TableShape; 2] = [
         TableShape {
@@ -190,7 +270,7 @@ mod tests {
 
     /// A proof of one claim on each table, true or not, by a prover that does not look; the bytes
     /// of the blob; and the verdict on it, its proof having been changed.
-    fn judge(false_by: [E; 2], change: impl Fn(&mut Vec<u8>)) -> Result<(), Error> {
+    fn judge(false_by: [E; 2], change: impl FnOnce(&mut Vec<u8>)) -> Result<(), Error> {
         let columns: Vec<Vec<F>> = [13, 3, 3]
             .iter()
             .map(|&n| (0..1u64 << n).map(|i| F::from_u64(i * i + 5)).collect())
@@ -218,7 +298,7 @@ mod tests {
             assert!(tree.open(&part, &claims, &mut tape).is_err());
         }
         let mut tape = ProverTape::new(&[0; 32]);
-        tree.prove(stack, &batches, &mut tape).unwrap();
+        tree.prove(Indifferent(stack), &batches, &mut tape).unwrap();
         let mut bytes = tape.finish();
         change(&mut bytes);
         let mut tape = VerifierTape::new(&[0; 32], &bytes);
@@ -236,6 +316,43 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    /// Proofs of work are small numbers: with the modulus added they still fit 8 bytes.
+    #[test]
+    fn elements_beyond_the_modulus_are_refused() {
+        use zkstrata_mle::PrimeField64;
+        let small = |bytes: &[u8], k: usize| {
+            let element = bytes.get(4 + 8 * k..)?.first_chunk()?;
+            u64::from_le_bytes(*element).checked_add(F::ORDER_U64)
+        };
+        let mut refused = 0;
+        let mut k = 0;
+        loop {
+            let (mut elements, mut changed) = (0, false);
+            let verdict = judge([E::ZERO; 2], |bytes| {
+                elements = (bytes.len() - 4) / 8;
+                while k < elements && small(bytes, k).is_none() {
+                    k += 1;
+                }
+                if let Some(other) = small(bytes, k) {
+                    bytes[4 + 8 * k..][..8].copy_from_slice(&other.to_le_bytes());
+                    changed = true;
+                }
+            });
+            if !changed {
+                break;
+            }
+            match verdict {
+                Err(Error::Opening { reason }) => {
+                    assert!(reason.contains("not a proof"), "{reason}")
+                }
+                other => panic!("element {k}: {other:?}"),
+            }
+            refused += 1;
+            k += 1;
+        }
+        assert!(refused > 0, "a proof holds proofs of work");
     }
 
     #[test]

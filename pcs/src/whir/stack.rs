@@ -19,7 +19,6 @@
 //!
 //! `2^f` values a claim. Then with the challenges `rho` the library goes on with the polynomial
 //! `P(rho, .)` and the weights `sum_i alpha^i eq(z_i', rho) eq(z_i'', y)` at `(y, sel_{j(i)})`.
-#![allow(clippy::indexing_slicing)]
 
 use super::batches::Batches;
 use super::plan::{Part, first_fold};
@@ -108,7 +107,8 @@ impl Columns {
             });
     }
 
-    /// `g_i` of a claim: the column's sums with the weights of the variables after the first 6.
+    /// `g_i` of a claim: the column's sums with the weights of the variables after those
+    /// that the first round folds.
     fn partial(&self, position: usize, point: &Point<E>) -> Poly<E> {
         let (_, rest) = point.split_at(self.fold);
         SplitEq::<F, E>::new_packed(&rest, E::ONE)
@@ -194,15 +194,6 @@ impl<'a> Stack<'a> {
         })
     }
 
-    /// Absorbs the claimed values as the library's verifier does.
-    pub(super) fn absorb(&mut self, batches: &Batches, sponge: &mut Sponge) {
-        let openings = batches.protocol.iter_openings();
-        for (((table, batch), point), values) in openings.zip(&batches.points).zip(&batches.values)
-        {
-            self.eval_at_known(table, batch, point, values, sponge);
-        }
-    }
-
     /// The folded polynomial and its weights.
     fn residual(&self, rho: &Point<E>, alphas: &[E]) -> (Poly<E>, Poly<E>) {
         let columns = self.columns;
@@ -249,6 +240,66 @@ impl<'a> Stack<'a> {
                 }
             });
         (folded, weights)
+    }
+
+    /// Draws the batching challenge and proves the first round: the folded polynomial with its
+    /// weights, what their product sums to if the claims are true, and the challenges.
+    pub(super) fn first_round<Challenger>(
+        self,
+        data: &mut SumcheckData<F, E>,
+        work: usize,
+        challenger: &mut Challenger,
+    ) -> (ProductPolynomial<F, E>, E, Point<E>)
+    where
+        F: TranscriptField,
+        Challenger: FieldChallenger<F> + GrindingChallenger<Witness = F>,
+    {
+        let alpha: E = self.batching_challenge(challenger);
+        let alphas: Vec<E> = alpha.powers().take(self.claims.len()).collect();
+        let mut sum: E = self
+            .claims
+            .iter()
+            .zip(&alphas)
+            .map(|(claim, &alpha)| alpha * claim.value)
+            .sum();
+        let mut tables: Vec<(Vec<E>, Vec<E>)> = self
+            .claims
+            .iter()
+            .zip(&alphas)
+            .map(|(claim, &alpha)| {
+                let (first, _) = claim.point.split_at(self.columns.fold);
+                let weights = Poly::new_from_point(first.as_slice(), alpha);
+                (weights.into_evals(), claim.partial.as_slice().to_vec())
+            })
+            .collect();
+        let shape = SumcheckShape::new(self.columns.fold, work, Basis::Evaluation);
+        let mut transcript = ProverTranscript::<_, F, E>::new(challenger, shape);
+        let mut rho = vec![];
+        for _ in 0..self.columns.fold {
+            bind(&mut tables, |zero, infinity| {
+                let r = data.observe_and_sample(&mut transcript, zero, infinity);
+                sum = Basis::Evaluation.reduce_claim(zero, infinity, r, sum);
+                rho.push(r);
+                r
+            });
+        }
+        transcript.finish();
+        let rho = Point::new(rho);
+        let (folded, weights) = self.residual(&rho, &alphas);
+        let product = ProductPolynomial::new_packed(
+            VariableOrder::Prefix,
+            folded.pack::<F, E>(),
+            weights.pack::<F, E>(),
+        );
+        (product, sum, rho)
+    }
+}
+
+/// Absorbs the claimed values as the library's verifier does.
+pub(super) fn absorb<L: Layout<F, E>>(layout: &mut L, batches: &Batches, sponge: &mut Sponge) {
+    let openings = batches.protocol.iter_openings();
+    for (((table, batch), point), values) in openings.zip(&batches.points).zip(&batches.values) {
+        layout.eval_at_known(table, batch, point, values, sponge);
     }
 }
 
@@ -327,46 +378,7 @@ impl Layout<F, E> for Stack<'_> {
         F: TranscriptField,
         Challenger: FieldChallenger<F> + GrindingChallenger<Witness = F>,
     {
-        let alpha: E = self.batching_challenge(challenger);
-        let alphas: Vec<E> = alpha.powers().take(self.claims.len()).collect();
-        let mut sum: E = self
-            .claims
-            .iter()
-            .zip(&alphas)
-            .map(|(claim, &alpha)| alpha * claim.value)
-            .sum();
-        let mut tables: Vec<(Vec<E>, Vec<E>)> = self
-            .claims
-            .iter()
-            .zip(&alphas)
-            .map(|(claim, &alpha)| {
-                let (first, _) = claim.point.split_at(self.columns.fold);
-                let weights = Poly::new_from_point(first.as_slice(), alpha);
-                (weights.into_evals(), claim.partial.as_slice().to_vec())
-            })
-            .collect();
-        let shape = SumcheckShape::new(self.columns.fold, work, Basis::Evaluation);
-        let mut transcript = ProverTranscript::<_, F, E>::new(challenger, shape);
-        let mut rho = vec![];
-        for _ in 0..self.columns.fold {
-            bind(&mut tables, |zero, infinity| {
-                let r = data.observe_and_sample(&mut transcript, zero, infinity);
-                sum = Basis::Evaluation.reduce_claim(zero, infinity, r, sum);
-                rho.push(r);
-                r
-            });
-        }
-        transcript.finish();
-        let rho = Point::new(rho);
-        let (folded, weights) = self.residual(&rho, &alphas);
-        let product = ProductPolynomial::new_packed(
-            VariableOrder::Prefix,
-            folded.pack::<F, E>(),
-            weights.pack::<F, E>(),
-        );
-        // Tests prove false claims as well, which the library would refuse here.
-        #[cfg(test)]
-        let sum = product.dot_product();
+        let (product, sum, rho) = self.first_round(data, work, challenger);
         (SumcheckProver::new(product, sum), rho)
     }
 

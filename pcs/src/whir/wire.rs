@@ -222,7 +222,6 @@ impl Writer {
                 &opening.proof
             }
         };
-        #[allow(clippy::expect_used)]
         let count = u32::try_from(proof.sibling_hashes.len()).expect("far fewer than 2^32");
         self.0.extend_from_slice(&count.to_le_bytes());
         self.0.extend(proof.sibling_hashes.iter().flatten());

@@ -54,7 +54,7 @@ pub(crate) use prove::prove;
 
 /// Layers of up to `2^CLEAR_VARS` fractions are in the clear: the sumchecks that this saves would
 /// be as long.
-const CLEAR_VARS: usize = 4;
+pub(crate) const CLEAR_VARS: usize = 4;
 
 /// What a tree of fractions comes down to.
 #[must_use = "the leaves at the point and the root have to be checked"]

@@ -39,6 +39,8 @@ pub(crate) fn prove(
         layers.push(layer);
         fractions
     };
+    #[cfg(test)]
+    let numerators = crate::tests::blame::root(numerators, &denominators);
     tape.send("fraction numerators", &numerators);
     tape.send("fraction denominators", &denominators);
     let point = tape.sample_vec(clear);
@@ -108,6 +110,8 @@ fn prove_layer(
     let node = nodes.last(rounds.round(&message));
     let [p0, d, q0, q1] = rounds.lanes(&node);
     let p1 = d - lambda * q1;
+    #[cfg(test)]
+    let [p0, p1, q0, q1] = crate::tests::blame::children([p0, p1, q0, q1], lambda, rounds.sum);
     let Rounds {
         mut point, tape, ..
     } = rounds;

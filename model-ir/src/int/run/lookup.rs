@@ -169,7 +169,10 @@ impl LookupPlan {
 
     /// `y = T[hi]`, or the first argument outside the domain.
     fn look_up<V: Cell, Y: Cell>(&self, hi: &[V], y: &mut [Y]) -> Result<(), Outside> {
-        let (lo, top) = (V::saturate(self.domain.lo), V::saturate(self.domain.hi));
+        let Some((lo, top)) = ends::<V>(self.domain) else {
+            // No argument of this type lies in the domain.
+            return hi.first().map_or(Ok(()), |v| Err(Outside(v.widen())));
+        };
         // Without an early exit the scan is vectorised.
         let least = hi.iter().copied().fold(top, V::min);
         let most = hi.iter().copied().fold(lo, V::max);
@@ -179,12 +182,16 @@ impl LookupPlan {
         }
         match &self.function {
             Values::Zero => y.fill(Y::default()),
-            Values::Clamp { lo, hi: top } => {
-                let (lo, top) = (V::saturate(*lo), V::saturate(*top));
-                for (y, &v) in y.iter_mut().zip(hi) {
-                    *y = v.max(lo).min(top).cast();
+            &Values::Clamp { lo, hi: top } => match ends::<V>(Interval { lo, hi: top }) {
+                Some((lo, top)) => {
+                    for (y, &v) in y.iter_mut().zip(hi) {
+                        *y = v.max(lo).min(top).cast();
+                    }
                 }
-            }
+                // Every argument lies on one side.
+                None if lo > 0 => y.fill(lo.cast()),
+                None => y.fill(top.cast()),
+            },
             Values::Dense(values) => each_type!(values, values => {
                 for (y, &v) in y.iter_mut().zip(hi) {
                     *y = values[(v.widen() - self.domain.lo) as usize].cast();
@@ -193,6 +200,12 @@ impl LookupPlan {
         }
         Ok(())
     }
+}
+
+/// The least and the largest number of a type in an interval, if there is one.
+fn ends<V: Cell>(interval: Interval) -> Option<(V, V)> {
+    let (lo, hi) = (V::saturate(interval.lo), V::saturate(interval.hi));
+    (lo.widen() >= interval.lo && hi.widen() <= interval.hi).then_some((lo, hi))
 }
 
 /// `0 .. 2^bits`

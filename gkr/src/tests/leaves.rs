@@ -1,0 +1,115 @@
+//! The lookups of a witness of padded field elements, as their formulas: the leaves and the
+//! multiplicities, independent of the prover's.
+
+use crate::lookup::fraction::Leaves;
+use crate::lookup::table::identifier;
+use crate::plan::Plan;
+use crate::tensor::{Cells, Tensor, for_each_live};
+use crate::witness::Witness;
+use std::collections::HashMap;
+use zkstrata_mle::{E, F, Field, PrimeCharacteristicRing, PrimeField64, tensor_vars};
+use zkstrata_model_ir::int::TensorId;
+
+/// The leaves as their formulas, if the witness is of padded field elements.
+pub(crate) fn of_field_elements(
+    plan: &Plan<'_>,
+    witness: &Witness,
+    alpha: E,
+    beta: E,
+) -> Option<Leaves> {
+    let is_field = |tensor: &Tensor| matches!(tensor.cells, Cells::Field(_));
+    if !witness.tensors.iter().any(is_field) {
+        return None;
+    }
+    // The leaves of every block with its first one.
+    let mut parts: Vec<(usize, Vec<(E, E)>)> = vec![];
+    for block in &plan.blocks {
+        let acc = padded_cells(&witness.tensors[block.input.0]);
+        let out = padded_cells(&witness.tensors[block.node]);
+        let axes = plan.axes(TensorId(block.node));
+        let mut mask = vec![F::ZERO; 1 << tensor_vars(&axes)];
+        for_each_live(&axes, |_, at| mask[at] = F::ONE);
+        let denominator =
+            |mask: F, table, row: E| E::ONE + (alpha - identifier(table) - E::ONE) * mask - row;
+        let limbs = witness.remainders[block.node].iter().map(padded_cells);
+        let limbs: Vec<_> = block.limbs.iter().zip(limbs).collect();
+        let scale = F::TWO.exp_u64(block.shift.into()).inverse();
+        let mut main = vec![];
+        for (i, &mask) in mask.iter().enumerate() {
+            if let Some((last, x)) = limbs.last() {
+                main.push((mask.into(), denominator(mask, last.range, beta * x[i])));
+            }
+            let mut rest = acc[i] + F::from_i64(block.offset) * mask;
+            for (limb, x) in &limbs {
+                rest -= F::TWO.exp_u64(limb.low.into()) * x[i];
+            }
+            let row = beta * (rest * scale) + beta * beta * out[i];
+            main.push((mask.into(), denominator(mask, block.table, row)));
+        }
+        parts.push((block.first, main));
+        for (limb, x) in block.own_limbs().iter().zip(witness.own_limbs(block.node)) {
+            let x = padded_cells(x);
+            let leaf = |(&mask, &x)| (E::from(mask), denominator(mask, limb.range, beta * x));
+            parts.push((limb.first, mask.iter().zip(x.iter()).map(leaf).collect()));
+        }
+    }
+    parts.sort_by_key(|&(first, _)| first);
+    let (p, q) = parts.into_iter().flat_map(|(_, leaves)| leaves).unzip();
+    Some(Leaves { p, q })
+}
+
+/// The multiplicities of a witness of field elements; tuples in no table are not counted.
+pub(super) fn field_multiplicities(
+    plan: &Plan<'_>,
+    tensors: &[Tensor],
+    remainders: &[Vec<Tensor>],
+) -> Vec<F> {
+    let mut index = HashMap::new();
+    for block in &plan.tables {
+        let table = &plan.graph.tables[block.table.0];
+        for j in 0..table.len {
+            let x = table.start + j as i64;
+            let value = table.get(x).expect("a row of the domain");
+            let key = (
+                block.table,
+                F::from_i64(x).as_canonical_u64(),
+                F::from_i64(value).as_canonical_u64(),
+            );
+            index.entry(key).or_insert(block.offset + j);
+        }
+    }
+    let mut counts = vec![0u32; 1 << plan.table_vars];
+    let mut count = |table, x: F, value: F| {
+        let key = (table, x.as_canonical_u64(), value.as_canonical_u64());
+        if let Some(&row) = index.get(&key) {
+            counts[row] += 1;
+        }
+    };
+    for block in &plan.blocks {
+        let acc = padded_cells(&tensors[block.input.0]);
+        let out = padded_cells(&tensors[block.node]);
+        let limbs = remainders[block.node].iter().map(padded_cells);
+        let limbs: Vec<_> = block.limbs.iter().zip(limbs).collect();
+        let scale = F::TWO.exp_u64(block.shift.into()).inverse();
+        for_each_live(&plan.axes(TensorId(block.node)), |_, at| {
+            let mut rest = acc[at] + F::from_i64(block.offset);
+            for (limb, cells) in &limbs {
+                count(limb.range, cells[at], F::ZERO);
+                rest -= F::TWO.exp_u64(limb.low.into()) * cells[at];
+            }
+            count(block.table, rest * scale, out[at]);
+        });
+    }
+    counts.into_iter().map(F::from_u32).collect()
+}
+
+/// The cells of the padded cube.
+fn padded_cells(tensor: &Tensor) -> Vec<F> {
+    let cell = |i: usize| match &tensor.cells {
+        Cells::Ints(x) => F::from_i64(x.get(i)),
+        Cells::Field(x) => x[i],
+    };
+    let mut out = vec![F::ZERO; 1 << tensor_vars(&tensor.axes)];
+    for_each_live(&tensor.axes, |dense, at| out[at] = cell(dense));
+    out
+}
