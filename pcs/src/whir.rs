@@ -196,3 +196,104 @@ fn verify_part(
             })
     })
 }
+
+#[cfg(all(test, feature = "prover"))]
+mod tests {
+    use super::*;
+    use crate::ProverScheme;
+    use crate::clear::evaluate;
+    use crate::scheme::ColumnId;
+    use crate::transcript::TapeError;
+    use zkstrata_mle::{F, Point};
+
+    fn shape(tables: &[(usize, usize)]) -> Vec<TableShape> {
+        let table = |&(num_vars, width)| TableShape { num_vars, width };
+        tables.iter().map(table).collect()
+    }
+
+    fn columns(shape: &[TableShape]) -> crate::Columns {
+        let cell = |i: usize| F::from_usize(i * i + 3);
+        let column = |table: &TableShape| (0..1 << table.num_vars).map(cell).collect();
+        let table = |table| vec![column(table); table.width];
+        shape.iter().map(table).collect()
+    }
+
+    /// With a part in a tree and one in the clear.
+    #[test]
+    fn a_commitment_has_the_roots_and_cells_of_its_shape() {
+        let shape = shape(&[(15, 1), (0, 1)]);
+        let committed = Whir::commit(Place::Key, &shape, columns(&shape));
+        let (honest, _) = committed.expect("a valid shape");
+        assert_eq!((honest.roots.len(), honest.clear.is_some()), (1, true));
+        let judge = |commitment: &WhirCommitment| {
+            let opening = Opening {
+                commitment,
+                place: Place::Key,
+                shape: &shape,
+                claims: &[],
+            };
+            let verdicts = [
+                Whir::check_commitment(commitment, &shape),
+                Whir::verify(&[opening], &mut VerifierTape::new(&[0; 32], &[])),
+            ];
+            let ok = verdicts.iter().filter(|verdict| verdict.is_ok()).count();
+            let fault = |e| matches!(e, Err(Error::Commitment { .. }));
+            assert_eq!(
+                ok + verdicts
+                    .into_iter()
+                    .filter_map(|v| fault(v).then_some(()))
+                    .count(),
+                2
+            );
+            ok
+        };
+        assert_eq!(judge(&honest), 2);
+        let changed = |change: &dyn Fn(&mut WhirCommitment)| {
+            let mut commitment = honest.clone();
+            change(&mut commitment);
+            judge(&commitment)
+        };
+        assert_eq!(changed(&|c| c.roots.push([7; 32])), 0);
+        assert_eq!(changed(&|c| c.roots.clear()), 0);
+        assert_eq!(changed(&|c| c.clear = None), 0);
+        assert_eq!(changed(&|c| c.clear = Some(Cells::new(vec![]))), 0);
+        assert_eq!(changed(&|c| c.clear = Some(Cells::new(vec![F::ONE; 2]))), 0);
+    }
+
+    /// All in the clear: nothing else stands against a false claim.
+    #[test]
+    fn a_false_claim_on_a_column_in_the_clear_is_refused() {
+        let shape = shape(&[(3, 2), (5, 1)]);
+        let columns = columns(&shape);
+        let committed = Whir::commit(Place::Proof, &shape, columns.clone());
+        let (commitment, _) = committed.expect("a valid shape");
+        let claim = |table: usize, column, off: E| {
+            let vars = shape[table].num_vars;
+            let point = Point::new((0..vars).map(|k| E::from_usize(k + 9)).collect());
+            Claim {
+                column: ColumnId { table, column },
+                value: evaluate(&columns[table][column], &point) + off,
+                point,
+            }
+        };
+        let verdict = |off: [E; 3]| {
+            let places = [(0, 0), (0, 1), (1, 0)];
+            let claims = places.iter().zip(off);
+            let claims: Vec<_> = claims.map(|(&(t, c), off)| claim(t, c, off)).collect();
+            let opening = Opening {
+                commitment: &commitment,
+                place: Place::Proof,
+                shape: &shape,
+                claims: &claims,
+            };
+            Whir::verify(&[opening], &mut VerifierTape::new(&[0; 32], &[]))
+        };
+        assert_eq!(verdict([E::ZERO; 3]), Ok(()));
+        for k in 0..3 {
+            let mut off = [E::ZERO; 3];
+            off[k] = E::ONE;
+            let check = "value of a column in the clear";
+            assert_eq!(verdict(off), Err(TapeError::Rejected { check }.into()));
+        }
+    }
+}
