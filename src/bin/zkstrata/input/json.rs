@@ -130,7 +130,7 @@ fn flatten(value: &Value, shape: &[usize], cells: &mut Vec<f64>) -> Result<(), S
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::port;
+    use super::super::port::tests::port;
     use super::*;
 
     /// Names of the arrays, and how many samples of this shape the first one has.

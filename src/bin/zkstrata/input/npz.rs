@@ -130,7 +130,7 @@ fn expect_end(file: &mut impl Read) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::port;
+    use super::super::port::tests::port;
     use super::*;
     use ndarray::{Array, Dimension, arr2};
     use ndarray_npy::{NpzWriter, WritableElement, WriteNpyExt};
