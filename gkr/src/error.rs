@@ -127,6 +127,9 @@ pub enum FileError {
         /// The version of this build.
         expected: u32,
     },
+    /// The checksum of a key is not that of its contents.
+    #[error("the file is damaged: its contents do not match its checksum")]
+    Damaged,
     /// The file's commitment scheme is not the one asked for.
     #[error("the file is for commitment scheme `{found}`, not `{expected}`")]
     Scheme {

@@ -1,4 +1,7 @@
-//! The container of keys and proofs: `magic, version, postcard body`.
+//! The container of proofs, `magic, version, body`, and of keys, `magic, version, checksum, body`.
+//!
+//! The body is postcard's; the checksum is the BLAKE3 hash of the body. It finds damage, not
+//! malice: whoever makes a key makes its checksum. A proof needs none, as verification is its check.
 //!
 //! Decoding is strict: the length is bounded, the version must match, and encoding what was decoded
 //! must give the same bytes back, so that trailing bytes and non-minimal integers are errors.
@@ -8,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use zkstrata_pcs::CommitmentScheme;
 
 /// Version of every file format and of the protocol.
-pub const FORMAT_VERSION: u32 = 4;
+pub const FORMAT_VERSION: u32 = 5;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +24,15 @@ pub(crate) struct Kind {
     pub(crate) limit: usize,
 }
 
+/// Bytes of the largest proving key, which every build can tell from the other kinds.
+pub(crate) const PROVING_KEY_LIMIT: usize = 16 << 30;
+
 /// A proving key.
 #[cfg(feature = "prover")]
 pub(crate) const PROVING_KEY: Kind = Kind {
     name: "proving key (.zkpk)",
     magic: *b"zkstr-pk",
-    limit: 16 << 30,
+    limit: PROVING_KEY_LIMIT,
 };
 
 /// A verifying key.
@@ -43,17 +49,31 @@ pub(crate) const PROOF: Kind = Kind {
     limit: 256 << 20,
 };
 
-/// Encodes a file.
+/// Bytes of a checksum.
+const CHECKSUM: usize = blake3::OUT_LEN;
+
+/// Encodes a proof.
 pub(crate) fn encode<T: Serialize>(kind: Kind, body: &T) -> Vec<u8> {
-    let mut bytes = kind.magic.to_vec();
-    bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-    let body = postcard::to_allocvec(body).unwrap_or_default();
-    bytes.extend_from_slice(&body);
-    bytes
+    container(kind, &[], &to_body(body))
 }
 
-/// The body of a file of this kind and version.
-fn body(kind: Kind, bytes: &[u8]) -> Result<&[u8], FileError> {
+/// Encodes a key.
+pub(crate) fn encode_key<T: Serialize>(kind: Kind, body: &T) -> Vec<u8> {
+    let body = to_body(body);
+    container(kind, blake3::hash(&body).as_bytes(), &body)
+}
+
+fn to_body<T: Serialize>(body: &T) -> Vec<u8> {
+    postcard::to_allocvec(body).unwrap_or_default()
+}
+
+fn container(kind: Kind, checksum: &[u8], body: &[u8]) -> Vec<u8> {
+    let version = FORMAT_VERSION.to_le_bytes();
+    [kind.magic.as_slice(), &version, checksum, body].concat()
+}
+
+/// What follows the version of a file of this kind.
+fn contents(kind: Kind, bytes: &[u8]) -> Result<&[u8], FileError> {
     if bytes.len() > kind.limit {
         return Err(FileError::TooLarge {
             found: bytes.len(),
@@ -64,7 +84,7 @@ fn body(kind: Kind, bytes: &[u8]) -> Result<&[u8], FileError> {
         expected: kind.name,
     };
     let rest = bytes.strip_prefix(&kind.magic).ok_or(wrong)?;
-    let (version, body) = rest
+    let (version, contents) = rest
         .split_first_chunk::<4>()
         .ok_or_else(|| FileError::Malformed("no version".into()))?;
     let found = u32::from_le_bytes(*version);
@@ -74,15 +94,18 @@ fn body(kind: Kind, bytes: &[u8]) -> Result<&[u8], FileError> {
             expected: FORMAT_VERSION,
         });
     }
-    Ok(body)
+    Ok(contents)
 }
 
-/// Decodes a file.
+/// Decodes a proof.
 pub(crate) fn decode<T: Serialize + DeserializeOwned>(
     kind: Kind,
     bytes: &[u8],
 ) -> Result<T, FileError> {
-    let body = body(kind, bytes)?;
+    from_body(contents(kind, bytes)?)
+}
+
+fn from_body<T: Serialize + DeserializeOwned>(body: &[u8]) -> Result<T, FileError> {
     let value: T = postcard::from_bytes(body).map_err(|e| FileError::Malformed(e.to_string()))?;
     match postcard::to_allocvec(&value) {
         Ok(canonical) if canonical == body => Ok(value),
@@ -95,15 +118,21 @@ pub(crate) fn decode_key<C: CommitmentScheme, T: Serialize + DeserializeOwned>(
     kind: Kind,
     bytes: &[u8],
 ) -> Result<T, FileError> {
-    let (scheme, _): (&str, _) = postcard::take_from_bytes(body(kind, bytes)?)
-        .map_err(|e| FileError::Malformed(e.to_string()))?;
+    let (checksum, body) = contents(kind, bytes)?
+        .split_first_chunk::<CHECKSUM>()
+        .ok_or_else(|| FileError::Malformed("no checksum".into()))?;
+    if blake3::hash(body) != *checksum {
+        return Err(FileError::Damaged);
+    }
+    let (scheme, _): (&str, _) =
+        postcard::take_from_bytes(body).map_err(|e| FileError::Malformed(e.to_string()))?;
     if scheme != C::NAME {
         return Err(FileError::Scheme {
             found: scheme.chars().take(32).collect(),
             expected: C::NAME,
         });
     }
-    decode(kind, bytes)
+    from_body(body)
 }
 
 /// Whether bytes start like a file of this kind.

@@ -103,7 +103,7 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
 
     /// The bytes of a `.zkvk` file.
     pub fn to_bytes(&self) -> Vec<u8> {
-        file::encode(
+        file::encode_key(
             VERIFYING_KEY,
             &Body::<C> {
                 scheme: C::NAME.into(),
@@ -114,7 +114,7 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
         )
     }
 
-    /// Reads a `.zkvk` file and checks that its parts fit together.
+    /// Reads a `.zkvk` file and checks that it is undamaged and that its parts fit together.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
         let body: Body<C> = file::decode_key::<C, _>(VERIFYING_KEY, bytes)?;
         let malformed = |e: String| FileError::Malformed(e);
@@ -173,4 +173,15 @@ pub enum FileKind {
     VerifyingKey,
     /// `.zkp`
     Proof,
+}
+
+impl FileKind {
+    /// Bytes of the largest file of this kind that is decoded.
+    pub fn limit(self) -> usize {
+        match self {
+            Self::ProvingKey => file::PROVING_KEY_LIMIT,
+            Self::VerifyingKey => VERIFYING_KEY.limit,
+            Self::Proof => file::PROOF.limit,
+        }
+    }
 }

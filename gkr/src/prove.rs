@@ -236,9 +236,10 @@ impl<C: ProverScheme> ProvingKey<C> {
         Ok(statement.check_inputs(graph, batch)?)
     }
 
-    /// The bytes of a `.zkpk` file: the integer model and how its weights are known. The commitment is recomputed on loading.
+    /// The bytes of a `.zkpk` file: the integer model and how its weights are known. The
+    /// commitment is recomputed on loading.
     pub fn to_bytes(&self) -> Vec<u8> {
-        file::encode(
+        file::encode_key(
             PROVING_KEY,
             &Body {
                 scheme: C::NAME.into(),
@@ -248,7 +249,7 @@ impl<C: ProverScheme> ProvingKey<C> {
         )
     }
 
-    /// Reads a `.zkpk` file and makes the key anew.
+    /// Reads a `.zkpk` file, checks that it is undamaged and makes the key anew.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
         let body: Body = file::decode_key::<C, _>(PROVING_KEY, bytes)?;
         let options = SetupOptions {

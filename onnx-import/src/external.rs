@@ -1,8 +1,9 @@
 //! Tensor data in files beside the model.
 //!
-//! A location is a path relative to the model's directory and may not leave it, neither by its
-//! components nor through links. Offset and length are compared with the file's size before
-//! anything is read.
+//! A location is a path relative to the model's directory and may not leave it by its components.
+//! Through links it may leave it for the directory of the file that the model's own name links to,
+//! as in the cache of Hugging Face, where model and weights are links into one folder. No other file
+//! is ever read. Offset and length are compared with the file's size before anything is read.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -15,11 +16,25 @@ use crate::proto::TensorProto;
 pub(crate) enum External {
     /// Nowhere: the model came as bytes.
     Nowhere,
-    /// From the model's directory.
-    Directory(PathBuf),
+    /// From these directories, in this order.
+    Directories(Vec<PathBuf>),
 }
 
 impl External {
+    /// Beside the model in this file: in its directory, and in that of the file that it links to.
+    pub(crate) fn beside(model: &Path) -> Self {
+        // The directory of a bare file name is the current one.
+        let parent = |path: &Path| {
+            let parent = path
+                .parent()
+                .filter(|parent| !parent.as_os_str().is_empty());
+            parent.unwrap_or(Path::new(".")).to_owned()
+        };
+        let linked = model.canonicalize().ok();
+        let linked = linked.as_deref().map(parent);
+        Self::Directories([parent(model)].into_iter().chain(linked).collect())
+    }
+
     /// Reads the `count` elements of `width` bytes of a tensor.
     pub(crate) fn read(
         &self,
@@ -32,7 +47,7 @@ impl External {
             tensor: name.into(),
             reason,
         };
-        let Self::Directory(directory) = self else {
+        let Self::Directories(directories) = self else {
             return Err(bad(
                 "the model was given as bytes, so there is no directory to read from: use \
                  import_file, or save the model with its weights inside"
@@ -49,7 +64,7 @@ impl External {
                 "declares {length} bytes, but its shape and type take {needed}"
             )));
         }
-        let path = resolve(directory, &location).map_err(bad)?;
+        let path = resolve(directories, &location).map_err(bad)?;
         let io = |e: std::io::Error| bad(format!("cannot read `{location}`: {e}"));
         let mut file = File::open(path).map_err(io)?;
         let meta = file.metadata().map_err(io)?;
@@ -96,8 +111,8 @@ fn entries(proto: &TensorProto) -> Result<(String, u64, Option<u64>), String> {
     Ok((location, offset.unwrap_or(0), length))
 }
 
-/// The file at `location` inside `directory`.
-fn resolve(directory: &Path, location: &str) -> Result<PathBuf, String> {
+/// The file at `location` inside one of the directories.
+fn resolve(directories: &[PathBuf], location: &str) -> Result<PathBuf, String> {
     let relative = Path::new(location);
     let inside = |c: Component| matches!(c, Component::Normal(_) | Component::CurDir);
     if location.is_empty() || !relative.components().all(inside) {
@@ -109,11 +124,18 @@ fn resolve(directory: &Path, location: &str) -> Result<PathBuf, String> {
         path.canonicalize()
             .map_err(|e| format!("cannot read `{location}`: {e}"))
     };
-    let path = real(&directory.join(relative))?;
-    if !path.starts_with(real(directory)?) {
-        return Err(format!(
-            "location `{location}` links to a file outside the model's directory"
-        ));
+    let found = directories
+        .iter()
+        .map(|directory| real(&directory.join(relative)));
+    let path = found.reduce(Result::or).unwrap_or_else(|| real(relative))?;
+    for directory in directories {
+        if path.starts_with(real(directory)?) {
+            return Ok(path);
+        }
     }
-    Ok(path)
+    Err(format!(
+        "location `{location}` links to a file outside the model's directory, and outside that of \
+         the file that the model links to: copy the model and its data into one directory without \
+         links, or save the model with its weights inside"
+    ))
 }

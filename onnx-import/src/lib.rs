@@ -59,7 +59,8 @@ pub fn import(model: &[u8]) -> Result<Graph, Error> {
     import::import(Model::decode(model)?, External::Nowhere)
 }
 
-/// Imports the model in file `path`; external data is read from the files beside it.
+/// Imports the model in file `path`; external data is read from the files beside it, or, if the
+/// model is a link, beside the file that it links to.
 ///
 /// # Errors
 /// See [`Error`].
@@ -68,15 +69,5 @@ pub fn import_file(path: &Path) -> Result<Graph, Error> {
         path: path.into(),
         source,
     })?;
-    let directory = path.parent().unwrap_or(Path::new(""));
-    // The directory of a bare file name is the current one.
-    let directory = if directory.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        directory
-    };
-    import::import(
-        Model::decode(&bytes)?,
-        External::Directory(directory.into()),
-    )
+    import::import(Model::decode(&bytes)?, External::beside(path))
 }

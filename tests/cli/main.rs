@@ -1,10 +1,16 @@
 //! The tool from end to end, on the checked-in digit classifiers: exit status, JSON keys, and what
 //! happens to bad input.
 
+mod arrays;
+mod cases;
 mod conformance;
 mod estimate;
+#[cfg(unix)]
+mod links;
 mod operators;
+mod output;
 mod tool;
+mod usage;
 
 use serde_json::Value;
 use std::fs;

@@ -4,7 +4,7 @@ use ndarray_npy::WriteNpyExt;
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use zkstrata::ndarray::Array1;
 
 /// An empty folder for one test.
@@ -50,12 +50,26 @@ impl Folder {
         fs::write(self.path(name), text).expect("writes");
     }
 
+    /// The exit status of a run with other streams.
+    pub(crate) fn run_with(
+        &self,
+        arguments: &[&str],
+        streams: impl FnOnce(&mut Command) -> &mut Command,
+    ) -> Option<i32> {
+        let mut command = self.command(arguments);
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        let status = streams(&mut command).status().expect("the tool starts");
+        status.code()
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zkstrata"));
+        command.args(arguments).current_dir(&self.0);
+        command
+    }
+
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
-        let output = Command::new(env!("CARGO_BIN_EXE_zkstrata"))
-            .args(arguments)
-            .current_dir(&self.0)
-            .output()
-            .expect("the tool starts");
+        let output = self.command(arguments).output().expect("the tool starts");
         Run {
             stdout: String::from_utf8(output.stdout).expect("UTF-8"),
             stderr: String::from_utf8(output.stderr).expect("UTF-8"),

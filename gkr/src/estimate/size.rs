@@ -15,8 +15,8 @@ const SCALAR: f64 = 16.0;
 const WORK: f64 = 8.0;
 const ROOT: f64 = 32.0;
 
-/// Bytes of a key besides its model and its commitment: header, names, lengths.
-const FRAME: usize = 24;
+/// Bytes of a key besides its model and its commitment: header, checksum, names, lengths.
+const FRAME: usize = 56;
 
 /// The expected length of a proof; `key` are the parts that it opens of the weights.
 pub(super) fn proof(

@@ -4,8 +4,8 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use zkstrata_model_ir::int::{
     Affine, BiasId, Contract, Entry, Function, Graph, Interval, Map, MapAxis, Model, Node, Op,
-    Port, Table, TableId, Tap, TensorId, WeightId, affine_bounds, contract_bounds, map_bounds,
-    sum_bounds,
+    Port, PortKind, Table, TableId, Tap, TensorId, WeightId, affine_bounds, contract_bounds,
+    map_bounds, sum_bounds,
 };
 
 /// `S` of the test models.
@@ -113,6 +113,7 @@ impl Builder {
             tensor,
             shape: [&[1], self.graph.node(tensor).axes.as_slice()].concat(),
             scale: 1.0,
+            kind: PortKind::Real,
         }
     }
 

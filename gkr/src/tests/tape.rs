@@ -8,8 +8,8 @@ use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::witness::Witness;
 use crate::{
-    FileError, MAX_BATCH, ProvingKey, SetupOptions, Statement, VerifyError, VerifyingKey, Weights,
-    decode_proof, encode_proof, setup_scheme,
+    FileError, FileKind, MAX_BATCH, ProvingKey, SetupOptions, Statement, VerifyError, VerifyingKey,
+    Weights, decode_proof, encode_proof, setup_scheme,
 };
 use std::ops::Range;
 use zkstrata_model_ir::Digest;
@@ -263,13 +263,36 @@ fn files_round_trip_and_reject_what_is_not_canonical(weights: Weights) {
     for cut in 0..vk.len().min(400) {
         assert!(VerifyingKey::<Whir>::from_bytes(&vk[..cut]).is_err());
     }
-    // Every flipped bit gives an error or a key with another digest, never the same key.
-    for position in (0..vk.len()).step_by(vk.len() / 200 + 1) {
-        let mut bytes = vk.clone();
+    // A checksum that fits does not make an encoding canonical.
+    let body = [&vk[44..], &[0]].concat();
+    let checksum = blake3::hash(&body);
+    let trailing = [&vk[..12], checksum.as_bytes(), &body].concat();
+    assert_eq!(
+        VerifyingKey::<Whir>::from_bytes(&trailing),
+        Err(FileError::NotCanonical)
+    );
+    damaged_keys_are_refused(&vk, |key| VerifyingKey::<Whir>::from_bytes(key).map(drop));
+    damaged_keys_are_refused(&real.pk.to_bytes(), |key| {
+        ProvingKey::<Whir>::from_bytes(key).map(drop)
+    });
+}
+
+/// A flipped bit after magic and version is damage, whether in the checksum or in the body.
+fn damaged_keys_are_refused(key: &[u8], decode: impl Fn(&[u8]) -> Result<(), FileError>) {
+    for position in (0..12).chain((12..key.len()).step_by(key.len() / 200 + 1)) {
+        let mut bytes = key.to_vec();
         bytes[position] ^= 4;
-        if let Ok(key) = VerifyingKey::<Whir>::from_bytes(&bytes) {
-            assert_ne!(key.digest(), real.vk.digest(), "byte {position}");
-        }
+        let error = decode(&bytes).expect_err("a damaged key");
+        let as_expected = match position {
+            0..8 => matches!(error, FileError::Magic { .. }),
+            8..12 => matches!(error, FileError::Version { .. }),
+            _ => error == FileError::Damaged,
+        };
+        assert!(as_expected, "byte {position}: {error}");
+    }
+    for length in [12, 43] {
+        let error = decode(&key[..length]).expect_err("no checksum");
+        assert!(matches!(error, FileError::Malformed(_)), "{error}");
     }
 }
 
@@ -292,7 +315,7 @@ fn oversized_files_are_refused() {
         decode_proof(&encode_proof(&tensors(4097), &proof)),
         Err(FileError::Malformed(_))
     ));
-    let large = vec![0; (256 << 20) + 1];
+    let large = vec![0; FileKind::Proof.limit() + 1];
     assert!(matches!(
         decode_proof(&large),
         Err(FileError::TooLarge { .. })
@@ -406,14 +429,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Committed
-      key c134d7dd8dff3e29651669f3b9f07a850d41bd3197daf008ce14ea684180f569
-      proof 1f679a1124ad580ec877caac9f504ea1d8b76b71b2269dea6118be152ed03fe3
+      key 5d5bfaf790b4434e81f1a4f03080169ad1361cef99fa99e6797304156997b73b
+      proof eeafc99f521c3fc3fce966497e1ca86107cba22785991f4bb53dbfedcd2fa4b6
     wide Committed
-      key 7cd8acd69056d16bab89f4ba4b0477dda1e7a6418303099a9a96a2e3597c6fb2
-      proof 3c465f2163f09d0224db237d554a652fccaccb2a4023d5325ae6bf7c47903322
+      key cb2101e23a4ab7a0a1f0bdab08a84aae3ebabb02570034c079ef354cfbc1bad4
+      proof 71611e4f9369d9f7fce0724e03d013a78c1c99ad6e7af19338f31d6abd9c6688
     wide Public
-      key 97502cee9d9bce1047f3838a3ad5f4667cdda747eae155a39727cb5af7757673
-      proof 34eff8ec804ba25d03922c68e32732884562350638be3a1c6685201be345ada5
+      key 32f09ed4d44e41348269792472e1d8b2a55607269f4eea58dad30546ba1fefbb
+      proof c6a129b762f1f174d41d15e2d53d3d8bae4ab7ecb1d586928235ea0e4fc34c09
     ");
 }
 

@@ -106,6 +106,17 @@ pub struct Port {
     pub shape: Vec<usize>,
     /// Real value of the integer 1.
     pub scale: f64,
+    /// What the real values are.
+    pub kind: PortKind,
+}
+
+/// What the real values of a port are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PortKind {
+    /// Real numbers. Inputs are rounded, and clamped to the tensor's interval.
+    Real,
+    /// Integers or truth values. Inputs must be integers inside the tensor's interval.
+    Integer,
 }
 
 /// The integer model without its weights: all that a verifier needs to know of it.

@@ -1,7 +1,7 @@
 //! Calibration: the range of every float tensor over sample inputs.
 
 use super::Error;
-use crate::float::Graph;
+use crate::float::{Graph, Node, Op};
 use ndarray::{ArrayD, Axis, IxDyn};
 use rayon::prelude::*;
 
@@ -46,14 +46,19 @@ impl Calibration {
         Ok(Self::from_samples(unstack(graph, inputs)?))
     }
 
-    /// Standard normal inputs from a seed. Real data is always better: the report of a model
-    /// that is calibrated this way carries a warning.
+    /// Standard normal inputs from a seed, rounded where the model takes integers. Real data is
+    /// always better: the report of a model that is calibrated this way carries a warning.
     pub fn synthetic(graph: &Graph, seed: u64) -> Self {
         let mut random = Normal(seed);
         let mut sample = || {
-            let inputs = graph.inputs().map(|v| &graph.nodes()[v.0].shape);
-            let array =
-                |shape: &Vec<usize>| ArrayD::from_shape_simple_fn(IxDyn(shape), || random.draw());
+            let inputs = graph.inputs().map(|v| &graph.nodes()[v.0]);
+            let array = |node: &Node| {
+                let draw = || match node.op {
+                    Op::Input { integral: true } => random.draw().round(),
+                    _ => random.draw(),
+                };
+                ArrayD::from_shape_simple_fn(IxDyn(&node.shape), draw)
+            };
             inputs.map(array).collect()
         };
         Self {

@@ -97,6 +97,7 @@ pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, E
             tensor: handle.tensor,
             shape: plan.node(value.0).shape.clone(),
             scale: handle.scale,
+            kind: plan.kind(value.0),
         });
     }
     Ok(lowered)
@@ -355,6 +356,7 @@ impl Lowered<'_> {
             tensor,
             shape: node.shape.clone(),
             scale: self.plan.scale(v),
+            kind: self.plan.kind(v),
         });
         tensor
     }

@@ -17,6 +17,7 @@ use super::calibration::Range;
 use super::scales::Scales;
 use super::{Error, Profile};
 use crate::float::{AxisMap, Graph, Node, Op};
+use crate::int::PortKind;
 use std::collections::BTreeSet;
 
 /// The form of a value.
@@ -118,6 +119,15 @@ impl<'a> Plan<'a> {
     /// Real value of the integer 1 of the small form of `v`; of the accumulator, if it is free.
     pub(super) fn scale(&self, v: usize) -> f64 {
         self.scales[v]
+    }
+
+    /// What a port that shows `v` says of its values.
+    pub(super) fn kind(&self, v: usize) -> PortKind {
+        if self.integral[v] {
+            PortKind::Integer
+        } else {
+            PortKind::Real
+        }
     }
 
     /// The form of `v`.

@@ -1,6 +1,6 @@
 //! Real inputs to integers and integers to real outputs: `real = scale * integer`.
 
-use crate::int::{Graph, Interval, Ints, Port, Trace};
+use crate::int::{Graph, Interval, Ints, Port, PortKind, Trace};
 use ndarray::{ArrayD, IxDyn};
 
 /// Integer inputs of a batch.
@@ -8,8 +8,8 @@ use ndarray::{ArrayD, IxDyn};
 pub struct Inputs {
     /// One per graph input, dense `[B, axes..]`.
     pub cells: Vec<Ints>,
-    /// How many cells lay beyond their port's interval and were clamped to it: the calibration
-    /// samples did not represent these inputs.
+    /// How many cells of real ports lay beyond their port's interval and were clamped to it: the
+    /// calibration samples did not represent these inputs.
     pub saturated: usize,
 }
 
@@ -54,12 +54,47 @@ pub enum InputError {
         /// `NaN`, `inf` or `-inf`.
         value: String,
     },
+    /// A fraction where the model takes integers.
+    #[error(
+        "inference {inference}, input `{input}`: cell {cell} is {value}, but this input takes \
+         integers"
+    )]
+    NotInteger {
+        /// Index in the batch.
+        inference: usize,
+        /// The port's name.
+        input: String,
+        /// Row-major index of the cell.
+        cell: usize,
+        /// The value, in decimal.
+        value: String,
+    },
+    /// An integer beyond what the quantised model was made for.
+    #[error(
+        "inference {inference}, input `{input}`: cell {cell} is {value}, but the quantised model \
+         takes {lo} to {hi}: if the value is right, set up with calibration samples that reach it"
+    )]
+    OutOfRange {
+        /// Index in the batch.
+        inference: usize,
+        /// The port's name.
+        input: String,
+        /// Row-major index of the cell.
+        cell: usize,
+        /// The integer, in decimal.
+        value: String,
+        /// Smallest that is taken.
+        lo: i64,
+        /// Largest that is taken.
+        hi: i64,
+    },
 }
 
 impl Graph {
     /// The integers of a batch of real inputs: each cell divided by its port's scale, rounded
-    /// to the nearest integer, the even one of two, and clamped to the port's interval. `batch[i]` is inference `i`, one
-    /// array per input port, of the port's shape.
+    /// to the nearest integer, the even one of two, and clamped to the port's interval; cells of
+    /// an integer port must be integers inside it. `batch[i]` is inference `i`, one array per input
+    /// port, of the port's shape.
     pub fn quantise_inputs(&self, batch: &[Vec<ArrayD<f32>>]) -> Result<Inputs, InputError> {
         if batch.is_empty() {
             return Err(InputError::EmptyBatch);
@@ -145,8 +180,32 @@ fn quantise(
         }
         let integer = (f64::from(x) / port.scale).round_ties_even() as i64;
         let clamped = integer.clamp(interval.lo, interval.hi);
+        if port.kind == PortKind::Integer && (x.fract() != 0.0 || clamped != integer) {
+            return Err(refused(port, interval, inference, cell, x));
+        }
         saturated += usize::from(clamped != integer);
         integers.push(clamped);
     }
     Ok(saturated)
+}
+
+/// What is wrong with a cell of an integer port.
+fn refused(port: &Port, interval: Interval, inference: usize, cell: usize, x: f32) -> InputError {
+    let (input, value) = (port.name.clone(), x.to_string());
+    if x.fract() != 0.0 {
+        return InputError::NotInteger {
+            inference,
+            input,
+            cell,
+            value,
+        };
+    }
+    InputError::OutOfRange {
+        inference,
+        input,
+        cell,
+        value,
+        lo: (interval.lo as f64 * port.scale).ceil() as i64,
+        hi: (interval.hi as f64 * port.scale).floor() as i64,
+    }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::float::random::Random;
 use crate::float::{Activation, GraphBuilder, Op, PoolKind, ValueId, Window};
+use crate::int::PortKind;
 use ndarray::{ArrayD, IxDyn};
 
 type Samples = Vec<Vec<ArrayD<f32>>>;
@@ -169,6 +170,55 @@ fn malformed_models_are_not_measured() {
     model.graph.weights = 9;
     let refused = Accuracy::measure(&graph, &model, &inputs).expect_err("malformed");
     assert!(matches!(refused, Error::Model(_)), "{refused}");
+}
+
+/// An input of integers is neither rounded nor clamped, whatever its scale.
+#[test]
+fn integers_are_taken_as_they_are() {
+    for factor in [1.0, 0.3] {
+        let mut b = GraphBuilder::new();
+        let ids = b.integral_input("ids", &[1, 2]).expect("a shape");
+        let real = b.input("x", &[1, 2]).expect("a shape");
+        let scaled = Op::Affine {
+            scale: filled(&[1, 2], factor),
+            shift: filled(&[1, 2], 0.0),
+        };
+        let scaled = b.add("scaled", scaled, &[ids]).expect("shapes");
+        let sum = b.add("sum", Op::Add, &[scaled, real]).expect("shapes");
+        let graph = b.finish(vec![("y".into(), sum)]).expect("valid");
+        let sample = |id: f32| vec![filled(&[1, 2], id), filled(&[1, 2], 0.5)];
+        let calibration = Calibration::from_samples(vec![sample(0.0), sample(9.0)]);
+        let model = quantise(&graph, &calibration, &Options::default());
+        let model = model.expect("quantises").model;
+        let kinds: Vec<PortKind> = model.graph.inputs.iter().map(|port| port.kind).collect();
+        assert_eq!(kinds, [PortKind::Integer, PortKind::Real]);
+        for id in [0.0, 1.0, 9.0] {
+            let inputs = model.graph.quantise_inputs(&[sample(id)]);
+            assert_eq!(inputs.expect("an integer").saturated, 0);
+        }
+        let refused = |id: f32| model.graph.quantise_inputs(&[sample(1.0), sample(id)]);
+        let fraction = refused(1.5).expect_err("a fraction").to_string();
+        assert!(fraction.contains("inference 1, input `ids`: cell 0 is 1.5"));
+        for id in [-1.0, 1e9] {
+            let error = refused(id).expect_err("beyond");
+            let InputError::OutOfRange { lo: 0, hi, .. } = error else {
+                panic!("{error}");
+            };
+            let text = error.to_string();
+            assert!(
+                text.contains(&format!("input `ids`: cell 0 is {id}, ")),
+                "{text}"
+            );
+            assert!(refused(hi as f32).is_ok() && refused(hi as f32 + 1.0).is_err());
+        }
+        // Made-up samples of integers are integers.
+        let made_up = Calibration::synthetic(&graph, 1);
+        let whole = |k: usize| {
+            let mut cells = made_up.samples().iter().flat_map(|sample| &sample[k]);
+            cells.all(|x| x.fract() == 0.0)
+        };
+        assert!(whole(0) && !whole(1));
+    }
 }
 
 #[test]

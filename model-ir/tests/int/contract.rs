@@ -5,7 +5,7 @@ use super::models::small;
 use super::reference;
 use zkstrata_model_ir::int::{
     BiasId, Contract, Executor, Graph, GraphError, Interval, Ints, Model, ModelError, Node,
-    NodeFault, Op, Port, TensorId, contract_bounds,
+    NodeFault, Op, Port, PortKind, TensorId, contract_bounds,
 };
 
 fn contract(lengths: &[usize], left: &[usize], right: &[usize], output: &[usize]) -> Contract {
@@ -234,6 +234,7 @@ fn check(op: Contract, operands: &[Vec<usize>; 2], bits: [u32; 2]) {
         tensor: TensorId(t),
         shape: nodes[t].axes.clone(),
         scale: 1.0,
+        kind: PortKind::Real,
     };
     let (inputs, outputs) = (vec![port(0), port(1)], vec![port(2)]);
     let model = Model {

@@ -1,8 +1,8 @@
 //! A small model with every operator.
 
 use zkstrata_model_ir::int::{
-    Affine, BiasId, Function, Graph, Interval, Map, MapAxis, Model, Node, Op, Port, Table, TableId,
-    Tap, TensorId, WeightId,
+    Affine, BiasId, Function, Graph, Interval, Map, MapAxis, Model, Node, Op, Port, PortKind,
+    Table, TableId, Tap, TensorId, WeightId,
 };
 
 pub(crate) const AFFINE: usize = 2;
@@ -64,6 +64,7 @@ pub(crate) fn small() -> Model {
         tensor: TensorId(tensor),
         shape: shape.to_vec(),
         scale: 0.5,
+        kind: PortKind::Real,
     };
     Model {
         graph: Graph {

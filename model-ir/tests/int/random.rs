@@ -3,8 +3,8 @@
 
 use zkstrata_model_ir::int::{
     Affine, BiasId, Contract, Entry, Function, Graph, Interval, Ints, Map, MapAxis, Model, Node,
-    Op, Port, Table, TableId, Tap, TensorId, WeightId, affine_bounds, contract_bounds, map_bounds,
-    sum_bounds,
+    Op, Port, PortKind, Table, TableId, Tap, TensorId, WeightId, affine_bounds, contract_bounds,
+    map_bounds, sum_bounds,
 };
 
 /// `SplitMix64`.
@@ -124,6 +124,7 @@ pub(crate) fn port(model: &Model, tensor: TensorId) -> Port {
         tensor,
         shape: model.graph.node(tensor).axes.clone(),
         scale: 1.0,
+        kind: PortKind::Real,
     }
 }
 

@@ -65,7 +65,72 @@ fn external_data() {
     {
         let link = folder.join("link.bin");
         std::os::unix::fs::symlink("/etc", link).expect("a link");
-        bad(&[("location", "link.bin/hostname")], "");
+        bad(
+            &[("location", "link.bin/hostname")],
+            "copy the model and its data into one directory",
+        );
     }
     std::fs::remove_dir_all(&folder).expect("removed");
+}
+
+/// Model and weights as links into one folder of files that are named by their hashes.
+#[cfg(unix)]
+#[test]
+fn linked_external_data() {
+    use std::os::unix::fs::symlink;
+    let root = std::env::temp_dir().join(format!("zkstrata-links-{}", std::process::id()));
+    for folder in ["blobs", "snapshots/one", "elsewhere"] {
+        std::fs::create_dir_all(root.join(folder)).expect("a temporary folder");
+    }
+    let mut model = one("MatMul", &["x", "w"], vec![]);
+    let weight = &mut model.graph.as_mut().expect("has a graph").initializer[0];
+    weight.raw_data.clear();
+    weight.data_location = 1;
+    weight.external_data = vec![StringStringEntryProto {
+        key: "location".into(),
+        value: "weights.bin".into(),
+    }];
+    std::fs::write(root.join("blobs/aa"), encode(&model)).expect("written");
+    let cells: Vec<u8> = (0..16).flat_map(|i| (i as f32).to_le_bytes()).collect();
+    for file in ["blobs/bb", "elsewhere/bb"] {
+        std::fs::write(root.join(file), &cells).expect("written");
+    }
+    let snapshot = root.join("snapshots/one");
+    let (path, weights) = (snapshot.join("model.onnx"), snapshot.join("weights.bin"));
+    let link = |target: &str, name: &std::path::Path| {
+        // It may be there already.
+        let _ = std::fs::remove_file(name);
+        symlink(target, name).expect("a link");
+    };
+    let refused = |why: &str| {
+        let error = import_file(&path).expect_err(why);
+        assert_error(&error, "ExternalData", why);
+    };
+
+    link("../../blobs/aa", &path);
+    refused("cannot read");
+    link("../../blobs/bb", &weights);
+    import_file(&path).expect("both are in the same folder");
+    for target in [
+        "../../elsewhere/bb",
+        "/etc/hostname",
+        "../../../../../../../etc/passwd",
+    ] {
+        link(target, &weights);
+        refused("");
+    }
+    link("../../elsewhere/bb", &weights);
+    refused("copy the model and its data into one directory");
+    // The weights lie beside the file that the model links to.
+    std::fs::remove_file(&weights).expect("removed");
+    link("bb", &root.join("blobs/weights.bin"));
+    import_file(&path).expect("beside the real file");
+
+    // A model that is no link itself reads from its own directory only.
+    std::fs::remove_file(&path).expect("removed");
+    std::fs::copy(root.join("blobs/aa"), &path).expect("copied");
+    refused("cannot read");
+    link("../../blobs/bb", &weights);
+    refused("copy the model and its data into one directory");
+    std::fs::remove_dir_all(&root).expect("removed");
 }

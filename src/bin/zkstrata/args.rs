@@ -3,9 +3,12 @@
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use zkstrata::SetupOptions;
 use zkstrata::model_ir::quantise;
+use zkstrata::{MAX_BATCH, SetupOptions};
 use zkstrata_conformance::Conformance;
+
+/// Most threads.
+const MAX_THREADS: usize = 1024;
 
 /// Proves that an ONNX model, run on an input, gave an output.
 ///
@@ -19,7 +22,7 @@ pub(crate) struct Arguments {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Threads to use; all cores by default
-    #[arg(long, global = true, value_name = "N")]
+    #[arg(long, global = true, value_name = "N", value_parser = threads)]
     pub(crate) threads: Option<NonZeroUsize>,
 }
 
@@ -151,7 +154,7 @@ pub(crate) struct Prove {
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
     /// Prove only the first N samples of the input file
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = batch)]
     pub(crate) batch: Option<NonZeroUsize>,
     /// Where to write the statement and its proof
     #[arg(long, value_name = "P.zkp")]
@@ -171,7 +174,7 @@ pub(crate) struct Verify {
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
     /// Compare with only the first N samples of the input file
-    #[arg(long, value_name = "N", requires = "input")]
+    #[arg(long, value_name = "N", value_parser = batch, requires = "input")]
     pub(crate) batch: Option<NonZeroUsize>,
 }
 
@@ -196,11 +199,12 @@ pub(crate) struct Check {
 pub(crate) struct Bench {
     #[command(flatten)]
     pub(crate) model: Model,
-    /// Inputs (.npz, .npy or .json); by default standard normal ones from a fixed seed
+    /// Inputs (.npz, .npy or .json); by default the calibration samples, or standard normal ones
+    /// from a fixed seed
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,
     /// Inferences per proof; the samples of the input file are repeated as needed
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", value_parser = batch, default_value = "1")]
     pub(crate) batch: NonZeroUsize,
     /// Repetitions
     #[arg(long, value_name = "N", default_value = "5")]
@@ -216,7 +220,7 @@ pub(crate) struct Estimate {
     #[command(flatten)]
     pub(crate) model: Model,
     /// Inferences per proof
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", value_parser = batch, default_value = "1")]
     pub(crate) batch: NonZeroUsize,
     /// How the verifier knows the weights
     #[arg(long, value_enum, default_value_t)]
@@ -245,6 +249,23 @@ pub(crate) struct Security {
     #[arg(long, value_name = "FILE")]
     pub(crate) vk: PathBuf,
     /// Inferences per proof; by default the largest batch that the key allows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = batch)]
     pub(crate) batch: Option<NonZeroUsize>,
+}
+
+fn threads(text: &str) -> Result<NonZeroUsize, String> {
+    bounded(text, MAX_THREADS, "threads")
+}
+
+fn batch(text: &str) -> Result<NonZeroUsize, String> {
+    bounded(text, MAX_BATCH, "inferences")
+}
+
+/// A number from 1 to `most`.
+fn bounded(text: &str, most: usize, what: &str) -> Result<NonZeroUsize, String> {
+    let number = text
+        .parse::<NonZeroUsize>()
+        .ok()
+        .filter(|n| n.get() <= most);
+    number.ok_or_else(|| format!("at least 1 and at most {most} {what}"))
 }

@@ -31,8 +31,12 @@ pub(crate) fn run(args: &args::Bench, progress: &Progress) -> Result<Report, Fai
         None => None,
     };
     let quantised = imported.quantise(&args.model, given.as_deref(), progress)?;
-    let made_up = || quantised::made_up(quantised.graph(), args.batch.get());
-    let samples = given.unwrap_or_else(made_up);
+    let samples = given.unwrap_or_else(|| match &quantised.calibration {
+        made_up if made_up.is_synthetic() => {
+            quantised::made_up(quantised.graph(), args.batch.get())
+        }
+        calibration => calibration.samples().to_vec(),
+    });
     let samples: Vec<Sample> = samples
         .iter()
         .cycle()

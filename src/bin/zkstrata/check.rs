@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::failure::{Context, Failure};
-use crate::input::{self, Port, Sample, Side};
+use crate::input::{self, Port, Sample, Side, Wanted};
 use crate::progress::Progress;
 use crate::quantised::{self, Quantised, describe_accuracy};
 use crate::report::Report;
@@ -35,7 +35,7 @@ fn compare(
 ) -> Result<(), Failure> {
     let graph = quantised.graph();
     let ports = Port::outputs(graph);
-    let expected = input::samples(path, &ports, Side::Output, None)?;
+    let expected = input::samples(path, &ports, Side::Output, Wanted::All)?;
     if expected.len() != samples.len() {
         let (found, inputs) = (expected.len(), samples.len());
         let path = path.display();

@@ -19,6 +19,15 @@ impl Failure {
         Self(format!("{what}: {}", described(error)))
     }
 
+    /// Arguments that were not understood: what is wrong with them, without the usage.
+    pub(crate) fn misuse(error: &clap::Error) -> Self {
+        let text = error.to_string();
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        let end = ["\nUsage:", "\nFor more information"];
+        let end = end.iter().filter_map(|end| text.find(end)).min();
+        Self::new(&text[..end.unwrap_or(text.len())])
+    }
+
     /// Appends what the user can do.
     #[must_use]
     pub(crate) fn remedy(self, remedy: impl fmt::Display) -> Self {

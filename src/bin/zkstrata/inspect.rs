@@ -9,23 +9,24 @@ use crate::{files, keys, security, setup};
 use serde_json::{Value, json};
 use std::path::Path;
 use zkstrata::model_ir::int::Graph;
-use zkstrata::{FileKind, VerifyingKey, decode_proof, file_kind, onnx_import};
+use zkstrata::{FileKind, ProvingKey, VerifyingKey, decode_proof, file_kind, onnx_import};
 
 pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["load"], 1);
     let path = &args.file;
-    let bytes = files::read(path, files::LIMIT)?;
+    let bytes = files::read_any(path)?;
     let mut report = Report::new();
     report.field("size", Bytes(bytes.len() as u64));
     report.set("bytes", bytes.len());
     match file_kind(&bytes) {
         Some(FileKind::VerifyingKey) => {
             report.set("kind", "verifying key");
-            key(&keys::verifying_key(path)?, &mut report)?;
+            let vk = keys::decoded(path, &bytes, VerifyingKey::from_bytes)?;
+            key(&vk, &mut report)?;
         }
         Some(FileKind::ProvingKey) => {
             report.set("kind", "proving key");
-            let pk = keys::proving_key(path)?;
+            let pk = keys::decoded(path, &bytes, ProvingKey::from_bytes)?;
             report.field(
                 "parameters",
                 Count(pk.model().weights.iter().map(Vec::len).sum()),

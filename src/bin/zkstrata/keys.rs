@@ -18,9 +18,17 @@ fn load<K>(
     kind: FileKind,
     decode: fn(&[u8]) -> Result<K, FileError>,
 ) -> Result<K, Failure> {
-    let bytes = files::read(path, files::LIMIT)?;
-    files::expect_kind(path, &bytes, kind)?;
-    let key = tracing::info_span!("load").in_scope(|| decode(&bytes));
-    key.context(path.display())
-        .map_err(|failure| failure.remedy("make the keys again with `zkstrata setup`"))
+    decoded(path, &files::read_kind(path, kind)?, decode)
+}
+
+/// The key in the bytes of a file.
+pub(crate) fn decoded<K>(
+    path: &Path,
+    bytes: &[u8],
+    decode: fn(&[u8]) -> Result<K, FileError>,
+) -> Result<K, Failure> {
+    let key = tracing::info_span!("load").in_scope(|| decode(bytes));
+    key.context(path.display()).map_err(|failure| {
+        failure.remedy("copy it anew, or make the keys again with `zkstrata setup`")
+    })
 }

@@ -13,6 +13,7 @@ mod input;
 mod inspect;
 mod keys;
 mod operators;
+mod output;
 mod outputs;
 mod progress;
 mod prove;
@@ -27,6 +28,7 @@ use clap::Parser;
 use failure::{Context, Failure};
 use progress::{Progress, Style};
 use report::{Report, Verdict};
+use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -42,6 +44,9 @@ const UNUSABLE: u8 = 2;
 fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() && wants_json() => {
+            return fail(&Failure::misuse(&error), Style::Json);
+        }
         Err(error) => return usage(&error),
     };
     let style = if arguments.json {
@@ -89,19 +94,28 @@ fn run(arguments: &Arguments, progress: &Progress) -> Result<Report, Failure> {
     }
 }
 
+/// Whether arguments that cannot be understood ask for JSON.
+fn wants_json() -> bool {
+    let is_json = |arg: OsString| {
+        let arg = arg.to_string_lossy();
+        arg == "--json" || arg.starts_with("--json=")
+    };
+    std::env::args_os().skip(1).any(is_json)
+}
+
 /// Prints help or a usage error.
 fn usage(error: &clap::Error) -> ExitCode {
-    if error.use_stderr() && std::env::args_os().any(|arg| arg == "--json") {
-        return fail(&Failure::new(error.to_string()), Style::Json);
+    let printed = error.print();
+    match (error.use_stderr(), printed) {
+        (false, Ok(())) => ExitCode::SUCCESS,
+        // Nothing is left to say if standard error is closed.
+        _ => UNUSABLE.into(),
     }
-    // Nothing is left to say if standard error is closed.
-    let _ = error.print();
-    ExitCode::from(if error.use_stderr() { UNUSABLE } else { 0 })
 }
 
 fn fail(failure: &Failure, style: Style) -> ExitCode {
     match style {
-        Style::Text => eprintln!("error: {failure}"),
+        Style::Text => report::say(format_args!("error: {failure}")),
         Style::Json => {
             let object = serde_json::json!({ "error": failure.to_string() });
             // The status says that something is wrong even if nobody reads the text.

@@ -2,7 +2,7 @@
 //!
 //! The prover opens one span per stage; spans and warnings of other crates are ignored.
 
-use crate::report::Report;
+use crate::report::{Report, say};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -90,7 +90,7 @@ impl Progress {
 
     fn tell(&self, kind: &str, text: &str) {
         if self.style == Style::Text {
-            self.bar.suspend(|| eprintln!("{kind}: {text}"));
+            self.bar.suspend(|| say(format_args!("{kind}: {text}")));
         }
     }
 

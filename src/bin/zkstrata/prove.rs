@@ -2,11 +2,11 @@
 
 use crate::args;
 use crate::failure::{Context, Failure};
-use crate::input::{self, Port, Side};
+use crate::input::{self, Port, Side, Wanted};
+use crate::output::Output;
 use crate::progress::Progress;
 use crate::report::{Bytes, Report, Seconds};
-use crate::{files, keys, outputs};
-use std::num::NonZeroUsize;
+use crate::{keys, outputs};
 use std::time::Instant;
 use zkstrata::{FileKind, encode_proof};
 
@@ -18,11 +18,11 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
         &[&["load"], STAGES.as_slice(), &["verify", "write"]].concat(),
         1,
     );
-    files::refuse_other(&args.out, FileKind::Proof)?;
+    let out = Output::new(args.out.clone(), FileKind::Proof)?;
     let pk = keys::proving_key(&args.pk)?;
     let ports = Port::of(&pk.model().graph.inputs);
-    let first = args.batch.map(NonZeroUsize::get);
-    let samples = input::samples(&args.input, &ports, Side::Input, first)?;
+    let wanted = Wanted::of_batch(args.batch, pk.verifying_key().max_batch());
+    let samples = input::samples(&args.input, &ports, Side::Input, wanted)?;
 
     let start = Instant::now();
     let (statement, proof) = pk.prove(&samples).context(args.input.display())?;
@@ -33,7 +33,7 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
     verified.context("the proof was made but does not verify; this is a bug, please report it")?;
     let bytes = encode_proof(&statement, &proof);
     let span = tracing::info_span!("write");
-    span.in_scope(|| files::write(&args.out, &bytes, FileKind::Proof))?;
+    span.in_scope(|| out.write(&bytes))?;
 
     let mut report = Report::new();
     report.field("model", vk.digest());

@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::failure::{Context, Failure};
-use crate::input::{self, Port, Sample, Side};
+use crate::input::{self, Port, Sample, Side, Wanted};
 use crate::progress::Progress;
 use crate::report::{Count, Report};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ pub(crate) fn import(args: &args::Model, progress: &Progress) -> Result<Imported
 impl Imported {
     /// Reads inputs of this model.
     pub(crate) fn samples(&self, path: &Path) -> Result<Vec<Sample>, Failure> {
-        input::samples(path, &Port::inputs(&self.graph), Side::Input, None)
+        input::samples(path, &Port::inputs(&self.graph), Side::Input, Wanted::All)
     }
 
     /// Quantises the model. Without a calibration file, `samples` fix the ranges; without either,

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use std::fmt::{self, Display, Write};
+use std::io::Write as _;
 
 /// The answer to the command's question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,12 @@ impl Report {
     pub(crate) fn json(self) -> String {
         format!("{:#}\n", Value::Object(self.json))
     }
+}
+
+/// Prints a line on standard error. Unlike `eprintln!`, does not panic if nobody can read it.
+pub(crate) fn say(line: impl Display) {
+    // Where else could this error go?
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 
 /// Seconds with three significant digits.

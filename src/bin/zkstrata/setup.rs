@@ -2,10 +2,11 @@
 
 use crate::args;
 use crate::failure::{Context, Failure};
+use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::quantised::{self, describe_accuracy};
 use crate::report::{Bytes, Report, Seconds};
-use crate::{files, security};
+use crate::security;
 use std::time::Instant;
 use zkstrata::{FileKind, Weights};
 
@@ -13,10 +14,8 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     progress.expect(&["import", "quantise", "accuracy", "setup", "write"], 1);
     let what = format!("cannot create directory {}", args.out.display());
     std::fs::create_dir_all(&args.out).context(what)?;
-    let pk_path = args.out.join("model.zkpk");
-    let vk_path = args.out.join("model.zkvk");
-    files::refuse_other(&pk_path, FileKind::ProvingKey)?;
-    files::refuse_other(&vk_path, FileKind::VerifyingKey)?;
+    let pk_file = Output::new(args.out.join("model.zkpk"), FileKind::ProvingKey)?;
+    let vk_file = Output::new(args.out.join("model.zkvk"), FileKind::VerifyingKey)?;
 
     let imported = quantised::import(&args.model, progress)?;
     let quantised = imported.quantise(&args.model, None, progress)?;
@@ -32,10 +31,11 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     let (pk, vk) = keys.context(args.model.path.display())?;
     let setup_s = start.elapsed().as_secs_f64();
     let (pk, vk_bytes) = (pk.to_bytes(), vk.to_bytes());
-    tracing::info_span!("write").in_scope(|| {
-        files::write(&pk_path, &pk, FileKind::ProvingKey)?;
-        files::write(&vk_path, &vk_bytes, FileKind::VerifyingKey)
-    })?;
+    let warning = tracing::info_span!("write")
+        .in_scope(|| output::write_pair((&pk_file, &pk), (&vk_file, &vk_bytes)))?;
+    if let Some(warning) = warning {
+        progress.warn(warning);
+    }
 
     let security = security::of(&vk, vk.max_batch())?;
     report.field(
@@ -46,9 +46,12 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
         ),
     );
     report.field("setup", Seconds(setup_s));
-    for (path, bytes) in [(&pk_path, &pk), (&vk_path, &vk_bytes)] {
+    for (file, bytes) in [(&pk_file, &pk), (&vk_file, &vk_bytes)] {
         let size = Bytes(bytes.len() as u64);
-        report.field("written", format_args!("{} ({size})", path.display()));
+        report.field(
+            "written",
+            format_args!("{} ({size})", file.path().display()),
+        );
     }
     report.field("model", vk.digest());
     report.line(
@@ -61,9 +64,9 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     report.field("weights", weights(vk.weights()));
     report.set("weights", weights(vk.weights()));
     report.set("setup_s", setup_s);
-    report.set("pk", pk_path.display().to_string());
+    report.set("pk", pk_file.path().display().to_string());
     report.set("pk_bytes", pk.len());
-    report.set("vk", vk_path.display().to_string());
+    report.set("vk", vk_file.path().display().to_string());
     report.set("vk_bytes", vk_bytes.len());
     Ok(report)
 }

@@ -2,7 +2,7 @@
 
 use crate::args;
 use crate::failure::{Context, Failure};
-use crate::input::{self, Port, Side};
+use crate::input::{self, Port, Side, Wanted};
 use crate::progress::Progress;
 use crate::report::{Bytes, Report, Seconds};
 use crate::{files, keys, outputs};
@@ -10,15 +10,14 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Instant;
 use zkstrata::model_ir::int::Graph;
-use zkstrata::{FileKind, Statement, decode_proof};
+use zkstrata::{FileKind, Statement, VerifyingKey, decode_proof};
 
 pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["load", "verify"], 1);
     let vk = keys::verifying_key(&args.vk)?;
-    let bytes = files::read(&args.proof, files::PROOF_LIMIT)?;
-    files::expect_kind(&args.proof, &bytes, FileKind::Proof)?;
+    let bytes = files::read_kind(&args.proof, FileKind::Proof)?;
     let expected = match &args.input {
-        Some(path) => Some(integers(path, args.batch, vk.graph(), progress)?),
+        Some(path) => Some(integers(path, args.batch, &vk, progress)?),
         None => None,
     };
 
@@ -61,11 +60,12 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
 fn integers(
     path: &Path,
     batch: Option<NonZeroUsize>,
-    graph: &Graph,
+    vk: &VerifyingKey,
     progress: &Progress,
 ) -> Result<Vec<Vec<i64>>, Failure> {
-    let first = batch.map(NonZeroUsize::get);
-    let samples = input::samples(path, &Port::of(&graph.inputs), Side::Input, first)?;
+    let graph = vk.graph();
+    let wanted = Wanted::of_batch(batch, vk.max_batch());
+    let samples = input::samples(path, &Port::of(&graph.inputs), Side::Input, wanted)?;
     let inputs = graph.quantise_inputs(&samples).context(path.display())?;
     if inputs.saturated > 0 {
         progress.warn(format!(

@@ -1,0 +1,225 @@
+//! Writing all or nothing: a file appears under its name when it is complete, or not at all.
+//!
+//! The bytes go into a temporary file of a random name in the same directory, which is then renamed.
+//! Only what does not exist, or is a regular file of the same kind, is replaced: never a link, a
+//! device or a pipe, nor a file that somebody may miss.
+
+use crate::failure::{Context, Failure};
+use crate::files::kind_name;
+use std::fs::{self, File, Metadata};
+use std::io::{ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+use zkstrata::{FileKind, file_kind};
+
+/// A file that can be written.
+#[derive(Clone, Debug)]
+pub(crate) struct Output {
+    path: PathBuf,
+    kind: FileKind,
+}
+
+/// The bytes of an output under a temporary name, which is removed when this is dropped.
+struct Written<'a> {
+    output: &'a Output,
+    file: NamedTempFile,
+}
+
+impl Output {
+    /// Fails unless the file can be written now. Cheap: before long work.
+    pub(crate) fn new(path: PathBuf, kind: FileKind) -> Result<Self, Failure> {
+        let output = Self { path, kind };
+        output.check()?;
+        let directory = output.directory();
+        if !directory.is_dir() {
+            let directory = directory.display();
+            return Err(
+                Failure::new(format!("{directory} is not a directory")).remedy("create it first")
+            );
+        }
+        output.temporary()?;
+        Ok(output)
+    }
+
+    /// Where the file will be.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes the file.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+        self.fill(bytes)?.publish()
+    }
+
+    fn directory(&self) -> &Path {
+        let parent = self.path.parent();
+        let parent = parent.filter(|parent| !parent.as_os_str().is_empty());
+        parent.unwrap_or(Path::new("."))
+    }
+
+    /// Fails if there is something that must not be replaced.
+    fn check(&self) -> Result<(), Failure> {
+        let (path, kind) = (self.path.display(), kind_name(self.kind));
+        let is_folder = self.path.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if self.path.file_name().is_none() || is_folder {
+            return Err(Failure::new(format!("`{path}` is not the name of a file")));
+        }
+        let found = match fs::symlink_metadata(&self.path) {
+            Ok(found) => found,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(self.cannot(&error)),
+        };
+        if !found.is_file() {
+            let what = special(&found);
+            return Err(
+                Failure::new(format!("{path} is {what}, which is not replaced"))
+                    .remedy("give the name of a file"),
+            );
+        }
+        let mut start = Vec::new();
+        let read = File::open(&self.path).and_then(|file| file.take(16).read_to_end(&mut start));
+        read.context(format_args!("{path} exists and cannot be read"))?;
+        if start.is_empty() || file_kind(&start) == Some(self.kind) {
+            return Ok(());
+        }
+        Err(Failure::new(format!("{path} exists and is not {kind}"))
+            .remedy("remove it or choose another name"))
+    }
+
+    /// An empty file of a name that nothing else has.
+    fn temporary(&self) -> Result<NamedTempFile, Failure> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".zkstrata-").suffix(".tmp");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            // Less the process's mask, as any other file.
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let file = builder.tempfile_in(self.directory());
+        file.map_err(|error| self.cannot(&error))
+    }
+
+    fn fill(&self, bytes: &[u8]) -> Result<Written<'_>, Failure> {
+        let mut file = self.temporary()?;
+        let written = file
+            .write_all(bytes)
+            .and_then(|()| file.as_file().sync_all());
+        written.map_err(|error| self.cannot(&error))?;
+        Ok(Written { output: self, file })
+    }
+
+    fn cannot(&self, error: &std::io::Error) -> Failure {
+        Failure::because(format_args!("cannot write {}", self.path.display()), error)
+    }
+}
+
+impl Written<'_> {
+    /// Gives the file its name.
+    fn publish(self) -> Result<(), Failure> {
+        let Self { output, file } = self;
+        // Much may have happened since the work began.
+        output.check()?;
+        let named = file.persist(&output.path);
+        named.map_err(|error| output.cannot(&error.error))?;
+        Ok(())
+    }
+}
+
+/// Writes a proving and a verifying key that belong together, so that the folder never holds two
+/// that do not: under a lock of the folder, the old verifying key goes first and the new one comes
+/// last. Whoever is interrupted in between leaves a folder without a verifying key.
+///
+/// Says in words if the folder could not be locked.
+pub(crate) fn write_pair(
+    (pk, pk_bytes): (&Output, &[u8]),
+    (vk, vk_bytes): (&Output, &[u8]),
+) -> Result<Option<String>, Failure> {
+    let (new_pk, new_vk) = (pk.fill(pk_bytes)?, vk.fill(vk_bytes)?);
+    // The lock ends with the file.
+    let folder = File::open(vk.directory()).and_then(|folder| folder.lock().map(|()| folder));
+    vk.check()?;
+    match fs::remove_file(&vk.path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(vk.cannot(&error)),
+        _ => {}
+    }
+    new_pk.publish()?;
+    new_vk.publish()?;
+    let warning = |error| {
+        let folder = vk.directory().display();
+        format!("{folder} cannot be locked ({error}): run no other setup into it meanwhile")
+    };
+    Ok(folder.err().map(warning))
+}
+
+/// What something that is no regular file is.
+fn special(found: &Metadata) -> &'static str {
+    if found.is_dir() {
+        "a directory"
+    } else if found.is_symlink() {
+        "a link"
+    } else {
+        "a device, pipe or socket"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+    use std::thread;
+
+    fn output(folder: &Path, name: &str, kind: FileKind) -> Output {
+        Output::new(folder.join(name), kind).expect("can be written")
+    }
+
+    /// A file that looks like one of this kind, and says who wrote it.
+    fn key(magic: [u8; 8], writer: u8) -> Vec<u8> {
+        [&magic[..], &vec![writer; 100_000]].concat()
+    }
+
+    #[test]
+    fn two_setups_leave_one_of_them_whole() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let start = Barrier::new(4);
+        for _ in 0..20 {
+            thread::scope(|scope| {
+                for writer in 0..4 {
+                    let (folder, start) = (folder.path(), &start);
+                    scope.spawn(move || {
+                        let pk = output(folder, "a.zkpk", FileKind::ProvingKey);
+                        let vk = output(folder, "a.zkvk", FileKind::VerifyingKey);
+                        let (pk_bytes, vk_bytes) =
+                            (key(*b"zkstr-pk", writer), key(*b"zkstr-vk", writer));
+                        start.wait();
+                        let warning = write_pair((&pk, &pk_bytes), (&vk, &vk_bytes));
+                        assert_eq!(warning.expect("writes"), None);
+                    });
+                }
+            });
+            let read = |name: &str| fs::read(folder.path().join(name)).expect("written");
+            let (pk, vk) = (read("a.zkpk"), read("a.zkvk"));
+            assert_eq!((pk.len(), vk.len()), (100_008, 100_008));
+            assert_eq!(pk[8..], vk[8..]);
+        }
+        let left = fs::read_dir(folder.path()).expect("lists").count();
+        assert_eq!(left, 2, "no temporary files");
+    }
+
+    #[test]
+    fn an_interrupted_setup_leaves_no_verifying_key() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pk = output(folder.path(), "a.zkpk", FileKind::ProvingKey);
+        let vk = output(folder.path(), "a.zkvk", FileKind::VerifyingKey);
+        let (old, new) = (key(*b"zkstr-vk", 1), key(*b"zkstr-vk", 2));
+        write_pair((&pk, &key(*b"zkstr-pk", 1)), (&vk, &old)).expect("writes");
+        // The new proving key cannot take its place.
+        fs::remove_file(pk.path()).expect("removes");
+        fs::create_dir(pk.path()).expect("creates");
+        let interrupted = write_pair((&pk, &key(*b"zkstr-pk", 2)), (&vk, &new));
+        let error = interrupted.expect_err("a directory").to_string();
+        assert!(error.contains("a.zkpk is a directory"), "{error}");
+        assert!(!vk.path().exists());
+        assert_eq!(fs::read_dir(folder.path()).expect("lists").count(), 1);
+    }
+}
