@@ -10,7 +10,7 @@ use crate::{SetupError, SetupOptions, VerifyingKey, setup_scheme};
 use ndarray::{ArrayD, IxDyn, arr0};
 use zkstrata_model_ir::float::{Activation, GraphBuilder, Op as FloatOp, ValueId};
 use zkstrata_model_ir::int::{
-    Function, Graph, Interval, Model, Node, Op, Port, Table, TableId, TensorId,
+    Function, Graph, Interval, Model, Node, Op, Port, PortKind, Table, TableId, TensorId,
 };
 use zkstrata_model_ir::quantise::{Calibration, Options, quantise};
 use zkstrata_pcs::Whir;
@@ -23,6 +23,7 @@ fn port(tensor: usize) -> Port {
         tensor: TensorId(tensor),
         shape: vec![1],
         scale: 1.0,
+        kind: PortKind::Real,
     }
 }
 

@@ -4,8 +4,8 @@
 use crate::constants::Constants;
 use crate::{FileError, SetupOptions, VerifyingKey, setup_scheme};
 use zkstrata_model_ir::int::{
-    Affine, Contract, Function, Graph, Interval, Map, MapAxis, Node, Op, Port, Table, TableId, Tap,
-    TensorId, WeightId,
+    Affine, Contract, Function, Graph, Interval, Map, MapAxis, Node, Op, Port, PortKind, Table,
+    TableId, Tap, TensorId, WeightId,
 };
 use zkstrata_pcs::Whir;
 
@@ -28,6 +28,7 @@ fn port(tensor: usize, shape: &[usize]) -> Port {
         tensor: TensorId(tensor),
         shape: shape.to_vec(),
         scale: 1.0,
+        kind: PortKind::Real,
     }
 }
 
