@@ -13,6 +13,8 @@ const FOLDED: usize = 1 << 24;
 const FREE: usize = 1 << 26;
 /// Cells that folding and sharing may use in all for each stored one.
 const FACTOR: usize = 16;
+/// Most nodes of graphs inside of nodes, as often as they are imported.
+const UNROLLED: usize = 1 << 16;
 
 /// Cells used so far.
 #[derive(Default)]
@@ -20,6 +22,7 @@ pub(crate) struct Budget {
     stored: usize,
     folded: usize,
     placed: usize,
+    imported: usize,
 }
 
 impl Budget {
@@ -50,6 +53,13 @@ impl Budget {
         self.placed = self.placed.saturating_add(cells);
         let what = || format!("weights, repeated where shared, up to node `{node}`");
         check(what, self.placed, self.scaled().min(MODEL))
+    }
+
+    /// Counts the nodes of a graph inside of node `node` that is imported, perhaps again.
+    pub(crate) fn imported(&mut self, node: &str, nodes: usize) -> Result<(), Error> {
+        self.imported = self.imported.saturating_add(nodes.max(1));
+        let what = || format!("nodes of branches and unrolled loops up to node `{node}`");
+        check(what, self.imported, UNROLLED)
     }
 
     fn scaled(&self) -> usize {
@@ -83,5 +93,7 @@ mod tests {
         assert!((0..FREE / FOLDED).all(|_| budget.folded("n", Some(FOLDED)).is_ok()));
         assert!(budget.folded("n", Some(1)).is_err());
         assert!(budget.placed("n", FREE + 1).is_err());
+        assert!(budget.imported("n", UNROLLED).is_ok());
+        assert!(budget.imported("n", 0).is_err());
     }
 }

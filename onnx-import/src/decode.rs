@@ -74,6 +74,7 @@ pub(crate) fn decode(
             name: name.into(),
             index,
             value,
+            reader: None,
         }),
     }
 }

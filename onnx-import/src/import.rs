@@ -1,153 +1,247 @@
-//! The import itself: resolves names, orders the nodes, and hands each one to its operator.
+//! The import itself: resolves names, and hands each node to its operator.
+//!
+//! The nodes that an output needs are imported in their order. What only a graph inside of a node
+//! reads, the branch of an If, is imported when it is read, so that a branch that is never taken
+//! need not be importable.
 
-use std::collections::HashMap;
+use std::rc::Rc;
 
 use ndarray::{ArrayD, arr0};
 use zkstrata_model_ir::float::{self, Activation, AxisMap, Graph, GraphBuilder, Op, ValueId};
 
 use crate::Error;
 use crate::budget::Budget;
+use crate::code::{Code, Graphs};
 use crate::decode;
 use crate::external::External;
-use crate::inputs;
+use crate::inputs::Inputs;
+use crate::masks::{self, Mask};
 use crate::model::{Model, Opsets};
-use crate::names::Names;
 use crate::node::{self, Node};
-use crate::ops::{self, quantised};
-use crate::proto::{GraphProto, NodeProto, TensorProto};
+use crate::ops::{self, Operator, quantised};
+use crate::options::Options;
+use crate::proto::{NodeProto, TensorProto};
+use crate::scope::{Meaning, Scope};
 use crate::tensor::Tensor;
 use crate::value::{Constant, Element, Value};
+
+/// Most graphs that may be inside of each other.
+const DEPTH: usize = 64;
 
 /// The state of an import.
 pub(crate) struct Importer {
     pub(crate) builder: GraphBuilder,
     pub(crate) budget: Budget,
-    /// Whether a mask of negative infinity was replaced by a finite one.
-    pub(crate) masks: bool,
+    /// The masks of values.
+    pub(crate) masks: Vec<Mask>,
     external: External,
-    /// Initializers that no node has read yet.
-    initializers: HashMap<String, TensorProto>,
-    values: HashMap<String, (Value, Element)>,
-    /// How many more times each name will be read; the last reader takes the value.
-    readers: HashMap<String, usize>,
+    opsets: Opsets,
+    /// The names of the model's graph, and of those inside of nodes that are being imported.
+    scopes: Vec<Scope>,
+}
+
+/// A node to import, without its operands.
+pub(crate) struct Step<'a> {
+    proto: &'a NodeProto,
+    opset: i64,
+    pub(crate) operator: &'static Operator,
+    inside: (usize, &'a Graphs),
+}
+
+impl<'a> Step<'a> {
+    /// The node with operands.
+    pub(crate) fn node(&self, operands: Vec<Option<Meaning>>) -> Result<Node<'a>, Error> {
+        let (scope, graphs) = self.inside;
+        Ok(Node::new(self.proto, self.opset, operands)?.inside(scope, graphs))
+    }
+
+    /// The operator, or this use of it, cannot be imported.
+    pub(crate) fn unsupported(&self, remedy: impl Into<String>) -> Error {
+        node::unsupported(self.proto, self.opset, remedy)
+    }
+}
+
+/// A graph inside of a node that may be imported several times.
+pub(crate) struct Body {
+    code: Rc<Code>,
+    constants: Vec<Constant>,
 }
 
 /// Imports a decoded model.
-pub(crate) fn import(model: Model, external: External) -> Result<Graph, Error> {
+pub(crate) fn import(model: Model, external: External, options: &Options) -> Result<Graph, Error> {
     let Model { graph, opsets } = model;
-    let names = Names::check(&graph)?;
-    let order = names.order(&graph)?;
-    let live = names.live(&graph, &order)?;
-
-    let GraphProto {
-        node: nodes,
-        initializer,
-        input,
-        output: outputs,
-        ..
-    } = graph;
+    let mut code = Code::new(graph)?;
+    if let Some(name) = code.captures.first() {
+        return Err(Error::MissingInitializer {
+            node: code.reader(name).into(),
+            name: name.clone(),
+        });
+    }
+    let initializers = std::mem::take(&mut code.initializers);
+    let code = Rc::new(code);
     let mut importer = Importer {
         builder: GraphBuilder::new(),
         budget: Budget::default(),
-        masks: false,
+        masks: vec![],
         external,
-        initializers: initializer
-            .into_iter()
-            .map(|t| (t.name.clone(), t))
-            .collect(),
-        values: HashMap::new(),
-        readers: HashMap::new(),
+        opsets,
+        scopes: vec![Scope::new(Rc::clone(&code), initializers, None)],
     };
-    for input in &input {
-        if !importer.initializers.contains_key(&input.name) {
-            let (value, element) = inputs::declare(input, &mut importer.builder)?;
-            let value = Value::Activation(value);
-            let name = input.name.clone();
-            importer.values.insert(name, (value, element));
-        }
+    let declared = code.inputs.iter();
+    let free = declared.filter(|input| !importer.scopes[0].stores(&input.name));
+    let inputs = Inputs::new(free, options)?;
+    for (name, value, element) in inputs.declare(&mut importer.builder, &mut importer.budget)? {
+        importer.scopes[0].define(&name, Meaning::Tensor(value, element));
     }
-    let read = live.iter().flat_map(|&i| &nodes[i].input);
-    for name in read.chain(outputs.iter().map(|o| &o.name)) {
-        *importer.readers.entry(name.clone()).or_default() += 1;
-    }
-    for &i in &live {
-        importer.node(&nodes[i], &opsets)?;
-    }
-    importer.finish(outputs.iter().map(|o| o.name.as_str()))
+    importer.finish()
 }
 
 impl Importer {
-    /// Imports one node whose operands are known.
-    fn node(&mut self, proto: &NodeProto, opsets: &Opsets) -> Result<(), Error> {
-        let opset = opsets.of(proto);
+    /// Imports node `i` of a scope, unless that has been done.
+    fn node(&mut self, scope: usize, i: usize) -> Result<(), Error> {
+        if !self.scopes[scope].begin(i) {
+            return Ok(());
+        }
+        let code = Rc::clone(&self.scopes[scope].code);
+        let proto = &code.nodes[i];
+        let opset = self.opsets.of(proto);
         let operator =
             ops::find(proto).ok_or_else(|| node::unsupported(proto, opset, ops::remedy(proto)))?;
+        let step = Step {
+            proto,
+            opset,
+            operator,
+            inside: (scope, &code.graphs[i]),
+        };
         let operands = proto.input.iter().map(|input| match input.as_str() {
             "" => Ok(None),
-            input => self.read(input, node::name(proto)).map(Some),
+            input => self.read(scope, input, node::name(proto)).map(Some),
         });
         let mut operands = operands.collect::<Result<Vec<_>, _>>()?;
-        quantised::restore(proto, self, &mut operands)?;
-        let mut node = Node::new(proto, opset, operands)?;
-        let produced = if node.is_constant() {
-            self.folded(&mut node, operator.import)?
-        } else {
-            (operator.import)(&mut node, self)?
-        };
-        node.finish()?;
-        let mut produced = produced.into_iter().enumerate();
-        for output in &proto.output {
-            let value = produced.next();
-            match value {
-                _ if output.is_empty() => {}
-                Some((i, value)) if self.readers.contains_key(output) => {
-                    let value = renamed(value, output);
-                    let element = match &value {
-                        Value::Constant(constant) => constant.tensor.cells().element(),
-                        Value::Activation(_) => node.result(i),
-                    };
-                    self.values.insert(output.clone(), (value, element));
-                }
-                None if self.readers.contains_key(output) => {
-                    let remedy =
-                        format!("its output `{output}` is not computed: remove what reads it");
-                    return Err(node::unsupported(proto, opset, remedy));
-                }
-                _ => {}
-            }
+        quantised::restore(node::name(proto), operator.reads, self, &mut operands)?;
+        let meanings = self.apart(&step, operands);
+        let meanings =
+            meanings.map_err(|error| error.used_by(node::name(proto), &proto.op_type))?;
+        for (i, meaning) in meanings.into_iter().enumerate() {
+            let Some(output) = proto.output.get(i).filter(|o| self.scopes[scope].reads(o)) else {
+                continue;
+            };
+            let Some(meaning) = meaning else {
+                let remedy = format!("its output `{output}` is not computed: remove what reads it");
+                return Err(node::unsupported(proto, opset, remedy));
+            };
+            self.scopes[scope].define(output, named(meaning, output));
         }
         Ok(())
     }
 
-    /// The value of `name` and the kind of its elements, moved out for its last reader.
-    fn read(&mut self, name: &str, reader: &str) -> Result<(Value, Element), Error> {
-        if let Some(proto) = self.initializers.remove(name) {
-            let tensor = self.decode(&proto, name)?;
-            let element = tensor.cells().element();
-            let value = Value::Constant(Constant::new(name, tensor));
-            self.values.insert(name.into(), (value, element));
-        }
-        let last = self.readers.get_mut(name).is_none_or(|n| {
-            *n = n.saturating_sub(1);
-            *n == 0
-        });
-        let value = if last {
-            self.values.remove(name)
+    /// The results of an operator on its operands.
+    pub(crate) fn run(
+        &mut self,
+        step: &Step,
+        operands: Vec<Option<Meaning>>,
+    ) -> Result<Vec<Option<Meaning>>, Error> {
+        let mut node = step.node(operands)?;
+        let import = step.operator.import;
+        let produced = if node.is_constant() {
+            self.folded(&mut node, import)?
         } else {
-            self.values.get(name).cloned()
+            import(&mut node, self)?
         };
-        value.ok_or_else(|| Error::MissingInitializer {
+        node.finish()?;
+        Ok(node.meanings(produced))
+    }
+
+    /// What `name` stands for in a scope or one around it, moved out for its last reader.
+    fn read(&mut self, scope: usize, name: &str, reader: &str) -> Result<Meaning, Error> {
+        let mut around = Some(scope);
+        while let Some(scope) = around {
+            let code = Rc::clone(&self.scopes[scope].code);
+            if !code.defines(name) {
+                around = self.scopes[scope].parent;
+                continue;
+            }
+            if self.scopes[scope].waits(name) {
+                for i in code.needed(std::iter::once(name)) {
+                    self.node(scope, i)?;
+                }
+            }
+            if let Some(proto) = self.scopes[scope].stored(name) {
+                let tensor = self.decode(&proto, name)?;
+                let element = tensor.cells().element();
+                let value = Value::Constant(Constant::new(name, tensor));
+                self.scopes[scope].define(name, Meaning::Tensor(value, element));
+            }
+            if let Some(meaning) = self.scopes[scope].take(name) {
+                return Ok(meaning);
+            }
+            break;
+        }
+        Err(Error::MissingInitializer {
             node: reader.into(),
             name: name.into(),
         })
     }
 
+    /// The outputs of a scope's graph, whose inputs are defined.
+    fn outputs(&mut self, scope: usize) -> Result<Vec<Meaning>, Error> {
+        let code = Rc::clone(&self.scopes[scope].code);
+        for i in code.needed(code.outputs.iter().map(String::as_str)) {
+            self.node(scope, i)?;
+        }
+        let outputs = code.outputs.iter();
+        outputs.map(|name| self.read(scope, name, name)).collect()
+    }
+
+    /// Prepares a graph inside of a node for being imported.
+    pub(crate) fn body(&mut self, node: &Node, code: Rc<Code>) -> Result<Body, Error> {
+        let mut constants = Vec::with_capacity(code.initializers.len());
+        for proto in &code.initializers {
+            self.allow(node, Some(cells(proto)))?;
+            let tensor = decode::decode(proto, &proto.name, &self.external)?;
+            constants.push(Constant::new(&proto.name, tensor));
+        }
+        Ok(Body { code, constants })
+    }
+
+    /// The outputs of a graph inside of a node, given its inputs.
+    pub(crate) fn call(
+        &mut self,
+        node: &Node,
+        body: &Body,
+        inputs: Vec<Meaning>,
+    ) -> Result<Vec<Meaning>, Error> {
+        if self.scopes.len() > DEPTH {
+            return Err(node.unsupported(format!(
+                "more than {DEPTH} graphs are inside of each other: export the model without \
+                 control flow"
+            )));
+        }
+        if inputs.len() != body.code.inputs.len() {
+            let (takes, got) = (body.code.inputs.len(), inputs.len());
+            return Err(
+                node.shape_error(format!("its graph takes {takes} inputs and is given {got}"))
+            );
+        }
+        self.budget.imported(node.name(), body.code.nodes.len())?;
+        let mut scope = Scope::new(Rc::clone(&body.code), vec![], Some(node.scope()));
+        for constant in &body.constants {
+            let element = constant.tensor.cells().element();
+            let value = Value::Constant(constant.clone());
+            scope.define(&constant.name, Meaning::Tensor(value, element));
+        }
+        for (input, meaning) in body.code.inputs.iter().zip(inputs) {
+            scope.define(&input.name, meaning);
+        }
+        self.scopes.push(scope);
+        let outputs = self.outputs(self.scopes.len() - 1);
+        self.scopes.pop();
+        outputs
+    }
+
     /// Decodes a stored tensor.
     pub(crate) fn decode(&mut self, proto: &TensorProto, name: &str) -> Result<Tensor, Error> {
-        let cells = proto.dims.iter().fold(1_usize, |n, &d| {
-            n.saturating_mul(usize::try_from(d).unwrap_or(0))
-        });
-        self.budget.stored(name, cells)?;
+        self.budget.stored(name, cells(proto))?;
         decode::decode(proto, name, &self.external)
     }
 
@@ -258,22 +352,47 @@ impl Importer {
         self.builder.note(text);
     }
 
-    /// Names the outputs; one that does not depend on any input is a constant of the graph.
-    fn finish<'a>(mut self, names: impl Iterator<Item = &'a str>) -> Result<Graph, Error> {
+    /// Imports what the outputs need and names them; one that does not depend on any input is a
+    /// constant of the graph.
+    fn finish(mut self) -> Result<Graph, Error> {
+        let code = Rc::clone(&self.scopes[0].code);
         let mut outputs = Vec::new();
-        for name in names {
-            let value = match self.read(name, name)? {
-                (Value::Activation(value), element) => self.restored(name, value, element)?,
-                (Value::Constant(constant), _) => {
+        for (name, meaning) in code.outputs.iter().zip(self.outputs(0)?) {
+            let value = match meaning {
+                Meaning::Tensor(_, Element::Masked(id)) if !self.mask(id).exact => {
+                    return Err(Error::Shape {
+                        node: name.clone(),
+                        reason: format!("this output: {}", masks::beyond(self.mask(id).fill)),
+                    });
+                }
+                Meaning::Tensor(Value::Activation(value), element) => {
+                    self.restored(name, value, element)?
+                }
+                Meaning::Tensor(Value::Constant(constant), _) => {
                     let value = constant.into_weight()?;
                     self.budget.placed(name, value.len())?;
                     self.builder.add(name, Op::Constant { value }, &[])?
                 }
+                Meaning::Sequence(_) => {
+                    return Err(Error::Shape {
+                        node: name.clone(),
+                        reason: "this output is a sequence of tensors: export each tensor as an \
+                                 output of its own"
+                            .into(),
+                    });
+                }
             };
-            outputs.push((name.to_owned(), value));
+            outputs.push((name.clone(), value));
         }
         Ok(self.builder.finish(outputs)?)
     }
+}
+
+/// The number of cells that a stored tensor declares.
+fn cells(proto: &TensorProto) -> usize {
+    proto.dims.iter().fold(1_usize, |n, &d| {
+        n.saturating_mul(usize::try_from(d).unwrap_or(0))
+    })
 }
 
 /// The memory of an axis matrix, in cells of four bytes.
@@ -284,13 +403,13 @@ fn entries(axis: &AxisMap) -> usize {
     }
 }
 
-/// Folded constants are called by the name of the value they define.
-fn renamed(value: Value, name: &str) -> Value {
-    match value {
-        Value::Constant(constant) if constant.name.is_empty() => Value::Constant(Constant {
-            name: name.into(),
-            ..constant
-        }),
+/// Folded constants are called by the name of the value that they define.
+fn named(meaning: Meaning, name: &str) -> Meaning {
+    match meaning {
+        Meaning::Tensor(Value::Constant(constant), element) if constant.name.is_empty() => {
+            let name = name.into();
+            Meaning::Tensor(Value::Constant(Constant { name, ..constant }), element)
+        }
         other => other,
     }
 }

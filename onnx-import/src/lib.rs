@@ -25,18 +25,21 @@
 //! operands are all constant is evaluated.
 
 mod budget;
+mod code;
 mod decode;
 mod error;
 mod external;
 mod fold;
 mod import;
 mod inputs;
+mod masks;
 mod model;
-mod names;
 mod node;
 mod ops;
+mod options;
 pub mod proto;
 mod scan;
+mod scope;
 mod tensor;
 mod value;
 
@@ -50,13 +53,22 @@ use crate::model::Model;
 pub use crate::error::Error;
 pub use crate::model::{Summary, summary};
 pub use crate::ops::operators;
+pub use crate::options::Options;
 
 /// Imports a model whose weights are inside `model`, the bytes of an ONNX file.
 ///
 /// # Errors
 /// See [`Error`]. A model with external data gives [`Error::ExternalData`]: use [`import_file`].
 pub fn import(model: &[u8]) -> Result<Graph, Error> {
-    import::import(Model::decode(model)?, External::Nowhere)
+    import_with(model, &Options::new())
+}
+
+/// [`import`] with options.
+///
+/// # Errors
+/// See [`import`], and [`Error::Option`] for an option that does not fit the model.
+pub fn import_with(model: &[u8], options: &Options) -> Result<Graph, Error> {
+    import::import(Model::decode(model)?, External::Nowhere, options)
 }
 
 /// Imports the model in file `path`; external data is read from the files beside it.
@@ -64,6 +76,14 @@ pub fn import(model: &[u8]) -> Result<Graph, Error> {
 /// # Errors
 /// See [`Error`].
 pub fn import_file(path: &Path) -> Result<Graph, Error> {
+    import_file_with(path, &Options::new())
+}
+
+/// [`import_file`] with options.
+///
+/// # Errors
+/// See [`import_file`], and [`Error::Option`] for an option that does not fit the model.
+pub fn import_file_with(path: &Path, options: &Options) -> Result<Graph, Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::Read {
         path: path.into(),
         source,
@@ -75,8 +95,6 @@ pub fn import_file(path: &Path) -> Result<Graph, Error> {
     } else {
         directory
     };
-    import::import(
-        Model::decode(&bytes)?,
-        External::Directory(directory.into()),
-    )
+    let external = External::Directory(directory.into());
+    import::import(Model::decode(&bytes)?, external, options)
 }

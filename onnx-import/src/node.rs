@@ -6,11 +6,14 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 use ndarray::ArrayD;
 
 use crate::Error;
+use crate::code::{Code, Graphs};
 use crate::proto::{AttributeProto, AttributeType, NodeProto, TensorProto};
+use crate::scope::Meaning;
 use crate::tensor::Cells;
 use crate::value::{Constant, Element, Value};
 
@@ -24,8 +27,14 @@ pub(crate) struct Node<'a> {
     inputs: Vec<Option<Value>>,
     /// The kinds of the operands' elements; of omitted ones `Float`.
     elements: Vec<Element>,
+    /// The operands that are sequences.
+    sequences: BTreeMap<usize, Vec<(Value, Element)>>,
     /// The kinds of the results' elements where they are not those of the first operand.
     given: BTreeMap<usize, Element>,
+    /// The results that are given with their meaning.
+    meanings: BTreeMap<usize, Meaning>,
+    /// The scope of the node's names, and the graphs inside of it.
+    inside: Option<(usize, &'a Graphs)>,
     /// Attributes that nobody asked for yet.
     unread: RefCell<BTreeSet<&'a str>>,
 }
@@ -35,22 +44,32 @@ impl<'a> Node<'a> {
     pub(crate) fn new(
         proto: &'a NodeProto,
         opset: i64,
-        operands: Vec<Option<(Value, Element)>>,
+        operands: Vec<Option<Meaning>>,
     ) -> Result<Self, Error> {
-        let element = |operand: &Option<(Value, Element)>| {
-            operand
-                .as_ref()
-                .map_or(Element::Float, |(_, element)| *element)
-        };
-        let node = Self {
+        let mut node = Self {
             proto,
             name: name(proto),
             opset,
-            elements: operands.iter().map(element).collect(),
-            inputs: operands.into_iter().map(|o| o.map(|(v, _)| v)).collect(),
+            elements: Vec::with_capacity(operands.len()),
+            inputs: Vec::with_capacity(operands.len()),
+            sequences: BTreeMap::new(),
             given: BTreeMap::new(),
+            meanings: BTreeMap::new(),
+            inside: None,
             unread: RefCell::default(),
         };
+        for (i, operand) in operands.into_iter().enumerate() {
+            let (value, element) = match operand {
+                Some(Meaning::Tensor(value, element)) => (Some(value), element),
+                Some(Meaning::Sequence(list)) => {
+                    node.sequences.insert(i, list);
+                    (None, Element::Float)
+                }
+                None => (None, Element::Float),
+            };
+            node.inputs.push(value);
+            node.elements.push(element);
+        }
         for attribute in &proto.attribute {
             if !node.unread.borrow_mut().insert(&attribute.name) {
                 return Err(node.bad_attribute(&attribute.name, "is given twice"));
@@ -63,6 +82,17 @@ impl<'a> Node<'a> {
             }
         }
         Ok(node)
+    }
+
+    /// The node in a scope, with the graphs inside of it.
+    pub(crate) fn inside(mut self, scope: usize, graphs: &'a Graphs) -> Self {
+        self.inside = Some((scope, graphs));
+        self
+    }
+
+    /// The scope of the node's names.
+    pub(crate) fn scope(&self) -> usize {
+        self.inside.map_or(0, |(scope, _)| scope)
     }
 
     /// The name for messages: the node's own, or its first output.
@@ -90,10 +120,11 @@ impl<'a> Node<'a> {
         self.proto.output.get(index).is_some_and(|o| !o.is_empty())
     }
 
-    /// Whether no operand depends on the model's inputs.
+    /// Whether no operand depends on the model's inputs, and the operands are all that counts.
     pub(crate) fn is_constant(&self) -> bool {
         let constant = |value: &Value| matches!(value, Value::Constant(_));
-        self.inputs.iter().flatten().all(constant)
+        let alone = self.inside.is_none_or(|(_, graphs)| graphs.is_empty());
+        alone && self.sequences.is_empty() && self.inputs.iter().flatten().all(constant)
     }
 
     /// Whether operand `index` is given and not yet taken.
@@ -115,6 +146,28 @@ impl<'a> Node<'a> {
     pub(crate) fn result(&self, index: usize) -> Element {
         let given = self.given.get(&index).copied();
         given.unwrap_or_else(|| self.element(0))
+    }
+
+    /// Says what result `index` means, a sequence perhaps.
+    pub(crate) fn means(&mut self, index: usize, meaning: Meaning) {
+        self.meanings.insert(index, meaning);
+    }
+
+    /// What each named result means, given the values that were produced; `None` if it was not.
+    pub(crate) fn meanings(&mut self, produced: Vec<Value>) -> Vec<Option<Meaning>> {
+        let mut produced = produced.into_iter();
+        let mut meanings = Vec::with_capacity(self.proto.output.len());
+        for i in 0..self.proto.output.len() {
+            let tensor = produced.next().map(|value| {
+                let element = match &value {
+                    Value::Constant(constant) => constant.tensor.cells().element(),
+                    Value::Activation(_) => self.result(i),
+                };
+                Meaning::Tensor(value, element)
+            });
+            meanings.push(self.meanings.remove(&i).or(tensor));
+        }
+        meanings
     }
 
     /// The node's attributes, none of which is unread then.
@@ -150,8 +203,39 @@ impl<'a> Node<'a> {
 
     /// Takes a required operand.
     pub(crate) fn value(&mut self, index: usize) -> Result<Value, Error> {
-        self.take(index)
-            .ok_or_else(|| self.shape_error(format!("input {index} of {} is missing", self.op())))
+        self.take(index).ok_or_else(|| self.missing(index))
+    }
+
+    /// Takes a required operand that is a sequence.
+    pub(crate) fn sequence(&mut self, index: usize) -> Result<Vec<(Value, Element)>, Error> {
+        let sequence = self.sequences.remove(&index);
+        sequence.ok_or_else(|| {
+            let op = self.op();
+            self.shape_error(format!(
+                "input {index} of {op} must be a sequence of tensors"
+            ))
+        })
+    }
+
+    /// A required operand, with the kind of its elements, or a sequence.
+    pub(crate) fn meaning(&mut self, index: usize) -> Result<Meaning, Error> {
+        if let Some(list) = self.sequences.remove(&index) {
+            return Ok(Meaning::Sequence(list));
+        }
+        let element = self.element(index);
+        Ok(Meaning::Tensor(self.value(index)?, element))
+    }
+
+    /// The error for a required operand that is not there.
+    fn missing(&self, index: usize) -> Error {
+        let op = self.op();
+        if self.sequences.contains_key(&index) {
+            return self.unsupported(format!(
+                "input {index} is a sequence of tensors, which this operator is not imported for: \
+                 take its tensors out by SequenceAt or ConcatFromSequence"
+            ));
+        }
+        self.shape_error(format!("input {index} of {op} is missing"))
     }
 
     /// Takes an optional operand that must be constant.
@@ -168,7 +252,7 @@ impl<'a> Node<'a> {
     /// Takes a required operand that must be constant.
     pub(crate) fn constant(&mut self, index: usize) -> Result<Constant, Error> {
         self.optional_constant(index)?
-            .ok_or_else(|| self.shape_error(format!("input {index} of {} is missing", self.op())))
+            .ok_or_else(|| self.missing(index))
     }
 
     /// Takes a required weight.
@@ -202,7 +286,7 @@ impl<'a> Node<'a> {
     /// Takes a required constant list of integers.
     pub(crate) fn indices(&mut self, index: usize) -> Result<Vec<i64>, Error> {
         self.optional_indices(index)?
-            .ok_or_else(|| self.shape_error(format!("input {index} of {} is missing", self.op())))
+            .ok_or_else(|| self.missing(index))
     }
 
     /// Takes the integer attribute `name`.
@@ -268,6 +352,16 @@ impl<'a> Node<'a> {
                 None => Err(self.bad_attribute(name, "has no tensor")),
             },
         }
+    }
+
+    /// Takes the attribute `name`, a graph.
+    pub(crate) fn graph(&self, name: &str) -> Result<Rc<Code>, Error> {
+        let found = self.attribute(name, AttributeType::Graph)?;
+        let graph = self.inside.and_then(|(_, graphs)| graphs.get(name));
+        let graph = graph.filter(|_| found.is_some());
+        graph
+            .cloned()
+            .ok_or_else(|| self.bad_attribute(name, "is missing"))
     }
 
     fn attribute(

@@ -37,7 +37,13 @@ pub(crate) enum Element {
     Bool,
     /// Integers, carried as the real numbers that they stand for.
     Quantised(Quantum),
+    /// Real numbers, some of which are masked.
+    Masked(MaskId),
 }
+
+/// A mask of the import.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MaskId(pub(crate) usize);
 
 /// How an integer `q` stands for the real number `scale (q - zero)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,10 +55,27 @@ pub(crate) struct Quantum {
 }
 
 impl Element {
+    /// The cells of an empty tensor.
+    pub(crate) fn no_cells(self) -> Cells {
+        match self {
+            Self::Float | Self::Masked(_) => Cells::Float(vec![]),
+            Self::Int | Self::Quantised(_) => Cells::Int(vec![]),
+            Self::Bool => Cells::Bool(vec![]),
+        }
+    }
+
+    /// The kind, whether or not cells are masked.
+    pub(crate) fn unmasked(self) -> Self {
+        match self {
+            Self::Masked(_) => Self::Float,
+            other => other,
+        }
+    }
+
     /// The kind, for messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Float => "float",
+            Self::Float | Self::Masked(_) => "float",
             Self::Int => "integer",
             Self::Bool => "bool",
             Self::Quantised(_) => "quantised",
@@ -118,6 +141,7 @@ pub(crate) fn finite(name: &str, weight: ArrayD<f32>) -> Result<ArrayD<f32>, Err
             name: name.into(),
             index,
             value: x.into(),
+            reader: None,
         }),
     }
 }

@@ -7,11 +7,12 @@ use ndarray::{ArrayD, arr0};
 use zkstrata_model_ir::float::{Activation, ValueId};
 
 use super::formula::Formula;
+use super::masked::{self, Operand};
 use super::{one, pair};
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
-use crate::tensor::{Cells, Tensor};
+use crate::tensor::Tensor;
 use crate::value::{Constant, Element, Value, finite};
 
 /// The shape to which both operands are broadcast.
@@ -50,7 +51,7 @@ pub(super) fn folded(tensor: Tensor) -> Value {
 pub(super) fn operands(node: &mut Node) -> Result<(Value, Value), Error> {
     node.at_most(2)?;
     let operands = (node.value(0)?, node.value(1)?);
-    let (a, b) = (node.element(0), node.element(1));
+    let (a, b) = (node.element(0).unmasked(), node.element(1).unmasked());
     if a != b {
         let (op, a, b) = (node.op(), a.name(), b.name());
         return Err(node.shape_error(format!("{op} of {a} and {b} operands: cast one of them")));
@@ -64,58 +65,61 @@ pub(super) fn add(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
         (Value::Constant(a), Value::Constant(b)) => {
             pair::fold(node, importer, a, b, |a, b| a + b, i64::checked_add)
         }
-        (Value::Activation(x), y) | (y, Value::Activation(x)) => {
-            let y = masked(node, importer, y);
-            one(Value::Activation(Formula::new(node, importer).plus(x, y)?))
+        (x, y) => {
+            let x = Operand::new(importer, x, node.element(0));
+            let y = Operand::new(importer, y, node.element(1));
+            if x.is_masked() || y.is_masked() {
+                let (sum, element) = masked::sum(&mut Formula::new(node, importer), x, y)?;
+                node.gives(0, element);
+                return one(sum);
+            }
+            match (x.into_plain(), y.into_plain()) {
+                (Value::Activation(x), y) | (y, Value::Activation(x)) => {
+                    one(Value::Activation(Formula::new(node, importer).plus(x, y)?))
+                }
+                _ => Err(node.shape_error("constants are folded")),
+            }
         }
-    }
-}
-
-/// Cells of a term below this are a mask: their exponential is to be 0 whatever is added.
-pub(super) const MASKED: f32 = -1e30;
-/// What a mask becomes, so that the range of sums stays moderate.
-pub(super) const MASK: f32 = -512.0;
-
-/// The value; negative infinity and other masks in it become [`MASK`].
-pub(super) fn masked(node: &Node, importer: &mut Importer, value: Value) -> Value {
-    let Value::Constant(constant) = value else {
-        return value;
-    };
-    let masks = |&x: &f32| x <= MASKED;
-    match constant.tensor.cells() {
-        Cells::Float(cells) if cells.iter().any(masks) => {
-            let cells = cells.iter().map(|&x| if masks(&x) { MASK } else { x });
-            let cells = Cells::Float(cells.collect());
-            importer.masks = true;
-            importer.note(format!(
-                "node `{}`: cells of `{}` below {MASKED:e} mask others and are taken as {MASK:e}",
-                node.name(),
-                constant.name
-            ));
-            let tensor = Tensor::new(constant.tensor.shape().to_vec(), cells);
-            Value::Constant(Constant::new(&constant.name, tensor))
-        }
-        _ => Value::Constant(constant),
     }
 }
 
 /// `A - B`
 pub(super) fn sub(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let operands = operands(node)?;
-    let y = match operands {
+    let y = match operands(node)? {
         (Value::Constant(a), Value::Constant(b)) => {
             return pair::fold(node, importer, a, b, |a, b| a - b, i64::checked_sub);
         }
-        (Value::Activation(x), Value::Activation(y)) => Formula::new(node, importer).sub(x, y)?,
-        (Value::Activation(x), Value::Constant(c)) => {
-            let (scale, shift) = (arr0(1.0).into_dyn(), -c.into_weight()?);
-            affine(node, importer, x, scale, shift)?
-        }
         (Value::Constant(c), Value::Activation(x)) => {
+            let x = masked::exact(node, importer, x, node.element(1))?;
             let (scale, shift) = (arr0(-1.0).into_dyn(), c.into_weight()?);
             affine(node, importer, x, scale, shift)?
         }
+        (x, Value::Constant(c)) => {
+            let x = Operand::new(importer, x, node.element(0));
+            let y = Operand::new(importer, masked::negated(&c), node.element(1));
+            if x.is_masked() || y.is_masked() {
+                let (sum, element) = masked::sum(&mut Formula::new(node, importer), x, y)?;
+                node.gives(0, element);
+                return one(sum);
+            }
+            let x = importer.lift(node, x.into_plain())?;
+            let (scale, shift) = (arr0(1.0).into_dyn(), -c.into_weight()?);
+            affine(node, importer, x, scale, shift)?
+        }
+        (x, Value::Activation(y)) => {
+            let y = masked::exact(node, importer, y, node.element(1))?;
+            let x = Operand::new(importer, x, node.element(0));
+            let mut f = Formula::new(node, importer);
+            if x.is_masked() {
+                let (d, element) = masked::difference(&mut f, x, y)?;
+                node.gives(0, element);
+                return one(d);
+            }
+            let x = f.importer.lift(node, x.into_plain())?;
+            f.sub(x, y)?
+        }
     };
+    node.gives(0, node.element(0).unmasked());
     one(Value::Activation(y))
 }
 
@@ -126,7 +130,13 @@ pub(super) fn mul(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
             pair::fold(node, importer, a, b, |a, b| a * b, i64::checked_mul)
         }
         (Value::Activation(x), y) | (y, Value::Activation(x)) => {
-            one(Value::Activation(Formula::new(node, importer).times(x, y)?))
+            let mut f = Formula::new(node, importer);
+            let masked = masked::scaled(&mut f, x, &y, |f| f.times(x, y.clone()))?;
+            if let Some((value, element)) = masked {
+                node.gives(0, element);
+                return one(value);
+            }
+            one(Value::Activation(f.times(x, y)?))
         }
     }
 }

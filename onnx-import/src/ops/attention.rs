@@ -1,17 +1,15 @@
 //! Attention: `Y = softmax(scale Q K^T + bias) V` for each head, of which several may share keys
 //! and values.
 //!
-//! Masked scores never reach the exponential: with `a` 1 for allowed keys and 0 for others, `m` the
-//! largest allowed score of a row and `p = a exp(a (s - m))`, the weights are `p / max(sum p, 1)`.
-//! The sum is at least 1 unless the whole row is masked, and then the weights are 0.
+//! Masked scores never reach the exponential; the weights of a row that is masked whole are 0.
 
 use std::collections::BTreeSet;
 
-use ndarray::{ArrayD, arr0};
 use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
 use super::formula::Formula;
-use super::mask::{self, Allowed, Window};
+use super::mask::{self, Window};
+use super::masked::{self, Whole};
 use super::softmax;
 use crate::Error;
 use crate::import::Importer;
@@ -27,9 +25,6 @@ const Q: usize = 3;
 const K: usize = 4;
 const D: usize = 5;
 const E: usize = 6;
-
-/// What masked scores are replaced by before the maximum is taken.
-const LOWEST: f32 = -512.0;
 
 /// A tensor with its axes' labels.
 struct Labelled {
@@ -264,7 +259,11 @@ pub(super) fn attention(node: &mut Node, importer: &mut Importer) -> Result<Vec<
         None => capped,
         Some(term) => f.plus(capped, term)?,
     };
-    let weights = masked_shares(&mut f, biased, allowed.as_ref())?;
+    let keys_of_a_query = BTreeSet::from([shape.len() - 1]);
+    let weights = match &allowed {
+        None => softmax::shares(&mut f, biased, &keys_of_a_query)?,
+        Some(open) => masked::shares(&mut f, biased, open, &keys_of_a_query, Whole::Nothing)?,
+    };
     let y = heads.output(&mut f, weights, &v, shape[3])?;
     let mut outputs = vec![y, k.value, v.value];
     if node.has_output(3) {
@@ -281,50 +280,4 @@ pub(super) fn attention(node: &mut Node, importer: &mut Importer) -> Result<Vec<
         });
     }
     Ok(outputs.into_iter().map(Value::Activation).collect())
-}
-
-/// The weights of the allowed keys.
-fn masked_shares(
-    f: &mut Formula,
-    scores: ValueId,
-    allowed: Option<&Allowed>,
-) -> Result<ValueId, Error> {
-    let axes = BTreeSet::from([f.shape(scores).len() - 1]);
-    let Some(allowed) = allowed else {
-        return softmax::shares(f, scores, &axes);
-    };
-    let lowered = match allowed {
-        Allowed::Constant(a) => {
-            let lowest = a.mapv(|a| LOWEST * (1.0 - a));
-            f.affine_by(scores, a.clone(), lowest)?
-        }
-        Allowed::Activation(a) => {
-            let above = f.affine(scores, 1.0, -LOWEST)?;
-            let above = f.product(above, *a)?;
-            f.affine(above, 1.0, LOWEST)?
-        }
-    };
-    let most = f.maximum(lowered, &axes)?;
-    let below = f.sub(scores, most)?;
-    let below = within(f, below, allowed)?;
-    let powers = f.apply(Activation::Exp, below)?;
-    let powers = within(f, powers, allowed)?;
-    let sum = f.sum(powers, &axes)?;
-    let sum = if allowed.leaves_every_row() {
-        sum
-    } else {
-        let (lo, hi) = (1.0, f32::INFINITY);
-        f.apply(Activation::Clip { lo, hi }, sum)?
-    };
-    let factor = f.apply(Activation::Reciprocal, sum)?;
-    f.product(powers, factor)
-}
-
-/// The allowed cells of `x`, 0 elsewhere.
-fn within(f: &mut Formula, x: ValueId, allowed: &Allowed) -> Result<ValueId, Error> {
-    let none: ArrayD<f32> = arr0(0.0).into_dyn();
-    match allowed {
-        Allowed::Constant(a) => f.affine_by(x, a.clone(), none),
-        Allowed::Activation(a) => f.product(x, *a),
-    }
 }

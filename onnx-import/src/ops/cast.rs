@@ -136,13 +136,13 @@ pub(super) fn cast_like(node: &mut Node, importer: &mut Importer) -> Result<Vec<
     if node.opset() >= 25 {
         let _ = node.string("round_mode")?;
     }
-    let element = node.element(1);
+    let element = node.element(1).unmasked();
     drop(node.value(1)?);
     match x {
         Value::Activation(x) => one(Value::Activation(convert(node, importer, x, element)?)),
         Value::Constant(x) => {
             let data_type = match element {
-                Element::Float => DataType::Float,
+                Element::Float | Element::Masked(_) => DataType::Float,
                 Element::Int | Element::Quantised(_) => DataType::Int64,
                 Element::Bool => DataType::Bool,
             };

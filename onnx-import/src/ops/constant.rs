@@ -6,7 +6,7 @@ use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
 use crate::tensor::{Cells, MAX_RANK, Tensor, count};
-use crate::value::Value;
+use crate::value::{Element, Value};
 
 /// The value of whichever `value` attribute the node has.
 pub(super) fn constant(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
@@ -61,9 +61,12 @@ pub(super) fn fill(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
     one(folded(Tensor::new(shape, cells)))
 }
 
-/// `start, start + delta, ...` below (or above) `limit`, integers.
+/// `start, start + delta, ...` below (or above) `limit`.
 pub(super) fn range(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(3)?;
+    if node.element(0) == Element::Float {
+        return real_range(node, importer);
+    }
     let mut operand = |index| match &*node.indices(index)? {
         [n] => Ok(*n),
         other => Err(node.shape_error(format!("Range needs scalars, got {other:?}"))),
@@ -78,6 +81,23 @@ pub(super) fn range(node: &mut Node, importer: &mut Importer) -> Result<Vec<Valu
     let length = importer.allow(node, usize::try_from(length).ok())?;
     let list = (0..length as i64).map(|i| start + i * delta).collect();
     one(folded(Tensor::list(list)))
+}
+
+/// A range of real numbers.
+fn real_range(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    let mut operand = |index| match node.constant(index)?.tensor.cells() {
+        Cells::Float(cells) if cells.len() == 1 && cells[0].is_finite() => Ok(f64::from(cells[0])),
+        _ => Err(node.shape_error(format!("input {index} of Range must be one finite number"))),
+    };
+    let (start, limit, delta) = (operand(0)?, operand(1)?, operand(2)?);
+    if delta == 0.0 {
+        return Err(node.shape_error("Range with delta 0"));
+    }
+    let length = ((limit - start) / delta).ceil().max(0.0);
+    let length = importer.allow(node, (length < 1e18).then_some(length as usize))?;
+    let cell = |i: usize| (start + i as f64 * delta) as f32;
+    let cells = Cells::Float((0..length).map(cell).collect());
+    one(folded(Tensor::new(vec![length], cells)))
 }
 
 /// The shape of a value, or part of it.

@@ -8,23 +8,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use ndarray::{ArrayD, arr0};
 use zkstrata_model_ir::float::{Activation, AxisMap, AxisMatrix, Contract, Op, ValueId};
 
-use super::arithmetic::broadcast;
+use super::arithmetic::{broadcast, folded};
+use super::index::broadcast_indices;
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
+use crate::tensor::{Tensor, count};
 use crate::value::Value;
 
 /// Writes the operators of one node.
-pub(super) struct Formula<'a, 'n> {
+pub(crate) struct Formula<'a, 'n> {
     /// The node whose formula it is.
-    pub(super) node: &'a Node<'n>,
+    pub(crate) node: &'a Node<'n>,
     /// The import that it belongs to.
-    pub(super) importer: &'a mut Importer,
+    pub(crate) importer: &'a mut Importer,
 }
 
 impl<'a, 'n> Formula<'a, 'n> {
     /// An empty formula.
-    pub(super) fn new(node: &'a Node<'n>, importer: &'a mut Importer) -> Self {
+    pub(crate) fn new(node: &'a Node<'n>, importer: &'a mut Importer) -> Self {
         Self { node, importer }
     }
 
@@ -69,7 +71,7 @@ impl<'a, 'n> Formula<'a, 'n> {
     }
 
     /// `x` repeated along new axes and along axes of length 1.
-    pub(super) fn broadcast_to(&mut self, x: ValueId, shape: &[usize]) -> Result<ValueId, Error> {
+    pub(crate) fn broadcast_to(&mut self, x: ValueId, shape: &[usize]) -> Result<ValueId, Error> {
         let from = self.shape(x);
         if from == shape {
             return Ok(x);
@@ -97,6 +99,25 @@ impl<'a, 'n> Formula<'a, 'n> {
             return Ok(x);
         }
         self.put(Op::Map(axes), &[x])
+    }
+
+    /// A value repeated along new axes and along axes of length 1.
+    pub(crate) fn spread(&mut self, x: Value, shape: &[usize]) -> Result<Value, Error> {
+        match x {
+            Value::Activation(x) => Ok(Value::Activation(self.broadcast_to(x, shape)?)),
+            Value::Constant(c) if c.tensor.shape() == shape => Ok(Value::Constant(c)),
+            Value::Constant(c) => {
+                self.importer.allow(self.node, count(shape))?;
+                let from = c.tensor.shape();
+                if broadcast(self.node, from, shape)? != shape {
+                    return Err(self.node.shape_error(format!(
+                        "a constant of shape {from:?} does not broadcast to {shape:?}"
+                    )));
+                }
+                let cells = c.tensor.cells().pick(broadcast_indices(from, shape));
+                Ok(folded(Tensor::new(shape.to_vec(), cells)))
+            }
+        }
     }
 
     /// Two operands repeated to their common shape.
@@ -206,7 +227,7 @@ impl<'a, 'n> Formula<'a, 'n> {
     }
 
     /// `x` times a constant or another activation.
-    pub(super) fn times(&mut self, x: ValueId, factor: Value) -> Result<ValueId, Error> {
+    pub(crate) fn times(&mut self, x: ValueId, factor: Value) -> Result<ValueId, Error> {
         match factor {
             Value::Activation(y) => self.product(x, y),
             Value::Constant(c) => {

@@ -81,6 +81,12 @@ pub(super) fn select(
             let cells = x.tensor.cells().pick(positions(&from, &axes).into_iter());
             Ok(folded(Tensor::new(shape, cells)))
         }
+        // A tensor without cells depends on nothing.
+        Value::Activation(_) if axes.iter().flatten().any(Vec::is_empty) => {
+            let length = |(axis, &n): (&Axis, &usize)| axis.as_ref().map_or(n, Vec::len);
+            let shape = axes.iter().zip(&from).map(length).collect();
+            Ok(folded(Tensor::new(shape, node.element(0).no_cells())))
+        }
         Value::Activation(x) => {
             let map = |(axis, &n): (Axis, &usize)| match axis {
                 Some(list) if !list.iter().copied().eq(0..n) => {

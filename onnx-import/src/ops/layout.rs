@@ -65,6 +65,16 @@ pub(super) fn concat(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
         return Err(node.bad_attribute("axis", "is missing"));
     };
     let axis = node.axis(axis, importer.shape_of(first).len())?;
+    one(concatenated(node, importer, parts, axis)?)
+}
+
+/// One behind the other along an axis; of one kind of elements.
+pub(super) fn concatenated(
+    node: &Node,
+    importer: &mut Importer,
+    parts: Vec<Value>,
+    axis: usize,
+) -> Result<Value, Error> {
     let constants: Option<Vec<Constant>> = parts
         .iter()
         .map(|part| match part {
@@ -73,7 +83,7 @@ pub(super) fn concat(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
         })
         .collect();
     if let Some(constants) = constants {
-        return one(folded(joined(node, importer, &constants, axis)?));
+        return Ok(folded(joined(node, importer, &constants, axis)?));
     }
     let mut activations = Vec::with_capacity(parts.len());
     for part in parts {
@@ -83,10 +93,10 @@ pub(super) fn concat(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
         }
     }
     if let [x] = activations[..] {
-        return one(Value::Activation(x));
+        return Ok(Value::Activation(x));
     }
     let y = importer.add(node, Op::Concat { axis }, &activations)?;
-    one(Value::Activation(y))
+    Ok(Value::Activation(y))
 }
 
 /// The concatenation of constants.

@@ -4,11 +4,13 @@
 use ndarray::{ArrayD, arr0};
 use zkstrata_model_ir::float::{Activation, ValueId};
 
-use super::arithmetic::{MASK, broadcast, folded, masked, operands};
+use super::arithmetic::{broadcast, folded, operands};
 use super::formula::Formula;
+use super::masked;
 use super::{one, pair};
 use crate::Error;
 use crate::import::Importer;
+use crate::masks;
 use crate::node::Node;
 use crate::tensor::{Cells, Tensor, count};
 use crate::value::{Constant, Element, Value};
@@ -51,67 +53,160 @@ enum Order {
     Equal,
 }
 
+impl Order {
+    /// Whether the comparison is true.
+    #[allow(clippy::float_cmp, reason = "this is what the operators mean")]
+    fn holds(self, a: f32, b: f32) -> bool {
+        match self {
+            Self::Less => a < b,
+            Self::LessOrEqual => a <= b,
+            Self::Greater => a > b,
+            Self::GreaterOrEqual => a >= b,
+            Self::Equal => a == b,
+        }
+    }
+
+    /// The comparison of the operands in the other order.
+    fn exchanged(self) -> Self {
+        match self {
+            Self::Less => Self::Greater,
+            Self::LessOrEqual => Self::GreaterOrEqual,
+            Self::Greater => Self::Less,
+            Self::GreaterOrEqual => Self::LessOrEqual,
+            Self::Equal => Self::Equal,
+        }
+    }
+}
+
 fn compare(node: &mut Node, importer: &mut Importer, order: Order) -> Result<Vec<Value>, Error> {
     let (a, b) = operands(node)?;
-    let boolean = node.element(0) == Element::Bool;
+    let (of_a, of_b) = (node.element(0), node.element(1));
     node.gives(0, Element::Bool);
-    let (a, b) = match (a, b) {
-        (Value::Constant(a), Value::Constant(b)) => return constants(node, importer, a, b, order),
-        (Value::Activation(x), Value::Constant(c)) | (Value::Constant(c), Value::Activation(x))
-            if order == Order::Equal && infinite(&c) =>
-        {
-            return masks(node, importer, x, &c);
-        }
-        // The difference of the smaller from the larger, or the other way round.
-        (a, b) => match order {
-            Order::Less | Order::GreaterOrEqual | Order::Equal => (a, b),
-            Order::Greater | Order::LessOrEqual => (b, a),
-        },
-    };
-    let mut f = Formula::new(node, importer);
-    let d = difference(&mut f, a, b)?;
-    let y = match order {
-        Order::Equal if boolean => {
-            let unequal = f.square(d)?;
-            not(&mut f, unequal)?
-        }
-        Order::Equal => is_zero(&mut f, d)?,
-        Order::LessOrEqual | Order::GreaterOrEqual => f.apply(Activation::Step, d)?,
-        Order::Less | Order::Greater => {
-            let y = f.apply(Activation::Step, d)?;
-            not(&mut f, y)?
-        }
-    };
-    one(Value::Activation(y))
-}
-
-/// Whether a constant is negative infinity everywhere.
-fn infinite(c: &Constant) -> bool {
-    let Cells::Float(cells) = c.tensor.cells() else {
-        return false;
-    };
-    cells.iter().all(|&x| x.is_infinite() && x < 0.0)
-}
-
-/// Whether cells are negative infinity: what was masked, if anything.
-fn masks(
-    node: &Node,
-    importer: &mut Importer,
-    x: ValueId,
-    infinity: &Constant,
-) -> Result<Vec<Value>, Error> {
-    let shape = broadcast(node, importer.shape(x), infinity.tensor.shape())?;
-    if !importer.masks {
-        let cells = importer.allow(node, count(&shape))?;
-        return one(folded(Tensor::new(shape, Cells::Bool(vec![false; cells]))));
+    if let (Value::Constant(a), Value::Constant(b)) = (&a, &b) {
+        return constants(node, importer, a.clone(), b.clone(), order);
     }
     let mut f = Formula::new(node, importer);
-    let x = f.broadcast_to(x, &shape)?;
-    let below = f.affine(x, -1.0, 0.5 * MASK)?;
-    one(Value::Activation(f.apply(Activation::Step, below)?))
+    let masked = |f: &Formula, element| match element {
+        Element::Masked(id) => !f.importer.mask(id).exact,
+        _ => false,
+    };
+    if masked(&f, of_b) || matches!(a, Value::Constant(_)) {
+        let (mut a, mut b) = ((a, of_a), (b, of_b));
+        if !masked(&f, a.1) {
+            std::mem::swap(&mut a, &mut b);
+            return one(known_or(&mut f, a, b, order.exchanged())?);
+        }
+        return one(known_or(&mut f, a, b, order)?);
+    }
+    one(known_or(&mut f, (a, of_a), (b, of_b), order)?)
 }
 
-#[allow(clippy::float_cmp, reason = "this is what the operators mean")]
+/// The comparison of an activation, which is finite but where it is masked, with another value.
+fn known_or(
+    f: &mut Formula,
+    (a, of_a): (Value, Element),
+    (b, of_b): (Value, Element),
+    order: Order,
+) -> Result<Value, Error> {
+    let shape = broadcast(f.node, f.importer.shape_of(&a), f.importer.shape_of(&b))?;
+    let mask = match of_a {
+        Element::Masked(id) => Some(f.importer.mask(id).clone()).filter(|mask| !mask.exact),
+        _ => None,
+    };
+    if let Value::Activation(b) = b {
+        masked::exact(f.node, f.importer, b, of_b)?;
+    }
+    let boolean = of_a == Element::Bool;
+    let infinity = match &b {
+        Value::Constant(c) => infinite(c),
+        Value::Activation(_) => None,
+    };
+    let truth = |f: &mut Formula, holds: bool| {
+        let cells = f.importer.allow(f.node, count(&shape))?;
+        Ok::<_, Error>(folded(Tensor::new(
+            shape.clone(),
+            Cells::Bool(vec![holds; cells]),
+        )))
+    };
+    let Some(mask) = mask else {
+        return match infinity {
+            Some(infinity) => truth(f, order.holds(0.0, infinity)),
+            None => Ok(Value::Activation(compared(f, a, b, order, boolean)?)),
+        };
+    };
+    let closed = match (&b, infinity) {
+        (_, Some(infinity)) => order.holds(mask.fill, infinity),
+        (Value::Activation(_), None) => order.holds(f32::NEG_INFINITY, 0.0),
+        (Value::Constant(c), None) => {
+            let Cells::Float(cells) = c.tensor.cells() else {
+                return Err(f.node.shape_error("a comparison of a mask with integers"));
+            };
+            let holds = cells.iter().filter(|&&c| order.holds(mask.fill, c)).count();
+            if holds != 0 && holds != cells.len() {
+                return Err(f.node.unsupported(masks::beyond(mask.fill)));
+            }
+            holds > 0
+        }
+    };
+    let open = match (infinity, mask.finite) {
+        (Some(infinity), _) => Err(order.holds(0.0, infinity)),
+        (None, Some(finite)) => Ok(compared(f, Value::Activation(finite), b, order, boolean)?),
+        (None, None) => {
+            let zero = folded(Tensor::new(vec![], Cells::Float(vec![0.0])));
+            let zero = Value::Activation(f.importer.lift(f.node, zero)?);
+            Ok(compared(f, zero, b, order, boolean)?)
+        }
+    };
+    let y = match open {
+        Err(open) if open == closed => return truth(f, open),
+        Err(open) => {
+            let one = folded(Tensor::new(vec![], Cells::Float(vec![f32::from(open)])));
+            f.importer.lift(f.node, one)?
+        }
+        Ok(y) => y,
+    };
+    let y = masked::blend(f, &mask.open, y, f32::from(closed))?;
+    Ok(Value::Activation(f.broadcast_to(y, &shape)?))
+}
+
+/// The comparison of two finite values, one of which depends on the inputs.
+fn compared(
+    f: &mut Formula,
+    a: Value,
+    b: Value,
+    order: Order,
+    boolean: bool,
+) -> Result<ValueId, Error> {
+    let (a, b) = match order {
+        // The difference of the smaller from the larger, or the other way round.
+        Order::Less | Order::GreaterOrEqual | Order::Equal => (a, b),
+        Order::Greater | Order::LessOrEqual => (b, a),
+    };
+    let d = difference(f, a, b)?;
+    match order {
+        Order::Equal if boolean => {
+            let unequal = f.square(d)?;
+            not(f, unequal)
+        }
+        Order::Equal => is_zero(f, d),
+        Order::LessOrEqual | Order::GreaterOrEqual => f.apply(Activation::Step, d),
+        Order::Less | Order::Greater => {
+            let y = f.apply(Activation::Step, d)?;
+            not(f, y)
+        }
+    }
+}
+
+/// What a constant is everywhere, if that is infinite or no number.
+fn infinite(c: &Constant) -> Option<f32> {
+    let Cells::Float(cells) = c.tensor.cells() else {
+        return None;
+    };
+    let first = *cells.first().filter(|x| !x.is_finite())?;
+    let same = cells.iter().all(|x| x.to_bits() == first.to_bits());
+    same.then_some(first)
+}
+
 fn constants(
     node: &Node,
     importer: &mut Importer,
@@ -119,13 +214,7 @@ fn constants(
     b: Constant,
     order: Order,
 ) -> Result<Vec<Value>, Error> {
-    let float = move |a: f32, b: f32| match order {
-        Order::Less => a < b,
-        Order::LessOrEqual => a <= b,
-        Order::Greater => a > b,
-        Order::GreaterOrEqual => a >= b,
-        Order::Equal => a == b,
-    };
+    let float = move |a: f32, b: f32| order.holds(a, b);
     let int = move |a: i64, b: i64| match order {
         Order::Less => a < b,
         Order::LessOrEqual => a <= b,
@@ -228,17 +317,37 @@ pub(super) fn negation(node: &mut Node, importer: &mut Importer) -> Result<Vec<V
 pub(super) fn select(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(3)?;
     let values = (node.value(0)?, node.value(1)?, node.value(2)?);
-    if node.element(0) != Element::Bool || node.element(1) != node.element(2) {
+    let (of_a, of_b) = (node.element(1), node.element(2));
+    if node.element(0) != Element::Bool || of_a.unmasked() != of_b.unmasked() {
         let name = |i| node.element(i).name();
         let (c, a, b) = (name(0), name(1), name(2));
         return Err(node.shape_error(format!("Where by {c}s of {a}s and {b}s")));
     }
-    node.gives(0, node.element(1));
-    let (c, a, b) = match values {
+    let (c, a, b) = values;
+    let mut f = Formula::new(node, importer);
+    let sides = [(a.clone(), of_a), (b.clone(), of_b)];
+    let plainly = |f: &mut Formula, c, a, b| chosen(f.node, f.importer, c, a, b);
+    if let Some((y, element)) = masked::chosen(&mut f, &c, sides, plainly)? {
+        node.gives(0, element);
+        return one(y);
+    }
+    node.gives(0, of_a.unmasked());
+    one(chosen(node, importer, c, a, b)?)
+}
+
+/// `c ? a : b`, for `a` and `b` of one kind of elements.
+pub(super) fn chosen(
+    node: &Node,
+    importer: &mut Importer,
+    c: Value,
+    a: Value,
+    b: Value,
+) -> Result<Value, Error> {
+    let (c, a, b) = match (c, a, b) {
         (Value::Constant(c), Value::Constant(a), Value::Constant(b)) => {
             return pair::select(node, importer, &c, a, b);
         }
-        (c, a, b) => (c, masked(node, importer, a), masked(node, importer, b)),
+        values => values,
     };
     let mut f = Formula::new(node, importer);
     let y = match c {
@@ -269,7 +378,7 @@ pub(super) fn select(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
             }
         },
     };
-    one(Value::Activation(y))
+    Ok(Value::Activation(y))
 }
 
 /// `c x`: an activation, or a constant.
@@ -285,7 +394,7 @@ fn part(f: &mut Formula, x: Value, c: &ArrayD<f32>) -> Result<Result<ValueId, Ar
     })
 }
 
-/// Whether cells have a property that no activation has.
+/// Whether cells have a property that no finite number has.
 fn never(
     node: &mut Node,
     importer: &mut Importer,
@@ -294,6 +403,16 @@ fn never(
     node.at_most(1)?;
     let x = node.value(0)?;
     let shape = importer.shape_of(&x).to_vec();
+    node.gives(0, Element::Bool);
+    if let Element::Masked(id) = node.element(0) {
+        let mask = importer.mask(id).clone();
+        if !mask.exact && property(mask.fill) {
+            let mut f = Formula::new(node, importer);
+            let open = f.importer.lift(f.node, mask.open)?;
+            let closed = not(&mut f, open)?;
+            return one(Value::Activation(f.broadcast_to(closed, &shape)?));
+        }
+    }
     let cells = importer.allow(node, count(&shape))?;
     let cells = match &x {
         Value::Constant(x) => match x.tensor.cells() {

@@ -1,37 +1,15 @@
 //! Which keys a query of an attention may see: a mask, a causal or sliding window, and the number of
 //! keys that are no padding.
 
-use ndarray::{Array1, ArrayD, Axis, IxDyn, arr0};
+use ndarray::{Array1, ArrayD, IxDyn, arr0};
 use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
-use super::arithmetic::{MASKED, broadcast};
+use super::arithmetic::broadcast;
 use super::formula::Formula;
+use super::masked::{Operand, array, both, number};
 use crate::Error;
-use crate::tensor::{Cells, Tensor, count};
-use crate::value::{Constant, Element, Value};
-
-/// 1 for keys that are allowed, 0 for others; broadcasts to `[batch, heads, queries, keys]`.
-pub(super) enum Allowed {
-    /// Known at import.
-    Constant(ArrayD<f32>),
-    /// Depends on the inputs.
-    Activation(ValueId),
-}
-
-impl Allowed {
-    /// Whether each query is known to have a key.
-    pub(super) fn leaves_every_row(&self) -> bool {
-        match self {
-            Self::Constant(a) => {
-                let last = Axis(a.ndim() - 1);
-                a.lanes(last)
-                    .into_iter()
-                    .all(|row| row.iter().any(|&a| a > 0.0))
-            }
-            Self::Activation(_) => false,
-        }
-    }
-}
+use crate::tensor::count;
+use crate::value::{Element, Value};
 
 /// The keys that a query sees by its position `i + past`.
 pub(super) struct Window {
@@ -58,7 +36,8 @@ impl Window {
     }
 }
 
-/// The keys that are allowed, and the term of the mask that is added to the scores.
+/// The keys that are allowed, 1 for those and 0 for others, which broadcasts to
+/// `[batch, heads, queries, keys]`; and the term of the mask that is added to the scores.
 pub(super) fn split(
     f: &mut Formula,
     mask: Option<Value>,
@@ -66,7 +45,7 @@ pub(super) fn split(
     lengths: Option<Value>,
     window: &Window,
     shape: &[usize],
-) -> Result<(Option<Allowed>, Option<Value>), Error> {
+) -> Result<(Option<Value>, Option<Value>), Error> {
     let keys = shape[shape.len() - 1];
     let mut allowed = None;
     let mut term = None;
@@ -79,19 +58,14 @@ pub(super) fn split(
                 "its mask of shape {axes:?} is not one of scores of shape {shape:?}"
             )));
         }
-        match (mask, element) {
-            (Value::Activation(a), Element::Bool) => join(f, &mut allowed, Allowed::Activation(a))?,
-            (Value::Constant(c), Element::Bool) => {
-                join(f, &mut allowed, Allowed::Constant(c.into_weight()?))?;
+        if element == Element::Bool {
+            join(f, &mut allowed, number(&mask))?;
+        } else {
+            let (finite, open) = Operand::new(f.importer, mask, element).into_parts();
+            if let Some(open) = open {
+                join(f, &mut allowed, open)?;
             }
-            (Value::Activation(a), _) => term = Some(Value::Activation(a)),
-            (Value::Constant(c), _) => {
-                let (open, finite) = parts(&c);
-                if let Some(open) = open {
-                    join(f, &mut allowed, Allowed::Constant(open))?;
-                }
-                term = Some(Value::Constant(finite));
-            }
+            term = finite;
         }
     }
     let (from, to) = window.bounds();
@@ -105,7 +79,7 @@ pub(super) fn split(
                     f32::from(after && to.is_none_or(|to| distance <= to))
                 });
                 if seen.iter().any(|&a| a < 1.0) {
-                    join(f, &mut allowed, Allowed::Constant(seen))?;
+                    join(f, &mut allowed, array(seen))?;
                 }
             }
         }
@@ -114,18 +88,18 @@ pub(super) fn split(
             let lengths = f.reshape(lengths, vec![shape[0], 1, 1, 1])?;
             // Keys before the end: n - 1 - j >= 0.
             let left = compared(f, lengths, &[1, 1, 1, keys], |_, j| -1 - j)?;
-            join(f, &mut allowed, Allowed::Activation(left))?;
+            join(f, &mut allowed, Value::Activation(left))?;
             // The position of query i is i + n - queries.
             let all = [1, 1, shape[2], keys];
             let first = shape[2] as i64;
             if let Some(to) = to {
                 let seen = compared(f, lengths, &all, |i, j| i - first - j + to)?;
-                join(f, &mut allowed, Allowed::Activation(seen))?;
+                join(f, &mut allowed, Value::Activation(seen))?;
             }
             if let Some(from) = from {
                 let minus = f.negated(lengths)?;
                 let seen = compared(f, minus, &all, |i, j| j - i + first - from)?;
-                join(f, &mut allowed, Allowed::Activation(seen))?;
+                join(f, &mut allowed, Value::Activation(seen))?;
             }
         }
     }
@@ -137,7 +111,7 @@ fn lengthened(
     f: &mut Formula,
     mask: Value,
     keys: usize,
-    allowed: &mut Option<Allowed>,
+    allowed: &mut Option<Value>,
 ) -> Result<Value, Error> {
     let axes = f.importer.shape_of(&mask);
     let (rank, n) = (axes.len(), axes.last().copied().unwrap_or(keys));
@@ -145,7 +119,7 @@ fn lengthened(
         return Ok(mask);
     }
     let known = Array1::from_iter((0..keys).map(|j| f32::from(j < n)));
-    join(f, allowed, Allowed::Constant(known.into_dyn()))?;
+    join(f, allowed, array(known.into_dyn()))?;
     let mask = f.importer.lift(f.node, mask)?;
     let mut pads = vec![(0, 0); rank];
     pads[rank - 1].1 = (keys - n) as i64;
@@ -167,42 +141,7 @@ fn compared(
 }
 
 /// Allows what both allow.
-fn join(f: &mut Formula, allowed: &mut Option<Allowed>, more: Allowed) -> Result<(), Error> {
-    *allowed = Some(match (allowed.take(), more) {
-        (None, more) => more,
-        (Some(Allowed::Constant(a)), Allowed::Constant(b)) => {
-            let shape = broadcast(f.node, a.shape(), b.shape())?;
-            f.importer.allow(f.node, count(&shape))?;
-            Allowed::Constant(&a * &b)
-        }
-        (Some(Allowed::Activation(a)), Allowed::Activation(b)) => {
-            Allowed::Activation(f.product(a, b)?)
-        }
-        (Some(Allowed::Activation(x)), Allowed::Constant(c))
-        | (Some(Allowed::Constant(c)), Allowed::Activation(x)) => {
-            Allowed::Activation(f.affine_by(x, c, arr0(0.0).into_dyn())?)
-        }
-    });
+fn join(f: &mut Formula, allowed: &mut Option<Value>, more: Value) -> Result<(), Error> {
+    *allowed = both(f, allowed.take(), Some(more))?;
     Ok(())
-}
-
-/// The finite cells of a constant mask, 0 elsewhere, and which those are, if not all.
-fn parts(mask: &Constant) -> (Option<ArrayD<f32>>, Constant) {
-    let Cells::Float(cells) = mask.tensor.cells() else {
-        return (None, mask.clone());
-    };
-    let open = |x: &f32| *x > MASKED;
-    if cells.iter().all(open) {
-        return (None, mask.clone());
-    }
-    let shape = mask.tensor.shape();
-    let array = |cell: &dyn Fn(&f32) -> f32| {
-        let cells = cells.iter().map(cell).collect();
-        ArrayD::from_shape_vec(IxDyn(shape), cells).expect("as many cells")
-    };
-    let finite = array(&|x| if open(x) { *x } else { 0.0 });
-    let finite = Cells::Float(finite.into_iter().collect());
-    let finite = Tensor::new(shape.to_vec(), finite);
-    let allowed = array(&|x| f32::from(open(x)));
-    (Some(allowed), Constant::new(&mask.name, finite))
 }

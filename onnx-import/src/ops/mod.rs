@@ -7,6 +7,7 @@ mod bits;
 mod blocks;
 mod cast;
 mod constant;
+mod control;
 mod conv;
 mod conv_transpose;
 mod dense;
@@ -19,6 +20,7 @@ mod layout;
 mod learn;
 mod logic;
 mod mask;
+mod masked;
 mod norm;
 mod pad;
 mod pair;
@@ -31,6 +33,8 @@ mod repeat;
 mod resize;
 mod rotary;
 mod scatter;
+mod sequence;
+mod signal;
 mod slice;
 mod softmax;
 mod topk;
@@ -41,6 +45,8 @@ mod window;
 use zkstrata_model_ir::float::Activation;
 
 use self::activation::apply;
+pub(crate) use self::formula::Formula;
+pub(crate) use self::masked::{BEYOND, LOW, blend};
 use crate::Error;
 use crate::import::Importer;
 use crate::node::{self, Node};
@@ -59,6 +65,25 @@ pub(crate) struct Operator {
     pub(crate) import: Import,
     /// What of it is refused, in a few words; empty if it is complete.
     pub(crate) limits: &'static str,
+    /// How it reads operands that are more than numbers.
+    pub(crate) reads: Reads,
+}
+
+/// How an operator reads operands that are quantised or masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// As numbers: integers are restored, and masked cells must hold what ONNX has.
+    Numbers,
+    /// It moves or selects cells of its first operand, or compares them.
+    Moves,
+    /// It is an elementwise function of an operand if all others are constant.
+    Each,
+    /// It asks for the scales of quantised operands.
+    Quantised,
+    /// It asks for masks.
+    Masks,
+    /// Both, the scales if all operands have the same.
+    Alike,
 }
 
 const fn row(name: &'static str, import: Import, limits: &'static str) -> Operator {
@@ -66,15 +91,24 @@ const fn row(name: &'static str, import: Import, limits: &'static str) -> Operat
         name,
         import,
         limits,
+        reads: Reads::Numbers,
+    }
+}
+
+impl Operator {
+    /// The row with another way of reading.
+    const fn reading(mut self, reads: Reads) -> Self {
+        self.reads = reads;
+        self
     }
 }
 
 /// The operators of the default domain.
 const OPERATORS: &[Operator] = &[
-    row("Abs", |n, i| apply(n, i, Activation::Abs), ""),
+    row("Abs", |n, i| apply(n, i, Activation::Abs), "").reading(Reads::Each),
     row("Acos", |n, i| apply(n, i, Activation::Acos), ""),
     row("Acosh", |n, i| apply(n, i, Activation::Acosh), ""),
-    row("Add", arithmetic::add, ""),
+    row("Add", arithmetic::add, "").reading(Reads::Masks),
     row("And", logic::and, ""),
     row("ArgMax", extreme::arg_max, ""),
     row("ArgMin", extreme::arg_min, ""),
@@ -82,7 +116,7 @@ const OPERATORS: &[Operator] = &[
     row("Asinh", |n, i| apply(n, i, Activation::Asinh), ""),
     row("Atan", |n, i| apply(n, i, Activation::Atan), ""),
     row("Atanh", |n, i| apply(n, i, Activation::Atanh), ""),
-    row("Attention", attention::attention, "no infinite outputs"),
+    row("Attention", attention::attention, "no infinite outputs").reading(Reads::Masks),
     row(
         "AveragePool",
         pool::average,
@@ -93,13 +127,15 @@ const OPERATORS: &[Operator] = &[
     row("BitwiseAnd", bits::and, "with a constant"),
     row("BitwiseOr", bits::or, "with a constant"),
     row("BitwiseXor", bits::xor, "with a constant"),
-    row("Cast", cast::cast, "no strings"),
-    row("CastLike", cast::cast_like, ""),
+    row("BlackmanWindow", signal::blackman, "of a constant size"),
+    row("Cast", cast::cast, "no strings").reading(Reads::Each),
+    row("CastLike", cast::cast_like, "").reading(Reads::Each),
     row("Ceil", |n, i| apply(n, i, Activation::Ceil), ""),
     row("Celu", activation::celu, ""),
-    row("Clip", activation::clip, ""),
-    row("Compress", slice::compress, "of a constant condition"),
-    row("Concat", layout::concat, ""),
+    row("Clip", activation::clip, "").reading(Reads::Each),
+    row("Compress", slice::compress, "of a constant condition").reading(Reads::Moves),
+    row("Concat", layout::concat, "").reading(Reads::Alike),
+    row("ConcatFromSequence", sequence::concat, ""),
     row("Constant", constant::constant, ""),
     row("ConstantOfShape", constant::fill, ""),
     row("Conv", conv::conv, "of a constant weight"),
@@ -116,63 +152,73 @@ const OPERATORS: &[Operator] = &[
     row("Cos", |n, i| apply(n, i, Activation::Cos), ""),
     row("Cosh", |n, i| apply(n, i, Activation::Cosh), ""),
     row("CumSum", reduce::cumulative, "constant axis"),
-    row("DepthToSpace", blocks::depth_to_space, ""),
+    row("DepthToSpace", blocks::depth_to_space, "").reading(Reads::Moves),
     row(
         "DequantizeLinear",
         quantised::dequantize,
         "per tensor or per axis",
-    ),
-    row("Div", arithmetic::div, "integers by constants"),
-    row("Dropout", view::dropout, "inference"),
+    )
+    .reading(Reads::Quantised),
+    row("Div", arithmetic::div, "integers by constants").reading(Reads::Each),
+    row("Dropout", view::dropout, "inference").reading(Reads::Moves),
     row("Einsum", einsum::einsum, ""),
-    row("Elu", activation::elu, ""),
-    row("Equal", logic::equal, ""),
+    row("Elu", activation::elu, "").reading(Reads::Each),
+    row("Equal", logic::equal, "").reading(Reads::Masks),
     row("Erf", |n, i| apply(n, i, Activation::Erf), ""),
-    row("Exp", |n, i| apply(n, i, Activation::Exp), ""),
-    row("Expand", repeat::expand, ""),
+    row("Exp", |n, i| apply(n, i, Activation::Exp), "").reading(Reads::Each),
+    row("Expand", repeat::expand, "").reading(Reads::Moves),
     row("EyeLike", triangle::eye_like, ""),
-    row("Flatten", view::flatten, ""),
+    row("Flatten", view::flatten, "").reading(Reads::Moves),
     row("Floor", |n, i| apply(n, i, Activation::Floor), ""),
     row("GRU", recurrent::gru, "of full sequences"),
-    row("Gather", gather::gather, ""),
-    row("GatherElements", gather::gather_elements, ""),
-    row("GatherND", gather::gather_nd, ""),
-    row("Gelu", activation::gelu, ""),
+    row("Gather", gather::gather, "").reading(Reads::Moves),
+    row("GatherElements", gather::gather_elements, "").reading(Reads::Moves),
+    row("GatherND", gather::gather_nd, "").reading(Reads::Moves),
+    row("Gelu", activation::gelu, "").reading(Reads::Each),
     row("Gemm", dense::gemm, ""),
     row("GlobalAveragePool", pool::global_average, ""),
     row("GlobalLpPool", pool::global_norm, "`p` up to 4"),
-    row("GlobalMaxPool", pool::global_max, ""),
-    row("Greater", logic::greater, ""),
-    row("GreaterOrEqual", logic::greater_or_equal, ""),
+    row("GlobalMaxPool", pool::global_max, "").reading(Reads::Moves),
+    row("Greater", logic::greater, "").reading(Reads::Masks),
+    row("GreaterOrEqual", logic::greater_or_equal, "").reading(Reads::Masks),
     row("GroupNormalization", norm::group, ""),
-    row("HardSigmoid", activation::hard_sigmoid, ""),
-    row("HardSwish", |n, i| apply(n, i, Activation::HardSwish), ""),
+    row("HammingWindow", signal::hamming, "of a constant size"),
+    row("HannWindow", signal::hann, "of a constant size"),
+    row("HardSigmoid", activation::hard_sigmoid, "").reading(Reads::Each),
+    row("HardSwish", |n, i| apply(n, i, Activation::HardSwish), "").reading(Reads::Each),
     row("Hardmax", extreme::hardmax, ""),
-    row("Identity", view::identity, ""),
+    row("Identity", view::identity, "").reading(Reads::Moves),
+    row(
+        "If",
+        control::branch,
+        "of a constant condition, or of branches with the same shapes",
+    ),
     row("InstanceNormalization", norm::instance, ""),
-    row("IsInf", logic::is_inf, "activations are finite"),
-    row("IsNaN", logic::is_nan, "activations are finite"),
+    row("IsInf", logic::is_inf, "activations are finite").reading(Reads::Masks),
+    row("IsNaN", logic::is_nan, "activations are finite").reading(Reads::Masks),
     row("LRN", norm::local_response, ""),
     row("LSTM", recurrent::lstm, "of full sequences"),
     row("LayerNormalization", norm::layer, ""),
-    row("LeakyRelu", activation::leaky_relu, ""),
-    row("Less", logic::less, ""),
-    row("LessOrEqual", logic::less_or_equal, ""),
+    row("LeakyRelu", activation::leaky_relu, "").reading(Reads::Each),
+    row("Less", logic::less, "").reading(Reads::Masks),
+    row("LessOrEqual", logic::less_or_equal, "").reading(Reads::Masks),
     row("Log", |n, i| apply(n, i, Activation::Log), ""),
-    row("LogSoftmax", softmax::log_softmax, ""),
+    row("LogSoftmax", softmax::log_softmax, "").reading(Reads::Masks),
+    row("Loop", control::repeat, "of a constant number of steps"),
     row("LpNormalization", norm::length, ""),
     row("LpPool", pool::norm, "`p` up to 4"),
     row("MatMul", dense::matmul, ""),
     row("MatMulInteger", quantised::matmul_integer, ""),
-    row("Max", arithmetic::max, ""),
-    row("MaxPool", pool::max, ""),
+    row("Max", arithmetic::max, "").reading(Reads::Each),
+    row("MaxPool", pool::max, "").reading(Reads::Moves),
     row("Mean", arithmetic::mean, ""),
     row("MeanVarianceNormalization", norm::mean_variance, ""),
-    row("Min", arithmetic::min, ""),
+    row("MelWeightMatrix", signal::mel_weights, "of constants"),
+    row("Min", arithmetic::min, "").reading(Reads::Each),
     row("Mish", |n, i| apply(n, i, Activation::Mish), ""),
     row("Mod", arithmetic::modulo, "by constants; floats with fmod"),
-    row("Mul", arithmetic::mul, ""),
-    row("Neg", arithmetic::neg, ""),
+    row("Mul", arithmetic::mul, "").reading(Reads::Each),
+    row("Neg", arithmetic::neg, "").reading(Reads::Each),
     row("NonZero", triangle::non_zero, "of constants"),
     row("Not", logic::negation, ""),
     row("OneHot", triangle::one_hot, "of constant depth and values"),
@@ -180,8 +226,8 @@ const OPERATORS: &[Operator] = &[
     row("PRelu", activation::prelu, ""),
     row("Pad", pad::pad, ""),
     row("Pow", power::pow, "of two activations: positive bases"),
-    row("QLinearConv", quantised::quantised, "of a constant weight"),
-    row("QLinearMatMul", quantised::quantised, ""),
+    row("QLinearConv", quantised::quantised, "of a constant weight").reading(Reads::Quantised),
+    row("QLinearMatMul", quantised::quantised, "").reading(Reads::Quantised),
     row(
         "QuantizeLinear",
         quantised::quantize,
@@ -189,28 +235,31 @@ const OPERATORS: &[Operator] = &[
     ),
     row("RMSNormalization", norm::root_mean_square, ""),
     row("RNN", recurrent::rnn, "of full sequences"),
-    row("Range", constant::range, ""),
+    row("Range", constant::range, "of constants"),
     row("Reciprocal", |n, i| apply(n, i, Activation::Reciprocal), ""),
     row("ReduceL1", reduce::l1, ""),
     row("ReduceL2", reduce::l2, "of floats"),
     row("ReduceLogSum", reduce::log_sum, ""),
     row("ReduceLogSumExp", reduce::log_sum_exp, ""),
-    row("ReduceMax", reduce::max, ""),
+    row("ReduceMax", reduce::max, "").reading(Reads::Masks),
     row("ReduceMean", reduce::mean, "of floats"),
     row("ReduceMin", reduce::min, ""),
     row("ReduceProd", reduce::prod, ""),
     row("ReduceSum", reduce::sum, ""),
     row("ReduceSumSquare", reduce::sum_square, ""),
-    row("Relu", |n, i| apply(n, i, Activation::Relu), ""),
-    row("Reshape", view::reshape, ""),
+    row("Relu", |n, i| apply(n, i, Activation::Relu), "").reading(Reads::Each),
+    row("Reshape", view::reshape, "").reading(Reads::Moves),
     row("Resize", resize::resize, "of constant sizes"),
     row(
         "ReverseSequence",
         triangle::reverse_sequence,
         "of constant lengths",
-    ),
+    )
+    .reading(Reads::Moves),
     row("RotaryEmbedding", rotary::rotary, ""),
     row("Round", |n, i| apply(n, i, Activation::Round), ""),
+    row("Scan", control::scan, ""),
+    row("Scatter", scatter::scatter_elements, ""),
     row(
         "ScatterElements",
         scatter::scatter_elements,
@@ -221,36 +270,43 @@ const OPERATORS: &[Operator] = &[
         scatter::scatter_nd,
         "of variable indices: reductions `none` and `add`",
     ),
-    row("Selu", activation::selu, ""),
-    row("Shape", constant::shape, ""),
+    row("Selu", activation::selu, "").reading(Reads::Each),
+    row("SequenceAt", sequence::at, "of a constant position"),
+    row("SequenceConstruct", sequence::construct, ""),
+    row("SequenceEmpty", sequence::empty, ""),
+    row("SequenceErase", sequence::erase, "at a constant position"),
+    row("SequenceInsert", sequence::insert, "at a constant position"),
+    row("SequenceLength", sequence::length, ""),
+    row("Shape", constant::shape, "").reading(Reads::Moves),
     row("Shrink", activation::shrink, ""),
-    row("Sigmoid", |n, i| apply(n, i, Activation::Sigmoid), ""),
+    row("Sigmoid", |n, i| apply(n, i, Activation::Sigmoid), "").reading(Reads::Each),
     row("Sign", activation::sign, ""),
     row("Sin", |n, i| apply(n, i, Activation::Sin), ""),
     row("Sinh", |n, i| apply(n, i, Activation::Sinh), ""),
-    row("Size", constant::size, ""),
-    row("Slice", slice::slice, "of constant bounds"),
-    row("Softmax", softmax::softmax, ""),
-    row("Softplus", |n, i| apply(n, i, Activation::Softplus), ""),
+    row("Size", constant::size, "").reading(Reads::Moves),
+    row("Slice", slice::slice, "of constant bounds").reading(Reads::Moves),
+    row("Softmax", softmax::softmax, "").reading(Reads::Masks),
+    row("Softplus", |n, i| apply(n, i, Activation::Softplus), "").reading(Reads::Each),
     row("Softsign", |n, i| apply(n, i, Activation::Softsign), ""),
-    row("SpaceToDepth", blocks::space_to_depth, ""),
-    row("Split", slice::split, "of constant lengths"),
+    row("SpaceToDepth", blocks::space_to_depth, "").reading(Reads::Moves),
+    row("Split", slice::split, "of constant lengths").reading(Reads::Moves),
+    row("SplitToSequence", sequence::split, "of constant lengths"),
     row("Sqrt", |n, i| apply(n, i, Activation::Sqrt), ""),
-    row("Squeeze", view::squeeze, ""),
-    row("Sub", arithmetic::sub, ""),
+    row("Squeeze", view::squeeze, "").reading(Reads::Moves),
+    row("Sub", arithmetic::sub, "").reading(Reads::Masks),
     row("Sum", arithmetic::sum, ""),
     row("SwiGLU", activation::swiglu, ""),
-    row("Swish", activation::swish, ""),
+    row("Swish", activation::swish, "").reading(Reads::Each),
     row("Tan", |n, i| apply(n, i, Activation::Tan), ""),
-    row("Tanh", |n, i| apply(n, i, Activation::Tanh), ""),
+    row("Tanh", |n, i| apply(n, i, Activation::Tanh), "").reading(Reads::Each),
     row("ThresholdedRelu", activation::thresholded_relu, ""),
-    row("Tile", repeat::tile, "of constant repeats"),
+    row("Tile", repeat::tile, "of constant repeats").reading(Reads::Moves),
     row("TopK", topk::top_k, "axes up to 512 long, or k = 1"),
-    row("Transpose", layout::transpose, ""),
+    row("Transpose", layout::transpose, "").reading(Reads::Moves),
     row("Trilu", triangle::trilu, ""),
-    row("Unsqueeze", view::unsqueeze, ""),
+    row("Unsqueeze", view::unsqueeze, "").reading(Reads::Moves),
     row("Upsample", resize::upsample, "of constant scales"),
-    row("Where", logic::select, ""),
+    row("Where", logic::select, "").reading(Reads::Masks),
     row("Xor", logic::xor, ""),
 ];
 
@@ -284,15 +340,15 @@ const LEARN: &[Operator] = &[
 
 /// The operators of `com.microsoft`, which onnxruntime's quantiser writes.
 const MICROSOFT: &[Operator] = &[
-    row("QGemm", quantised::quantised, "of a constant weight"),
-    row("QLinearAdd", quantised::quantised, ""),
-    row("QLinearAveragePool", quantised::quantised, ""),
-    row("QLinearConcat", quantised::quantised, ""),
-    row("QLinearGlobalAveragePool", quantised::quantised, ""),
-    row("QLinearLeakyRelu", quantised::quantised, ""),
-    row("QLinearMul", quantised::quantised, ""),
-    row("QLinearSigmoid", quantised::quantised, ""),
-    row("QLinearSoftmax", quantised::quantised, ""),
+    row("QGemm", quantised::quantised, "of a constant weight").reading(Reads::Quantised),
+    row("QLinearAdd", quantised::quantised, "").reading(Reads::Quantised),
+    row("QLinearAveragePool", quantised::quantised, "").reading(Reads::Quantised),
+    row("QLinearConcat", quantised::quantised, "").reading(Reads::Quantised),
+    row("QLinearGlobalAveragePool", quantised::quantised, "").reading(Reads::Quantised),
+    row("QLinearLeakyRelu", quantised::quantised, "").reading(Reads::Quantised),
+    row("QLinearMul", quantised::quantised, "").reading(Reads::Quantised),
+    row("QLinearSigmoid", quantised::quantised, "").reading(Reads::Quantised),
+    row("QLinearSoftmax", quantised::quantised, "").reading(Reads::Quantised),
 ];
 
 /// The row of a node's operator.
@@ -323,7 +379,6 @@ pub(crate) fn remedy(proto: &NodeProto) -> &'static str {
             "its scale depends on the input: quantise statically (QDQ), or export the float model, \
              which zkstrata quantises itself"
         }
-        "If" | "Loop" | "Scan" => "export the model without control flow, with fixed shapes",
         "GridSample" | "RoiAlign" | "NonMaxSuppression" => {
             "it reads at positions that depend on the input: do it outside of the model"
         }

@@ -59,6 +59,7 @@ pub(super) fn pad(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
                 name: node.name().into(),
                 index: 0,
                 value: value.into(),
+                reader: None,
             });
         }
         let x = importer.lift(node, x)?;

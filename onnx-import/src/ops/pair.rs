@@ -67,7 +67,7 @@ pub(super) fn select(
     condition: &Constant,
     a: Constant,
     b: Constant,
-) -> Result<Vec<Value>, Error> {
+) -> Result<Value, Error> {
     let pair = Pair::new(node, importer, a, b)?;
     let Cells::Bool(choices) = condition.tensor.cells() else {
         return Err(pair.mismatch(node));
@@ -97,7 +97,7 @@ pub(super) fn select(
         ),
         _ => return Err(pair.mismatch(node)),
     };
-    one(folded(Tensor::new(shape, cells)))
+    Ok(folded(Tensor::new(shape, cells)))
 }
 
 /// Two constants and the shape to which they broadcast.

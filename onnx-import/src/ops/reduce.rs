@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use zkstrata_model_ir::float::{Activation, AxisMatrix, Op, PoolKind, ValueId};
 
 use super::formula::{Formula, without};
+use super::masked::Operand;
 use super::{one, pool, softmax};
 use crate::Error;
 use crate::import::Importer;
@@ -63,10 +64,6 @@ fn total(f: &mut Formula, x: ValueId, axes: &BTreeSet<usize>) -> Result<ValueId,
     f.sum(x, axes)
 }
 
-fn most(f: &mut Formula, x: ValueId, axes: &BTreeSet<usize>) -> Result<ValueId, Error> {
-    f.maximum(x, axes)
-}
-
 /// The sum.
 pub(super) fn sum(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     reduce(node, importer, 13, total)
@@ -74,7 +71,11 @@ pub(super) fn sum(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
 
 /// The largest cell.
 pub(super) fn max(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    reduce(node, importer, 18, most)
+    let element = node.element(0);
+    node.gives(0, element.unmasked());
+    reduce(node, importer, 18, |f, x, axes| {
+        Operand::new(f.importer, Value::Activation(x), element).maximum(f, axes)
+    })
 }
 
 /// The smallest cell, `-max(-x)`.

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use zkstrata_model_ir::float::{Activation, ValueId};
 
 use super::formula::Formula;
+use super::masked::Operand;
 use super::one;
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
-use crate::value::Value;
+use crate::value::{Element, Value};
 
 /// `x - max x`, `exp` of it, and the sum of that over `axes`.
 fn exponentials(
@@ -36,7 +37,11 @@ pub(super) fn shares(
 }
 
 /// `x - log(sum exp(x))` over `axes`
-fn log_shares(f: &mut Formula, x: ValueId, axes: &BTreeSet<usize>) -> Result<ValueId, Error> {
+pub(super) fn log_shares(
+    f: &mut Formula,
+    x: ValueId,
+    axes: &BTreeSet<usize>,
+) -> Result<ValueId, Error> {
     let (below, _, sum) = exponentials(f, x, axes)?;
     let log = f.apply(Activation::Log, sum)?;
     f.sub(below, log)
@@ -56,36 +61,51 @@ pub(super) fn log_sum(
     f.add(log, most)
 }
 
-/// The operand and the axes over which it is normalised: before opset 13 all from `axis` on, by
-/// default 1; one since, by default the last.
+/// The axes over which an operand of `rank` axes is normalised: before opset 13 all from `axis` on,
+/// by default 1; one since, by default the last.
+fn axes(node: &Node, rank: usize) -> Result<BTreeSet<usize>, Error> {
+    let flattens = node.opset() < 13;
+    let axis = node.int("axis")?.unwrap_or(if flattens { 1 } else { -1 });
+    // Everything before the end is kept: each cell for itself.
+    if flattens && axis == rank as i64 {
+        return Ok(BTreeSet::new());
+    }
+    let axis = node.axis(axis, rank)?;
+    let axes = if flattens { axis..rank } else { axis..axis + 1 };
+    Ok(axes.collect())
+}
+
+/// The operand and the axes over which it is normalised.
 pub(super) fn operand(
     node: &mut Node,
     importer: &mut Importer,
 ) -> Result<(ValueId, BTreeSet<usize>), Error> {
     node.at_most(1)?;
     let x = importer.activation(node, 0)?;
-    let rank = importer.shape(x).len();
-    let flattens = node.opset() < 13;
-    let axis = node.int("axis")?.unwrap_or(if flattens { 1 } else { -1 });
-    // Everything before the end is kept: each cell for itself.
-    if flattens && axis == rank as i64 {
-        return Ok((x, BTreeSet::new()));
-    }
-    let axis = node.axis(axis, rank)?;
-    let axes = if flattens { axis..rank } else { axis..axis + 1 };
-    Ok((x, axes.collect()))
+    let axes = axes(node, importer.shape(x).len())?;
+    Ok((x, axes))
+}
+
+/// The operand with its mask, and the axes over which it is normalised.
+fn masked(node: &mut Node, importer: &Importer) -> Result<(Operand, BTreeSet<usize>), Error> {
+    node.at_most(1)?;
+    let x = node.value(0)?;
+    let axes = axes(node, importer.shape_of(&x).len())?;
+    Ok((Operand::new(importer, x, node.element(0)), axes))
 }
 
 /// `exp(x) / sum exp(x)`
 pub(super) fn softmax(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let (x, axes) = operand(node, importer)?;
-    let y = shares(&mut Formula::new(node, importer), x, &axes)?;
+    let (x, axes) = masked(node, importer)?;
+    node.gives(0, Element::Float);
+    let y = x.shares(&mut Formula::new(node, importer), &axes)?;
     one(Value::Activation(y))
 }
 
 /// `x - log(sum exp(x))`
 pub(super) fn log_softmax(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let (x, axes) = operand(node, importer)?;
-    let y = log_shares(&mut Formula::new(node, importer), x, &axes)?;
-    one(Value::Activation(y))
+    let (x, axes) = masked(node, importer)?;
+    let (y, element) = x.log_shares(&mut Formula::new(node, importer), &axes)?;
+    node.gives(0, element);
+    one(y)
 }

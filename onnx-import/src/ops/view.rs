@@ -134,7 +134,9 @@ pub(super) fn unsqueeze(node: &mut Node, importer: &mut Importer) -> Result<Vec<
 /// The input.
 pub(super) fn identity(node: &mut Node, _: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
-    one(node.value(0)?)
+    let x = node.meaning(0)?;
+    node.means(0, x);
+    Ok(vec![])
 }
 
 /// The input, as nothing is dropped at inference; and a mask that is true everywhere.

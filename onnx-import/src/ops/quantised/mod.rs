@@ -11,63 +11,41 @@ use ndarray::{ArrayD, arr0};
 use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
 use super::arithmetic::{broadcast, folded};
-use super::one;
+use super::{Reads, one};
 use crate::Error;
 use crate::import::Importer;
-use crate::node::{self, Node};
-use crate::proto::{DataType, NodeProto};
+use crate::node::Node;
+use crate::proto::DataType;
+use crate::scope::Meaning;
 use crate::tensor::{Cells, Tensor};
 use crate::value::{Constant, Element, Quantum, Value, finite};
 
 pub(super) use operators::{conv_integer, matmul_integer, quantised};
 
-/// Operators that move or select cells of their first operand, or compare them.
-const MOVES: &[&str] = &[
-    "Compress",
-    "DepthToSpace",
-    "Dropout",
-    "Expand",
-    "Flatten",
-    "Gather",
-    "GatherElements",
-    "GatherND",
-    "GlobalMaxPool",
-    "Identity",
-    "MaxPool",
-    "Reshape",
-    "ReverseSequence",
-    "Shape",
-    "Size",
-    "Slice",
-    "SpaceToDepth",
-    "Split",
-    "Squeeze",
-    "Tile",
-    "Transpose",
-    "Unsqueeze",
-];
-
 /// The operands as an operator reads them: quantised ones become integers, unless the operator
 /// only moves their cells or asks for their scale.
 pub(crate) fn restore(
-    proto: &NodeProto,
+    name: &str,
+    reads: Reads,
     importer: &mut Importer,
-    operands: &mut [Option<(Value, Element)>],
+    operands: &mut [Option<Meaning>],
 ) -> Result<(), Error> {
-    let op = proto.op_type.as_str();
-    let first = operands.first().and_then(|o| o.as_ref().map(|o| o.1));
-    let alike = || operands.iter().flatten().all(|o| Some(o.1) == first);
-    let kept = match op {
-        "DequantizeLinear" | "QGemm" => operands.len(),
-        "Concat" if alike() => operands.len(),
-        op if op.starts_with("QLinear") => operands.len(),
-        op if MOVES.contains(&op) => 1,
+    let element = |operand: &Option<Meaning>| match operand {
+        Some(Meaning::Tensor(_, element)) => Some(*element),
+        _ => None,
+    };
+    let first = operands.first().and_then(element);
+    let alike = || operands.iter().flat_map(element).all(|e| Some(e) == first);
+    let kept = match reads {
+        Reads::Quantised => operands.len(),
+        Reads::Alike if alike() => operands.len(),
+        Reads::Moves => 1,
         _ => 0,
     };
-    for (value, element) in operands.iter_mut().skip(kept).flatten() {
-        if let (Value::Activation(x), Element::Quantised(_)) = (&*value, *element) {
-            *value = Value::Activation(importer.restored(node::name(proto), *x, *element)?);
-            *element = Element::Int;
+    for operand in operands.iter_mut().skip(kept).flatten() {
+        if let Meaning::Tensor(Value::Activation(x), element @ Element::Quantised(_)) = *operand {
+            let x = importer.restored(name, x, element)?;
+            *operand = Meaning::Tensor(Value::Activation(x), Element::Int);
         }
     }
     Ok(())

@@ -8,6 +8,7 @@ use crate::import::Importer;
 use crate::node::Node;
 use crate::ops;
 use crate::proto::NodeProto;
+use crate::scope::Meaning;
 use crate::value::{Element, Value};
 
 /// The operator set whose attributes the operators of `com.microsoft` have.
@@ -100,7 +101,7 @@ pub(crate) fn quantised(node: &mut Node, importer: &mut Importer) -> Result<Vec<
         let product = &scales * &parameters.scale;
         scales = product;
         let parameters = parameters.along(node, &shape, axis)?;
-        operands.push(Some((
+        operands.push(Some(Meaning::Tensor(
             real(node, importer, x, element, &parameters)?,
             Element::Float,
         )));
@@ -117,7 +118,7 @@ pub(crate) fn quantised(node: &mut Node, importer: &mut Importer) -> Result<Vec<
                     integers,
                 };
                 let bias = real(node, importer, bias, Element::Int, &parameters)?;
-                Some((bias, Element::Float))
+                Some(Meaning::Tensor(bias, Element::Float))
             }
             Some(_) => return Err(node.unsupported("its bias depends on the model's inputs")),
         });
@@ -148,7 +149,7 @@ fn float(
     importer: &mut Importer,
     op: &str,
     opset: i64,
-    operands: Vec<Option<(Value, Element)>>,
+    operands: Vec<Option<Meaning>>,
 ) -> Result<Value, Error> {
     let mut proto = NodeProto {
         name: node.name().into(),
@@ -202,7 +203,7 @@ fn integers(
         let x = node.value(i)?;
         let zero = node.optional_weight(i + 2)?;
         let Some(zero) = zero else {
-            operands.push(Some((x, Element::Float)));
+            operands.push(Some(Meaning::Tensor(x, Element::Float)));
             continue;
         };
         let scale = ndarray::ArrayD::ones(zero.shape());
@@ -213,7 +214,7 @@ fn integers(
         };
         let parameters = parameters.along(node, importer.shape_of(&x), axis)?;
         let x = real(node, importer, x, Element::Int, &parameters)?;
-        operands.push(Some((x, Element::Float)));
+        operands.push(Some(Meaning::Tensor(x, Element::Float)));
     }
     let y = float(node, importer, op, node.opset(), operands)?;
     node.gives(0, Element::Int);
