@@ -8,9 +8,9 @@ use crate::Error;
 /// Most cells of stored tensors and of weights placed in the graph.
 const MODEL: usize = 1 << 31;
 /// Most cells of one folded constant that is larger than everything stored.
-const FOLDED: usize = 1 << 24;
+const FOLDED: usize = 1 << 26;
 /// Cells that folding and sharing may use in all, whatever the file holds.
-const FREE: usize = 1 << 26;
+const FREE: usize = 1 << 27;
 /// Cells that folding and sharing may use in all for each stored one.
 const FACTOR: usize = 16;
 /// Most nodes of graphs inside of nodes, as often as they are imported.

@@ -88,7 +88,9 @@ fn terms(contract: &Contract, first: &[usize]) -> usize {
 fn typed(node: &Node, value: &ArrayD<f32>, element: Element) -> Result<Tensor, Error> {
     let shape = value.shape().to_vec();
     let cells = match element {
-        Element::Float | Element::Masked(_) => Cells::Float(value.iter().copied().collect()),
+        Element::Float | Element::Masked(_) | Element::Dynamic(_) => {
+            Cells::Float(value.iter().copied().collect())
+        }
         Element::Quantised(q) => {
             let integer = |&x: &f32| (x / q.scale).round_ties_even() as i64 + q.zero as i64;
             Cells::Int(value.iter().map(integer).collect())

@@ -34,6 +34,8 @@ pub(crate) struct Importer {
     pub(crate) budget: Budget,
     /// The masks of values.
     pub(crate) masks: Vec<Mask>,
+    /// How many tensors are quantised by their own range.
+    pub(crate) dynamic: usize,
     external: External,
     opsets: Opsets,
     /// The names of the model's graph, and of those inside of nodes that are being imported.
@@ -83,6 +85,7 @@ pub(crate) fn import(model: Model, external: External, options: &Options) -> Res
         builder: GraphBuilder::new(),
         budget: Budget::default(),
         masks: vec![],
+        dynamic: 0,
         external,
         opsets,
         scopes: vec![Scope::new(Rc::clone(&code), initializers, None)],
@@ -119,7 +122,7 @@ impl Importer {
         });
         let mut operands = operands.collect::<Result<Vec<_>, _>>()?;
         quantised::restore(node::name(proto), operator.reads, self, &mut operands)?;
-        let meanings = self.apart(&step, operands);
+        let meanings = self.in_units(&step, operands);
         let meanings =
             meanings.map_err(|error| error.used_by(node::name(proto), &proto.op_type))?;
         for (i, meaning) in meanings.into_iter().enumerate() {
@@ -363,6 +366,14 @@ impl Importer {
                     return Err(Error::Shape {
                         node: name.clone(),
                         reason: format!("this output: {}", masks::beyond(self.mask(id).fill)),
+                    });
+                }
+                Meaning::Tensor(_, Element::Dynamic(_)) => {
+                    return Err(Error::Shape {
+                        node: name.clone(),
+                        reason: "this output is quantised with a scale that depends on the input: \
+                                 make the float number that it stands for the output"
+                            .into(),
                     });
                 }
                 Meaning::Tensor(Value::Activation(value), element) => {

@@ -41,6 +41,7 @@ pub mod proto;
 mod scan;
 mod scope;
 mod tensor;
+mod units;
 mod value;
 
 use std::path::Path;

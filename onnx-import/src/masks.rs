@@ -46,7 +46,7 @@ impl Importer {
         mut operands: Vec<Option<Meaning>>,
     ) -> Result<Meanings, Error> {
         let reads = step.operator.reads;
-        if matches!(reads, Reads::Masks | Reads::Alike) {
+        if matches!(reads, Reads::Masks | Reads::Alike | Reads::Largest) {
             return self.run(step, operands);
         }
         let masked = operands

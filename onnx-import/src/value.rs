@@ -39,6 +39,17 @@ pub(crate) enum Element {
     Quantised(Quantum),
     /// Real numbers, some of which are masked.
     Masked(MaskId),
+    /// Numbers in a unit that depends on the input.
+    Dynamic(Dynamic),
+}
+
+/// A power of the scale of integers that are quantised by their own range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dynamic {
+    /// Which quantisation.
+    pub(crate) of: usize,
+    /// -1 for steps, 1 for the scale.
+    pub(crate) power: i8,
 }
 
 /// A mask of the import.
@@ -58,7 +69,7 @@ impl Element {
     /// The cells of an empty tensor.
     pub(crate) fn no_cells(self) -> Cells {
         match self {
-            Self::Float | Self::Masked(_) => Cells::Float(vec![]),
+            Self::Float | Self::Masked(_) | Self::Dynamic(_) => Cells::Float(vec![]),
             Self::Int | Self::Quantised(_) => Cells::Int(vec![]),
             Self::Bool => Cells::Bool(vec![]),
         }
@@ -75,7 +86,7 @@ impl Element {
     /// The kind, for messages.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Float | Self::Masked(_) => "float",
+            Self::Float | Self::Masked(_) | Self::Dynamic(_) => "float",
             Self::Int => "integer",
             Self::Bool => "bool",
             Self::Quantised(_) => "quantised",

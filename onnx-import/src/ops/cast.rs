@@ -142,7 +142,7 @@ pub(super) fn cast_like(node: &mut Node, importer: &mut Importer) -> Result<Vec<
         Value::Activation(x) => one(Value::Activation(convert(node, importer, x, element)?)),
         Value::Constant(x) => {
             let data_type = match element {
-                Element::Float | Element::Masked(_) => DataType::Float,
+                Element::Float | Element::Masked(_) | Element::Dynamic(_) => DataType::Float,
                 Element::Int | Element::Quantised(_) => DataType::Int64,
                 Element::Bool => DataType::Bool,
             };

@@ -307,6 +307,82 @@ pub(super) fn negated(c: &Constant) -> Value {
     Value::Constant(Constant::new(&c.name, Tensor::new(shape, cells)))
 }
 
+/// `x` with a low number around it, or some of its cells left out where amounts are negative.
+pub(super) fn padded(
+    f: &mut Formula,
+    x: ValueId,
+    pads: Vec<(i64, i64)>,
+    fill: f32,
+) -> Result<(Value, Element), Error> {
+    let zeros = Op::Pad {
+        pads: pads.clone(),
+        value: 0.0,
+    };
+    let finite = f.put(zeros, &[x])?;
+    let shape = f.shape(finite);
+    let axis = |(&n, &(before, after)): (&usize, &(i64, i64))| match (before, after) {
+        (..=0, ..=0) => 1,
+        _ => n,
+    };
+    let own: Vec<usize> = shape.iter().zip(&pads).map(axis).collect();
+    f.importer.allow(f.node, count(&own))?;
+    let inside = ArrayD::from_shape_fn(IxDyn(&own), |at| {
+        let axes = own.iter().zip(&pads).enumerate();
+        let mut axes = axes.filter(|(_, (n, _))| **n > 1);
+        f32::from(axes.all(|(axis, (&n, &(before, after)))| {
+            let i = at[axis] as i64;
+            i >= before && i < n as i64 - after
+        }))
+    });
+    let plain = match fill > BEYOND {
+        true => Some(f.put(Op::Pad { pads, value: fill }, &[x])?),
+        false => None,
+    };
+    result(f, &shape, Some(finite), (array(inside), fill), plain)
+}
+
+/// The numbers of the open cells and how far they are from the ends of each axis, if they are all
+/// cells of a box, known at import.
+pub(super) fn open_box(
+    f: &mut Formula,
+    x: ValueId,
+    element: Element,
+) -> Result<Option<(ValueId, Vec<(usize, usize)>)>, Error> {
+    let Element::Masked(id) = element else {
+        return Ok(None);
+    };
+    let mask = f.importer.mask(id).clone();
+    let shape = f.shape(x);
+    let operand = Operand::new(f.importer, Value::Activation(x), element);
+    let ends = match f.spread(mask.open, &shape)? {
+        Value::Constant(open) => box_of(&open, &shape),
+        Value::Activation(_) => None,
+    };
+    match ends {
+        Some(ends) => Ok(Some((operand.numbers(f, &shape)?, ends))),
+        None if mask.exact => Ok(None),
+        None => Err(f.node.unsupported(beyond(mask.fill))),
+    }
+}
+
+/// How far the ends of a box of ones in a tensor of zeros are from the ends of each axis.
+fn box_of(open: &Constant, shape: &[usize]) -> Option<Vec<(usize, usize)>> {
+    let Cells::Float(cells) = open.tensor.cells() else {
+        return None;
+    };
+    let cells = ArrayD::from_shape_vec(IxDyn(shape), cells.clone()).ok()?;
+    let mut ends = Vec::with_capacity(shape.len());
+    for (axis, &n) in shape.iter().enumerate() {
+        let any = |i: usize| cells.index_axis(Axis(axis), i).iter().any(|&o| o > 0.0);
+        let first = (0..n).find(|&i| any(i))?;
+        let last = (0..n).rev().find(|&i| any(i))?;
+        ends.push((first, n - 1 - last));
+    }
+    let inside = shape.iter().zip(&ends).map(|(n, (a, b))| n - a - b);
+    let ones = cells.iter().filter(|&&o| o > 0.0).count();
+    (inside.product::<usize>() == ones).then_some(ends)
+}
+
 /// `m c` for a low number `c` and an activation `m`: a mask that is open where `m` is 0, if `m` is
 /// known to be an integer, or if `c` is beyond all arithmetic.
 pub(super) fn scaled(

@@ -16,11 +16,13 @@ mod extreme;
 mod formula;
 mod gather;
 mod index;
+mod inner;
 mod layout;
 mod learn;
 mod logic;
 mod mask;
 mod masked;
+mod microsoft;
 mod norm;
 mod pad;
 mod pair;
@@ -38,6 +40,7 @@ mod signal;
 mod slice;
 mod softmax;
 mod topk;
+mod transformer;
 mod triangle;
 mod view;
 mod window;
@@ -67,6 +70,8 @@ pub(crate) struct Operator {
     pub(crate) limits: &'static str,
     /// How it reads operands that are more than numbers.
     pub(crate) reads: Reads,
+    /// Whether its result is a product of its operands, so that their units multiply.
+    pub(crate) multiplies: bool,
 }
 
 /// How an operator reads operands that are quantised or masked.
@@ -82,6 +87,8 @@ pub(crate) enum Reads {
     Quantised,
     /// It asks for masks.
     Masks,
+    /// It compares the cells of its first operand, and asks for its mask.
+    Largest,
     /// Both, the scales if all operands have the same.
     Alike,
 }
@@ -92,6 +99,7 @@ const fn row(name: &'static str, import: Import, limits: &'static str) -> Operat
         import,
         limits,
         reads: Reads::Numbers,
+        multiplies: false,
     }
 }
 
@@ -99,6 +107,12 @@ impl Operator {
     /// The row with another way of reading.
     const fn reading(mut self, reads: Reads) -> Self {
         self.reads = reads;
+        self
+    }
+
+    /// The row of an operator that multiplies its operands.
+    const fn multiplying(mut self) -> Self {
+        self.multiplies = true;
         self
     }
 }
@@ -128,7 +142,9 @@ const OPERATORS: &[Operator] = &[
     row("BitwiseOr", bits::or, "with a constant"),
     row("BitwiseXor", bits::xor, "with a constant"),
     row("BlackmanWindow", signal::blackman, "of a constant size"),
-    row("Cast", cast::cast, "no strings").reading(Reads::Each),
+    row("Cast", cast::cast, "no strings")
+        .reading(Reads::Each)
+        .multiplying(),
     row("CastLike", cast::cast_like, "").reading(Reads::Each),
     row("Ceil", |n, i| apply(n, i, Activation::Ceil), ""),
     row("Celu", activation::celu, ""),
@@ -143,7 +159,8 @@ const OPERATORS: &[Operator] = &[
         "ConvInteger",
         quantised::conv_integer,
         "of a constant weight",
-    ),
+    )
+    .multiplying(),
     row(
         "ConvTranspose",
         conv_transpose::conv_transpose,
@@ -158,9 +175,15 @@ const OPERATORS: &[Operator] = &[
         quantised::dequantize,
         "per tensor or per axis",
     )
-    .reading(Reads::Quantised),
+    .reading(Reads::Quantised)
+    .multiplying(),
     row("Div", arithmetic::div, "integers by constants").reading(Reads::Each),
     row("Dropout", view::dropout, "inference").reading(Reads::Moves),
+    row(
+        "DynamicQuantizeLinear",
+        quantised::dynamic,
+        "before products, as the float numbers that it approximates",
+    ),
     row("Einsum", einsum::einsum, ""),
     row("Elu", activation::elu, "").reading(Reads::Each),
     row("Equal", logic::equal, "").reading(Reads::Masks),
@@ -170,7 +193,7 @@ const OPERATORS: &[Operator] = &[
     row("EyeLike", triangle::eye_like, ""),
     row("Flatten", view::flatten, "").reading(Reads::Moves),
     row("Floor", |n, i| apply(n, i, Activation::Floor), ""),
-    row("GRU", recurrent::gru, "of full sequences"),
+    row("GRU", recurrent::gru, "of constant lengths"),
     row("Gather", gather::gather, "").reading(Reads::Moves),
     row("GatherElements", gather::gather_elements, "").reading(Reads::Moves),
     row("GatherND", gather::gather_nd, "").reading(Reads::Moves),
@@ -178,9 +201,10 @@ const OPERATORS: &[Operator] = &[
     row("Gemm", dense::gemm, ""),
     row("GlobalAveragePool", pool::global_average, ""),
     row("GlobalLpPool", pool::global_norm, "`p` up to 4"),
-    row("GlobalMaxPool", pool::global_max, "").reading(Reads::Moves),
+    row("GlobalMaxPool", pool::global_max, "").reading(Reads::Largest),
     row("Greater", logic::greater, "").reading(Reads::Masks),
     row("GreaterOrEqual", logic::greater_or_equal, "").reading(Reads::Masks),
+    row("GridSample", resize::grid_sample, "of a constant grid"),
     row("GroupNormalization", norm::group, ""),
     row("HammingWindow", signal::hamming, "of a constant size"),
     row("HannWindow", signal::hann, "of a constant size"),
@@ -197,7 +221,7 @@ const OPERATORS: &[Operator] = &[
     row("IsInf", logic::is_inf, "activations are finite").reading(Reads::Masks),
     row("IsNaN", logic::is_nan, "activations are finite").reading(Reads::Masks),
     row("LRN", norm::local_response, ""),
-    row("LSTM", recurrent::lstm, "of full sequences"),
+    row("LSTM", recurrent::lstm, "of constant lengths"),
     row("LayerNormalization", norm::layer, ""),
     row("LeakyRelu", activation::leaky_relu, "").reading(Reads::Each),
     row("Less", logic::less, "").reading(Reads::Masks),
@@ -208,16 +232,19 @@ const OPERATORS: &[Operator] = &[
     row("LpNormalization", norm::length, ""),
     row("LpPool", pool::norm, "`p` up to 4"),
     row("MatMul", dense::matmul, ""),
-    row("MatMulInteger", quantised::matmul_integer, ""),
+    row("MatMulInteger", quantised::matmul_integer, "").multiplying(),
     row("Max", arithmetic::max, "").reading(Reads::Each),
-    row("MaxPool", pool::max, "").reading(Reads::Moves),
+    row("MaxPool", pool::max, "").reading(Reads::Largest),
+    row("MaxUnpool", pool::unpool, "of small tensors"),
     row("Mean", arithmetic::mean, ""),
     row("MeanVarianceNormalization", norm::mean_variance, ""),
     row("MelWeightMatrix", signal::mel_weights, "of constants"),
     row("Min", arithmetic::min, "").reading(Reads::Each),
     row("Mish", |n, i| apply(n, i, Activation::Mish), ""),
     row("Mod", arithmetic::modulo, "by constants; floats with fmod"),
-    row("Mul", arithmetic::mul, "").reading(Reads::Each),
+    row("Mul", arithmetic::mul, "")
+        .reading(Reads::Each)
+        .multiplying(),
     row("Neg", arithmetic::neg, "").reading(Reads::Each),
     row("NonZero", triangle::non_zero, "of constants"),
     row("Not", logic::negation, ""),
@@ -234,7 +261,7 @@ const OPERATORS: &[Operator] = &[
         "per tensor or per axis, to 8 or 16 bits",
     ),
     row("RMSNormalization", norm::root_mean_square, ""),
-    row("RNN", recurrent::rnn, "of full sequences"),
+    row("RNN", recurrent::rnn, "of constant lengths"),
     row("Range", constant::range, "of constants"),
     row("Reciprocal", |n, i| apply(n, i, Activation::Reciprocal), ""),
     row("ReduceL1", reduce::l1, ""),
@@ -281,6 +308,7 @@ const OPERATORS: &[Operator] = &[
     row("Shrink", activation::shrink, ""),
     row("Sigmoid", |n, i| apply(n, i, Activation::Sigmoid), "").reading(Reads::Each),
     row("Sign", activation::sign, ""),
+    row("SimplifiedLayerNormalization", norm::root_mean_square, ""),
     row("Sin", |n, i| apply(n, i, Activation::Sin), ""),
     row("Sinh", |n, i| apply(n, i, Activation::Sinh), ""),
     row("Size", constant::size, "").reading(Reads::Moves),
@@ -315,7 +343,11 @@ const LEARN: &[Operator] = &[
     row("ArrayFeatureExtractor", gather::array_feature_extractor, ""),
     row("Binarizer", learn::binarizer, ""),
     row("FeatureVectorizer", learn::feature_vectorizer, ""),
-    row("Imputer", learn::imputer, "of missing values that are NaN"),
+    row(
+        "Imputer",
+        learn::imputer,
+        "of missing values that are NaN or infinite, which do not occur",
+    ),
     row(
         "LabelEncoder",
         learn::label_encoder,
@@ -338,8 +370,58 @@ const LEARN: &[Operator] = &[
     row("ZipMap", learn::zip_map, ""),
 ];
 
-/// The operators of `com.microsoft`, which onnxruntime's quantiser writes.
+/// The operators of `com.microsoft`, which onnxruntime's quantiser and optimiser write.
 const MICROSOFT: &[Operator] = &[
+    row(
+        "Attention",
+        transformer::packed_attention,
+        "of constant weights, without a past",
+    )
+    .reading(Reads::Masks),
+    row("BiasGelu", microsoft::bias_gelu, ""),
+    row(
+        "DequantizeLinear",
+        quantised::dequantize,
+        "per tensor or per axis",
+    )
+    .reading(Reads::Quantised)
+    .multiplying(),
+    row(
+        "DynamicQuantizeLSTM",
+        microsoft::dynamic_lstm,
+        "of constant lengths, as the float layer that it approximates",
+    ),
+    row(
+        "DynamicQuantizeMatMul",
+        microsoft::dynamic_matmul,
+        "as the float product that it approximates",
+    ),
+    row(
+        "EmbedLayerNormalization",
+        transformer::embed,
+        "without the output `mask_index`",
+    ),
+    row("FastGelu", microsoft::fast_gelu, ""),
+    row("FusedConv", microsoft::fused_conv, "of a constant weight"),
+    row("FusedGemm", microsoft::fused_gemm, ""),
+    row(
+        "FusedMatMul",
+        microsoft::fused_matmul,
+        "without transBatchA and transBatchB",
+    ),
+    row("Gelu", |n, i| apply(n, i, Activation::Gelu), "").reading(Reads::Each),
+    row(
+        "MatMulIntegerToFloat",
+        microsoft::matmul_to_float,
+        "of a constant weight",
+    )
+    .multiplying(),
+    row(
+        "MultiHeadAttention",
+        transformer::multi_head_attention,
+        "of separate queries, keys and values, without a past",
+    )
+    .reading(Reads::Masks),
     row("QGemm", quantised::quantised, "of a constant weight").reading(Reads::Quantised),
     row("QLinearAdd", quantised::quantised, "").reading(Reads::Quantised),
     row("QLinearAveragePool", quantised::quantised, "").reading(Reads::Quantised),
@@ -349,6 +431,19 @@ const MICROSOFT: &[Operator] = &[
     row("QLinearMul", quantised::quantised, "").reading(Reads::Quantised),
     row("QLinearSigmoid", quantised::quantised, "").reading(Reads::Quantised),
     row("QLinearSoftmax", quantised::quantised, "").reading(Reads::Quantised),
+    row(
+        "QuantizeLinear",
+        quantised::quantize,
+        "per tensor or per axis, to 8 or 16 bits",
+    ),
+    row("QuickGelu", microsoft::quick_gelu, ""),
+    row("SimplifiedLayerNormalization", norm::root_mean_square, ""),
+    row("SkipLayerNormalization", transformer::skip_layer, ""),
+    row(
+        "SkipSimplifiedLayerNormalization",
+        transformer::skip_simplified_layer,
+        "",
+    ),
 ];
 
 /// The row of a node's operator.
@@ -373,20 +468,30 @@ pub fn operators() -> impl Iterator<Item = (&'static str, &'static str, &'static
 }
 
 /// What to do about an operator that is not in the tables.
-pub(crate) fn remedy(proto: &NodeProto) -> &'static str {
-    match proto.op_type.as_str() {
-        "DynamicQuantizeLinear" => {
-            "its scale depends on the input: quantise statically (QDQ), or export the float model, \
-             which zkstrata quantises itself"
+pub(crate) fn remedy(proto: &NodeProto) -> String {
+    let listed = "`zkstrata operators` lists what is imported";
+    match (node::domain(proto), proto.op_type.as_str()) {
+        ("ai.onnx", "RoiAlign" | "NonMaxSuppression" | "Unique" | "StringNormalizer") => {
+            "what it gives has no fixed place or size: do it outside of the model".into()
         }
-        "GridSample" | "RoiAlign" | "NonMaxSuppression" => {
-            "it reads at positions that depend on the input: do it outside of the model"
+        ("ai.onnx", op)
+            if op.starts_with("Random") || matches!(op, "Bernoulli" | "Multinomial") =>
+        {
+            "it is random, which a proof cannot repeat: give its result as an input".into()
         }
-        _ if !matches!(node::domain(proto), "ai.onnx" | "ai.onnx.ml") => {
-            "the domain is unknown: inline the model's functions (onnx.inliner), or export with \
-             standard operators only"
+        ("ai.onnx" | "ai.onnx.ml", _) => {
+            format!("replace it by other operators; {listed}")
         }
-        _ => "replace it by supported operators (they are listed in this crate's documentation)",
+        (domain, op) if domain.starts_with("com.microsoft") || domain == "com.ms.internal.nhwc" => {
+            format!(
+                "{op} is onnxruntime's own; take the model as it was before onnxruntime optimised \
+                 it, or save it with ORT_ENABLE_BASIC; {listed}"
+            )
+        }
+        _ => format!(
+            "its domain is not known: inline the model's functions (onnx.inliner), or export with \
+             standard operators; {listed}"
+        ),
     }
 }
 

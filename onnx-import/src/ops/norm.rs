@@ -82,6 +82,17 @@ fn per_channel(
     })
 }
 
+/// A parameter for each element of an image.
+fn per_element(f: &Formula, value: Value, image: &[usize]) -> Result<Value, Error> {
+    let shape = f.importer.shape_of(&value);
+    if shape == image {
+        return Ok(value);
+    }
+    Err(f.node.shape_error(format!(
+        "a parameter has shape {shape:?}, expected {image:?}"
+    )))
+}
+
 /// The channels, axis 1, of a tensor that has also a batch axis.
 fn channels(node: &Node, shape: &[usize]) -> Result<usize, Error> {
     let channels = shape.get(1).copied();
@@ -89,7 +100,7 @@ fn channels(node: &Node, shape: &[usize]) -> Result<usize, Error> {
         .ok_or_else(|| node.shape_error(format!("the input of shape {shape:?} has no channels")))
 }
 
-/// `Y = (X - mean) scale / sqrt(var + epsilon) + B` for each channel, axis 1
+/// `Y = (X - mean) scale / sqrt(var + epsilon) + B` for each channel, axis 1, or each element
 pub(super) fn batch(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(5)?;
     let x = importer.activation(node, 0)?;
@@ -107,15 +118,17 @@ pub(super) fn batch(node: &mut Node, importer: &mut Importer) -> Result<Vec<Valu
     if training || (1..5).any(|i| node.has_output(i)) {
         return Err(node.unsupported("it is in training mode: export the model in inference mode"));
     }
-    if node.opset() < 9 && node.int("spatial")?.is_some_and(|spatial| spatial != 1) {
-        return Err(node.unsupported("it normalises every element for itself (spatial = 0)"));
-    }
+    let each = node.opset() < 9 && node.flag("spatial")? == Some(false);
     let mut f = Formula::new(node, importer);
     let shape = f.shape(x);
     let channels = channels(node, &shape)?;
     let mut placed = Vec::new();
     for parameter in parameters {
-        placed.push(per_channel(&mut f, parameter, channels, shape.len())?);
+        placed.push(if each {
+            per_element(&f, parameter, &shape[1..])?
+        } else {
+            per_channel(&mut f, parameter, channels, shape.len())?
+        });
     }
     let constant = |value: &Value| matches!(value, Value::Constant(_));
     let y = if placed.iter().all(constant) {

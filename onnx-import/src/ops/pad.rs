@@ -2,7 +2,9 @@
 
 use zkstrata_model_ir::float::Op;
 
+use super::formula::Formula;
 use super::index::{self, select};
+use super::masked::{self, LOW};
 use super::one;
 use crate::Error;
 use crate::import::Importer;
@@ -54,7 +56,7 @@ pub(super) fn pad(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
     let shape = importer.shape_of(&x).to_vec();
     let (pads, value) = amounts(node, shape.len())?;
     if mode == Mode::Constant {
-        if !value.is_finite() {
+        if value.is_nan() || value == f32::INFINITY {
             return Err(Error::NonFinite {
                 name: node.name().into(),
                 index: 0,
@@ -63,6 +65,11 @@ pub(super) fn pad(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
             });
         }
         let x = importer.lift(node, x)?;
+        if value <= LOW && pads.iter().any(|&(before, after)| before > 0 || after > 0) {
+            let (y, element) = masked::padded(&mut Formula::new(node, importer), x, pads, value)?;
+            node.gives(0, element);
+            return one(y);
+        }
         let y = importer.add(node, Op::Pad { pads, value }, &[x])?;
         return one(Value::Activation(y));
     }

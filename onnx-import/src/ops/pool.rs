@@ -5,12 +5,16 @@ use std::collections::BTreeSet;
 use zkstrata_model_ir::float::{Activation, AxisMap, AxisMatrix, Op, PoolKind, ValueId, Window};
 
 use super::formula::Formula;
-use super::one;
+use super::masked::{self, Operand};
+use super::view::viewed;
 use super::window::{self, Placed, Rounding};
+use super::{inner, one};
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
-use crate::value::{EXACT, Element, Value};
+use crate::scope::Meaning;
+use crate::tensor::{Cells, Tensor};
+use crate::value::{Constant, EXACT, Element, Value};
 
 /// The input and its spatial shape.
 fn input(node: &mut Node, importer: &mut Importer) -> Result<(ValueId, Vec<usize>), Error> {
@@ -61,25 +65,128 @@ fn pool(
     one(Value::Activation(y))
 }
 
-/// The maximum over the taps inside the input.
+/// Most taps of an axis that are compared at once.
+const TAPS: usize = 64;
+
+/// The maximum over the taps inside the input. Cells around it that are masked count as padding.
 pub(super) fn max(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let (x, spatial) = input(node, importer)?;
+    let (mut x, spatial) = input(node, importer)?;
     let columns = node.flag("storage_order")? == Some(true);
     let placed = windows(node, &spatial)?;
-    let windows: Vec<Window> = placed.into_iter().map(|p| p.window).collect();
-    let kind = PoolKind::Max;
+    let mut windows: Vec<Window> = placed.into_iter().map(|p| p.window).collect();
+    let element = node.element(0);
+    node.gives(0, element.unmasked());
     if !node.has_output(1) {
-        return pool(node, importer, x, kind, windows);
+        let mut f = Formula::new(node, importer);
+        if let Some((numbers, ends)) = masked::open_box(&mut f, x, element)? {
+            x = numbers;
+            if ends[..2].iter().any(|&ends| ends != (0, 0)) {
+                return Err(node.unsupported("whole images or channels are masked"));
+            }
+            let crop = |&(before, after): &(usize, usize)| (-(before as i64), -(after as i64));
+            let pads = ends.iter().map(crop).collect();
+            x = f.put(Op::Pad { pads, value: 0.0 }, &[x])?;
+            for (window, (before, after)) in windows.iter_mut().zip(&ends[2..]) {
+                window.pad_begin += before;
+                window.pad_end += after;
+            }
+        }
+        return one(Value::Activation(largest(&mut f, x, windows)?));
     }
     node.gives(1, Element::Int);
+    let x = masked::exact(node, importer, x, element)?;
     let mut f = Formula::new(node, importer);
-    let op = Op::Pool {
-        kind,
-        windows: windows.clone(),
-    };
-    let y = f.put(op, &[x])?;
+    let y = largest(&mut f, x, windows.clone())?;
     let places = places(&mut f, (x, y), &windows, columns)?;
     Ok(vec![Value::Activation(y), Value::Activation(places)])
+}
+
+/// The maxima of windows. Windows of many taps on an axis are laid out one behind the other, a tap
+/// outside in place of one inside.
+fn largest(f: &mut Formula, mut x: ValueId, windows: Vec<Window>) -> Result<ValueId, Error> {
+    let kind = PoolKind::Max;
+    if windows.iter().all(|w| w.kernel <= TAPS) {
+        return f.put(Op::Pool { kind, windows }, &[x]);
+    }
+    for (i, window) in windows.into_iter().enumerate() {
+        let axis = i + 2;
+        let mut shape = f.shape(x);
+        let n = shape[axis];
+        let outputs = window
+            .output(n)
+            .map_err(|reason| f.node.shape_error(reason))?;
+        let cells = f
+            .importer
+            .allow(f.node, outputs.checked_mul(window.kernel))?;
+        let taps = outputs_taps(&window, n, outputs, cells);
+        let taps = taps.ok_or_else(|| {
+            f.node
+                .unsupported("a window lies outside of the input: give smaller pads")
+        })?;
+        if !taps.iter().copied().eq(0..n) {
+            x = f.select(x, axis, &taps)?;
+        }
+        shape.splice(axis..=axis, [outputs, window.kernel]);
+        x = f.reshape(x, shape.clone())?;
+        x = f.maximum(x, &BTreeSet::from([axis + 1]))?;
+        shape.remove(axis + 1);
+        x = f.reshape(x, shape)?;
+    }
+    Ok(x)
+}
+
+/// The positions that the taps of all outputs read, one outside the input in place of one inside.
+fn outputs_taps(window: &Window, n: usize, outputs: usize, cells: usize) -> Option<Vec<usize>> {
+    let mut taps = Vec::with_capacity(cells);
+    for output in 0..outputs {
+        let at = |tap: usize| {
+            let at = window.stride * output + window.dilation * tap;
+            at.checked_sub(window.pad_begin).filter(|&at| at < n)
+        };
+        let inside = (0..window.kernel).find_map(at)?;
+        taps.extend((0..window.kernel).map(|tap| at(tap).unwrap_or(inside)));
+    }
+    Some(taps)
+}
+
+/// Cells put back where `MaxPool` found them, by their indices, and 0 elsewhere.
+pub(super) fn unpool(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(3)?;
+    let (x, indices) = (node.value(0)?, node.value(1)?);
+    let shape = importer.shape_of(&x).to_vec();
+    let spatial = shape.get(2..).filter(|spatial| !spatial.is_empty());
+    let spatial = spatial.ok_or_else(|| node.shape_error("MaxUnpool needs an input of rank 3"))?;
+    let rank = spatial.len();
+    let kernel = window::kernel_shape(node)?.filter(|kernel| kernel.len() == rank);
+    let kernel = kernel.ok_or_else(|| node.bad_attribute("kernel_shape", "does not fit"))?;
+    let strides = window::list(node, "strides", rank, 1, 1)?;
+    let pads = window::list(node, "pads", 2 * rank, 0, 0)?;
+    let outputs = match node.optional_indices(2)? {
+        Some(listed) => listed.iter().map(|&n| usize::try_from(n).ok()).collect(),
+        None => {
+            let length = |i: usize| {
+                let reach = (spatial[i].checked_sub(1)?).checked_mul(strides[i])?;
+                (reach.checked_add(kernel[i])?).checked_sub(pads[i] + pads[rank + i])
+            };
+            let lengths = (0..rank).map(length).collect::<Option<Vec<usize>>>();
+            lengths.map(|lengths| [&shape[..2], &lengths].concat())
+        }
+    };
+    let outputs: Vec<usize> = outputs.ok_or_else(|| node.shape_error("its output has no shape"))?;
+    let cells = importer.allow(node, crate::tensor::count(&outputs))?;
+    let n: usize = shape.iter().product();
+    let zeros = Tensor::new(vec![cells], Cells::Float(vec![0.0; cells]));
+    let indices = viewed(node, importer, indices, vec![n])?;
+    let x = viewed(node, importer, x, vec![n])?;
+    let operands = vec![
+        inner::float(Value::Constant(Constant::new("", zeros))),
+        Some(Meaning::Tensor(indices, Element::Int)),
+        inner::float(x),
+    ];
+    let add = vec![inner::text("reduction", "add")];
+    let form = ("ScatterElements", 18);
+    let (y, _) = inner::inner(node, importer, form, add, operands)?;
+    one(viewed(node, importer, y, outputs)?)
 }
 
 /// Where each maximum lies: its index in the whole tensor, row-major or with the first spatial axis
@@ -222,7 +329,16 @@ pub(super) fn global_average(
 /// The maximum over all spatial axes.
 pub(super) fn global_max(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     let (x, spatial) = input(node, importer)?;
-    pool(node, importer, x, PoolKind::Max, global(&spatial))
+    let element = node.element(0);
+    node.gives(0, element.unmasked());
+    let mut f = Formula::new(node, importer);
+    let y = if let Element::Masked(_) = element {
+        let axes = (2..spatial.len() + 2).collect();
+        Operand::new(f.importer, Value::Activation(x), element).maximum(&mut f, &axes)?
+    } else {
+        largest(&mut f, x, global(&spatial))?
+    };
+    one(Value::Activation(y))
 }
 
 /// `(sum |x|^p)^(1 / p)` over the taps inside the input.

@@ -84,11 +84,7 @@ pub(super) fn split(node: &mut Node, importer: &mut Importer) -> Result<Vec<Valu
         (node.optional_indices(1)?, parts)
     };
     let lengths = if let Some(listed) = listed {
-        let lengths = listed.iter().map(|&d| usize::try_from(d).ok());
-        let lengths: Option<Vec<usize>> = lengths.collect();
-        let total = |list: &Vec<usize>| list.iter().try_fold(0_usize, |n, &d| n.checked_add(d));
-        lengths
-            .filter(|list| total(list) == Some(n))
+        lengths_of(&listed, n)
             .ok_or_else(|| node.shape_error(format!("parts {listed:?} of an axis of length {n}")))?
     } else {
         let parts = parts.unwrap_or(node.output_count() as i64);
@@ -106,6 +102,17 @@ pub(super) fn split(node: &mut Node, importer: &mut Importer) -> Result<Vec<Valu
             .map(|i| length.min(n.saturating_sub(i * length)))
             .collect()
     };
+    split_at(node, importer, &x, axis, lengths)
+}
+
+/// Consecutive parts of an axis whose lengths add up to its own.
+fn split_at(
+    node: &Node,
+    importer: &mut Importer,
+    x: &Value,
+    axis: usize,
+    lengths: Vec<usize>,
+) -> Result<Vec<Value>, Error> {
     let mut start = 0;
     let mut parts = Vec::with_capacity(lengths.len());
     for length in lengths {
@@ -114,6 +121,30 @@ pub(super) fn split(node: &mut Node, importer: &mut Importer) -> Result<Vec<Valu
         start += length;
     }
     Ok(parts)
+}
+
+/// Consecutive parts of given lengths along an axis.
+pub(super) fn parts(
+    node: &Node,
+    importer: &mut Importer,
+    x: Value,
+    axis: i64,
+    listed: &[i64],
+) -> Result<Vec<Value>, Error> {
+    let shape = importer.shape_of(&x);
+    let axis = node.axis(axis, shape.len())?;
+    let n = shape[axis];
+    let lengths = lengths_of(listed, n)
+        .ok_or_else(|| node.shape_error(format!("parts {listed:?} of an axis of length {n}")))?;
+    split_at(node, importer, &x, axis, lengths)
+}
+
+/// Listed lengths, if they add up to `n`.
+fn lengths_of(listed: &[i64], n: usize) -> Option<Vec<usize>> {
+    let lengths = listed.iter().map(|&d| usize::try_from(d).ok());
+    let lengths = lengths.collect::<Option<Vec<usize>>>()?;
+    let total = lengths.iter().try_fold(0_usize, |n, &d| n.checked_add(d));
+    (total == Some(n)).then_some(lengths)
 }
 
 /// The positions of an axis, or of the flattened input, where a constant condition is true.

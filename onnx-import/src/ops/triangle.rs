@@ -71,7 +71,7 @@ pub(super) fn eye_like(node: &mut Node, importer: &mut Importer) -> Result<Vec<V
     let on = (0..rows * columns).map(on);
     let to = match node.int("dtype")? {
         None => Some(match node.element(0) {
-            Element::Float | Element::Masked(_) => DataType::Float,
+            Element::Float | Element::Masked(_) | Element::Dynamic(_) => DataType::Float,
             Element::Bool => DataType::Bool,
             Element::Int | Element::Quantised(_) => DataType::Int64,
         }),

@@ -253,7 +253,7 @@ fn weights_and_tensors() {
     let mut cells = [0.5; 16];
     cells[6] = f32::NAN;
     match with(floats("w", &[4, 4], &cells)) {
-        Error::NonFinite { name, index, value } => {
+        Error::NonFinite { name, index, value, .. } => {
             assert!(value.is_nan());
             assert_eq!((&*name, index), ("w", 6));
         }

@@ -9,7 +9,7 @@ use crate::node::Node;
 use crate::ops::formula::Formula;
 use crate::ops::one;
 use crate::tensor::Cells;
-use crate::value::{Element, Value, finite};
+use crate::value::{Element, Value};
 
 /// A tensor attribute's cells.
 fn tensor(node: &Node, importer: &mut Importer, name: &str) -> Result<Option<Cells>, Error> {
@@ -61,15 +61,11 @@ pub(crate) fn ensemble(node: &mut Node, importer: &mut Importer) -> Result<Vec<V
     {
         return Err(node.bad_attribute("nodes_featureids", "differs in length from other lists"));
     }
-    let label = format!("{}.nodes_splits", node.name());
     // Set memberships have no split value, but NaN in its place.
-    let used = splits.iter().zip(&modes).filter(|(_, mode)| **mode != 6);
-    finite(
-        &label,
-        used.map(|(&s, _)| s)
-            .collect::<ndarray::Array1<f32>>()
-            .into_dyn(),
-    )?;
+    let mut used = splits.iter().zip(&modes).filter(|(_, mode)| **mode != 6);
+    if used.any(|(split, _)| split.is_nan()) {
+        return Err(node.bad_attribute("nodes_splits", "has NaN"));
+    }
     let mut sets = members.split(|m| m.is_nan());
     let mut branches = Vec::with_capacity(n);
     for i in 0..n {

@@ -25,7 +25,7 @@ pub(crate) fn binarizer(node: &mut Node, importer: &mut Importer) -> Result<Vec<
     one(Value::Activation(f.affine(below, -1.0, 1.0)?))
 }
 
-/// The input: a missing value is NaN, which no input is.
+/// The input: a missing value is NaN or infinite, which no input is.
 pub(crate) fn imputer(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
     let _ = (
@@ -33,13 +33,13 @@ pub(crate) fn imputer(node: &mut Node, importer: &mut Importer) -> Result<Vec<Va
         node.ints("imputed_value_int64s")?,
     );
     let replaced = node.float("replaced_value_float")?.unwrap_or(0.0);
-    if !replaced.is_nan() || node.int("replaced_value_int64")?.is_some() {
+    if replaced.is_finite() || node.int("replaced_value_int64")?.is_some() {
         return Err(node.unsupported(format!(
-            "it replaces the value {replaced}, not NaN: replace it before the model"
+            "it replaces the value {replaced}: replace it before the model"
         )));
     }
     importer.note(format!(
-        "node `{}` does nothing: no input is NaN",
+        "node `{}` does nothing: no number is NaN or infinite",
         node.name()
     ));
     one(node.value(0)?)

@@ -25,7 +25,7 @@ pub(super) enum Aggregate {
 }
 
 /// Numbers from the attribute `name`, or from `name_as_tensor`, in single precision.
-fn numbers(node: &Node, importer: &mut Importer, name: &str) -> Result<Vec<f32>, Error> {
+fn listed(node: &Node, importer: &mut Importer, name: &str) -> Result<Vec<f32>, Error> {
     let stored = node.floats(name)?.map(<[f32]>::to_vec);
     let list = match node.tensor(&format!("{name}_as_tensor"))? {
         Some(tensor) if stored.is_none() => {
@@ -36,10 +36,15 @@ fn numbers(node: &Node, importer: &mut Importer, name: &str) -> Result<Vec<f32>,
         }
         _ => stored.unwrap_or_default(),
     };
+    Ok(list)
+}
+
+/// Finite numbers from an attribute.
+fn numbers(node: &Node, importer: &mut Importer, name: &str) -> Result<Vec<f32>, Error> {
+    let list = listed(node, importer, name)?;
     let label = format!("{}.{name}", node.name());
-    Ok(finite(&label, arr1(&list).into_dyn())?
-        .into_iter()
-        .collect())
+    finite(&label, arr1(&list).into_dyn())?;
+    Ok(list)
 }
 
 /// Indices from the attribute `name`.
@@ -70,7 +75,10 @@ fn forest(node: &Node, importer: &mut Importer, of: &str) -> Result<Forest, Erro
     );
     let features = indices(node, "nodes_featureids")?;
     let modes = node.names("nodes_modes")?.unwrap_or_default();
-    let values = numbers(node, importer, "nodes_values")?;
+    let values = listed(node, importer, "nodes_values")?;
+    if let Some(i) = (0..values.len()).find(|&i| values[i].is_nan()) {
+        return Err(node.bad_attribute("nodes_values", format!("is NaN at index {i}")));
+    }
     let on_true = indices(node, "nodes_truenodeids")?;
     let on_false = indices(node, "nodes_falsenodeids")?;
     // Statistics of the training; and where missing values go, which inputs do not have.

@@ -22,6 +22,8 @@ use crate::value::{Constant, Element, Quantum, Value, finite};
 
 pub(super) use operators::{conv_integer, matmul_integer, quantised};
 
+use crate::value::Dynamic;
+
 /// The operands as an operator reads them: quantised ones become integers, unless the operator
 /// only moves their cells or asks for their scale.
 pub(crate) fn restore(
@@ -39,7 +41,7 @@ pub(crate) fn restore(
     let kept = match reads {
         Reads::Quantised => operands.len(),
         Reads::Alike if alike() => operands.len(),
-        Reads::Moves => 1,
+        Reads::Moves | Reads::Largest => 1,
         _ => 0,
     };
     for operand in operands.iter_mut().skip(kept).flatten() {
@@ -51,8 +53,30 @@ pub(crate) fn restore(
     Ok(())
 }
 
+/// Integers by the range of the input itself, their scale and their zero point. They are carried as
+/// the real numbers that they stand for, and the scale as 1.
+pub(super) fn dynamic(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+    node.at_most(1)?;
+    let x = node.value(0)?;
+    importer.note(format!(
+        "node `{}` rounds to 8 bits by the range of each input: imported as the numbers that it \
+         rounds",
+        node.name()
+    ));
+    importer.dynamic += 1;
+    let of = importer.dynamic;
+    let one = Tensor::new(vec![], Cells::Float(vec![1.0]));
+    let zero = Tensor::new(vec![], Cells::Int(vec![0])).of_type(DataType::Uint8);
+    let results = [(x, -1), (folded(one), 1), (folded(zero), 0)];
+    for (i, (value, power)) in results.into_iter().enumerate() {
+        let element = Element::Dynamic(Dynamic { of, power });
+        node.means(i, Meaning::Tensor(value, element));
+    }
+    Ok(vec![])
+}
+
 /// Scales and zero points, of a tensor or of the positions of one axis.
-struct Parameters {
+pub(super) struct Parameters {
     scale: ArrayD<f32>,
     /// As many as scales; 0 if none are given.
     zero: ArrayD<f32>,
@@ -62,9 +86,14 @@ struct Parameters {
 
 impl Parameters {
     /// Takes scales and zero points, the operands from `index` on.
-    fn read(node: &mut Node, index: usize) -> Result<Self, Error> {
-        let scale = node.weight(index)?;
-        let zero = node.optional_constant(index + 1)?;
+    pub(super) fn read(node: &mut Node, index: usize) -> Result<Self, Error> {
+        Self::at(node, index, index + 1)
+    }
+
+    /// Takes scales and zero points from two operands.
+    pub(super) fn at(node: &mut Node, scale: usize, zero: usize) -> Result<Self, Error> {
+        let scale = node.weight(scale)?;
+        let zero = node.optional_constant(zero)?;
         let integers = match &zero {
             None => None,
             Some(zero) => match zero.tensor.data_type() {
@@ -119,7 +148,7 @@ impl Parameters {
     }
 
     /// Puts the list on `axis` of a tensor of `rank` axes.
-    fn along(self, node: &Node, shape: &[usize], axis: i64) -> Result<Self, Error> {
+    pub(super) fn along(self, node: &Node, shape: &[usize], axis: i64) -> Result<Self, Error> {
         if self.scale.ndim() == 0 {
             return Ok(self);
         }
@@ -237,7 +266,7 @@ fn attributes(node: &Node) -> Result<(), Error> {
 }
 
 /// The real numbers that integers stand for.
-fn real(
+pub(super) fn real(
     node: &Node,
     importer: &mut Importer,
     q: Value,

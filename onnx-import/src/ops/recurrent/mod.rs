@@ -10,7 +10,7 @@ mod lstm;
 mod operands;
 mod rnn;
 
-use ndarray::{Array1, Array2, Array3, ArrayD, Axis};
+use ndarray::{Array1, Array2, Array3, ArrayD, Axis, arr0};
 use zkstrata_model_ir::float::{AxisMatrix, Op, ValueId};
 
 use super::formula::Formula;
@@ -20,7 +20,7 @@ use crate::node::Node;
 use crate::value::Value;
 
 use self::function::Function;
-use self::operands::{check_lengths, initial, matrices, optional_rows};
+use self::operands::{initial, lengths, matrices, optional_rows};
 pub(super) use self::{gru::gru, lstm::lstm, rnn::rnn};
 
 /// Most steps times directions of a layer: each makes operators of its own.
@@ -79,6 +79,8 @@ struct Layer {
     batch_first: bool,
     /// Bound of the functions' arguments.
     clip: Option<f32>,
+    /// The lengths of the sequences, where some end before the last step.
+    lengths: Option<Vec<usize>>,
     directions: Vec<Direction>,
 }
 
@@ -128,7 +130,7 @@ impl Layer {
             return Err(node.shape_error(format!("recurrence weights of shape {got:?}")));
         }
         let biases = optional_rows(node, 3, sides, 2 * rows)?;
-        check_lengths(node, steps)?;
+        let lengths = lengths(node, steps, batch)?;
         let states = [(5, true), (6, kind.cell)];
         let states = states.map(|(index, given)| {
             if given {
@@ -181,6 +183,7 @@ impl Layer {
             hidden,
             batch_first,
             clip,
+            lengths,
             directions,
         })
     }
@@ -207,8 +210,10 @@ impl Layer {
                     1 => direction.x,
                     _ => f.select(direction.x, 0, &[t])?,
                 };
-                state = step(f, direction, x, state)?;
-                outputs.extend(state.hidden);
+                let next = step(f, direction, x, state)?;
+                let (held, shown) = self.held(f, t, state, next)?;
+                state = held;
+                outputs.extend(shown);
             }
             if direction.reverse {
                 outputs.reverse();
@@ -229,6 +234,41 @@ impl Layer {
             }
         }
         Ok(results.into_iter().map(Value::Activation).collect())
+    }
+
+    /// The state after step `t`, which is the one before where a sequence has ended, and the
+    /// hidden state that is shown, which is 0 there.
+    fn held(
+        &self,
+        f: &mut Formula,
+        t: usize,
+        before: State,
+        after: State,
+    ) -> Result<(State, Option<ValueId>), Error> {
+        let Some(lengths) = self.lengths.as_ref().filter(|l| l.iter().any(|&n| n <= t)) else {
+            return Ok((after, after.hidden));
+        };
+        let column = |cell: &dyn Fn(usize) -> bool| {
+            let cells = lengths.iter().map(|&n| f32::from(cell(n)));
+            let column = Array1::from_iter(cells).into_shape_with_order(vec![1, self.batch, 1]);
+            column.expect("a length for each sequence")
+        };
+        let (runs, ended) = (column(&|n| t < n), column(&|n| t >= n));
+        let mut hold = |new: Option<ValueId>, old: Option<ValueId>| {
+            let Some(new) = new else { return Ok(None) };
+            let new = f.affine_by(new, runs.clone(), arr0(0.0).into_dyn())?;
+            let Some(old) = old else {
+                return Ok(Some(new));
+            };
+            let old = f.affine_by(old, ended.clone(), arr0(0.0).into_dyn())?;
+            f.add(new, old).map(Some)
+        };
+        let shown = hold(after.hidden, None)?;
+        let held = State {
+            hidden: hold(after.hidden, before.hidden)?,
+            cell: hold(after.cell, before.cell)?,
+        };
+        Ok((held, shown))
     }
 
     /// `f(x)` of the argument cut to the clipping bound.

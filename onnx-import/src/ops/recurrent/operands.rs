@@ -34,17 +34,24 @@ pub(super) fn optional_rows(
     Ok(weight.into_dimensionality::<Ix2>().ok())
 }
 
-/// Refuses sequences that end before the last step.
-pub(super) fn check_lengths(node: &mut Node, steps: usize) -> Result<(), Error> {
-    match node.optional_indices(4)? {
-        Some(lengths) if lengths.iter().any(|&n| n != steps as i64) => {
-            Err(node.unsupported(format!(
-                "sequences have lengths {lengths:?}, not the {steps} steps of the input: cut \
-                     the input to one length"
-            )))
-        }
-        _ => Ok(()),
-    }
+/// The lengths of the sequences; `None` if all have all steps.
+pub(super) fn lengths(
+    node: &mut Node,
+    steps: usize,
+    batch: usize,
+) -> Result<Option<Vec<usize>>, Error> {
+    let Some(listed) = node.optional_indices(4)? else {
+        return Ok(None);
+    };
+    let lengths = listed.iter().map(|&n| usize::try_from(n).ok());
+    let lengths = lengths.collect::<Option<Vec<usize>>>();
+    let fits = |list: &Vec<usize>| list.len() == batch && list.iter().all(|&n| n <= steps);
+    let lengths = lengths.filter(fits).ok_or_else(|| {
+        node.shape_error(format!(
+            "lengths {listed:?} for {batch} sequences of {steps} steps"
+        ))
+    })?;
+    Ok(Some(lengths).filter(|list| list.iter().any(|&n| n < steps)))
 }
 
 /// The initial states of all directions; constant zeros are left out.

@@ -130,7 +130,7 @@ pub(super) struct Stretch {
 }
 
 /// The cells of one output: position and weight, ascending.
-type Row = Vec<(usize, f64)>;
+pub(super) type Row = Vec<(usize, f64)>;
 
 impl Stretch {
     pub(super) fn new(input: usize, output: usize, scale: Scale) -> Self {
@@ -267,7 +267,7 @@ impl Stretch {
 }
 
 /// The cubic convolution kernel at a distance below 2.
-fn cubic(a: f64, d: f64) -> f64 {
+pub(super) fn cubic(a: f64, d: f64) -> f64 {
     if d <= 1.0 {
         ((a + 2.0) * d - (a + 3.0)) * d * d + 1.0
     } else {

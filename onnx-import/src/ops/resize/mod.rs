@@ -1,11 +1,13 @@
 //! Resize and Upsample: interpolation along each axis, a matrix per axis.
 
 mod axis;
+mod grid;
 
 use ndarray::ArrayD;
 use zkstrata_model_ir::float::{AxisMap, Op};
 
 use self::axis::{Coordinates, Interpolation, Nearest, Scale, Stretch};
+pub(crate) use self::grid::grid_sample;
 use super::one;
 use crate::Error;
 use crate::import::Importer;
