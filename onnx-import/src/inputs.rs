@@ -32,7 +32,7 @@ struct Input<'a> {
 
 /// All inputs that are no initializers.
 pub(crate) struct Inputs<'a> {
-    inputs: Vec<Input<'a>>,
+    declared: Vec<Input<'a>>,
     options: &'a Options,
     /// Lengths of symbols; `None` where the given shapes contradict each other.
     symbols: BTreeMap<String, Option<usize>>,
@@ -47,9 +47,9 @@ impl<'a> Inputs<'a> {
         declared: impl Iterator<Item = &'a ValueInfoProto>,
         options: &'a Options,
     ) -> Result<Self, Error> {
-        let inputs = declared.map(Input::read).collect::<Result<Vec<_>, _>>()?;
+        let declared = declared.map(Input::read).collect::<Result<Vec<_>, _>>()?;
         let mut inputs = Self {
-            inputs,
+            declared,
             options,
             symbols: BTreeMap::new(),
         };
@@ -59,7 +59,7 @@ impl<'a> Inputs<'a> {
 
     /// Checks that the options are about inputs of this model, and learns the lengths of symbols.
     fn check_options(&mut self) -> Result<(), Error> {
-        let named = |name: &str| self.inputs.iter().find(|input| input.name == name);
+        let named = |name: &str| self.declared.iter().find(|input| input.name == name);
         let mut symbols = BTreeMap::new();
         for (name, shape) in &self.options.shapes {
             let axes = match named(name) {
@@ -68,7 +68,7 @@ impl<'a> Inputs<'a> {
             };
             let known = |axis: &Axis| matches!(axis, Axis::Symbol(symbol) if symbol == name);
             let declared = self
-                .inputs
+                .declared
                 .iter()
                 .flat_map(|input| input.axes.iter().flatten());
             if named(name).is_none() && (shape.len() != 1 || !declared.into_iter().any(known)) {
@@ -92,7 +92,10 @@ impl<'a> Inputs<'a> {
     }
 
     fn unknown(&self, option: &'static str, name: &str) -> Error {
-        let names = self.inputs.iter().map(|input| format!("`{}`", input.name));
+        let names = self
+            .declared
+            .iter()
+            .map(|input| format!("`{}`", input.name));
         Error::Option {
             option,
             name: name.into(),
@@ -109,8 +112,8 @@ impl<'a> Inputs<'a> {
         builder: &mut GraphBuilder,
         budget: &mut Budget,
     ) -> Result<Vec<Declared>, Error> {
-        let mut declared = Vec::with_capacity(self.inputs.len());
-        for input in &self.inputs {
+        let mut declared = Vec::with_capacity(self.declared.len());
+        for input in &self.declared {
             let shape = self.shape(input, builder)?;
             let element = input.element()?;
             let value = match self.options.constants.get(input.name) {

@@ -51,7 +51,7 @@ impl Importer {
         }
         let masked = operands
             .iter()
-            .position(|operand| mask_of(operand).is_some());
+            .position(|operand| mask_of(operand.as_ref()).is_some());
         let Some(index) = masked else {
             return self.run(step, operands);
         };
@@ -161,7 +161,7 @@ impl Importer {
             let finite = match finite {
                 Value::Activation(x) => Some(x),
                 Value::Constant(c) if holds(&c) == Some(0.0) => None,
-                constant => Some(self.lift(&step.node(vec![])?, constant)?),
+                constant @ Value::Constant(_) => Some(self.lift(&step.node(vec![])?, constant)?),
             };
             let results = match (mask.exact, finite) {
                 (true, _) | (_, None) => plain(self)?,
@@ -232,7 +232,7 @@ impl Importer {
 }
 
 /// The mask of an operand.
-fn mask_of(operand: &Option<Meaning>) -> Option<MaskId> {
+fn mask_of(operand: Option<&Meaning>) -> Option<MaskId> {
     match operand {
         Some(Meaning::Tensor(_, Element::Masked(id))) => Some(*id),
         _ => None,

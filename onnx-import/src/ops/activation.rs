@@ -205,8 +205,17 @@ pub(super) fn clip(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
     let y = match (lo, hi) {
         // ONNX gives `hi` everywhere when the bounds are reversed.
         (Bound::Number(lo), Bound::Number(hi)) => {
-            let lo = lo.min(hi);
-            f.apply(Activation::Clip { lo, hi }, x)?
+            // Every finite number is inside of infinite bounds, and of the largest ones.
+            let lo = if lo <= f32::MIN {
+                f32::NEG_INFINITY
+            } else {
+                lo
+            };
+            let hi = if hi >= f32::MAX { f32::INFINITY } else { hi };
+            match (lo.min(hi), hi) {
+                (f32::NEG_INFINITY, f32::INFINITY) => x,
+                (lo, hi) => f.apply(Activation::Clip { lo, hi }, x)?,
+            }
         }
         (lo, hi) => {
             let x = match lo {

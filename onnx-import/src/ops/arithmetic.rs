@@ -12,7 +12,7 @@ use super::{one, pair};
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
-use crate::tensor::Tensor;
+use crate::tensor::{Cells, Tensor};
 use crate::value::{Constant, Element, Value, finite};
 
 /// The shape to which both operands are broadcast.
@@ -311,6 +311,9 @@ pub(super) fn min(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
         return pair::fold(node, importer, a, b, f32::min, |a, b| Some(a.min(b)));
     }
     let y = accumulated(node, importer, |f, x, y| {
+        if all(&y, |c| c >= f32::MAX) {
+            return repeated(f, x, &y);
+        }
         if let Some(hi) = bound(&y) {
             return f.apply(clip(f32::NEG_INFINITY, hi), x);
         }
@@ -326,6 +329,9 @@ pub(super) fn max(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
         return pair::fold(node, importer, a, b, f32::max, |a, b| Some(a.max(b)));
     }
     let y = accumulated(node, importer, |f, x, y| {
+        if all(&y, |c| c <= f32::MIN) {
+            return repeated(f, x, &y);
+        }
         if let Some(lo) = bound(&y) {
             return f.apply(clip(lo, f32::INFINITY), x);
         }
@@ -341,6 +347,20 @@ fn constants(node: &mut Node) -> Result<Option<(Constant, Constant)>, Error> {
         return Ok(None);
     }
     Ok(Some((node.constant(0)?, node.constant(1)?)))
+}
+
+/// Whether all cells of a constant have a property.
+fn all(value: &Value, property: impl Fn(f32) -> bool) -> bool {
+    let Value::Constant(constant) = value else {
+        return false;
+    };
+    matches!(constant.tensor.cells(), Cells::Float(cells) if cells.iter().all(|&c| property(c)))
+}
+
+/// `x`, of the shape to which it and another value broadcast.
+fn repeated(f: &mut Formula, x: ValueId, other: &Value) -> Result<ValueId, Error> {
+    let shape = broadcast(f.node, f.importer.shape(x), f.importer.shape_of(other))?;
+    f.broadcast_to(x, &shape)
 }
 
 /// The number that a constant of one cell holds.

@@ -80,8 +80,12 @@ fn converted(cells: Cells, to: DataType, is_float: bool) -> Option<Cells> {
         }
         (cells @ Cells::Bool(_), DataType::Bool) => cells,
         (Cells::Float(cells), _) => {
-            // 2^63 is the first float beyond i64.
-            let whole = |x: f32| (x.abs() < 9.223_372e18).then_some(x as i64);
+            // 2^63 is the first float beyond i64. What is infinite or no number becomes the lowest
+            // integer, as processors have it; something selects others in its place.
+            let whole = |x: f32| match x {
+                x if !x.is_finite() => Some(lo),
+                x => (x.abs() < 9.223_372e18).then_some(x as i64),
+            };
             let cells = cells.into_iter().map(|x| fits(whole(x)?));
             Cells::Int(cells.collect::<Option<_>>()?)
         }
@@ -189,7 +193,10 @@ mod tests {
         assert_eq!(converted(floats(), DataType::Uint8, false), None);
         assert_eq!(converted(floats(), DataType::String, false), None);
         let nan = Cells::Float(vec![f32::NAN]);
-        assert_eq!(converted(nan, DataType::Int32, false), None);
+        assert_eq!(
+            converted(nan, DataType::Int32, false),
+            Some(Cells::Int(vec![i32::MIN.into()]))
+        );
         assert_eq!(
             converted(Cells::Int(vec![2, 0]), DataType::Bool, false),
             Some(Cells::Bool(vec![true, false]))

@@ -218,11 +218,11 @@ pub(super) fn scan(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
     );
     let mut operands = Vec::with_capacity(scanned);
     let mut steps = None;
-    for k in 0..scanned {
+    for (k, &axis) in axes.iter().enumerate() {
         let element = node.element(states + k);
         let x = node.value(states + k)?;
         let shape = importer.shape_of(&x);
-        let axis = node.axis(axes[k], shape.len())?;
+        let axis = node.axis(axis, shape.len())?;
         if steps.replace(shape[axis]).is_some_and(|n| n != shape[axis]) {
             return Err(node.shape_error("its scanned operands differ in length"));
         }

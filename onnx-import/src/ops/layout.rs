@@ -3,13 +3,14 @@
 use zkstrata_model_ir::float::Op;
 
 use super::arithmetic::folded;
+use super::formula::Formula;
 use super::index::{strided, strides};
-use super::one;
+use super::{masked, one};
 use crate::Error;
 use crate::import::Importer;
 use crate::node::Node;
 use crate::tensor::{Tensor, count};
-use crate::value::{Constant, Value};
+use crate::value::{Constant, Element, Value};
 
 /// Output axis `i` is input axis `perm[i]`; by default the axes are reversed.
 pub(super) fn transpose(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
@@ -65,6 +66,14 @@ pub(super) fn concat(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
         return Err(node.bad_attribute("axis", "is missing"));
     };
     let axis = node.axis(axis, importer.shape_of(first).len())?;
+    let masked = |i| matches!(node.element(i), Element::Masked(_));
+    if (0..parts.len()).any(masked) {
+        let parts = parts.into_iter().enumerate();
+        let parts = parts.map(|(i, part)| (part, node.element(i))).collect();
+        let (y, element) = masked::concatenated(&mut Formula::new(node, importer), parts, axis)?;
+        node.gives(0, element);
+        return one(y);
+    }
     one(concatenated(node, importer, parts, axis)?)
 }
 

@@ -353,6 +353,11 @@ pub(super) fn chosen(
     let y = match c {
         Value::Constant(c) => {
             let c = c.into_weight()?;
+            // Cells that are never chosen need not be numbers.
+            let (a, b) = (
+                used(&mut f, a, |used| used, &c)?,
+                used(&mut f, b, |used| !used, &c)?,
+            );
             let not = c.mapv(|c| 1.0 - c);
             let (a, b) = (part(&mut f, a, &c)?, part(&mut f, b, &not)?);
             match (a, b) {
@@ -379,6 +384,35 @@ pub(super) fn chosen(
         },
     };
     Ok(Value::Activation(y))
+}
+
+/// A constant with 0 in the cells that are used nowhere, if any is not finite.
+fn used(
+    f: &mut Formula,
+    x: Value,
+    when: impl Fn(bool) -> bool,
+    c: &ArrayD<f32>,
+) -> Result<Value, Error> {
+    let Value::Constant(constant) = &x else {
+        return Ok(x);
+    };
+    let Cells::Float(cells) = constant.tensor.cells() else {
+        return Ok(x);
+    };
+    if cells.iter().all(|x| x.is_finite()) {
+        return Ok(x);
+    }
+    let shape = broadcast(f.node, constant.tensor.shape(), c.shape())?;
+    let Value::Constant(spread) = f.spread(x.clone(), &shape)? else {
+        return Ok(x);
+    };
+    let (Cells::Float(cells), Some(c)) = (spread.tensor.cells(), c.broadcast(shape.clone())) else {
+        return Ok(x);
+    };
+    let cells = cells.iter().zip(c.iter());
+    let cells = cells.map(|(&x, &c)| if when(c > 0.0) { x } else { 0.0 });
+    let tensor = Tensor::new(shape, Cells::Float(cells.collect()));
+    Ok(Value::Constant(Constant::new(&constant.name, tensor)))
 }
 
 /// `c x`: an activation, or a constant.

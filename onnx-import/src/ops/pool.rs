@@ -161,16 +161,15 @@ pub(super) fn unpool(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
     let kernel = kernel.ok_or_else(|| node.bad_attribute("kernel_shape", "does not fit"))?;
     let strides = window::list(node, "strides", rank, 1, 1)?;
     let pads = window::list(node, "pads", 2 * rank, 0, 0)?;
-    let outputs = match node.optional_indices(2)? {
-        Some(listed) => listed.iter().map(|&n| usize::try_from(n).ok()).collect(),
-        None => {
-            let length = |i: usize| {
-                let reach = (spatial[i].checked_sub(1)?).checked_mul(strides[i])?;
-                (reach.checked_add(kernel[i])?).checked_sub(pads[i] + pads[rank + i])
-            };
-            let lengths = (0..rank).map(length).collect::<Option<Vec<usize>>>();
-            lengths.map(|lengths| [&shape[..2], &lengths].concat())
-        }
+    let outputs = if let Some(listed) = node.optional_indices(2)? {
+        listed.iter().map(|&n| usize::try_from(n).ok()).collect()
+    } else {
+        let length = |i: usize| {
+            let reach = (spatial[i].checked_sub(1)?).checked_mul(strides[i])?;
+            (reach.checked_add(kernel[i])?).checked_sub(pads[i] + pads[rank + i])
+        };
+        let lengths = (0..rank).map(length).collect::<Option<Vec<usize>>>();
+        lengths.map(|lengths| [&shape[..2], &lengths].concat())
     };
     let outputs: Vec<usize> = outputs.ok_or_else(|| node.shape_error("its output has no shape"))?;
     let cells = importer.allow(node, crate::tensor::count(&outputs))?;

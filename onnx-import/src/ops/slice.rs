@@ -127,16 +127,16 @@ fn split_at(
 pub(super) fn parts(
     node: &Node,
     importer: &mut Importer,
-    x: Value,
+    x: &Value,
     axis: i64,
     listed: &[i64],
 ) -> Result<Vec<Value>, Error> {
-    let shape = importer.shape_of(&x);
+    let shape = importer.shape_of(x);
     let axis = node.axis(axis, shape.len())?;
     let n = shape[axis];
     let lengths = lengths_of(listed, n)
         .ok_or_else(|| node.shape_error(format!("parts {listed:?} of an axis of length {n}")))?;
-    split_at(node, importer, &x, axis, lengths)
+    split_at(node, importer, x, axis, lengths)
 }
 
 /// Listed lengths, if they add up to `n`.

@@ -97,12 +97,11 @@ pub(super) fn embed(node: &mut Node, importer: &mut Importer) -> Result<Vec<Valu
         Ok::<_, Error>(inner(node, importer, ("Gather", OPSET), axis, operands)?.0)
     };
     let word = looked_up(node, 2, words)?;
-    let positions = match node.take(8) {
-        Some(positions) => Meaning::Tensor(positions, Element::Int),
-        None => {
-            let list = Tensor::list((0..length as i64).collect());
-            Meaning::Tensor(Value::Constant(Constant::new("", list)), Element::Int)
-        }
+    let positions = if let Some(positions) = node.take(8) {
+        Meaning::Tensor(positions, Element::Int)
+    } else {
+        let list = Tensor::list((0..length as i64).collect());
+        Meaning::Tensor(Value::Constant(Constant::new("", list)), Element::Int)
     };
     let position = looked_up(node, 3, positions)?;
     let segment = match node.take(1) {
@@ -198,11 +197,11 @@ fn one_mask(
 
 /// Refuses operands from `first` on.
 fn no_past(node: &Node, first: usize) -> Result<(), Error> {
-    match (first..node.input_count()).any(|i| node.has(i)) {
-        false => Ok(()),
-        true => Err(node
-            .unsupported("it has keys and values of the past: export the model without a cache")),
+    if (first..node.input_count()).any(|i| node.has(i)) {
+        return Err(node
+            .unsupported("it has keys and values of the past: export the model without a cache"));
     }
+    Ok(())
 }
 
 /// Attention whose queries, keys and values are `x W + b` side by side.
@@ -221,7 +220,7 @@ pub(super) fn packed_attention(
     }
     let width = importer.shape_of(&all).last().copied().unwrap_or(0);
     let sizes = sizes.unwrap_or_else(|| vec![width as i64 / 3; 3]);
-    let qkv = slice::parts(node, importer, all, -1, &sizes)?;
+    let qkv = slice::parts(node, importer, &all, -1, &sizes)?;
     let Ok(qkv) = <[Value; 3]>::try_from(qkv) else {
         return Err(node.bad_attribute("qkv_hidden_sizes", "must have three lengths"));
     };
@@ -255,7 +254,7 @@ pub(super) fn multi_head_attention(
     if let Some(bias) = node.take(3) {
         let width = |x: &Value| importer.shape_of(x).last().map_or(0, |&n| n as i64);
         let sizes: Vec<i64> = qkv.iter().map(width).collect();
-        let biases = slice::parts(node, importer, bias, 0, &sizes)?;
+        let biases = slice::parts(node, importer, &bias, 0, &sizes)?;
         let pairs = qkv.into_iter().zip(biases);
         qkv = pairs
             .map(|(x, bias)| sum(node, importer, x, bias))

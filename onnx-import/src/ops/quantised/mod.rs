@@ -37,7 +37,12 @@ pub(crate) fn restore(
         _ => None,
     };
     let first = operands.first().and_then(element);
-    let alike = || operands.iter().flat_map(element).all(|e| Some(e) == first);
+    let alike = || {
+        operands
+            .iter()
+            .filter_map(element)
+            .all(|e| Some(e) == first)
+    };
     let kept = match reads {
         Reads::Quantised => operands.len(),
         Reads::Alike if alike() => operands.len(),

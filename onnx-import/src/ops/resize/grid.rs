@@ -72,7 +72,7 @@ impl Sampling {
     /// The cells of an axis of `n` and their weights at the coordinate `g`, from -1 to 1 inside.
     fn taps(self, g: f64, n: usize) -> Row {
         let (low, high) = self.ends(n);
-        let mut at = low + (g + 1.0) / 2.0 * (high - low);
+        let mut at = low + f64::midpoint(g, 1.0) * (high - low);
         if self.mode == Mode::Nearest {
             at = at.round_ties_even();
         }
