@@ -6,6 +6,7 @@ mod attention;
 mod bits;
 mod blocks;
 mod cast;
+mod compare;
 mod constant;
 mod control;
 mod conv;
@@ -26,6 +27,7 @@ mod microsoft;
 mod norm;
 mod pad;
 mod pair;
+mod places;
 mod pool;
 mod power;
 pub(crate) mod quantised;
@@ -186,7 +188,7 @@ const OPERATORS: &[Operator] = &[
     ),
     row("Einsum", einsum::einsum, ""),
     row("Elu", activation::elu, "").reading(Reads::Each),
-    row("Equal", logic::equal, "").reading(Reads::Masks),
+    row("Equal", compare::equal, "").reading(Reads::Masks),
     row("Erf", |n, i| apply(n, i, Activation::Erf), ""),
     row("Exp", |n, i| apply(n, i, Activation::Exp), "").reading(Reads::Each),
     row("Expand", repeat::expand, "").reading(Reads::Moves),
@@ -202,8 +204,8 @@ const OPERATORS: &[Operator] = &[
     row("GlobalAveragePool", pool::global_average, ""),
     row("GlobalLpPool", pool::global_norm, "`p` up to 4"),
     row("GlobalMaxPool", pool::global_max, "").reading(Reads::Largest),
-    row("Greater", logic::greater, "").reading(Reads::Masks),
-    row("GreaterOrEqual", logic::greater_or_equal, "").reading(Reads::Masks),
+    row("Greater", compare::greater, "").reading(Reads::Masks),
+    row("GreaterOrEqual", compare::greater_or_equal, "").reading(Reads::Masks),
     row("GridSample", resize::grid_sample, "of a constant grid"),
     row("GroupNormalization", norm::group, ""),
     row("HammingWindow", signal::hamming, "of a constant size"),
@@ -218,14 +220,14 @@ const OPERATORS: &[Operator] = &[
         "of a constant condition, or of branches with the same shapes",
     ),
     row("InstanceNormalization", norm::instance, ""),
-    row("IsInf", logic::is_inf, "activations are finite").reading(Reads::Masks),
-    row("IsNaN", logic::is_nan, "activations are finite").reading(Reads::Masks),
+    row("IsInf", compare::is_inf, "activations are finite").reading(Reads::Masks),
+    row("IsNaN", compare::is_nan, "activations are finite").reading(Reads::Masks),
     row("LRN", norm::local_response, ""),
     row("LSTM", recurrent::lstm, "of constant lengths"),
     row("LayerNormalization", norm::layer, ""),
     row("LeakyRelu", activation::leaky_relu, "").reading(Reads::Each),
-    row("Less", logic::less, "").reading(Reads::Masks),
-    row("LessOrEqual", logic::less_or_equal, "").reading(Reads::Masks),
+    row("Less", compare::less, "").reading(Reads::Masks),
+    row("LessOrEqual", compare::less_or_equal, "").reading(Reads::Masks),
     row("Log", |n, i| apply(n, i, Activation::Log), ""),
     row("LogSoftmax", softmax::log_softmax, "").reading(Reads::Masks),
     row("Loop", control::repeat, "of a constant number of steps"),
@@ -235,7 +237,7 @@ const OPERATORS: &[Operator] = &[
     row("MatMulInteger", quantised::matmul_integer, "").multiplying(),
     row("Max", arithmetic::max, "").reading(Reads::Each),
     row("MaxPool", pool::max, "").reading(Reads::Largest),
-    row("MaxUnpool", pool::unpool, "of small tensors"),
+    row("MaxUnpool", places::unpool, "of small tensors"),
     row("Mean", arithmetic::mean, ""),
     row("MeanVarianceNormalization", norm::mean_variance, ""),
     row("MelWeightMatrix", signal::mel_weights, "of constants"),

@@ -224,7 +224,7 @@ fn masks_move_and_are_mapped() {
     assert_error(&refuse(&shown), "Shape", "masked by -3.4");
 }
 
-/// Padding by a low number before MaxPool is MaxPool's own padding.
+/// Padding by a low number before a pool by maximum is padding of the pool.
 #[test]
 fn padding_before_a_pool() {
     let x: (&[usize], &[f32]) = (&[1, 1, 3], &[-5.0, -2.0, -7.0]);
