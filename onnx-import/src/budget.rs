@@ -13,8 +13,9 @@ const FOLDED: usize = 1 << 26;
 const FREE: usize = 1 << 27;
 /// Cells that folding and sharing may use in all for each stored one.
 const FACTOR: usize = 16;
-/// Most nodes of graphs inside of nodes, as often as they are imported.
-const UNROLLED: usize = 1 << 16;
+/// Most nodes and names of graphs inside of nodes, as often as they are imported, and parts of
+/// tensors that nodes make.
+const UNROLLED: usize = 1 << 18;
 
 /// Cells used so far.
 #[derive(Default)]
@@ -55,10 +56,11 @@ impl Budget {
         check(what, self.placed, self.scaled().min(MODEL))
     }
 
-    /// Counts the nodes of a graph inside of node `node` that is imported, perhaps again.
+    /// Counts the nodes of a graph inside of node `node` that is imported, perhaps again, or the
+    /// parts that the node makes of a tensor or a sequence.
     pub(crate) fn imported(&mut self, node: &str, nodes: usize) -> Result<(), Error> {
         self.imported = self.imported.saturating_add(nodes.max(1));
-        let what = || format!("nodes of branches and unrolled loops up to node `{node}`");
+        let what = || format!("nodes of unrolled loops and parts of tensors up to node `{node}`");
         check(what, self.imported, UNROLLED)
     }
 

@@ -6,6 +6,7 @@ use zkstrata_model_ir::float::{Contract, Graph, Op, ValueId};
 
 use crate::Error;
 use crate::import::Importer;
+use crate::masks;
 use crate::node::Node;
 use crate::ops::Import;
 use crate::tensor::{Cells, Tensor};
@@ -21,6 +22,14 @@ impl Importer {
         let produced = import(node, self);
         let inner = std::mem::replace(&mut self.builder, outer);
         let mut produced = produced?;
+        for i in 0..produced.len() {
+            if let Element::Masked(id) = node.result(i) {
+                let mask = self.mask(id);
+                if !mask.exact {
+                    return Err(node.unsupported(masks::beyond(mask.fill)));
+                }
+            }
+        }
         let made = produced
             .iter()
             .enumerate()

@@ -164,10 +164,8 @@ impl Importer {
                 around = self.scopes[scope].parent;
                 continue;
             }
-            if self.scopes[scope].waits(name) {
-                for i in code.needed(std::iter::once(name)) {
-                    self.node(scope, i)?;
-                }
+            for i in self.scopes[scope].waiting(name) {
+                self.node(scope, i)?;
             }
             if let Some(proto) = self.scopes[scope].stored(name) {
                 let tensor = self.decode(&proto, name)?;
@@ -226,7 +224,8 @@ impl Importer {
                 node.shape_error(format!("its graph takes {takes} inputs and is given {got}"))
             );
         }
-        self.budget.imported(node.name(), body.code.nodes.len())?;
+        let size = body.code.nodes.len() + body.constants.len() + inputs.len();
+        self.budget.imported(node.name(), size)?;
         let mut scope = Scope::new(Rc::clone(&body.code), vec![], Some(node.scope()));
         for constant in &body.constants {
             let element = constant.tensor.cells().element();

@@ -1,6 +1,6 @@
 //! What the names of a graph stand for while it is imported.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::rc::Rc;
 
 use crate::code::Code;
@@ -89,8 +89,16 @@ impl Scope {
         !std::mem::replace(&mut self.done[i], true)
     }
 
-    /// Whether the node that makes a name is still to be imported.
-    pub(crate) fn waits(&self, name: &str) -> bool {
-        self.code.maker(name).is_some_and(|i| !self.done[i])
+    /// The nodes that a name needs by plain operands and that are still to be imported, in order.
+    pub(crate) fn waiting(&self, name: &str) -> Vec<usize> {
+        let mut open: Vec<usize> = self.code.maker(name).into_iter().collect();
+        let mut found = BTreeSet::new();
+        while let Some(i) = open.pop() {
+            if !self.done[i] && found.insert(i) {
+                let operands = self.code.nodes[i].input.iter();
+                open.extend(operands.filter_map(|name| self.code.maker(name)));
+            }
+        }
+        found.into_iter().collect()
     }
 }

@@ -8,7 +8,8 @@ use zkstrata_model_ir::float::{Activation, ValueId};
 use super::arithmetic::{broadcast, folded, operands};
 use super::formula::Formula;
 use super::logic::{difference, is_zero, not};
-use super::{masked, one, pair};
+use super::masked::{self, BEYOND};
+use super::{one, pair};
 use crate::Error;
 use crate::import::Importer;
 use crate::masks;
@@ -170,12 +171,12 @@ fn compared(
     }
 }
 
-/// What a constant is everywhere, if that is infinite or no number.
+/// What a constant is everywhere, if that is infinite, as good as infinite, or no number.
 fn infinite(c: &Constant) -> Option<f32> {
     let Cells::Float(cells) = c.tensor.cells() else {
         return None;
     };
-    let first = *cells.first().filter(|x| !x.is_finite())?;
+    let first = *cells.first().filter(|x| x.is_nan() || x.abs() >= -BEYOND)?;
     let same = cells.iter().all(|x| x.to_bits() == first.to_bits());
     same.then_some(first)
 }

@@ -114,6 +114,7 @@ fn largest(f: &mut Formula, mut x: ValueId, windows: Vec<Window>) -> Result<Valu
         let cells = f
             .importer
             .allow(f.node, outputs.checked_mul(window.kernel))?;
+        f.reserve(cells)?;
         let taps = outputs_taps(&window, n, outputs, cells);
         let taps = taps.ok_or_else(|| {
             f.node

@@ -58,9 +58,10 @@ pub(super) fn at(node: &mut Node, _: &mut Importer) -> Result<Vec<Value>, Error>
 }
 
 /// A sequence with one more tensor, at the end or before a position.
-pub(super) fn insert(node: &mut Node, _: &mut Importer) -> Result<Vec<Value>, Error> {
+pub(super) fn insert(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(3)?;
     let mut parts = node.sequence(0)?;
+    importer.budget.imported(node.name(), parts.len())?;
     let (value, element) = (node.value(1)?, node.element(1));
     let position = position(node, 2, parts.len() + 1)?;
     parts.insert(position.unwrap_or(parts.len()), (value, element));
@@ -68,9 +69,10 @@ pub(super) fn insert(node: &mut Node, _: &mut Importer) -> Result<Vec<Value>, Er
 }
 
 /// A sequence without one of its tensors, by default the last.
-pub(super) fn erase(node: &mut Node, _: &mut Importer) -> Result<Vec<Value>, Error> {
+pub(super) fn erase(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
     node.at_most(2)?;
     let mut parts = node.sequence(0)?;
+    importer.budget.imported(node.name(), parts.len())?;
     match position(node, 1, parts.len())? {
         Some(position) => drop(parts.remove(position)),
         None => drop(parts.pop()),
@@ -98,10 +100,17 @@ pub(super) fn split(node: &mut Node, importer: &mut Importer) -> Result<Vec<Valu
     let given = node.optional_constant(1)?;
     let single = given.is_none();
     let lengths = match &given {
-        None => vec![1; n],
-        Some(c) => lengths(c, n).ok_or_else(|| {
-            node.shape_error(format!("its lengths do not divide an axis of length {n}"))
-        })?,
+        None => {
+            importer.budget.imported(node.name(), n)?;
+            vec![1; n]
+        }
+        Some(c) => {
+            let count = part_count(c, n).unwrap_or(0);
+            importer.budget.imported(node.name(), count)?;
+            lengths(c, n).ok_or_else(|| {
+                node.shape_error(format!("its lengths do not divide an axis of length {n}"))
+            })?
+        }
     };
     let element = node.element(0);
     let mut start = 0;
@@ -118,6 +127,18 @@ pub(super) fn split(node: &mut Node, importer: &mut Importer) -> Result<Vec<Valu
         parts.push((part, element));
     }
     list(node, parts)
+}
+
+/// How many parts there are before their lengths are listed.
+fn part_count(given: &Constant, n: usize) -> Option<usize> {
+    match (given.tensor.cells(), given.tensor.shape()) {
+        (Cells::Int(cells), []) => {
+            let length = usize::try_from(*cells.first()?).ok().filter(|&c| c > 0)?;
+            Some(n.div_ceil(length))
+        }
+        (Cells::Int(cells), _) => Some(cells.len()),
+        _ => None,
+    }
 }
 
 /// The lengths of the parts of an axis of `n`: listed, or one number for all up to the last.

@@ -97,6 +97,7 @@ pub(super) fn split(node: &mut Node, importer: &mut Importer) -> Result<Vec<Valu
                 "an axis of length {n} does not make {parts} equal parts"
             ))
         })?;
+        importer.budget.imported(node.name(), parts)?;
         let length = n.div_ceil(parts);
         (0..parts)
             .map(|i| length.min(n.saturating_sub(i * length)))

@@ -6,8 +6,8 @@ use ndarray::ArrayD;
 use zkstrata_onnx_import::import;
 
 use crate::build::{
-    encode, float, floats, giving, graph, int, integer, ints, list, model, node, number, several,
-    string, taking, truth,
+    encode, floats, giving, graph, int, integer, ints, list, model, node, number, several, string,
+    taking, truth,
 };
 use crate::common;
 use crate::refusals::{assert_error, refuse};
@@ -198,6 +198,10 @@ fn unrolling_is_bounded() {
     };
     let endless = model(17, &[2], vec![], vec![forever(vec![])]);
     assert_error(&refuse(&endless), "TooLarge", "unrolled loops");
+    let parts = node("SplitToSequence", &["x"], "s", vec![]);
+    let count = node("SequenceLength", &["s"], "y", vec![]);
+    let many = model(17, &[1 << 30], vec![], vec![parts, count]);
+    assert_error(&refuse(&many), "TooLarge", "parts of tensors");
     let condition = vec![
         node("ReduceMax", &["s"], "most", vec![int("keepdims", 0)]),
         node("Cast", &["most"], "goes", vec![int("to", 9)]),
@@ -371,6 +375,27 @@ fn grids_and_old_operators() {
     check(&unpooled, &[x], &[0.0, 5.0, 0.0, 0.0, 0.0, 0.0, 9.0, 0.0]);
 }
 
+/// The coordinates of ONNX's reference are not everybody's.
+#[test]
+fn disputed_coordinates_are_noted() {
+    let resized = |scale: f32| {
+        let attributes = vec![
+            string("coordinate_transformation_mode", "align_corners"),
+            string("mode", "linear"),
+        ];
+        let made = node("Resize", &["x", "", "s"], "y", attributes);
+        let model = model(
+            13,
+            &[1, 4],
+            vec![floats("s", &[2], &[1.0, scale])],
+            vec![made],
+        );
+        import(&encode(&model)).expect("a model").notes().join("")
+    };
+    assert!(resized(1.7).contains("onnxruntime"), "{}", resized(1.7));
+    assert_eq!(resized(1.5), "");
+}
+
 /// Windows of more taps than are compared at once, with padding and strides.
 #[test]
 fn pools_of_any_size() {
@@ -468,5 +493,4 @@ fn nested_graphs_read_all_scopes() {
     check(&nested, &[(&[1], &[1.0])], &[6.0]);
     let free = taking(nested, "unused", DataType::Float, &[1]);
     assert_eq!(answers(&free, &[(&[1], &[1.0]), (&[1], &[0.0])])[0], [6.0]);
-    let _ = float("unused", &[1]);
 }

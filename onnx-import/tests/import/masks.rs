@@ -149,6 +149,11 @@ fn a_mask_belongs_to_its_value() {
         &[x, m],
         &[0.0; 6],
     );
+    check(
+        &of_the_mask("lowest", "Equal", &["lowest"]),
+        &[x, m],
+        &closed,
+    );
     let below = [1.0, 1.0, 1.0, 0.0, 1.0, 0.0];
     check(&of_the_mask("lowest", "Less", &["zero"]), &[x, m], &below);
 }

@@ -172,6 +172,17 @@ impl Stretch {
         }
     }
 
+    /// Whether other runtimes read other coordinates than ONNX's reference: those of a length that
+    /// is rounded, or of a single pixel.
+    pub(super) fn is_disputed(&self, coordinates: Coordinates) -> bool {
+        let length = self.scale.times(self.input);
+        match coordinates {
+            Coordinates::AlignCorners => (length - self.output as f64).abs() > 1e-9,
+            Coordinates::PytorchHalfPixel => self.output == 1 && self.input > 1,
+            _ => false,
+        }
+    }
+
     fn coordinate(&self, coordinates: Coordinates, y: usize) -> f64 {
         let (n, y) = (self.input as f64, y as f64);
         let half_pixel = self.scale.divide(y + 0.5) - 0.5;

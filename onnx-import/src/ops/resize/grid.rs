@@ -79,6 +79,8 @@ impl Sampling {
         if at < low || at > high {
             at = match self.padding {
                 Padding::Zeros => at,
+                // The cells that a cubic reads are moved inside one by one.
+                Padding::Border if self.mode == Mode::Cubic => at,
                 Padding::Border => at.clamp(0.0, n as f64 - 1.0),
                 Padding::Reflection => reflected(at, low, high),
             };
@@ -172,7 +174,8 @@ pub(crate) fn grid_sample(node: &mut Node, importer: &mut Importer) -> Result<Ve
     };
     let cells = outputs.iter().product::<usize>();
     let entries = (0..rank).try_fold(cells, |n, _| n.checked_mul(width));
-    importer.allow(node, entries.and_then(|n| n.checked_mul(*images)))?;
+    // An entry takes as much memory as several cells.
+    importer.allow(node, entries.and_then(|n| n.checked_mul(8 * *images)))?;
     let plane = count(spatial).unwrap_or(0);
     let mut parts = Vec::with_capacity(*images);
     for image in 0..*images {

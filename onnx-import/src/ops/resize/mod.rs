@@ -237,6 +237,15 @@ fn resized(
             outside.push(vec![false; n]);
             continue;
         };
+        if stretch.is_disputed(interpolation.coordinates) {
+            importer.note(format!(
+                "node `{}` resizes an axis of {n} to {} by coordinates that onnxruntime and PyTorch \
+                 read otherwise; they are those of ONNX's reference: resize by sizes to have the same \
+                 everywhere",
+                node.name(),
+                stretch.output
+            ));
+        }
         let taps = stretch.taps(&interpolation);
         importer.allow(node, taps.checked_mul(stretch.output))?;
         let rows = stretch.rows(&interpolation);
