@@ -24,36 +24,25 @@
 //! take part in arithmetic and are not reduced modulo the width of their type. An operator whose
 //! operands are all constant is evaluated.
 
-mod budget;
-mod code;
 mod decode;
 mod error;
-mod external;
-mod fold;
 mod import;
-mod inputs;
-mod masks;
-mod model;
-mod node;
 mod ops;
 mod options;
 pub mod proto;
-mod scan;
 mod scope;
-mod tensor;
-mod units;
-mod value;
+mod write;
 
 use std::path::Path;
 
 use zkstrata_model_ir::float::Graph;
 
-use crate::external::External;
-use crate::model::Model;
+use crate::decode::external::External;
+use crate::decode::model::Model;
 
+pub use crate::decode::model::{Summary, summary};
 pub use crate::error::Error;
-pub use crate::model::{Summary, summary};
-pub use crate::ops::operators;
+pub use crate::import::operators;
 pub use crate::options::Options;
 
 /// Imports a model whose weights are inside `model`, the bytes of an ONNX file.

@@ -2,22 +2,22 @@
 //! own.
 
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
 use crate::ops;
 use crate::proto::{AttributeProto, AttributeType, NodeProto};
-use crate::scope::Meaning;
-use crate::value::{Element, Value};
+use crate::scope::names::Meaning;
+use crate::scope::node::Node;
+use crate::scope::value::{Element, Value};
+use crate::write::Writer;
 
 /// The first result of operator `op` of the default domain, at `opset`, in place of `node`.
-pub(super) fn inner(
+pub(crate) fn inner(
     node: &Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     (op, opset): (&str, i64),
     attribute: Vec<AttributeProto>,
     operands: Vec<Option<Meaning>>,
 ) -> Result<(Value, Element), Error> {
-    let results = all(node, importer, (op, opset), attribute, operands, 1)?;
+    let results = all(node, writer, (op, opset), attribute, operands, 1)?;
     match results.into_iter().next().flatten() {
         Some(Meaning::Tensor(value, element)) => Ok((value, element)),
         _ => Err(node.unsupported("it has no result")),
@@ -25,9 +25,9 @@ pub(super) fn inner(
 }
 
 /// The first `count` results of an operator in place of `node`; `None` where there is none.
-pub(super) fn all(
+pub(crate) fn all(
     node: &Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     (op, opset): (&str, i64),
     attribute: Vec<AttributeProto>,
     operands: Vec<Option<Meaning>>,
@@ -43,9 +43,9 @@ pub(super) fn all(
     let operator = ops::find(&proto).ok_or_else(|| node.unsupported(ops::remedy(&proto)))?;
     let mut other = Node::new(&proto, opset, operands)?;
     let produced = if other.is_constant() {
-        importer.folded(&mut other, operator.import)?
+        writer.folded(&mut other, operator.import)?
     } else {
-        (operator.import)(&mut other, importer)?
+        (operator.import)(&mut other, writer)?
     };
     other.finish()?;
     Ok(other.meanings(produced))
@@ -53,7 +53,7 @@ pub(super) fn all(
 
 /// A float operand.
 #[allow(clippy::unnecessary_wraps, reason = "operands may be left out")]
-pub(super) fn float(value: Value) -> Option<Meaning> {
+pub(crate) fn float(value: Value) -> Option<Meaning> {
     Some(Meaning::Tensor(value, Element::Float))
 }
 
@@ -66,7 +66,7 @@ fn attribute(name: &str, of: AttributeType) -> AttributeProto {
 }
 
 /// An attribute that is a number.
-pub(super) fn number(name: &str, f: f32) -> AttributeProto {
+pub(crate) fn number(name: &str, f: f32) -> AttributeProto {
     AttributeProto {
         f,
         ..attribute(name, AttributeType::Float)
@@ -74,7 +74,7 @@ pub(super) fn number(name: &str, f: f32) -> AttributeProto {
 }
 
 /// An attribute that is an integer.
-pub(super) fn integer(name: &str, i: i64) -> AttributeProto {
+pub(crate) fn integer(name: &str, i: i64) -> AttributeProto {
     AttributeProto {
         i,
         ..attribute(name, AttributeType::Int)
@@ -82,7 +82,7 @@ pub(super) fn integer(name: &str, i: i64) -> AttributeProto {
 }
 
 /// An attribute that is a text.
-pub(super) fn text(name: &str, s: &str) -> AttributeProto {
+pub(crate) fn text(name: &str, s: &str) -> AttributeProto {
     AttributeProto {
         s: s.into(),
         ..attribute(name, AttributeType::String)

@@ -1,66 +1,31 @@
 //! The table from operator name to import function, one file per family of operators.
 
-mod activation;
-mod arithmetic;
-mod attention;
-mod bits;
-mod blocks;
-mod cast;
-mod compare;
-mod constant;
-mod control;
-mod conv;
-mod conv_transpose;
-mod dense;
-mod einsum;
-mod extreme;
-mod formula;
-mod gather;
-mod index;
+mod array;
 mod inner;
-mod layout;
 mod learn;
 mod logic;
-mod mask;
-mod masked;
+mod math;
 mod microsoft;
-mod norm;
-mod pad;
-mod pair;
-mod places;
-mod pool;
-mod power;
+mod nn;
 pub(crate) mod quantised;
 mod recurrent;
-mod reduce;
-mod repeat;
-mod resize;
-mod rotary;
-mod scatter;
-mod sequence;
-mod signal;
-mod slice;
-mod softmax;
-mod topk;
-mod transformer;
-mod triangle;
-mod view;
-mod window;
 
 use zkstrata_model_ir::float::Activation;
 
-use self::activation::apply;
-pub(crate) use self::formula::Formula;
-pub(crate) use self::masked::{BEYOND, LOW, blend};
-use crate::Error;
-use crate::import::Importer;
-use crate::node::{self, Node};
+pub(crate) use self::array::view;
+use self::array::{
+    blocks, cast, constant, gather, layout, pad, repeat, resize, scatter, sequence, slice, triangle,
+};
+use self::logic::compare;
+pub(crate) use self::logic::truth;
+use self::math::activation::apply;
+use self::math::{activation, arithmetic, bits, einsum, extreme, power, reduce, signal, topk};
+use self::microsoft::{fused, transformer};
+use self::nn::{attention, conv, conv_transpose, dense, norm, places, pool, rotary, softmax};
+use crate::decode::model::domain;
 use crate::proto::NodeProto;
-use crate::value::Value;
-
-/// Adds the operators of one ONNX node to the graph and gives its outputs; outputs beyond those
-/// given may not be read. Results that are activations are folded if all operands are constant.
-pub(crate) type Import = fn(&mut Node, &mut Importer) -> Result<Vec<Value>, Error>;
+use crate::write::Import;
+pub(crate) use crate::write::one;
 
 /// A row of the tables.
 pub(crate) struct Operator {
@@ -125,7 +90,7 @@ const OPERATORS: &[Operator] = &[
     row("Acos", |n, i| apply(n, i, Activation::Acos), ""),
     row("Acosh", |n, i| apply(n, i, Activation::Acosh), ""),
     row("Add", arithmetic::add, "").reading(Reads::Masks),
-    row("And", logic::and, ""),
+    row("And", truth::and, ""),
     row("ArgMax", extreme::arg_max, ""),
     row("ArgMin", extreme::arg_min, ""),
     row("Asin", |n, i| apply(n, i, Activation::Asin), ""),
@@ -214,11 +179,6 @@ const OPERATORS: &[Operator] = &[
     row("HardSwish", |n, i| apply(n, i, Activation::HardSwish), "").reading(Reads::Each),
     row("Hardmax", extreme::hardmax, ""),
     row("Identity", view::identity, "").reading(Reads::Moves),
-    row(
-        "If",
-        control::branch,
-        "of a constant condition, or of branches with the same shapes",
-    ),
     row("InstanceNormalization", norm::instance, ""),
     row("IsInf", compare::is_inf, "activations are finite").reading(Reads::Masks),
     row("IsNaN", compare::is_nan, "activations are finite").reading(Reads::Masks),
@@ -230,7 +190,6 @@ const OPERATORS: &[Operator] = &[
     row("LessOrEqual", compare::less_or_equal, "").reading(Reads::Masks),
     row("Log", |n, i| apply(n, i, Activation::Log), ""),
     row("LogSoftmax", softmax::log_softmax, "").reading(Reads::Masks),
-    row("Loop", control::repeat, "of a constant number of steps"),
     row("LpNormalization", norm::length, ""),
     row("LpPool", pool::norm, "`p` up to 4"),
     row("MatMul", dense::matmul, ""),
@@ -249,9 +208,9 @@ const OPERATORS: &[Operator] = &[
         .multiplying(),
     row("Neg", arithmetic::neg, "").reading(Reads::Each),
     row("NonZero", triangle::non_zero, "of constants"),
-    row("Not", logic::negation, ""),
+    row("Not", truth::negation, ""),
     row("OneHot", triangle::one_hot, "of constant depth and values"),
-    row("Or", logic::or, ""),
+    row("Or", truth::or, ""),
     row("PRelu", activation::prelu, ""),
     row("Pad", pad::pad, ""),
     row("Pow", power::pow, "of two activations: positive bases"),
@@ -287,7 +246,6 @@ const OPERATORS: &[Operator] = &[
     .reading(Reads::Moves),
     row("RotaryEmbedding", rotary::rotary, ""),
     row("Round", |n, i| apply(n, i, Activation::Round), ""),
-    row("Scan", control::scan, ""),
     row("Scatter", scatter::scatter_elements, ""),
     row(
         "ScatterElements",
@@ -336,8 +294,8 @@ const OPERATORS: &[Operator] = &[
     row("Trilu", triangle::trilu, ""),
     row("Unsqueeze", view::unsqueeze, "").reading(Reads::Moves),
     row("Upsample", resize::upsample, "of constant scales"),
-    row("Where", logic::select, "").reading(Reads::Masks),
-    row("Xor", logic::xor, ""),
+    row("Where", truth::select, "").reading(Reads::Masks),
+    row("Xor", truth::xor, ""),
 ];
 
 /// The operators of `ai.onnx.ml`.
@@ -380,7 +338,7 @@ const MICROSOFT: &[Operator] = &[
         "of constant weights, without a past",
     )
     .reading(Reads::Masks),
-    row("BiasGelu", microsoft::bias_gelu, ""),
+    row("BiasGelu", fused::bias_gelu, ""),
     row(
         "DequantizeLinear",
         quantised::dequantize,
@@ -390,12 +348,12 @@ const MICROSOFT: &[Operator] = &[
     .multiplying(),
     row(
         "DynamicQuantizeLSTM",
-        microsoft::dynamic_lstm,
+        fused::dynamic_lstm,
         "of constant lengths, as the float layer that it approximates",
     ),
     row(
         "DynamicQuantizeMatMul",
-        microsoft::dynamic_matmul,
+        fused::dynamic_matmul,
         "as the float product that it approximates",
     ),
     row(
@@ -403,18 +361,18 @@ const MICROSOFT: &[Operator] = &[
         transformer::embed,
         "without the output `mask_index`",
     ),
-    row("FastGelu", microsoft::fast_gelu, ""),
-    row("FusedConv", microsoft::fused_conv, "of a constant weight"),
-    row("FusedGemm", microsoft::fused_gemm, ""),
+    row("FastGelu", fused::fast_gelu, ""),
+    row("FusedConv", fused::fused_conv, "of a constant weight"),
+    row("FusedGemm", fused::fused_gemm, ""),
     row(
         "FusedMatMul",
-        microsoft::fused_matmul,
+        fused::fused_matmul,
         "without transBatchA and transBatchB",
     ),
     row("Gelu", |n, i| apply(n, i, Activation::Gelu), "").reading(Reads::Each),
     row(
         "MatMulIntegerToFloat",
-        microsoft::matmul_to_float,
+        fused::matmul_to_float,
         "of a constant weight",
     )
     .multiplying(),
@@ -438,7 +396,7 @@ const MICROSOFT: &[Operator] = &[
         quantised::quantize,
         "per tensor or per axis, to 8 or 16 bits",
     ),
-    row("QuickGelu", microsoft::quick_gelu, ""),
+    row("QuickGelu", fused::quick_gelu, ""),
     row("SimplifiedLayerNormalization", norm::root_mean_square, ""),
     row("SkipLayerNormalization", transformer::skip_layer, ""),
     row(
@@ -450,7 +408,7 @@ const MICROSOFT: &[Operator] = &[
 
 /// The row of a node's operator.
 pub(crate) fn find(proto: &NodeProto) -> Option<&'static Operator> {
-    let table = match node::domain(proto) {
+    let table = match domain(proto) {
         "ai.onnx" => OPERATORS,
         "ai.onnx.ml" => LEARN,
         "com.microsoft" => MICROSOFT,
@@ -459,8 +417,8 @@ pub(crate) fn find(proto: &NodeProto) -> Option<&'static Operator> {
     table.iter().find(|row| row.name == proto.op_type)
 }
 
-/// The supported operators: domain, name, and what of it is refused (empty if nothing is).
-pub fn operators() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+/// The operators of the tables: domain, name, and what of it is refused (empty if nothing is).
+pub(crate) fn operators() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     let rows = |domain, table: &'static [Operator]| {
         table.iter().map(move |row| (domain, row.name, row.limits))
     };
@@ -472,7 +430,7 @@ pub fn operators() -> impl Iterator<Item = (&'static str, &'static str, &'static
 /// What to do about an operator that is not in the tables.
 pub(crate) fn remedy(proto: &NodeProto) -> String {
     let listed = "`zkstrata operators` lists what is imported";
-    match (node::domain(proto), proto.op_type.as_str()) {
+    match (domain(proto), proto.op_type.as_str()) {
         ("ai.onnx", "RoiAlign" | "NonMaxSuppression" | "Unique" | "StringNormalizer") => {
             "what it gives has no fixed place or size: do it outside of the model".into()
         }
@@ -495,12 +453,6 @@ pub(crate) fn remedy(proto: &NodeProto) -> String {
              standard operators; {listed}"
         ),
     }
-}
-
-/// The single output that most operators have.
-#[allow(clippy::unnecessary_wraps, reason = "ends an import function")]
-fn one(value: Value) -> Result<Vec<Value>, Error> {
-    Ok(vec![value])
 }
 
 #[cfg(test)]

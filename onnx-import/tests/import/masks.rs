@@ -102,14 +102,26 @@ fn rows_that_are_masked_whole() {
     let x: (&[usize], &[f32]) = (&[2, 3], &[1.0, 2.0, 0.5, -3.0, 2.0, 1.0]);
     let none: (&[usize], &[f32]) = (&[3], &[0.0; 3]);
     let own = [shares(&x.1[..3], &[1.0; 3]), shares(&x.1[3..], &[1.0; 3])].concat();
-    check(&additive(DataType::Int64, "some"), &[x, none], &own);
-    for model in [
-        additive(DataType::Int64, "lowest"),
-        chosen("lowest"),
-        added("far"),
-    ] {
-        check(&model, &[x, none], &[1.0 / 3.0; 6]);
+    for model in [additive(DataType::Int64, "some"), added("some")] {
+        check(&model, &[x, none], &own);
     }
+    let far = ["some", "far", "lowest"].map(chosen);
+    for model in far.iter().chain(&[additive(DataType::Int64, "lowest"), added("far")]) {
+        check(model, &[x, none], &[1.0 / 3.0; 6]);
+    }
+    let most = |model: ModelProto| {
+        let mut model = giving(model, &["w"]);
+        let reduced = node("ReduceMax", &["z"], "w", vec![ints("axes", &[1])]);
+        if let Some(graph) = &mut model.graph {
+            graph.node.push(reduced);
+        }
+        model
+    };
+    check(&most(chosen("some")), &[x, none], &[-1e4; 2]);
+    check(&most(added("some")), &[x, none], &[2.0 - 1e4, 2.0 - 1e4]);
+    let open: (&[usize], &[f32]) = (&[3], &[1.0, 0.0, 1.0]);
+    check(&most(chosen("some")), &[x, open], &[1.0, 1.0]);
+}
 }
 
 /// Where the mask comes from makes no difference, nor does what else the model has.
@@ -143,6 +155,16 @@ fn a_mask_belongs_to_its_value() {
     let closed = [0.0, 1.0, 0.0, 0.0, 1.0, 0.0];
     check(&of_the_mask("never", "Equal", &["never"]), &[x, m], &closed);
     check(&of_the_mask("never", "IsInf", &[]), &[x, m], &closed);
+    let cast = masked(
+        DataType::Bool,
+        vec![
+            node("Where", &["m", "x", "never"], "z", vec![]),
+            node("Cast", &["z"], "half", vec![int("to", 10)]),
+            node("Equal", &["half", "never"], "e", vec![]),
+            node("Cast", &["e"], "y", vec![int("to", 1)]),
+        ],
+    );
+    check(&cast, &[x, m], &closed);
     // The lowest float is not infinite.
     check(
         &of_the_mask("lowest", "Equal", &["never"]),

@@ -12,7 +12,7 @@ use ndarray::arr1;
 use zkstrata_model_ir::float::{Activation, AxisMatrix, ValueId};
 
 use crate::Error;
-use crate::ops::formula::Formula;
+use crate::write::formula::Formula;
 
 /// Most comparisons on the paths of all leaves.
 const STEPS: usize = 1 << 24;
@@ -149,7 +149,7 @@ impl Forest {
             .map(|path| (path.tree, &*self.leaves[path.leaf]));
         let found = found.collect();
         let columns: Vec<usize> = comparisons.iter().map(|c| c.0).collect();
-        f.importer.allow(f.node, Some(comparisons.len()))?;
+        f.writer.allow(f.node, Some(comparisons.len()))?;
         if comparisons.is_empty() {
             // Trees without branches: their leaves are always reached.
             let any = f.select(x, 1, &vec![0; paths.len()])?;
@@ -163,7 +163,7 @@ impl Forest {
         let margin = f.affine_by(chosen, arr1(&scale).into_dyn(), arr1(&shift).into_dyn())?;
         let met = f.apply(Activation::Step, margin)?;
         let (matrix, required) = failures(&paths, &outcomes, comparisons.len());
-        f.importer.allow(f.node, Some(matrix.entries.len()))?;
+        f.writer.allow(f.node, Some(matrix.entries.len()))?;
         let kept = f.map(met, 1, matrix)?;
         let missing = f.affine_by(
             kept,

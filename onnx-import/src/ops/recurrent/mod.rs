@@ -13,15 +13,15 @@ mod rnn;
 use ndarray::{Array1, Array2, Array3, ArrayD, Axis, arr0};
 use zkstrata_model_ir::float::{AxisMatrix, Op, ValueId};
 
-use super::formula::Formula;
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
-use crate::value::Value;
+use crate::scope::node::Node;
+use crate::scope::value::Value;
+use crate::write::Writer;
+use crate::write::formula::Formula;
 
 use self::function::Function;
 use self::operands::{initial, lengths, matrices, optional_rows};
-pub(super) use self::{gru::gru, lstm::lstm, rnn::rnn};
+pub(crate) use self::{gru::gru, lstm::lstm, rnn::rnn};
 
 /// Most steps times directions of a layer: each makes operators of its own.
 const STEPS: usize = 4096;
@@ -86,14 +86,14 @@ struct Layer {
 
 impl Layer {
     /// Reads operands and attributes, and multiplies the input of all steps by its weights.
-    fn read(node: &mut Node, importer: &mut Importer, kind: &Kind) -> Result<Self, Error> {
+    fn read(node: &mut Node, writer: &mut Writer, kind: &Kind) -> Result<Self, Error> {
         node.at_most(if kind.cell { 8 } else { 6 })?;
         let batch_first = node.opset() >= 14 && node.flag("layout")? == Some(true);
-        let mut x = importer.activation(node, 0)?;
-        if importer.shape(x).len() == 3 && batch_first {
-            x = importer.transpose(node, x, vec![1, 0, 2])?;
+        let mut x = writer.activation(node, 0)?;
+        if writer.shape(x).len() == 3 && batch_first {
+            x = writer.transpose(node, x, vec![1, 0, 2])?;
         }
-        let &[steps, batch, features] = importer.shape(x) else {
+        let &[steps, batch, features] = writer.shape(x) else {
             return Err(node.shape_error(format!("{} needs an input of rank 3", node.op())));
         };
         let reverse: &[bool] = match node.string("direction")?.unwrap_or("forward") {
@@ -134,7 +134,7 @@ impl Layer {
         let states = [(5, true), (6, kind.cell)];
         let states = states.map(|(index, given)| {
             if given {
-                initial(node, importer, index, [sides, batch, hidden], batch_first)
+                initial(node, writer, index, [sides, batch, hidden], batch_first)
             } else {
                 Ok(vec![None; sides])
             }
@@ -159,8 +159,8 @@ impl Layer {
             let (input, bias) = weights.input(kind, hidden);
             directions.push(Direction {
                 reverse,
-                x: importer.add(node, input, &[x])?,
-                weights: weights.recurrences(node, importer, kind, steps)?,
+                x: writer.add(node, input, &[x])?,
+                weights: weights.recurrences(node, writer, kind, steps)?,
                 bias,
                 peepholes: peepholes.as_ref().map(|p| {
                     let row = row(p).into_shape_with_order((3, hidden));
@@ -330,7 +330,7 @@ impl Weights {
     fn recurrences(
         &self,
         node: &Node,
-        importer: &mut Importer,
+        writer: &mut Writer,
         kind: &Kind,
         steps: usize,
     ) -> Result<Vec<Weight>, Error> {
@@ -343,7 +343,7 @@ impl Weights {
                 return Ok(Weight::Once(weight.into_dyn()));
             }
             let value = part.to_owned().into_dyn();
-            let value = importer.add(node, Op::Constant { value }, &[])?;
+            let value = writer.add(node, Op::Constant { value }, &[])?;
             Ok(Weight::Shared(value))
         };
         [0..cut, cut..rows]
@@ -372,7 +372,7 @@ impl Direction {
         match &self.weights[part] {
             Weight::Once(weight) => {
                 let (weight, bias) = (weight.clone(), None);
-                f.importer.add(f.node, Op::Dense { weight, bias }, &[h])
+                f.writer.add(f.node, Op::Dense { weight, bias }, &[h])
             }
             Weight::Shared(weight) => f.contract((h, &[0, 1, 2]), (*weight, &[3, 2]), &[0, 1, 3]),
         }
@@ -383,6 +383,6 @@ impl Direction {
 fn joined(f: &mut Formula, parts: &[ValueId], axis: usize) -> Result<ValueId, Error> {
     match parts {
         [x] => Ok(*x),
-        parts => f.importer.add(f.node, Op::Concat { axis }, parts),
+        parts => f.writer.add(f.node, Op::Concat { axis }, parts),
     }
 }

@@ -4,10 +4,10 @@ use ndarray::{Array2, Array3, Ix2, Ix3};
 use zkstrata_model_ir::float::{Op, ValueId};
 
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
-use crate::ops::formula::Formula;
-use crate::value::Value;
+use crate::scope::node::Node;
+use crate::scope::value::Value;
+use crate::write::Writer;
+use crate::write::formula::Formula;
 
 /// A constant weight of three axes.
 pub(super) fn matrices(node: &mut Node, index: usize) -> Result<Array3<f32>, Error> {
@@ -57,7 +57,7 @@ pub(super) fn lengths(
 /// The initial states of all directions; constant zeros are left out.
 pub(super) fn initial(
     node: &mut Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     index: usize,
     [sides, batch, hidden]: [usize; 3],
     batch_first: bool,
@@ -69,19 +69,19 @@ pub(super) fn initial(
             if weight.iter().all(|&x| x == 0.0) {
                 return Ok(vec![None; sides]);
             }
-            importer.add(node, Op::Constant { value: weight }, &[])?
+            writer.add(node, Op::Constant { value: weight }, &[])?
         }
         Some(Value::Activation(state)) => state,
     };
-    let state = match (importer.shape(state).len(), batch_first) {
-        (3, true) => importer.transpose(node, state, vec![1, 0, 2])?,
+    let state = match (writer.shape(state).len(), batch_first) {
+        (3, true) => writer.transpose(node, state, vec![1, 0, 2])?,
         _ => state,
     };
-    if importer.shape(state) != [sides, batch, hidden] {
-        let got = importer.shape(state);
+    if writer.shape(state) != [sides, batch, hidden] {
+        let got = writer.shape(state);
         return Err(node.shape_error(format!("an initial state of shape {got:?}")));
     }
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     let part = |side| match sides {
         1 => Ok(Some(state)),
         _ => f.select(state, 0, &[side]).map(Some),
