@@ -106,7 +106,10 @@ fn rows_that_are_masked_whole() {
         check(&model, &[x, none], &own);
     }
     let far = ["some", "far", "lowest"].map(chosen);
-    for model in far.iter().chain(&[additive(DataType::Int64, "lowest"), added("far")]) {
+    for model in far
+        .iter()
+        .chain(&[additive(DataType::Int64, "lowest"), added("far")])
+    {
         check(model, &[x, none], &[1.0 / 3.0; 6]);
     }
     let most = |model: ModelProto| {
@@ -121,7 +124,6 @@ fn rows_that_are_masked_whole() {
     check(&most(added("some")), &[x, none], &[2.0 - 1e4, 2.0 - 1e4]);
     let open: (&[usize], &[f32]) = (&[3], &[1.0, 0.0, 1.0]);
     check(&most(chosen("some")), &[x, open], &[1.0, 1.0]);
-}
 }
 
 /// Where the mask comes from makes no difference, nor does what else the model has.
