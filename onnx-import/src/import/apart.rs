@@ -104,6 +104,7 @@ impl Importer {
             let mask = Mask {
                 finite,
                 open,
+                most_of: None,
                 ..*mask
             };
             let element = Element::Masked(self.writer.add_mask(mask));
@@ -159,6 +160,7 @@ impl Importer {
                 open: mask.open.clone(),
                 closed: mask.closed.with(low),
                 exact: mask.exact && g > BEYOND,
+                most_of: None,
             };
             let element = Element::Masked(self.writer.add_mask(mask));
             return Ok(Some(vec![Some(Meaning::Tensor(value, element))]));

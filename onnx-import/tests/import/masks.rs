@@ -112,6 +112,26 @@ fn rows_that_are_masked_whole() {
     {
         check(model, &[x, none], &[1.0 / 3.0; 6]);
     }
+    // The same with Softmax written out.
+    let spelled = |model: ModelProto| {
+        let mut model = giving(model, &["w"]);
+        let nodes = vec![
+            node("ReduceMax", &["z"], "most", vec![ints("axes", &[1])]),
+            node("Sub", &["z", "most"], "d", vec![]),
+            node("Exp", &["d"], "e", vec![]),
+            node("ReduceSum", &["e", "last"], "s", vec![]),
+            node("Div", &["e", "s"], "w", vec![]),
+        ];
+        if let Some(graph) = &mut model.graph {
+            graph.node.extend(nodes);
+            graph.initializer.push(list("last", &[1]));
+        }
+        model
+    };
+    check(&spelled(added("some")), &[x, none], &own);
+    for low in ["some", "far", "lowest"] {
+        check(&spelled(chosen(low)), &[x, none], &[1.0 / 3.0; 6]);
+    }
     let most = |model: ModelProto| {
         let mut model = giving(model, &["w"]);
         let reduced = node("ReduceMax", &["z"], "w", vec![ints("axes", &[1])]);

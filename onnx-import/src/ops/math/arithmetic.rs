@@ -87,11 +87,11 @@ pub(crate) fn sub(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Er
             affine(node, writer, x, scale, shift)?
         }
         (x, Value::Activation(y)) => {
-            let y = masked::exact(node, writer, y, node.element(1))?;
             let x = Operand::new(writer, x, node.element(0));
+            let b = Operand::new(writer, Value::Activation(y), node.element(1));
             let mut f = Formula::new(node, writer);
-            if x.is_masked() {
-                let (d, element) = masked::difference(&mut f, x, y)?;
+            if x.is_masked() || b.is_masked() {
+                let (d, element) = masked::difference(&mut f, x, b)?;
                 node.gives(0, element);
                 return one(d);
             }

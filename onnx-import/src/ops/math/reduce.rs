@@ -11,7 +11,7 @@ use crate::scope::node::Node;
 use crate::scope::value::{Element, Value};
 use crate::write::Writer;
 use crate::write::formula::{Formula, without};
-use crate::write::masked::Operand;
+use crate::write::masked::{self, Operand};
 
 /// The operand and the axes of a reduction.
 struct Reduction {
@@ -73,10 +73,16 @@ pub(crate) fn sum(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Er
 /// The largest cell.
 pub(crate) fn max(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     let element = node.element(0);
-    node.gives(0, element.unmasked());
-    reduce(node, writer, 18, |f, x, axes| {
-        Operand::new(f.writer, Value::Activation(x), element).maximum(f, axes)
-    })
+    let Reduction { x, axes, target } = operand(node, writer, 18)?;
+    let x = Operand::new(writer, Value::Activation(x), element);
+    let (most, mut of_most) = x.maximum(&mut Formula::new(node, writer), &axes)?;
+    // A mask stays where the axes do.
+    if writer.shape(most) != target {
+        masked::exact(node, writer, most, of_most)?;
+        of_most = of_most.unmasked();
+    }
+    node.gives(0, of_most);
+    one(Value::Activation(writer.reshape(node, most, target)?))
 }
 
 /// The smallest cell, `-max(-x)`.

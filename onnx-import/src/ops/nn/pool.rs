@@ -196,12 +196,14 @@ pub(crate) fn global_max(node: &mut Node, writer: &mut Writer) -> Result<Vec<Val
     let element = node.element(0);
     node.gives(0, element.unmasked());
     let mut f = Formula::new(node, writer);
-    let y = if let Element::Masked(_) = element {
+    if let Element::Masked(_) = element {
         let axes = (2..spatial.len() + 2).collect();
-        Operand::new(f.writer, Value::Activation(x), element).maximum(&mut f, &axes)?
-    } else {
-        largest(&mut f, x, global(&spatial))?
-    };
+        let x = Operand::new(f.writer, Value::Activation(x), element);
+        let (most, of_most) = x.maximum(&mut f, &axes)?;
+        node.gives(0, of_most);
+        return one(Value::Activation(most));
+    }
+    let y = largest(&mut f, x, global(&spatial))?;
     one(Value::Activation(y))
 }
 

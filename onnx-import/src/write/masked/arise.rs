@@ -3,7 +3,8 @@
 use ndarray::{ArrayD, IxDyn};
 use zkstrata_model_ir::float::{Activation, AxisMap, Node as Made, Op, ValueId};
 
-use super::{BEYOND, Closed, Operand, array, both, complement, number, result};
+use super::shares::opened;
+use super::{BEYOND, Closed, Operand, array, beyond, both, complement, number, result};
 use crate::Error;
 use crate::decode::tensor::{Cells, Tensor, count};
 use crate::scope::value::{Constant, Element, Value};
@@ -55,28 +56,65 @@ pub(crate) fn sum(f: &mut Formula, a: Operand, b: Operand) -> Result<(Value, Ele
     result(f, &shape, finite, (open, fill), plain)
 }
 
-/// `a - y` for a masked `a`.
+/// `a - b` where one of them is masked.
 pub(crate) fn difference(
     f: &mut Formula,
     a: Operand,
-    y: ValueId,
+    b: Operand,
 ) -> Result<(Value, Element), Error> {
+    if b.most_of.is_some() && b.most_of == a.id {
+        return below_maximum(f, a, b);
+    }
+    if !b.exact {
+        return Err(f.node.unsupported(beyond(b.closed.low())));
+    }
+    let y = f.writer.lift(f.node, b.plain)?;
     let shape = broadcast(f.node, f.writer.shape_of(&a.plain), f.writer.shape(y))?;
-    let finite = match a.finite {
-        None => f.negated(y)?,
+    let minus = |f: &mut Formula, x: Option<Value>| match x {
+        None => f.negated(y),
         Some(x) => {
             let x = f.writer.lift(f.node, x)?;
-            f.sub(x, y)?
+            f.sub(x, y)
         }
     };
-    let plain = match (a.plain, a.exact) {
-        (Value::Activation(x), true) => Some(f.sub(x, y)?),
+    let plain = if a.exact {
+        Some(minus(f, Some(a.plain))?)
+    } else {
+        None
+    };
+    let Some(open) = a.open else {
+        let plain = plain.ok_or_else(|| f.node.shape_error("its operand is not masked"))?;
+        return Ok((Value::Activation(plain), Element::Float));
+    };
+    let finite = minus(f, a.finite)?;
+    result(f, &shape, Some(finite), (open, a.closed), plain)
+}
+
+/// `a - b` for the maximum `b` of rows of `a`. A row that is closed whole becomes open: what its
+/// cells hold is equal, or the same number is added to all, unless that is infinite.
+fn below_maximum(f: &mut Formula, a: Operand, b: Operand) -> Result<(Value, Element), Error> {
+    let shape = f.writer.shape_of(&a.plain).to_vec();
+    let low = a.closed.low();
+    let most = b.numbers(f, f.writer.shape_of(&b.plain).to_vec().as_slice())?;
+    let x = a.numbers(f, &shape)?;
+    let below = f.sub(x, most)?;
+    let plain = match (&a.plain, &b.plain) {
+        (Value::Activation(x), Value::Activation(y)) if a.exact && b.exact => Some(f.sub(*x, *y)?),
         _ => None,
     };
-    let open = a
-        .open
-        .ok_or_else(|| f.node.shape_error("its operand is not masked"))?;
-    result(f, &shape, Some(finite), (open, a.closed), plain)
+    let (Some(open), Some(some)) = (a.open, b.open) else {
+        return Err(f.node.shape_error("its operands are not masked"));
+    };
+    if low == f32::NEG_INFINITY {
+        return result(f, &shape, Some(below), (open, a.closed), plain);
+    }
+    let below = match a.closed {
+        Closed::Hold(_) => f.times(below, some.clone())?,
+        Closed::Add(_) => below,
+    };
+    let none = complement(f, some)?;
+    let open = opened(f, &open, none)?;
+    result(f, &shape, Some(below), (open, Closed::Hold(low)), plain)
 }
 
 /// A constant with its signs changed.

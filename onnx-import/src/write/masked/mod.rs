@@ -46,6 +46,9 @@ pub(crate) struct Operand {
     open: Option<Value>,
     closed: Closed,
     exact: bool,
+    /// Its own mask, and that of which it is the maximum.
+    id: Option<MaskId>,
+    most_of: Option<MaskId>,
 }
 
 impl Operand {
@@ -60,6 +63,8 @@ impl Operand {
                     open: Some(mask.open),
                     closed: mask.closed,
                     exact: mask.exact,
+                    id: Some(id),
+                    most_of: mask.most_of,
                 }
             }
             (Value::Constant(constant), Element::Float) => {
@@ -77,6 +82,8 @@ impl Operand {
             open: None,
             closed: Closed::Add(0.0),
             exact: true,
+            id: None,
+            most_of: None,
         }
     }
 
@@ -226,6 +233,8 @@ fn split(constant: &Constant) -> Option<Operand> {
         open: Some(tensor(&|x| f32::from(x > LOW))),
         closed: Closed::Add(fill),
         exact: lowest > BEYOND,
+        id: None,
+        most_of: None,
     })
 }
 
@@ -252,6 +261,7 @@ fn result(
         open,
         closed,
         exact,
+        most_of: None,
     };
     let element = Element::Masked(f.writer.add_mask(mask));
     Ok((Value::Activation(plain), element))
@@ -314,6 +324,8 @@ pub(crate) struct Mask {
     pub(crate) closed: Closed,
     /// Whether the activation itself has ONNX's numbers; if not it has only their shape.
     pub(crate) exact: bool,
+    /// The mask over some of whose axes this is the maximum.
+    pub(crate) most_of: Option<MaskId>,
 }
 
 impl Writer {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use ndarray::{Axis, IxDyn, arr0};
+use ndarray::{ArrayD, Axis, IxDyn, arr0};
 use zkstrata_model_ir::float::{Activation, ValueId};
 
-use super::{Closed, FAR, Operand, array, constants, result};
+use super::{Closed, FAR, Operand, array, complement, constants, result};
 use crate::Error;
 use crate::decode::tensor::{Cells, count};
 use crate::scope::value::{Element, Value};
@@ -44,31 +44,43 @@ impl Operand {
         }
     }
 
-    /// The largest open number over `axes`, which stay with length 1.
-    pub(crate) fn maximum(self, f: &mut Formula, axes: &BTreeSet<usize>) -> Result<ValueId, Error> {
+    /// The largest open number over `axes`, which stay with length 1; masked where all are closed.
+    pub(crate) fn maximum(
+        self,
+        f: &mut Formula,
+        axes: &BTreeSet<usize>,
+    ) -> Result<(ValueId, Element), Error> {
         let shape = f.writer.shape_of(&self.plain).to_vec();
         let x = self.numbers(f, &shape)?;
         let Some(open) = self.open else {
-            return f.maximum(x, axes);
+            return Ok((f.maximum(x, axes)?, Element::Float));
         };
-        let mut open = along(f, &open, &shape, axes)?;
+        let open = along(f, &open, &shape, axes)?;
         let mut centre = Centre::new(f, x, &open, axes)?;
-        // A row that is closed whole has the low number, which an exact mask allows to compute.
-        let whole = match &centre.count {
-            count if self.exact && !opens_every_row(count) => Some(closed_rows(f, count)?),
-            _ => None,
-        };
-        if let (Some(none), Closed::Add(_)) = (&whole, self.closed) {
-            open = opened(f, &open, none.clone())?;
+        if opens_every_row(&centre.count) {
+            let above = f.maximum(centre.above, axes)?;
+            return Ok((f.add(above, centre.mean)?, Element::Float));
+        }
+        let none = closed_rows(f, &centre.count)?;
+        if let Closed::Add(_) = self.closed {
+            let open = opened(f, &open, none.clone())?;
             centre = Centre::new(f, x, &open, axes)?;
         }
         let above = f.maximum(centre.above, axes)?;
         let most = f.add(above, centre.mean)?;
-        let Some(none) = whole else {
-            return Ok(most);
+        let plain = if self.exact {
+            let low = scaled(f, none.clone(), self.closed.low())?;
+            Some(f.plus(most, low)?)
+        } else {
+            None
         };
-        let low = scaled(f, none, self.closed.low())?;
-        f.plus(most, low)
+        let some = complement(f, none)?;
+        let shape = without(&shape, axes);
+        let (value, element) = result(f, &shape, Some(most), (some, self.closed), plain)?;
+        if let (Element::Masked(_), Some(mask)) = (element, f.writer.masks.last_mut()) {
+            mask.most_of = self.id;
+        }
+        Ok((f.writer.lift(f.node, value)?, element))
     }
 
     /// The logarithms of the shares, masked as the operand is.
@@ -108,8 +120,9 @@ impl Operand {
     }
 }
 
-/// The open numbers of each row about their mean, `o (x - c)` with `c = sum o x / max(sum o, 1)`:
-/// 0 where the mask is closed, and their maximum is not negative.
+/// The open numbers of each row about a number `c` that is at most the largest of them: their mean
+/// `sum o x / max(sum o, 1)`, or one of them where all rows have the same open. `o (x - c)` is 0 where
+/// the mask is closed, and its maximum is not negative.
 struct Centre {
     mean: ValueId,
     above: ValueId,
@@ -133,10 +146,14 @@ impl Centre {
                 for axis in axes.iter().filter_map(|axis| axis.checked_sub(first)) {
                     count = count.sum_axis(Axis(axis)).insert_axis(Axis(axis));
                 }
-                let share = count.mapv(|n| 1.0 / n.max(1.0));
-                let kept = f.affine_by(x, o, arr0(0.0).into_dyn())?;
-                let sum = f.sum(kept, axes)?;
-                let mean = f.affine_by(sum, share, arr0(0.0).into_dyn())?;
+                let mean = if let Some((axis, open)) = column(&o, first, axes) {
+                    f.select(x, axis, &[open])?
+                } else {
+                    let share = count.mapv(|n| 1.0 / n.max(1.0));
+                    let kept = f.affine_by(x, o, arr0(0.0).into_dyn())?;
+                    let sum = f.sum(kept, axes)?;
+                    f.affine_by(sum, share, arr0(0.0).into_dyn())?
+                };
                 (mean, array(count))
             }
             Value::Activation(o) => {
@@ -153,6 +170,15 @@ impl Centre {
         let above = f.times(above, open.clone())?;
         Ok(Self { mean, above, count })
     }
+}
+
+/// The only one of `axes` and a position on it that is open in all rows of a constant mask, whose
+/// axes are those from `first` on.
+fn column(o: &ArrayD<f32>, first: usize, axes: &BTreeSet<usize>) -> Option<(usize, usize)> {
+    let axis = *axes.first().filter(|_| axes.len() == 1)?;
+    let own = axis.checked_sub(first)?;
+    let open = |i: &usize| o.index_axis(Axis(own), *i).iter().all(|&o| o > 0.0);
+    (0..o.shape()[own]).find(open).map(|i| (axis, i))
 }
 
 /// `sum x o` over `axes` of `x`, along which `o` is not repeated; they stay with length 1.
@@ -270,7 +296,7 @@ fn closed_rows(f: &mut Formula, count: &Value) -> Result<Value, Error> {
 }
 
 /// A mask in which some rows that were closed whole are open.
-fn opened(f: &mut Formula, open: &Value, rows: Value) -> Result<Value, Error> {
+pub(super) fn opened(f: &mut Formula, open: &Value, rows: Value) -> Result<Value, Error> {
     match (open, rows) {
         (Value::Constant(o), Value::Constant(rows)) => constants(f, o.clone(), rows, |a, b| a + b),
         (Value::Activation(o), rows) => Ok(Value::Activation(f.plus(*o, rows)?)),
