@@ -132,6 +132,9 @@ fn rows_that_are_masked_whole() {
     for low in ["some", "far", "lowest"] {
         check(&spelled(chosen(low)), &[x, none], &[1.0 / 3.0; 6]);
     }
+    for low in ["far", "lowest"] {
+        check(&spelled(added(low)), &[x, none], &[1.0 / 3.0; 6]);
+    }
     let most = |model: ModelProto| {
         let mut model = giving(model, &["w"]);
         let reduced = node("ReduceMax", &["z"], "w", vec![ints("axes", &[1])]);

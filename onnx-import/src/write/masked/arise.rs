@@ -16,7 +16,7 @@ use crate::write::layout;
 fn note(f: &mut Formula, fill: f32) {
     let text = format!(
         "node `{}`: cells that {fill:e} masks have no share in a Softmax, however low the others \
-         are",
+         are; where several masks leave a row nothing, its shares are not defined",
         f.node.name()
     );
     f.writer.note(text);
@@ -108,7 +108,7 @@ fn below_maximum(f: &mut Formula, a: Operand, b: Operand) -> Result<(Value, Elem
     if low == f32::NEG_INFINITY {
         return result(f, &shape, Some(below), (open, a.closed), plain);
     }
-    let below = match a.closed {
+    let below = match a.closed.absorbing() {
         Closed::Hold(_) => f.times(below, some.clone())?,
         Closed::Add(_) => below,
     };

@@ -303,6 +303,14 @@ impl Closed {
         }
     }
 
+    /// The same, as single precision has it: a number is lost in a much larger one.
+    fn absorbing(self) -> Self {
+        match self {
+            Self::Add(low) if low <= FAR => Self::Hold(low),
+            other => other,
+        }
+    }
+
     /// What cells hold that are closed in one of two masks: the lower number.
     fn or(self, other: Self) -> Self {
         let low = self.low().min(other.low());

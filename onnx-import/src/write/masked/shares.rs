@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ndarray::{ArrayD, Axis, IxDyn, arr0};
 use zkstrata_model_ir::float::{Activation, ValueId};
 
-use super::{Closed, FAR, Operand, array, complement, constants, result};
+use super::{Closed, Operand, array, complement, constants, result};
 use crate::Error;
 use crate::decode::tensor::{Cells, count};
 use crate::scope::value::{Element, Value};
@@ -26,10 +26,10 @@ pub(crate) enum Whole {
 impl Operand {
     /// What a Softmax makes of rows that are masked whole.
     fn whole(&self) -> Whole {
-        match self.closed {
-            Closed::Hold(f32::NEG_INFINITY) | Closed::Add(f32::NEG_INFINITY) => Whole::Nothing,
-            Closed::Add(low) if low > FAR => Whole::Numbers,
-            _ => Whole::Equal,
+        match self.closed.absorbing() {
+            Closed::Hold(f32::NEG_INFINITY) => Whole::Nothing,
+            Closed::Hold(_) => Whole::Equal,
+            Closed::Add(_) => Whole::Numbers,
         }
     }
 
@@ -62,7 +62,7 @@ impl Operand {
             return Ok((f.add(above, centre.mean)?, Element::Float));
         }
         let none = closed_rows(f, &centre.count)?;
-        if let Closed::Add(_) = self.closed {
+        if let Closed::Add(_) = self.closed.absorbing() {
             let open = opened(f, &open, none.clone())?;
             centre = Centre::new(f, x, &open, axes)?;
         }
