@@ -87,6 +87,7 @@ fn softmax_gives_masked_cells_nothing() {
         additive(DataType::Int64, "far"),
     ];
     models.extend([DataType::Int64, DataType::Float].map(|t| additive(t, "lowest")));
+    models.push(additive(DataType::Float, "far"));
     models.extend(["some", "far", "lowest", "never"].map(chosen));
     models.extend(["some", "far", "lowest", "never"].map(added));
     for model in &models {

@@ -4,7 +4,7 @@ use ndarray::{ArrayD, IxDyn};
 use zkstrata_model_ir::float::{Activation, AxisMap, Node as Made, Op, ValueId};
 
 use super::shares::opened;
-use super::{BEYOND, Closed, Operand, array, beyond, both, complement, number, result};
+use super::{BEYOND, Closed, FAR, Operand, array, beyond, both, complement, number, result};
 use crate::Error;
 use crate::decode::tensor::{Cells, Tensor, count};
 use crate::scope::value::{Constant, Element, Value};
@@ -170,7 +170,7 @@ pub(crate) fn padded(
 }
 
 /// `m c` for a low number `c` and an activation `m`: a mask that is open where `m` is 0, if `m` is
-/// known to be an integer, or if `c` is beyond all arithmetic.
+/// known to be an integer, or if `c` is so low that `m` can be nothing else than 0 or 1.
 pub(crate) fn scaled(
     f: &mut Formula,
     m: ValueId,
@@ -181,7 +181,7 @@ pub(crate) fn scaled(
         return Ok(None);
     };
     let single = f.writer.shape_of(factor).iter().product::<usize>() == 1;
-    if !single || !(fill <= BEYOND || whole(f.writer.builder.nodes(), m)) {
+    if !single || !(fill <= FAR || whole(f.writer.builder.nodes(), m)) {
         return Ok(None);
     }
     note(f, fill);
