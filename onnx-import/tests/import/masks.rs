@@ -292,6 +292,16 @@ fn padding_before_a_pool() {
     for value in [NEVER, LOWEST, -1e5] {
         check(&pooled(value), &[x], &[-5.0, -2.0, -2.0, -7.0]);
     }
+    // What is left of an axis may be padding alone.
+    let pads = vec![ints("pads", &[0, 0, 1, 0, 0, -3]), number("value", LOWEST)];
+    let nodes = vec![
+        node("Pad", &["x"], "p", pads),
+        node("Softmax", &["p"], "s", vec![int("axis", 2)]),
+        node("Equal", &["p", "c"], "e", vec![]),
+        node("Cast", &["e"], "y", vec![int("to", 1)]),
+    ];
+    let alone = model(9, &[1, 1, 3], vec![floats("c", &[], &[LOWEST])], nodes);
+    check(&alone, &[x], &[1.0]);
     let graph = import(&encode(&pooled(LOWEST))).expect("a model");
     assert!(!format!("{:?}", graph.nodes()).contains("e38"), "{graph:?}");
     assert_error(&refuse(&pooled(f32::INFINITY)), "NonFinite", "(Pad)");

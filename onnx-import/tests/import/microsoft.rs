@@ -377,6 +377,11 @@ fn recurrent_layers_with_weights_of_bytes() {
         microsoft("DynamicQuantizeLSTM", &operands, "y", hidden()),
         vec![node("LSTM", &["x", "fw", "fr", "b"], "y", hidden())],
     );
+    let flat = [bytes("w", &[1, 1, 2, 8], &cells, DataType::Int8)];
+    let constants = [&flat, &constants[1..]].concat();
+    let flat = microsoft("DynamicQuantizeLSTM", &operands, "y", hidden());
+    let flat = mixed(&[3, 1, 2], constants, vec![flat]);
+    assert_error(&refuse(&flat), "Shape", "three axes");
 }
 
 #[test]

@@ -262,6 +262,9 @@ pub(crate) fn dynamic_lstm(node: &mut Node, writer: &mut Writer) -> Result<Vec<V
         let stored = node.constant(index)?;
         writer.allow(node, Some(stored.tensor.len()))?;
         let (stored, scale) = (stored.into_weight()?, node.weight(scale)?);
+        if stored.ndim() != 3 {
+            return Err(node.shape_error(format!("input {index} must have three axes")));
+        }
         let zero = node
             .optional_weight(zero)?
             .unwrap_or_else(|| ArrayD::zeros(scale.shape()));

@@ -149,7 +149,7 @@ pub(crate) fn padded(
     f.writer.allow(f.node, count(&own))?;
     let inside = ArrayD::from_shape_fn(IxDyn(&own), |at| {
         let axes = own.iter().zip(&pads).enumerate();
-        let mut axes = axes.filter(|(_, (n, _))| **n > 1);
+        let mut axes = axes.filter(|(_, (_, (before, after)))| *before > 0 || *after > 0);
         f32::from(axes.all(|(axis, (&n, &(before, after)))| {
             let i = at[axis] as i64;
             i >= before && i < n as i64 - after
