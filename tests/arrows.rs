@@ -1,8 +1,9 @@
 //! The arrows between the workspace's crates: `mle <- pcs <- gkr -> model-ir <- onnx-import`, with
-//! the facade and the benchmarks on top, and nothing else.
+//! the facade and the benchmarks on top, and nothing else; and between the floors of the importer.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The crates of the workspace that a crate may name in its manifest, but for its tests.
@@ -47,6 +48,9 @@ const ARROWS: [(&str, &[&str]); 9] = [
 
 /// Only these crates may name a crate of Plonky3.
 const PLONKY3: [&str; 2] = ["zkstrata-mle", "zkstrata-pcs"];
+
+/// The folders of the importer; each may use those before it.
+const FLOORS: [&str; 5] = ["decode", "scope", "write", "ops", "import"];
 
 fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
@@ -118,6 +122,36 @@ fn the_verifier_has_no_threads_and_no_arrays() {
             "zkstrata-conformance",
         ] {
             assert!(!found.contains(banned), "{package} needs {banned}:\n{tree}");
+        }
+    }
+}
+
+/// The source files below a folder.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder");
+    let paths = entries.map(|entry| entry.expect("an entry").path());
+    let files = paths.flat_map(|path| {
+        if path.is_dir() {
+            sources(&path)
+        } else {
+            vec![path]
+        }
+    });
+    files.collect()
+}
+
+#[test]
+fn the_importer_stands_on_its_floors() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("onnx-import/src");
+    for (height, floor) in FLOORS.iter().enumerate() {
+        let files = sources(&root.join(floor));
+        assert!(!files.is_empty(), "{floor} has files");
+        for file in files {
+            let text = std::fs::read_to_string(&file).expect("a text");
+            for above in &FLOORS[height + 1..] {
+                let used = text.contains(&format!("crate::{above}"));
+                assert!(!used, "{} uses {above}", file.display());
+            }
         }
     }
 }

@@ -96,7 +96,12 @@ pub enum Error {
         name: String,
     },
     /// A weight that is NaN or infinite, or a number too large for single precision.
-    #[error("`{name}` has the value {value} at flat index {index}; weights must be finite f32")]
+    #[error(
+        "`{name}` has the value {value} at flat index {index}{}; weights must be finite f32: if \
+         an input decides whether it counts, make that input a constant (--constant NAME=VALUE), \
+         else replace it by a finite number",
+        reader.as_ref().map_or(String::new(), |reader| format!(", and {reader} computes with it"))
+    )]
     NonFinite {
         /// The initializer, or the node that derives the weight.
         name: String,
@@ -104,6 +109,8 @@ pub enum Error {
         index: usize,
         /// The value.
         value: f64,
+        /// The node that reads it, and its operator.
+        reader: Option<String>,
     },
     /// A size beyond what importing may use.
     #[error("{what}: {size} exceeds the limit of {limit}")]
@@ -143,9 +150,8 @@ pub enum Error {
     },
     /// A dynamic axis other than the batch axis.
     #[error(
-        "axis {axis} of input `{input}` is dynamic (`{name}`); only axis 0 may be: export the \
-         model with a fixed size there, or fix it with \
-         onnxruntime.tools.make_dynamic_shape_fixed"
+        "axis {axis} of input `{input}` is dynamic (`{name}`): give the input's shape, of the form \
+         {form}, with --shape {input}=.. (`Options::shape` in the library)"
     )]
     DynamicShape {
         /// The model input.
@@ -154,5 +160,37 @@ pub enum Error {
         axis: usize,
         /// The symbolic size, `?` when it has none.
         name: String,
+        /// The declared lengths and symbols of all axes.
+        form: String,
     },
+    /// An option that does not fit the model.
+    #[error("--{option} {name}: {reason}")]
+    Option {
+        /// The option.
+        option: &'static str,
+        /// What it is about.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// The error, with the node that reads a weight that is not finite.
+    pub(crate) fn used_by(self, node: &str, op: &str) -> Self {
+        match self {
+            Self::NonFinite {
+                name,
+                index,
+                value,
+                reader: None,
+            } => Self::NonFinite {
+                name,
+                index,
+                value,
+                reader: Some(format!("node `{node}` ({op})")),
+            },
+            other => other,
+        }
+    }
 }

@@ -24,39 +24,41 @@
 //! take part in arithmetic and are not reduced modulo the width of their type. An operator whose
 //! operands are all constant is evaluated.
 
-mod budget;
 mod decode;
 mod error;
-mod external;
-mod fold;
 mod import;
-mod inputs;
-mod model;
-mod names;
-mod node;
 mod ops;
+mod options;
 pub mod proto;
-mod scan;
-mod tensor;
-mod value;
+mod scope;
+mod write;
 
 use std::path::Path;
 
 use zkstrata_model_ir::float::Graph;
 
-use crate::external::External;
-use crate::model::Model;
+use crate::decode::external::External;
+use crate::decode::model::Model;
 
+pub use crate::decode::model::{Summary, summary};
 pub use crate::error::Error;
-pub use crate::model::{Summary, summary};
-pub use crate::ops::operators;
+pub use crate::import::operators;
+pub use crate::options::Options;
 
 /// Imports a model whose weights are inside `model`, the bytes of an ONNX file.
 ///
 /// # Errors
 /// See [`Error`]. A model with external data gives [`Error::ExternalData`]: use [`import_file`].
 pub fn import(model: &[u8]) -> Result<Graph, Error> {
-    import::import(Model::decode(model)?, External::Nowhere)
+    import_with(model, &Options::new())
+}
+
+/// [`import`] with options.
+///
+/// # Errors
+/// See [`import`], and [`Error::Option`] for an option that does not fit the model.
+pub fn import_with(model: &[u8], options: &Options) -> Result<Graph, Error> {
+    import::import(Model::decode(model)?, External::Nowhere, options)
 }
 
 /// Imports the model in file `path`; external data is read from the files beside it, or, if the
@@ -65,9 +67,17 @@ pub fn import(model: &[u8]) -> Result<Graph, Error> {
 /// # Errors
 /// See [`Error`].
 pub fn import_file(path: &Path) -> Result<Graph, Error> {
+    import_file_with(path, &Options::new())
+}
+
+/// [`import_file`] with options.
+///
+/// # Errors
+/// See [`import_file`], and [`Error::Option`] for an option that does not fit the model.
+pub fn import_file_with(path: &Path, options: &Options) -> Result<Graph, Error> {
     let bytes = std::fs::read(path).map_err(|source| Error::Read {
         path: path.into(),
         source,
     })?;
-    import::import(Model::decode(&bytes)?, External::beside(path))
+    import::import(Model::decode(&bytes)?, External::beside(path), options)
 }

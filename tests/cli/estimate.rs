@@ -1,6 +1,9 @@
 //! `zkstrata estimate`.
 
 use crate::tool::{Folder, model};
+use prost::Message;
+use zkstrata::onnx_import::proto::tensor_shape_proto::dimension;
+use zkstrata::onnx_import::proto::{ModelProto, type_proto::Value};
 
 const KEYS: [&str; 10] = [
     "prove_s",
@@ -81,12 +84,62 @@ fn the_importer_says_what_it_does_not_support() {
         .filter(|&i| &bytes[i..i + 4] == b"Relu")
         .collect();
     for i in at {
-        bytes[i..i + 4].copy_from_slice(b"Loop");
+        bytes[i..i + 4].copy_from_slice(b"Rope");
     }
-    std::fs::write(folder.path("loop.onnx"), bytes).expect("writes");
-    let estimated = folder.run(&["estimate", "loop.onnx", "--json"]);
+    std::fs::write(folder.path("rope.onnx"), bytes).expect("writes");
+    let estimated = folder.run(&["estimate", "rope.onnx", "--json"]);
     let error = estimated.expect(2).json()["error"].to_string();
-    assert!(error.contains("control flow"), "{error}");
-    let set_up = folder.run(&["setup", "loop.onnx", "--out", "keys", "--json"]);
+    assert!(error.contains("zkstrata operators"), "{error}");
+    let set_up = folder.run(&["setup", "rope.onnx", "--out", "keys", "--json"]);
     assert_eq!(error, set_up.expect(2).json()["error"].to_string());
+}
+
+/// An input with a second axis of symbolic length, and how to say what it is.
+#[test]
+fn dynamic_axes_and_settings_are_options() {
+    let folder = Folder::new("estimate_options");
+    let bytes = std::fs::read(model("digits_mlp", "model.onnx")).expect("reads");
+    let mut dynamic = ModelProto::decode(&*bytes).expect("a model");
+    let graph = dynamic.graph.as_mut().expect("has a graph");
+    let input = graph.input[0].name.clone();
+    let Some(Value::TensorType(tensor)) = graph.input[0]
+        .r#type
+        .as_mut()
+        .and_then(|t| t.value.as_mut())
+    else {
+        panic!("the input is a tensor");
+    };
+    let axes = &mut tensor.shape.as_mut().expect("has a shape").dim;
+    let last = axes.len() - 1;
+    let Some(dimension::Value::DimValue(n)) = axes[last].value else {
+        panic!("the last axis is fixed");
+    };
+    axes[last].value = Some(dimension::Value::DimParam("pixels".into()));
+    std::fs::write(folder.path("dynamic.onnx"), dynamic.encode_to_vec()).expect("writes");
+    let refused = folder.run(&["estimate", "dynamic.onnx", "--json"]);
+    let error = refused.expect(2).json()["error"].to_string();
+    assert!(error.contains(&format!("--shape {input}=")), "{error}");
+    let pixels = format!("pixels={n}");
+    let whole = format!("{input}=1,{n}");
+    for command in ["estimate", "inspect"] {
+        for shape in [&pixels, &whole] {
+            folder
+                .run(&[command, "dynamic.onnx", "--shape", shape])
+                .expect(0);
+        }
+    }
+    for wrong in [
+        ["--shape", "other=3"],
+        ["--shape", "pixels"],
+        ["--constant", "rate=1"],
+    ] {
+        folder
+            .run(&[&["estimate", "dynamic.onnx"], &wrong[..]].concat())
+            .expect(2);
+    }
+    // Made a constant, the only input leaves nothing to prove.
+    let constant = format!("{input}=0.5");
+    let options = ["--shape", &pixels, "--constant", &constant];
+    let inspected = folder.run(&[&["inspect", "dynamic.onnx", "--json"], &options[..]].concat());
+    assert_eq!(inspected.expect(0).json()["inputs"], serde_json::json!([]));
 }

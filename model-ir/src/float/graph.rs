@@ -122,6 +122,11 @@ impl GraphBuilder {
         &self.nodes[value.0].shape
     }
 
+    /// The operators so far; operator `i` produces `ValueId(i)`.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
     /// Records a remark for the user.
     pub fn note(&mut self, text: impl Into<String>) {
         self.notes.push(text.into());

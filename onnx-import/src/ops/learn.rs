@@ -13,21 +13,21 @@ use std::collections::BTreeSet;
 use ndarray::{Array2, ArrayD, arr1};
 use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
-use super::arithmetic::affine;
-use super::formula::Formula;
-use super::one;
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
-use crate::value::{Value, finite};
+use crate::ops::math::arithmetic::affine;
+use crate::ops::one;
+use crate::scope::node::Node;
+use crate::scope::value::{Value, finite};
+use crate::write::Writer;
+use crate::write::formula::Formula;
 
 use self::classes::{Labels, Post, Single, decided, finished};
-pub(super) use self::ensemble::ensemble as tree_ensemble;
-pub(super) use self::features::{
+pub(crate) use self::ensemble::ensemble as tree_ensemble;
+pub(crate) use self::features::{
     binarizer, feature_vectorizer, imputer, label_encoder, one_hot_encoder,
 };
-pub(super) use self::svm::{classifier as svm_classifier, regressor as svm_regressor};
-pub(super) use self::tree::{classifier as tree_classifier, regressor as tree_regressor};
+pub(crate) use self::svm::{classifier as svm_classifier, regressor as svm_regressor};
+pub(crate) use self::tree::{classifier as tree_classifier, regressor as tree_regressor};
 
 /// A weight from a float attribute.
 fn floats(node: &Node, name: &str) -> Result<Option<Vec<f32>>, Error> {
@@ -40,9 +40,9 @@ fn floats(node: &Node, name: &str) -> Result<Option<Vec<f32>>, Error> {
 }
 
 /// `X W^T + b` with `coefficients` as `W`, one row per output.
-fn linear(node: &mut Node, importer: &mut Importer, outputs: usize) -> Result<ValueId, Error> {
+fn linear(node: &mut Node, writer: &mut Writer, outputs: usize) -> Result<ValueId, Error> {
     node.at_most(1)?;
-    let x = importer.activation(node, 0)?;
+    let x = writer.activation(node, 0)?;
     let coefficients = floats(node, "coefficients")?.unwrap_or_default();
     let features = coefficients.len().checked_div(outputs).unwrap_or(0);
     let weight = Array2::from_shape_vec((outputs, features), coefficients);
@@ -54,33 +54,27 @@ fn linear(node: &mut Node, importer: &mut Importer, outputs: usize) -> Result<Va
         .into_owned()
         .into_dyn();
     let bias = floats(node, "intercepts")?.map(|b| arr1(&b).into_dyn());
-    importer.add(node, Op::Dense { weight, bias }, &[x])
+    writer.add(node, Op::Dense { weight, bias }, &[x])
 }
 
 /// The label of the class of the largest score, and the scores.
-pub(super) fn linear_classifier(
-    node: &mut Node,
-    importer: &mut Importer,
-) -> Result<Vec<Value>, Error> {
+pub(crate) fn linear_classifier(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     let labels = Labels::read(node, "classlabels_ints", "classlabels_strings")?;
     let classes = labels.len();
     // One row of coefficients per class, or a single one for two classes.
     let _ = node.flag("multi_class")?;
     let rows = node.floats("intercepts")?.map_or(classes, <[f32]>::len);
     let post = Post::read(node)?;
-    let scores = linear(node, importer, rows)?;
+    let scores = linear(node, writer, rows)?;
     match rows {
-        _ if rows == classes => finished(node, importer, &labels, scores, post),
-        1 => decided(node, importer, &labels, scores, post, Single::Linear),
+        _ if rows == classes => finished(node, writer, &labels, scores, post),
+        1 => decided(node, writer, &labels, scores, post, Single::Linear),
         _ => Err(node.shape_error(format!("{rows} rows of coefficients for {classes} classes"))),
     }
 }
 
 /// `X W^T + b`
-pub(super) fn linear_regressor(
-    node: &mut Node,
-    importer: &mut Importer,
-) -> Result<Vec<Value>, Error> {
+pub(crate) fn linear_regressor(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     let targets = node.int("targets")?.unwrap_or(1);
     let post = node.string("post_transform")?.unwrap_or("NONE");
     if post != "NONE" {
@@ -89,13 +83,13 @@ pub(super) fn linear_regressor(
     let Ok(targets) = usize::try_from(targets) else {
         return Err(node.bad_attribute("targets", format!("is {targets}")));
     };
-    one(Value::Activation(linear(node, importer, targets)?))
+    one(Value::Activation(linear(node, writer, targets)?))
 }
 
 /// `(X - offset) scale` along the last axis
-pub(super) fn scaler(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+pub(crate) fn scaler(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
-    let x = importer.activation(node, 0)?;
+    let x = writer.activation(node, 0)?;
     let scale = floats(node, "scale")?.unwrap_or_else(|| vec![1.0]);
     let offset = floats(node, "offset")?.unwrap_or_else(|| vec![0.0]);
     if scale.len() != offset.len() && scale.len() != 1 && offset.len() != 1 {
@@ -105,16 +99,16 @@ pub(super) fn scaler(node: &mut Node, importer: &mut Importer) -> Result<Vec<Val
     let shift = |i: usize| -offset[i % offset.len()] * scale[i % scale.len()];
     let shift: ArrayD<f32> = arr1(&(0..n).map(shift).collect::<Vec<_>>()).into_dyn();
     let shift = finite(node.name(), shift)?;
-    let y = affine(node, importer, x, arr1(&scale).into_dyn(), shift)?;
+    let y = affine(node, writer, x, arr1(&scale).into_dyn(), shift)?;
     one(Value::Activation(y))
 }
 
 /// Each row divided by its largest number, the sum of its magnitudes, or its length.
-pub(super) fn normalizer(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+pub(crate) fn normalizer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
     let norm = node.string("norm")?.unwrap_or("MAX");
-    let x = importer.activation(node, 0)?;
-    let mut f = Formula::new(node, importer);
+    let x = writer.activation(node, 0)?;
+    let mut f = Formula::new(node, writer);
     let axes = BTreeSet::from([f.shape(x).len().saturating_sub(1)]);
     let factor = match norm {
         "L2" => {
@@ -136,13 +130,13 @@ pub(super) fn normalizer(node: &mut Node, importer: &mut Importer) -> Result<Vec
 }
 
 /// The scores, in the order of the classes: a map from class to score says no more.
-pub(super) fn zip_map(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+pub(crate) fn zip_map(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
     let _ = (
         node.ints("classlabels_int64s")?,
         node.names("classlabels_strings")?,
     );
-    importer.note(format!(
+    writer.note(format!(
         "node `{}`: the map from class to score is the list of scores",
         node.name()
     ));

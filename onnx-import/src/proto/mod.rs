@@ -34,5 +34,5 @@ pub(crate) use onnx::{
     attribute_proto::AttributeType,
     tensor_proto::{DataLocation, DataType},
     tensor_shape_proto::dimension::Value as DimensionValue,
-    type_proto::Value as TypeValue,
+    type_proto::{self as tensor_type, Value as TypeValue},
 };

@@ -191,3 +191,85 @@ pub(crate) fn tensor(name: &str, t: TensorProto) -> AttributeProto {
         ..attribute(name, AttributeType::Tensor)
     }
 }
+
+/// The attribute `name`, a graph.
+pub(crate) fn graph(
+    name: &str,
+    inputs: &[&str],
+    outputs: &[&str],
+    initializer: Vec<TensorProto>,
+    node: Vec<NodeProto>,
+) -> AttributeProto {
+    let declared = |names: &[&str]| names.iter().map(|name| float(name, &[])).collect();
+    AttributeProto {
+        g: Some(GraphProto {
+            name: name.into(),
+            input: declared(inputs),
+            output: declared(outputs),
+            initializer,
+            node,
+            ..GraphProto::default()
+        }),
+        ..attribute(name, AttributeType::Graph)
+    }
+}
+
+/// A node with several outputs.
+pub(crate) fn several(
+    op: &str,
+    inputs: &[&str],
+    outputs: &[&str],
+    attribute: Vec<AttributeProto>,
+) -> NodeProto {
+    NodeProto {
+        output: outputs.iter().map(|&o| o.into()).collect(),
+        ..node(op, inputs, outputs[0], attribute)
+    }
+}
+
+/// A node of `com.microsoft`.
+pub(crate) fn microsoft(
+    op: &str,
+    inputs: &[&str],
+    output: &str,
+    attribute: Vec<AttributeProto>,
+) -> NodeProto {
+    NodeProto {
+        domain: "com.microsoft".into(),
+        ..node(op, inputs, output, attribute)
+    }
+}
+
+/// The model with another output in place of `y`.
+pub(crate) fn giving(mut model: ModelProto, names: &[&str]) -> ModelProto {
+    if let Some(graph) = &mut model.graph {
+        graph.output = names.iter().map(|name| float(name, &[])).collect();
+    }
+    model
+}
+
+/// The model with one more input.
+pub(crate) fn taking(
+    mut model: ModelProto,
+    name: &str,
+    data_type: DataType,
+    shape: &[i64],
+) -> ModelProto {
+    let dims = shape
+        .iter()
+        .map(|&n| dim(Some(dimension::Value::DimValue(n))));
+    if let Some(graph) = &mut model.graph {
+        graph.input.push(declare(name, data_type, dims.collect()));
+    }
+    model
+}
+
+/// A truth value as an initializer.
+pub(crate) fn truth(name: &str, cell: bool) -> TensorProto {
+    TensorProto {
+        name: name.into(),
+        data_type: DataType::Bool as i32,
+        int32_data: vec![cell.into()],
+        ..TensorProto::default()
+    }
+}

@@ -160,8 +160,8 @@ fn refusals() {
         ];
         model(17, &[4, 1, 3], constants, vec![layer])
     };
-    refused(&lengths(3), "cut the input");
-    assert!(import(&encode(&lengths(4))).is_ok());
+    refused(&lengths(5), "lengths");
+    assert!(import(&encode(&lengths(3))).is_ok());
     let one = |op: &str, operands: &[&str], constants, attributes| {
         let made = node(op, operands, "y", attributes);
         model(13, &[1, 1, 4, 4], constants, vec![made])

@@ -2,13 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use candle_onnx::onnx::ModelProto;
+use candle_onnx::onnx::{ModelProto, OperatorSetIdProto};
 use rand::{Rng, SeedableRng, seq::IndexedRandom};
 use rand_chacha::ChaCha8Rng;
 use zkstrata_model_ir::float::Graph;
 use zkstrata_onnx_import::{Error, import, summary};
 
-use crate::build::{encode, floats, int, ints, list, model, node, string, weights};
+use crate::build::{
+    encode, floats, graph, int, integer, ints, list, microsoft, model, node, number, several,
+    string, truth, weights,
+};
 use crate::common;
 
 /// Numbers that break careless arithmetic.
@@ -167,6 +170,97 @@ fn decomposed() -> ModelProto {
     model(23, &[1, 3, 4], constants, nodes)
 }
 
+/// A model of control flow, sequences, masks, and of operators of other domains.
+fn branched() -> ModelProto {
+    let step = vec![
+        node("Add", &["state", "row"], "next", vec![]),
+        node("Mul", &["next", "v"], "shown", vec![]),
+    ];
+    let scan = vec![
+        graph("body", &["state", "row"], &["next", "shown"], vec![], step),
+        int("num_scan_inputs", 1),
+        ints("scan_input_axes", &[0]),
+    ];
+    let twice = vec![node("Add", &["x", "k"], "t", vec![])];
+    let choice = vec![
+        graph(
+            "then_branch",
+            &[],
+            &["t"],
+            vec![floats("k", &[1], &[2.0])],
+            twice,
+        ),
+        graph("else_branch", &[], &["x"], vec![], vec![]),
+    ];
+    let again = vec![
+        node("Add", &["state", "b0"], "next", vec![]),
+        node("Identity", &["go"], "goes", vec![]),
+    ];
+    let again = graph(
+        "body",
+        &["i", "go", "state"],
+        &["goes", "next"],
+        vec![],
+        again,
+    );
+    let nodes = vec![
+        node("If", &["yes"], "b0", choice),
+        several("Scan", &["v", "b0"], &["last", "b1"], scan),
+        several("Loop", &["n", "", "b1"], &["b2"], vec![again]),
+        node("SplitToSequence", &["b2", "n"], "s", vec![int("axis", 0)]),
+        node("SequenceAt", &["s", "zero"], "b3", vec![]),
+        node("SequenceInsert", &["s", "b3", "zero"], "more", vec![]),
+        node("ConcatFromSequence", &["more"], "b4", vec![int("axis", 0)]),
+        node("Greater", &["b4", "v"], "c", vec![]),
+        node("Where", &["c", "b4", "low"], "b5", vec![]),
+        node("Transpose", &["b5"], "b6", vec![ints("perm", &[1, 0])]),
+        node("Concat", &["b6", "b6"], "b7", vec![int("axis", 1)]),
+        node("Softmax", &["b7"], "b8", vec![int("axis", 0)]),
+        several(
+            "DynamicQuantizeLinear",
+            &["b8"],
+            &["q", "scale", "z"],
+            vec![],
+        ),
+        node("DequantizeLinear", &["q", "scale", "z"], "b9", vec![]),
+        microsoft("QuickGelu", &["b9"], "b10", vec![number("alpha", 1.5)]),
+        node("Unsqueeze", &["b10", "axes"], "b11", vec![]),
+        node(
+            "GridSample",
+            &["b11", "grid"],
+            "b12",
+            vec![string("mode", "bilinear")],
+        ),
+        node("Pad", &["b12", "pads", "low"], "b13", vec![]),
+        node(
+            "MaxPool",
+            &["b13"],
+            "y",
+            vec![ints("kernel_shape", &[2, 2])],
+        ),
+    ];
+    let constants = vec![
+        truth("yes", true),
+        integer("n", 2),
+        integer("zero", 0),
+        floats("v", &[3], &[0.5, 1.0, -1.0]),
+        floats("low", &[], &[f32::NEG_INFINITY]),
+        list("axes", &[0, 1]),
+        list("pads", &[0, 0, 1, 0, 0, 0, 0, 1]),
+        floats(
+            "grid",
+            &[1, 2, 2, 2],
+            &[0.0, 0.5, -0.5, 1.0, -1.0, 0.25, 0.0, 0.0],
+        ),
+    ];
+    let mut model = model(17, &[4, 3], constants, nodes);
+    model.opset_import.push(OperatorSetIdProto {
+        domain: "com.microsoft".into(),
+        version: 1,
+    });
+    model
+}
+
 fn attempt(bytes: &[u8]) -> Result<Graph, Error> {
     let start = Instant::now();
     let _ = summary(bytes);
@@ -177,7 +271,10 @@ fn attempt(bytes: &[u8]) -> Result<Graph, Error> {
 
 /// The sample and small models of the suite.
 fn subjects() -> Vec<Vec<u8>> {
-    let mut subjects = vec![encode(&sample()), encode(&decomposed())];
+    let mut subjects = [sample(), decomposed(), branched()]
+        .iter()
+        .map(encode)
+        .collect::<Vec<_>>();
     if let Some(suite) = common::suite("models") {
         for name in ["digits_dscnn", "skl_mlp_iris", "digits_cnn_dynamo18"] {
             subjects.push(std::fs::read(suite.join(name).join("model.onnx")).expect("a file"));

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use zkstrata::model_ir::quantise;
-use zkstrata::{MAX_BATCH, SetupOptions};
+use zkstrata::{MAX_BATCH, SetupOptions, onnx_import};
 use zkstrata_conformance::Conformance;
 
 /// Most threads.
@@ -82,12 +82,67 @@ pub(crate) struct Model {
     /// The ONNX file
     #[arg(value_name = "MODEL.onnx")]
     pub(crate) path: PathBuf,
+    #[command(flatten)]
+    pub(crate) import: Import,
     /// Representative inputs (.npz, .npy or .json) that fix the ranges of the activations
     #[arg(long, value_name = "FILE")]
     pub(crate) calibration: Option<PathBuf>,
     /// Precision of the activations
     #[arg(long, value_enum, default_value_t)]
     pub(crate) profile: Profile,
+}
+
+/// What a model file leaves open.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// Shape of an input with dynamic axes, or length of a symbolic one; may be given several times
+    ///
+    /// `--shape image=1,3,48,192` fixes all axes of the input `image`, and axes of other inputs
+    /// with the same symbolic lengths; `--shape tokens=128` the symbolic length `tokens`.
+    #[arg(long, value_name = "NAME=N,..", value_parser = shape)]
+    shape: Vec<(String, Vec<usize>)>,
+    /// Make an input a constant of the model; may be given several times
+    ///
+    /// `--constant rate=16000` or `--constant mask=1,1,0,1`: one number for all cells, or one for
+    /// each. The key is then one of the model with this setting.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = constant)]
+    constant: Vec<(String, Vec<f64>)>,
+}
+
+impl Import {
+    /// The importer's options.
+    pub(crate) fn options(&self) -> onnx_import::Options {
+        let mut options = onnx_import::Options::new();
+        for (name, shape) in &self.shape {
+            options = options.shape(name, shape.clone());
+        }
+        for (name, cells) in &self.constant {
+            options = options.constant(name, cells.clone());
+        }
+        options
+    }
+}
+
+/// A name and the list after its equals sign; names may have such signs themselves.
+fn named<T>(text: &str, item: impl Fn(&str) -> Option<T>) -> Result<(String, Vec<T>), String> {
+    let (name, list) = text.rsplit_once('=').ok_or("expected NAME=VALUE")?;
+    let items = list.split(',').map(|text| {
+        let text = text.trim();
+        item(text).ok_or_else(|| format!("`{text}` is not a number"))
+    });
+    Ok((name.into(), items.collect::<Result<_, _>>()?))
+}
+
+fn shape(text: &str) -> Result<(String, Vec<usize>), String> {
+    named(text, |n| n.parse().ok().filter(|&n| n > 0))
+}
+
+fn constant(text: &str) -> Result<(String, Vec<f64>), String> {
+    named(text, |x| match x {
+        "true" => Some(1.0),
+        "false" => Some(0.0),
+        x => x.parse().ok(),
+    })
 }
 
 /// How the verifier knows the weights.
@@ -232,6 +287,8 @@ pub(crate) struct Estimate {
 pub(crate) struct Inspect {
     /// An ONNX model, a key or a proof
     pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) import: Import,
 }
 
 /// `zkstrata operators`

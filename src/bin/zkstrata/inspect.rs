@@ -39,7 +39,7 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
         }
         _ => {
             report.set("kind", "model");
-            model(path, &bytes, progress, &mut report)?;
+            model(args, &bytes, progress, &mut report)?;
         }
     }
     Ok(report)
@@ -117,11 +117,12 @@ fn proof(path: &Path, bytes: &[u8], report: &mut Report) -> Result<(), Failure> 
 }
 
 fn model(
-    path: &Path,
+    args: &args::Inspect,
     bytes: &[u8],
     progress: &Progress,
     report: &mut Report,
 ) -> Result<(), Failure> {
+    let path = &args.file;
     let summary = onnx_import::summary(bytes).context(path.display())?;
     report.field("producer", &summary.producer);
     let opsets = summary.opsets.iter().map(|(d, v)| format!("{d} {v}"));
@@ -134,7 +135,7 @@ fn model(
     report.set("opsets", json!(summary.opsets));
     report.set("parameters", summary.parameters);
     report.set("operators", json!(summary.operators));
-    let graph = match onnx_import::import_file(path) {
+    let graph = match onnx_import::import_file_with(path, &args.import.options()) {
         Ok(graph) => graph,
         Err(error) => {
             let failure = Failure::because("not supported", &error);

@@ -34,7 +34,9 @@ pub(crate) struct Quantised {
 /// Imports a model.
 pub(crate) fn import(args: &args::Model, progress: &Progress) -> Result<Imported, Failure> {
     let start = Instant::now();
-    let graph = tracing::info_span!("import").in_scope(|| onnx_import::import_file(&args.path));
+    let options = args.import.options();
+    let span = tracing::info_span!("import");
+    let graph = span.in_scope(|| onnx_import::import_file_with(&args.path, &options));
     let graph = graph.context(args.path.display())?;
     for note in graph.notes() {
         progress.note(note);

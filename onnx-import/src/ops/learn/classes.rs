@@ -6,13 +6,13 @@ use ndarray::{arr1, arr2};
 use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
-use crate::ops::extreme::{Tie, one_hot, position};
-use crate::ops::formula::Formula;
-use crate::ops::softmax::shares;
-use crate::tensor::Tensor;
-use crate::value::{Constant, Element, Value};
+use crate::decode::tensor::Tensor;
+use crate::ops::math::extreme::{Tie, one_hot, position};
+use crate::scope::node::Node;
+use crate::scope::value::{Constant, Element, Value};
+use crate::write::Writer;
+use crate::write::formula::Formula;
+use crate::write::shares::shares;
 
 /// What becomes of the scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ impl Labels {
         let label = match self {
             Self::Names(_) => {
                 let name = f.node.name();
-                f.importer.note(format!(
+                f.writer.note(format!(
                     "node `{name}`: a label is the position of the class in the list of names"
                 ));
                 place
@@ -121,14 +121,14 @@ impl Labels {
 /// The label of the largest of the scores `[N, C]`, and the transformed scores.
 pub(super) fn finished(
     node: &mut Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     labels: &Labels,
     scores: ValueId,
     post: Post,
 ) -> Result<Vec<Value>, Error> {
     node.gives(0, Element::Int);
     node.gives(1, Element::Float);
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     let place = position(&mut f, scores, 1, Tie::First)?;
     let label = labels.at(&mut f, place)?;
     let scores = post.apply(&mut f, scores)?;
@@ -139,14 +139,14 @@ pub(super) fn finished(
 /// onnxruntime makes of trees that score both classes.
 pub(super) fn second(
     node: &mut Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     labels: &Labels,
     scores: ValueId,
     post: Post,
 ) -> Result<Vec<Value>, Error> {
     node.gives(0, Element::Int);
     node.gives(1, Element::Float);
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     let score = f.select(scores, 1, &[1])?;
     let label = labels.above(&mut f, score, 0.0)?;
     let scores = post.apply(&mut f, scores)?;
@@ -168,7 +168,7 @@ pub(super) enum Single {
 /// logistic functions of `-s` and `s` if that is the post-transform.
 pub(super) fn decided(
     node: &mut Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     labels: &Labels,
     score: ValueId,
     post: Post,
@@ -187,14 +187,14 @@ pub(super) fn decided(
     };
     let logistic = post == Post::Logistic;
     let one = if logistic { 0.0 } else { one };
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     let label = labels.above(&mut f, score, threshold)?;
     let (weight, bias) = (
         arr2(&[[-1.0, 1.0]]).into_dyn(),
         arr1(&[one, 0.0]).into_dyn(),
     );
     let bias = Some(bias);
-    let mut scores = f.importer.add(node, Op::Dense { weight, bias }, &[score])?;
+    let mut scores = f.writer.add(node, Op::Dense { weight, bias }, &[score])?;
     if logistic {
         scores = post.apply(&mut f, scores)?;
     }

@@ -4,20 +4,18 @@ use super::classes::Post;
 use super::forest::{Branch, Child, Forest, Test};
 use super::tree::{Aggregate, aggregated, features, indices, test};
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
-use crate::ops::formula::Formula;
+use crate::decode::tensor::Cells;
 use crate::ops::one;
-use crate::tensor::Cells;
-use crate::value::{Element, Value, finite};
+use crate::scope::node::Node;
+use crate::scope::value::{Element, Value};
+use crate::write::Writer;
+use crate::write::formula::Formula;
 
 /// A tensor attribute's cells.
-fn tensor(node: &Node, importer: &mut Importer, name: &str) -> Result<Option<Cells>, Error> {
+fn tensor(node: &Node, writer: &mut Writer, name: &str) -> Result<Option<Cells>, Error> {
     let tensor = node.tensor(name)?;
-    let decoded = tensor
-        .map(|t| importer.decode(t, node.name()))
-        .transpose()?;
-    Ok(decoded.map(crate::tensor::Tensor::into_cells))
+    let decoded = tensor.map(|t| writer.decode(t, node.name())).transpose()?;
+    Ok(decoded.map(crate::decode::tensor::Tensor::into_cells))
 }
 
 /// What `TreeEnsemble` lists as integers: whether a child is a leaf, and which.
@@ -35,24 +33,24 @@ fn children(node: &Node, side: &str) -> Result<Vec<Child>, Error> {
 }
 
 /// The trees of opset 5.
-pub(crate) fn ensemble(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let x = features(node, importer)?;
+pub(crate) fn ensemble(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
+    let x = features(node, writer)?;
     let features = indices(node, "nodes_featureids")?;
     let (on_true, on_false) = (children(node, "true")?, children(node, "false")?);
-    let Some(Cells::Int(modes)) = tensor(node, importer, "nodes_modes")? else {
+    let Some(Cells::Int(modes)) = tensor(node, writer, "nodes_modes")? else {
         return Err(node.bad_attribute("nodes_modes", "must be a tensor of integers"));
     };
-    let Some(Cells::Float(splits)) = tensor(node, importer, "nodes_splits")? else {
+    let Some(Cells::Float(splits)) = tensor(node, writer, "nodes_splits")? else {
         return Err(node.bad_attribute("nodes_splits", "must be a tensor of floats"));
     };
-    let Some(Cells::Float(weights)) = tensor(node, importer, "leaf_weights")? else {
+    let Some(Cells::Float(weights)) = tensor(node, writer, "leaf_weights")? else {
         return Err(node.bad_attribute("leaf_weights", "must be a tensor of floats"));
     };
-    let members = match tensor(node, importer, "membership_values")? {
+    let members = match tensor(node, writer, "membership_values")? {
         Some(Cells::Float(members)) => members,
         _ => vec![],
     };
-    tensor(node, importer, "nodes_hitrates")?;
+    tensor(node, writer, "nodes_hitrates")?;
     let _ = node.ints("nodes_missing_value_tracks_true")?;
     let targets = indices(node, "leaf_targetids")?;
     let n = features.len();
@@ -61,15 +59,11 @@ pub(crate) fn ensemble(node: &mut Node, importer: &mut Importer) -> Result<Vec<V
     {
         return Err(node.bad_attribute("nodes_featureids", "differs in length from other lists"));
     }
-    let label = format!("{}.nodes_splits", node.name());
     // Set memberships have no split value, but NaN in its place.
-    let used = splits.iter().zip(&modes).filter(|(_, mode)| **mode != 6);
-    finite(
-        &label,
-        used.map(|(&s, _)| s)
-            .collect::<ndarray::Array1<f32>>()
-            .into_dyn(),
-    )?;
+    let mut used = splits.iter().zip(&modes).filter(|(_, mode)| **mode != 6);
+    if used.any(|(split, _)| split.is_nan()) {
+        return Err(node.bad_attribute("nodes_splits", "has NaN"));
+    }
     let mut sets = members.split(|m| m.is_nan());
     let mut branches = Vec::with_capacity(n);
     for i in 0..n {
@@ -130,7 +124,7 @@ pub(crate) fn ensemble(node: &mut Node, importer: &mut Importer) -> Result<Vec<V
     };
     let post = Post::numbered(node)?;
     node.gives(0, Element::Float);
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     let y = aggregated(&mut f, x, &forest, targets, aggregate, &[])?;
     let y = post.apply(&mut f, y)?;
     one(Value::Activation(y))

@@ -5,41 +5,41 @@ use ndarray::{Array2, arr1};
 use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
-use crate::ops::formula::Formula;
 use crate::ops::one;
-use crate::value::{Element, Value, finite};
+use crate::scope::node::Node;
+use crate::scope::value::{Element, Value, finite};
+use crate::write::Writer;
+use crate::write::formula::Formula;
 
 /// 1 if `x > threshold`, else 0
-pub(crate) fn binarizer(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+pub(crate) fn binarizer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
     let threshold = node.float("threshold")?.unwrap_or(0.0);
     if !threshold.is_finite() {
         return Err(node.bad_attribute("threshold", format!("is {threshold}")));
     }
-    let x = importer.activation(node, 0)?;
-    let mut f = Formula::new(node, importer);
+    let x = writer.activation(node, 0)?;
+    let mut f = Formula::new(node, writer);
     let margin = f.affine(x, -1.0, threshold)?;
     let below = f.apply(Activation::Step, margin)?;
     one(Value::Activation(f.affine(below, -1.0, 1.0)?))
 }
 
-/// The input: a missing value is NaN, which no input is.
-pub(crate) fn imputer(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+/// The input: a missing value is NaN or infinite, which no input is.
+pub(crate) fn imputer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
     let _ = (
         node.floats("imputed_value_floats")?,
         node.ints("imputed_value_int64s")?,
     );
     let replaced = node.float("replaced_value_float")?.unwrap_or(0.0);
-    if !replaced.is_nan() || node.int("replaced_value_int64")?.is_some() {
+    if replaced.is_finite() || node.int("replaced_value_int64")?.is_some() {
         return Err(node.unsupported(format!(
-            "it replaces the value {replaced}, not NaN: replace it before the model"
+            "it replaces the value {replaced}: replace it before the model"
         )));
     }
-    importer.note(format!(
-        "node `{}` does nothing: no input is NaN",
+    writer.note(format!(
+        "node `{}` does nothing: no number is NaN or infinite",
         node.name()
     ));
     one(node.value(0)?)
@@ -59,7 +59,9 @@ fn compared(f: &mut Formula, x: ValueId, keys: &[i64]) -> Result<ValueId, Error>
 fn keys<'a>(node: &Node<'a>, name: &str) -> Result<&'a [i64], Error> {
     let keys = node.ints(name)?.unwrap_or(&[]);
     let distinct: std::collections::BTreeSet<i64> = keys.iter().copied().collect();
-    let small = keys.iter().all(|k| k.unsigned_abs() <= crate::value::EXACT);
+    let small = keys
+        .iter()
+        .all(|k| k.unsigned_abs() <= crate::scope::value::EXACT);
     if keys.is_empty() || distinct.len() != keys.len() || !small {
         return Err(node.unsupported(format!("it needs different integers as {name}")));
     }
@@ -67,12 +69,12 @@ fn keys<'a>(node: &Node<'a>, name: &str) -> Result<&'a [i64], Error> {
 }
 
 /// The value that belongs to each key.
-pub(crate) fn label_encoder(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+pub(crate) fn label_encoder(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
     if node.element(0) == Element::Float {
         return Err(node.unsupported("its keys are not integers: encode labels as integers"));
     }
-    let x = importer.activation(node, 0)?;
+    let x = writer.activation(node, 0)?;
     let keys = keys(node, "keys_int64s")?;
     let floats = node.floats("values_floats")?.map(<[f32]>::to_vec);
     let integers = node.ints("values_int64s")?;
@@ -88,30 +90,25 @@ pub(crate) fn label_encoder(node: &mut Node, importer: &mut Importer) -> Result<
         return Err(node.bad_attribute("keys_int64s", "differs in length from the values"));
     }
     node.gives(0, element);
-    let shape = importer.shape(x).to_vec();
-    let mut f = Formula::new(node, importer);
+    let shape = writer.shape(x).to_vec();
+    let mut f = Formula::new(node, writer);
     let equal = compared(&mut f, x, keys)?;
     let above: Vec<f32> = values.iter().map(|v| v - default).collect();
     let weight = Array2::from_shape_vec((keys.len(), 1), above).expect("a value for each key");
     let weight = finite(f.node.name(), weight.into_dyn())?;
     let bias = Some(arr1(&[default]).into_dyn());
-    let y = f
-        .importer
-        .add(f.node, Op::Dense { weight, bias }, &[equal])?;
+    let y = f.writer.add(f.node, Op::Dense { weight, bias }, &[equal])?;
     one(Value::Activation(f.reshape(y, shape)?))
 }
 
 /// `[x = k]` for each category `k`, as a last axis.
-pub(crate) fn one_hot_encoder(
-    node: &mut Node,
-    importer: &mut Importer,
-) -> Result<Vec<Value>, Error> {
+pub(crate) fn one_hot_encoder(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
-    let x = importer.activation(node, 0)?;
+    let x = writer.activation(node, 0)?;
     let cats = keys(node, "cats_int64s")?;
     // Whether unknown categories are errors or have no 1: here they have none.
     let _ = node.flag("zeros")?;
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     let x = match f.node.element(0) {
         Element::Float => f.apply(Activation::Truncate, x)?,
         _ => x,
@@ -124,23 +121,23 @@ pub(crate) fn one_hot_encoder(
 /// The inputs side by side.
 pub(crate) fn feature_vectorizer(
     node: &mut Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
 ) -> Result<Vec<Value>, Error> {
     let widths = node.ints("inputdimensions")?.unwrap_or(&[]);
     let mut parts = Vec::with_capacity(node.input_count());
     for i in 0..node.input_count() {
-        let x = importer.activation(node, i)?;
-        let x = match *importer.shape(x) {
-            [n] => importer.reshape(node, x, vec![1, n])?,
+        let x = writer.activation(node, i)?;
+        let x = match *writer.shape(x) {
+            [n] => writer.reshape(node, x, vec![1, n])?,
             _ => x,
         };
-        let width = importer.shape(x).last().copied().unwrap_or(0);
+        let width = writer.shape(x).last().copied().unwrap_or(0);
         if widths.get(i).is_some_and(|&w| w != width as i64) {
             return Err(node.bad_attribute("inputdimensions", format!("input {i} has {width}")));
         }
         parts.push(x);
     }
     node.gives(0, Element::Float);
-    let y = importer.add(node, Op::Concat { axis: 1 }, &parts)?;
+    let y = writer.add(node, Op::Concat { axis: 1 }, &parts)?;
     one(Value::Activation(y))
 }

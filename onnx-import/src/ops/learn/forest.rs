@@ -12,7 +12,7 @@ use ndarray::arr1;
 use zkstrata_model_ir::float::{Activation, AxisMatrix, ValueId};
 
 use crate::Error;
-use crate::ops::formula::Formula;
+use crate::write::formula::Formula;
 
 /// Most comparisons on the paths of all leaves.
 const STEPS: usize = 1 << 24;
@@ -71,6 +71,18 @@ struct Outcome {
     comparisons: Vec<usize>,
 }
 
+impl Test {
+    /// How the test comes out for every finite number, if it does not depend on it.
+    fn decided(&self) -> Option<bool> {
+        match self {
+            Self::AtMost(v) | Self::AtLeast(v) if v.is_finite() => None,
+            Self::AtMost(v) => Some(*v > 0.0),
+            Self::AtLeast(v) => Some(*v < 0.0),
+            Self::Among(set) => set.iter().all(|v| !v.is_finite()).then_some(false),
+        }
+    }
+}
+
 impl Forest {
     /// The paths to all leaves, or what is wrong with the trees.
     fn paths(&self) -> Result<Vec<Path>, String> {
@@ -88,6 +100,16 @@ impl Forest {
                     Child::Branch(i) if i < self.branches.len() => {
                         if std::mem::replace(&mut seen[i], true) {
                             return Err(format!("branch {i} is reached twice"));
+                        }
+                        let branch = &self.branches[i];
+                        if let Some(outcome) = branch.test.decided() {
+                            let next = if outcome {
+                                branch.if_true
+                            } else {
+                                branch.if_false
+                            };
+                            waiting.push((next, steps));
+                            continue;
                         }
                         total = total.saturating_add(steps.len());
                         let mut on_true = steps.clone();
@@ -127,7 +149,7 @@ impl Forest {
             .map(|path| (path.tree, &*self.leaves[path.leaf]));
         let found = found.collect();
         let columns: Vec<usize> = comparisons.iter().map(|c| c.0).collect();
-        f.importer.allow(f.node, Some(comparisons.len()))?;
+        f.writer.allow(f.node, Some(comparisons.len()))?;
         if comparisons.is_empty() {
             // Trees without branches: their leaves are always reached.
             let any = f.select(x, 1, &vec![0; paths.len()])?;
@@ -141,7 +163,7 @@ impl Forest {
         let margin = f.affine_by(chosen, arr1(&scale).into_dyn(), arr1(&shift).into_dyn())?;
         let met = f.apply(Activation::Step, margin)?;
         let (matrix, required) = failures(&paths, &outcomes, comparisons.len());
-        f.importer.allow(f.node, Some(matrix.entries.len()))?;
+        f.writer.allow(f.node, Some(matrix.entries.len()))?;
         let kept = f.map(met, 1, matrix)?;
         let missing = f.affine_by(
             kept,
@@ -156,11 +178,15 @@ impl Forest {
         let bits = |v: f32| (v + 0.0).to_bits();
         let comparisons = |branch: &Branch| -> Vec<Comparison> {
             let feature = branch.feature;
+            if branch.test.decided().is_some() {
+                return vec![];
+            }
             match &branch.test {
                 Test::AtMost(v) => vec![(feature, false, bits(*v))],
                 Test::AtLeast(v) => vec![(feature, true, bits(*v))],
                 Test::Among(set) => {
-                    let set: BTreeSet<u32> = set.iter().map(|&v| bits(v)).collect();
+                    let finite = set.iter().filter(|v| v.is_finite());
+                    let set: BTreeSet<u32> = finite.map(|&v| bits(v)).collect();
                     let both = set
                         .into_iter()
                         .flat_map(|v| [(feature, false, v), (feature, true, v)]);

@@ -8,11 +8,11 @@ use zkstrata_model_ir::float::{Activation, Op, ValueId};
 use super::classes::{Labels, Post, Single, decided, finished};
 use super::floats;
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
-use crate::ops::formula::Formula;
 use crate::ops::one;
-use crate::value::{Element, Value, finite};
+use crate::scope::node::Node;
+use crate::scope::value::{Element, Value, finite};
+use crate::write::Writer;
+use crate::write::formula::Formula;
 
 /// The kernel `K(x, v)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,7 +53,7 @@ impl Kernel {
                 weight.as_standard_layout().into_owned().into_dyn(),
             )?;
             let bias = bias.map(Array1::into_dyn);
-            f.importer.add(f.node, Op::Dense { weight, bias }, &[x])
+            f.writer.add(f.node, Op::Dense { weight, bias }, &[x])
         };
         let constant = |c: f32| Some(Array1::from_elem(vectors.nrows(), c));
         match self {
@@ -83,12 +83,9 @@ impl Kernel {
 }
 
 /// The features `[N, F]`, and the support vectors, if there are any.
-fn operands(
-    node: &mut Node,
-    importer: &mut Importer,
-) -> Result<(ValueId, Option<Array2<f32>>), Error> {
-    let x = super::tree::features(node, importer)?;
-    let features = importer.shape(x)[1];
+fn operands(node: &mut Node, writer: &mut Writer) -> Result<(ValueId, Option<Array2<f32>>), Error> {
+    let x = super::tree::features(node, writer)?;
+    let features = writer.shape(x)[1];
     let vectors = floats(node, "support_vectors")?.unwrap_or_default();
     if vectors.is_empty() {
         return Ok((x, None));
@@ -110,13 +107,12 @@ fn combined(
 ) -> Result<ValueId, Error> {
     let bias = Some(Array1::from(bias.to_vec()).into_dyn());
     let weight = weight.into_dyn();
-    f.importer
-        .add(f.node, Op::Dense { weight, bias }, &[values])
+    f.writer.add(f.node, Op::Dense { weight, bias }, &[values])
 }
 
 /// `sum_s c_s K(x, v_s) + rho`, or its sign.
-pub(crate) fn regressor(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let (x, vectors) = operands(node, importer)?;
+pub(crate) fn regressor(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
+    let (x, vectors) = operands(node, writer)?;
     let kernel = Kernel::read(node)?;
     let coefficients = floats(node, "coefficients")?.unwrap_or_default();
     let rho = floats(node, "rho")?.unwrap_or_default();
@@ -130,7 +126,7 @@ pub(crate) fn regressor(node: &mut Node, importer: &mut Importer) -> Result<Vec<
         return Err(node.bad_attribute("post_transform", "must be NONE"));
     }
     node.gives(0, Element::Float);
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     // Without support vectors the coefficients are one vector.
     let (values, rows) = match vectors {
         Some(vectors) => (kernel.values(&mut f, x, &vectors)?, vectors.nrows()),
@@ -152,8 +148,8 @@ pub(crate) fn regressor(node: &mut Node, importer: &mut Importer) -> Result<Vec<
 }
 
 /// The class that wins most comparisons of two classes, and the comparisons' margins.
-pub(crate) fn classifier(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let (x, vectors) = operands(node, importer)?;
+pub(crate) fn classifier(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
+    let (x, vectors) = operands(node, writer)?;
     let kernel = Kernel::read(node)?;
     let coefficients = floats(node, "coefficients")?.unwrap_or_default();
     let rho = floats(node, "rho")?.unwrap_or_default();
@@ -168,7 +164,7 @@ pub(crate) fn classifier(node: &mut Node, importer: &mut Importer) -> Result<Vec
         ));
     }
     let Some(vectors) = vectors else {
-        return linear(node, importer, x, &labels, coefficients, &rho, post);
+        return linear(node, writer, x, &labels, coefficients, &rho, post);
     };
     let (n, supports) = (labels.len(), vectors.nrows());
     let pairs: Vec<(usize, usize)> = (0..n)
@@ -190,13 +186,13 @@ pub(crate) fn classifier(node: &mut Node, importer: &mut Importer) -> Result<Vec
              vectors_per_class"
         )));
     };
-    importer.allow(node, supports.checked_mul(pairs.len()))?;
+    writer.allow(node, supports.checked_mul(pairs.len()))?;
     let weight = Array2::from_shape_fn((supports, pairs.len()), |(s, p)| match pairs[p] {
         (i, j) if owners[s] == i => rows[[j - 1, s]],
         (i, j) if owners[s] == j => rows[[i, s]],
         _ => 0.0,
     });
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     let values = kernel.values(&mut f, x, &vectors)?;
     let margins = combined(&mut f, values, weight, &rho)?;
     // The first of a pair wins if its margin is positive.
@@ -210,20 +206,20 @@ pub(crate) fn classifier(node: &mut Node, importer: &mut Importer) -> Result<Vec
     let votes = Array2::from_shape_fn((pairs.len(), n), vote);
     let base: Vec<f32> = (0..n).map(|i| (n - 1 - i) as f32).collect();
     let votes = combined(&mut f, lost, votes, &base)?;
-    let mut results = finished(node, importer, &labels, votes, Post::None)?;
-    results[1] = Value::Activation(scores(node, importer, margins, n, post)?);
+    let mut results = finished(node, writer, &labels, votes, Post::None)?;
+    results[1] = Value::Activation(scores(node, writer, margins, n, post)?);
     Ok(results)
 }
 
 /// The margins as scores: both signs of a single one.
 fn scores(
     node: &Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     margins: ValueId,
     classes: usize,
     post: Post,
 ) -> Result<ValueId, Error> {
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     let margins = match classes {
         2 if post == Post::Softmax => {
             return Err(node.unsupported("two classes have a margin, not scores: use NONE"));
@@ -237,28 +233,28 @@ fn scores(
 /// A linear machine: one vector of coefficients per class.
 fn linear(
     node: &mut Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     x: ValueId,
     labels: &Labels,
     coefficients: Vec<f32>,
     rho: &[f32],
     post: Post,
 ) -> Result<Vec<Value>, Error> {
-    let features = importer.shape(x)[1];
+    let features = writer.shape(x)[1];
     let rows = coefficients.len() / features;
     let weight = Array2::from_shape_vec((rows, features), coefficients).ok();
     let Some((weight, &[rho])) = weight.zip(rho.first_chunk()) else {
         return Err(node.bad_attribute("coefficients", format!("do not make rows of {features}")));
     };
     let weight = weight.reversed_axes().as_standard_layout().into_owned();
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     let scores = combined(&mut f, x, weight, &vec![rho; rows])?;
     if rows == 1 {
-        return decided(node, importer, labels, scores, post, Single::Margin);
+        return decided(node, writer, labels, scores, post, Single::Margin);
     }
     if rows != labels.len() {
         let n = labels.len();
         return Err(node.shape_error(format!("{rows} rows of coefficients for {n} classes")));
     }
-    finished(node, importer, labels, scores, post)
+    finished(node, writer, labels, scores, post)
 }

@@ -8,12 +8,12 @@ use zkstrata_model_ir::float::{Op, ValueId};
 use super::classes::{Labels, Post, Single, decided, finished, second};
 use super::forest::{Branch, Child, Forest, Test};
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
-use crate::ops::formula::Formula;
+use crate::decode::tensor::Cells;
 use crate::ops::one;
-use crate::tensor::Cells;
-use crate::value::{Element, Value, finite};
+use crate::scope::node::Node;
+use crate::scope::value::{Element, Value, finite};
+use crate::write::Writer;
+use crate::write::formula::Formula;
 
 /// How the values of several trees are combined.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -25,21 +25,26 @@ pub(super) enum Aggregate {
 }
 
 /// Numbers from the attribute `name`, or from `name_as_tensor`, in single precision.
-fn numbers(node: &Node, importer: &mut Importer, name: &str) -> Result<Vec<f32>, Error> {
+fn listed(node: &Node, writer: &mut Writer, name: &str) -> Result<Vec<f32>, Error> {
     let stored = node.floats(name)?.map(<[f32]>::to_vec);
     let list = match node.tensor(&format!("{name}_as_tensor"))? {
         Some(tensor) if stored.is_none() => {
-            match importer.decode(tensor, node.name())?.into_cells() {
+            match writer.decode(tensor, node.name())?.into_cells() {
                 Cells::Float(list) => list,
                 _ => return Err(node.bad_attribute(name, "must have floats")),
             }
         }
         _ => stored.unwrap_or_default(),
     };
+    Ok(list)
+}
+
+/// Finite numbers from an attribute.
+fn numbers(node: &Node, writer: &mut Writer, name: &str) -> Result<Vec<f32>, Error> {
+    let list = listed(node, writer, name)?;
     let label = format!("{}.{name}", node.name());
-    Ok(finite(&label, arr1(&list).into_dyn())?
-        .into_iter()
-        .collect())
+    finite(&label, arr1(&list).into_dyn())?;
+    Ok(list)
 }
 
 /// Indices from the attribute `name`.
@@ -63,18 +68,21 @@ pub(super) fn test(node: &Node, mode: &str, value: f32) -> Result<(Test, bool), 
 }
 
 /// The forest of a classifier or regressor, whose leaves are listed with the prefix `of`.
-fn forest(node: &Node, importer: &mut Importer, of: &str) -> Result<Forest, Error> {
+fn forest(node: &Node, writer: &mut Writer, of: &str) -> Result<Forest, Error> {
     let (trees, ids) = (
         indices(node, "nodes_treeids")?,
         indices(node, "nodes_nodeids")?,
     );
     let features = indices(node, "nodes_featureids")?;
     let modes = node.names("nodes_modes")?.unwrap_or_default();
-    let values = numbers(node, importer, "nodes_values")?;
+    let values = listed(node, writer, "nodes_values")?;
+    if let Some(i) = (0..values.len()).find(|&i| values[i].is_nan()) {
+        return Err(node.bad_attribute("nodes_values", format!("is NaN at index {i}")));
+    }
     let on_true = indices(node, "nodes_truenodeids")?;
     let on_false = indices(node, "nodes_falsenodeids")?;
     // Statistics of the training; and where missing values go, which inputs do not have.
-    numbers(node, importer, "nodes_hitrates")?;
+    numbers(node, writer, "nodes_hitrates")?;
     let _ = node.ints("nodes_missing_value_tracks_true")?;
     let n = trees.len();
     if [
@@ -133,7 +141,7 @@ fn forest(node: &Node, importer: &mut Importer, of: &str) -> Result<Forest, Erro
     }
     let list = |name: &str| indices(node, &format!("{of}_{name}"));
     let (leaf_trees, leaf_ids, targets) = (list("treeids")?, list("nodeids")?, list("ids")?);
-    let weights = numbers(node, importer, &format!("{of}_weights"))?;
+    let weights = numbers(node, writer, &format!("{of}_weights"))?;
     if [leaf_ids.len(), targets.len(), weights.len()] != [leaf_trees.len(); 3] {
         let name = format!("{of}_treeids");
         return Err(node.bad_attribute(&name, "differs in length from other lists"));
@@ -150,11 +158,11 @@ fn forest(node: &Node, importer: &mut Importer, of: &str) -> Result<Forest, Erro
 }
 
 /// The features `[N, F]`.
-pub(super) fn features(node: &mut Node, importer: &mut Importer) -> Result<ValueId, Error> {
+pub(super) fn features(node: &mut Node, writer: &mut Writer) -> Result<ValueId, Error> {
     node.at_most(1)?;
-    let x = importer.activation(node, 0)?;
-    match *importer.shape(x) {
-        [n] => importer.reshape(node, x, vec![1, n]),
+    let x = writer.activation(node, 0)?;
+    match *writer.shape(x) {
+        [n] => writer.reshape(node, x, vec![1, n]),
         [_, _] => Ok(x),
         ref shape => Err(node.shape_error(format!("features of shape {shape:?}"))),
     }
@@ -188,7 +196,7 @@ pub(super) fn aggregated(
         Some(targets)
     };
     let cells = columns.and_then(|c| c.checked_mul(leaves.len()));
-    f.importer.allow(node, cells)?;
+    f.writer.allow(node, cells)?;
     let columns = columns.unwrap_or(targets);
     let mut weight = Array2::<f32>::zeros((leaves.len(), columns));
     for (row, (tree, values)) in leaves.into_iter().enumerate() {
@@ -211,9 +219,7 @@ pub(super) fn aggregated(
     }
     let weight = finite(node.name(), weight.into_dyn())?;
     let bias = (!apart && !base.is_empty()).then(|| arr1(base).into_dyn());
-    let y = f
-        .importer
-        .add(node, Op::Dense { weight, bias }, &[reached])?;
+    let y = f.writer.add(node, Op::Dense { weight, bias }, &[reached])?;
     if !apart {
         return Ok(y);
     }
@@ -235,10 +241,10 @@ pub(super) fn aggregated(
 }
 
 /// The sum, mean, minimum or maximum of the trees' values.
-pub(crate) fn regressor(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let x = features(node, importer)?;
-    let forest = forest(node, importer, "target")?;
-    let base = numbers(node, importer, "base_values")?;
+pub(crate) fn regressor(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
+    let x = features(node, writer)?;
+    let forest = forest(node, writer, "target")?;
+    let base = numbers(node, writer, "base_values")?;
     let targets = node.int("n_targets")?.unwrap_or(1);
     let targets = usize::try_from(targets).ok().filter(|&n| n > 0);
     let targets = targets.ok_or_else(|| node.bad_attribute("n_targets", "must be positive"))?;
@@ -257,17 +263,17 @@ pub(crate) fn regressor(node: &mut Node, importer: &mut Importer) -> Result<Vec<
         ));
     }
     node.gives(0, Element::Float);
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     let y = aggregated(&mut f, x, &forest, targets, aggregate, &base)?;
     let y = post.apply(&mut f, y)?;
     one(Value::Activation(y))
 }
 
 /// The class of the largest sum, and the sums.
-pub(crate) fn classifier(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    let x = features(node, importer)?;
-    let mut forest = forest(node, importer, "class")?;
-    let base = numbers(node, importer, "base_values")?;
+pub(crate) fn classifier(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
+    let x = features(node, writer)?;
+    let mut forest = forest(node, writer, "class")?;
+    let base = numbers(node, writer, "base_values")?;
     let labels = Labels::read(node, "classlabels_int64s", "classlabels_strings")?;
     let post = Post::read(node)?;
     let leaves = || forest.leaves.iter().flatten();
@@ -276,12 +282,12 @@ pub(crate) fn classifier(node: &mut Node, importer: &mut Importer) -> Result<Vec
     let single = labels.len() <= 2 && leaves().all(|leaf| leaf.0 == first);
     let positive = leaves().all(|leaf| leaf.1 >= 0.0);
     if !single {
-        let mut f = Formula::new(node, importer);
+        let mut f = Formula::new(node, writer);
         let y = aggregated(&mut f, x, &forest, labels.len(), Aggregate::Sum, &base)?;
         if labels.len() == 2 {
-            return second(node, importer, &labels, y, post);
+            return second(node, writer, &labels, y, post);
         }
-        return finished(node, importer, &labels, y, post);
+        return finished(node, writer, &labels, y, post);
     }
     for leaf in forest.leaves.iter_mut().flatten() {
         leaf.0 = 0;
@@ -292,12 +298,12 @@ pub(crate) fn classifier(node: &mut Node, importer: &mut Importer) -> Result<Vec
              give it the class id 0 and one base value",
         ));
     }
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     let score = aggregated(&mut f, x, &forest, 1, Aggregate::Sum, &base)?;
     let single = if positive {
         Single::Probability
     } else {
         Single::Margin
     };
-    decided(node, importer, &labels, score, post, single)
+    decided(node, writer, &labels, score, post, single)
 }

@@ -10,71 +10,76 @@ mod operators;
 use ndarray::{ArrayD, arr0};
 use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
-use super::arithmetic::{broadcast, folded};
-use super::one;
 use crate::Error;
-use crate::import::Importer;
-use crate::node::{self, Node};
-use crate::proto::{DataType, NodeProto};
-use crate::tensor::{Cells, Tensor};
-use crate::value::{Constant, Element, Quantum, Value, finite};
+use crate::decode::tensor::{Cells, Tensor};
+use crate::ops::{Reads, one};
+use crate::proto::DataType;
+use crate::scope::names::Meaning;
+use crate::scope::node::Node;
+use crate::scope::value::{Constant, Dynamic, Element, Quantum, Value, finite};
+use crate::write::Writer;
+use crate::write::broadcast::{broadcast, folded};
 
-pub(super) use operators::{conv_integer, matmul_integer, quantised};
-
-/// Operators that move or select cells of their first operand, or compare them.
-const MOVES: &[&str] = &[
-    "Compress",
-    "DepthToSpace",
-    "Dropout",
-    "Expand",
-    "Flatten",
-    "Gather",
-    "GatherElements",
-    "GatherND",
-    "GlobalMaxPool",
-    "Identity",
-    "MaxPool",
-    "Reshape",
-    "ReverseSequence",
-    "Shape",
-    "Size",
-    "Slice",
-    "SpaceToDepth",
-    "Split",
-    "Squeeze",
-    "Tile",
-    "Transpose",
-    "Unsqueeze",
-];
+pub(crate) use operators::{conv_integer, matmul_integer, quantised};
 
 /// The operands as an operator reads them: quantised ones become integers, unless the operator
 /// only moves their cells or asks for their scale.
 pub(crate) fn restore(
-    proto: &NodeProto,
-    importer: &mut Importer,
-    operands: &mut [Option<(Value, Element)>],
+    name: &str,
+    reads: Reads,
+    writer: &mut Writer,
+    operands: &mut [Option<Meaning>],
 ) -> Result<(), Error> {
-    let op = proto.op_type.as_str();
-    let first = operands.first().and_then(|o| o.as_ref().map(|o| o.1));
-    let alike = || operands.iter().flatten().all(|o| Some(o.1) == first);
-    let kept = match op {
-        "DequantizeLinear" | "QGemm" => operands.len(),
-        "Concat" if alike() => operands.len(),
-        op if op.starts_with("QLinear") => operands.len(),
-        op if MOVES.contains(&op) => 1,
+    let element = |operand: &Option<Meaning>| match operand {
+        Some(Meaning::Tensor(_, element)) => Some(*element),
+        _ => None,
+    };
+    let first = operands.first().and_then(element);
+    let alike = || {
+        operands
+            .iter()
+            .filter_map(element)
+            .all(|e| Some(e) == first)
+    };
+    let kept = match reads {
+        Reads::Quantised => operands.len(),
+        Reads::Alike if alike() => operands.len(),
+        Reads::Moves | Reads::Largest => 1,
         _ => 0,
     };
-    for (value, element) in operands.iter_mut().skip(kept).flatten() {
-        if let (Value::Activation(x), Element::Quantised(_)) = (&*value, *element) {
-            *value = Value::Activation(importer.restored(node::name(proto), *x, *element)?);
-            *element = Element::Int;
+    for operand in operands.iter_mut().skip(kept).flatten() {
+        if let Meaning::Tensor(Value::Activation(x), element @ Element::Quantised(_)) = *operand {
+            let x = writer.restored(name, x, element)?;
+            *operand = Meaning::Tensor(Value::Activation(x), Element::Int);
         }
     }
     Ok(())
 }
 
+/// Integers by the range of the input itself, their scale and their zero point. They are carried as
+/// the real numbers that they stand for, and the scale as 1.
+pub(crate) fn dynamic(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
+    node.at_most(1)?;
+    let x = node.value(0)?;
+    writer.note(format!(
+        "node `{}` rounds to 8 bits by the range of each input: imported as the numbers that it \
+         rounds",
+        node.name()
+    ));
+    writer.dynamic += 1;
+    let of = writer.dynamic;
+    let one = Tensor::new(vec![], Cells::Float(vec![1.0]));
+    let zero = Tensor::new(vec![], Cells::Int(vec![0])).of_type(DataType::Uint8);
+    let results = [(x, -1), (folded(one), 1), (folded(zero), 0)];
+    for (i, (value, power)) in results.into_iter().enumerate() {
+        let element = Element::Dynamic(Dynamic { of, power });
+        node.means(i, Meaning::Tensor(value, element));
+    }
+    Ok(vec![])
+}
+
 /// Scales and zero points, of a tensor or of the positions of one axis.
-struct Parameters {
+pub(crate) struct Parameters {
     scale: ArrayD<f32>,
     /// As many as scales; 0 if none are given.
     zero: ArrayD<f32>,
@@ -84,9 +89,14 @@ struct Parameters {
 
 impl Parameters {
     /// Takes scales and zero points, the operands from `index` on.
-    fn read(node: &mut Node, index: usize) -> Result<Self, Error> {
-        let scale = node.weight(index)?;
-        let zero = node.optional_constant(index + 1)?;
+    pub(crate) fn read(node: &mut Node, index: usize) -> Result<Self, Error> {
+        Self::at(node, index, index + 1)
+    }
+
+    /// Takes scales and zero points from two operands.
+    pub(crate) fn at(node: &mut Node, scale: usize, zero: usize) -> Result<Self, Error> {
+        let scale = node.weight(scale)?;
+        let zero = node.optional_constant(zero)?;
         let integers = match &zero {
             None => None,
             Some(zero) => match zero.tensor.data_type() {
@@ -141,7 +151,7 @@ impl Parameters {
     }
 
     /// Puts the list on `axis` of a tensor of `rank` axes.
-    fn along(self, node: &Node, shape: &[usize], axis: i64) -> Result<Self, Error> {
+    pub(crate) fn along(self, node: &Node, shape: &[usize], axis: i64) -> Result<Self, Error> {
         if self.scale.ndim() == 0 {
             return Ok(self);
         }
@@ -175,7 +185,7 @@ fn single(a: ArrayD<f32>) -> ArrayD<f32> {
 }
 
 /// `q = clamp(round(x / s) + z)`
-pub(super) fn quantize(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+pub(crate) fn quantize(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(3)?;
     let x = node.value(0)?;
     let mut parameters = Parameters::read(node, 1)?;
@@ -190,12 +200,12 @@ pub(super) fn quantize(node: &mut Node, importer: &mut Importer) -> Result<Vec<V
         parameters.integers = to;
     }
     let axis = node.int("axis")?.unwrap_or(1);
-    let shape = importer.shape_of(&x).to_vec();
+    let shape = writer.shape_of(&x).to_vec();
     let parameters = parameters.along(node, &shape, axis)?;
     let (lo, hi) = parameters.bounds(node)?;
     match x {
         Value::Constant(x) => {
-            importer.allow(node, Some(x.tensor.len()))?;
+            writer.allow(node, Some(x.tensor.len()))?;
             let x = x.into_weight()?;
             let q = (x / &parameters.scale).mapv(f32::round_ties_even) + &parameters.zero;
             let cells = q.iter().map(|&q| (q as i64).clamp(lo.into(), hi.into()));
@@ -204,14 +214,14 @@ pub(super) fn quantize(node: &mut Node, importer: &mut Importer) -> Result<Vec<V
             node.gives(0, Element::Int);
             one(folded(tensor.of_type(to)))
         }
-        Value::Activation(x) => one(Value::Activation(rounded(node, importer, x, &parameters)?)),
+        Value::Activation(x) => one(Value::Activation(rounded(node, writer, x, &parameters)?)),
     }
 }
 
 /// The real numbers of the integers that stand for `x`.
 fn rounded(
     node: &mut Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     x: ValueId,
     parameters: &Parameters,
 ) -> Result<ValueId, Error> {
@@ -224,7 +234,7 @@ fn rounded(
             hi: hi - zero,
         };
         node.gives(0, Element::Quantised(quantum));
-        return importer.add(node, Op::Activation(activation), &[x]);
+        return writer.add(node, Op::Activation(activation), &[x]);
     }
     Err(node.unsupported(
         "it quantises an activation with one scale per channel: quantise activations per tensor, \
@@ -233,7 +243,7 @@ fn rounded(
 }
 
 /// `x = s (q - z)`
-pub(super) fn dequantize(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+pub(crate) fn dequantize(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(3)?;
     let element = node.element(0);
     let x = node.value(0)?;
@@ -241,8 +251,8 @@ pub(super) fn dequantize(node: &mut Node, importer: &mut Importer) -> Result<Vec
     attributes(node)?;
     let _ = node.int("output_dtype")?;
     let axis = node.int("axis")?.unwrap_or(1);
-    let parameters = parameters.along(node, importer.shape_of(&x), axis)?;
-    let y = real(node, importer, x, element, &parameters)?;
+    let parameters = parameters.along(node, writer.shape_of(&x), axis)?;
+    let y = real(node, writer, x, element, &parameters)?;
     node.gives(0, Element::Float);
     one(y)
 }
@@ -259,9 +269,9 @@ fn attributes(node: &Node) -> Result<(), Error> {
 }
 
 /// The real numbers that integers stand for.
-fn real(
+pub(crate) fn real(
     node: &Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     q: Value,
     element: Element,
     parameters: &Parameters,
@@ -271,7 +281,7 @@ fn real(
     match q {
         Value::Constant(q) => {
             broadcast(node, q.tensor.shape(), scale.shape())?;
-            importer.allow(node, Some(q.tensor.len()))?;
+            writer.allow(node, Some(q.tensor.len()))?;
             let name = q.name.clone();
             let q = q.into_weight()?;
             let x = finite(&name, (q - &parameters.zero) * &scale)?;
@@ -288,8 +298,8 @@ fn real(
             if same {
                 return Ok(Value::Activation(x));
             }
-            let x = importer.restored(node.name(), x, element)?;
-            let y = importer.add(node, Op::Affine { scale, shift }, &[x])?;
+            let x = writer.restored(node.name(), x, element)?;
+            let y = writer.add(node, Op::Affine { scale, shift }, &[x])?;
             Ok(Value::Activation(y))
         }
     }

@@ -4,11 +4,12 @@ use ndarray::arr0;
 
 use super::{Parameters, real, rounded};
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
 use crate::ops;
 use crate::proto::NodeProto;
-use crate::value::{Element, Value};
+use crate::scope::names::Meaning;
+use crate::scope::node::Node;
+use crate::scope::value::{Element, Value};
+use crate::write::Writer;
 
 /// The operator set whose attributes the operators of `com.microsoft` have.
 const OPSET: i64 = 13;
@@ -75,7 +76,7 @@ const FORMS: &[Form] = &[
 ];
 
 /// An operator of the table: dequantised operands, the float operator, the result quantised.
-pub(crate) fn quantised(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+pub(crate) fn quantised(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     let form = FORMS.iter().find(|form| form.name == node.op());
     let form = form.ok_or_else(|| node.unsupported("it is not in the table"))?;
     let (first, count) = form.operands;
@@ -90,7 +91,7 @@ pub(crate) fn quantised(node: &mut Node, importer: &mut Importer) -> Result<Vec<
         let x = node.value(i)?;
         let parameters = Parameters::read(node, i + 1)?;
         // The rows of a convolution's kernel, the columns of a matrix.
-        let shape = importer.shape_of(&x).to_vec();
+        let shape = writer.shape_of(&x).to_vec();
         let transposed = form.op == "Gemm" && node.int("transB")?.unwrap_or(0) != 0;
         let axis = if form.op == "Conv" || transposed {
             0
@@ -100,8 +101,8 @@ pub(crate) fn quantised(node: &mut Node, importer: &mut Importer) -> Result<Vec<
         let product = &scales * &parameters.scale;
         scales = product;
         let parameters = parameters.along(node, &shape, axis)?;
-        operands.push(Some((
-            real(node, importer, x, element, &parameters)?,
+        operands.push(Some(Meaning::Tensor(
+            real(node, writer, x, element, &parameters)?,
             Element::Float,
         )));
     }
@@ -116,8 +117,8 @@ pub(crate) fn quantised(node: &mut Node, importer: &mut Importer) -> Result<Vec<
                     zero,
                     integers,
                 };
-                let bias = real(node, importer, bias, Element::Int, &parameters)?;
-                Some((bias, Element::Float))
+                let bias = real(node, writer, bias, Element::Int, &parameters)?;
+                Some(Meaning::Tensor(bias, Element::Float))
             }
             Some(_) => return Err(node.unsupported("its bias depends on the model's inputs")),
         });
@@ -131,24 +132,24 @@ pub(crate) fn quantised(node: &mut Node, importer: &mut Importer) -> Result<Vec<
         "ai.onnx" => node.opset(),
         _ => OPSET,
     };
-    let y = float(node, importer, form.op, opset, operands)?;
+    let y = float(node, writer, form.op, opset, operands)?;
     node.gives(0, Element::Float);
     let Some(parameters) = result else {
         return super::one(y);
     };
-    let y = importer.lift(node, y)?;
-    let shape = importer.shape(y).to_vec();
+    let y = writer.lift(node, y)?;
+    let shape = writer.shape(y).to_vec();
     let parameters = parameters.along(node, &shape, -1)?;
-    super::one(Value::Activation(rounded(node, importer, y, &parameters)?))
+    super::one(Value::Activation(rounded(node, writer, y, &parameters)?))
 }
 
 /// The float operator `op` with this node's attributes.
 fn float(
     node: &Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     op: &str,
     opset: i64,
-    operands: Vec<Option<(Value, Element)>>,
+    operands: Vec<Option<Meaning>>,
 ) -> Result<Value, Error> {
     let mut proto = NodeProto {
         name: node.name().into(),
@@ -167,7 +168,7 @@ fn float(
         .retain(|a| a.name != "channels_last" && a.name != "opset");
     let operator = ops::find(&proto).ok_or_else(|| node.unsupported("has no float operator"))?;
     let mut inner = Node::new(&proto, opset, operands)?;
-    let produced = (operator.import)(&mut inner, importer)?;
+    let produced = (operator.import)(&mut inner, writer)?;
     inner.finish()?;
     produced
         .into_iter()
@@ -176,23 +177,20 @@ fn float(
 }
 
 /// A convolution of integers, the zero points subtracted.
-pub(crate) fn conv_integer(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
-    integers(node, importer, "Conv", 0)
+pub(crate) fn conv_integer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
+    integers(node, writer, "Conv", 0)
 }
 
 /// A product of matrices of integers, the zero points subtracted.
-pub(crate) fn matmul_integer(
-    node: &mut Node,
-    importer: &mut Importer,
-) -> Result<Vec<Value>, Error> {
-    integers(node, importer, "MatMul", -1)
+pub(crate) fn matmul_integer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
+    integers(node, writer, "MatMul", -1)
 }
 
 /// The float operator `op` of integers without their zero points; lists of zero points lie along
 /// axis -2 of the first operand and `axis` of the second.
 fn integers(
     node: &mut Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     op: &str,
     axis: i64,
 ) -> Result<Vec<Value>, Error> {
@@ -202,7 +200,7 @@ fn integers(
         let x = node.value(i)?;
         let zero = node.optional_weight(i + 2)?;
         let Some(zero) = zero else {
-            operands.push(Some((x, Element::Float)));
+            operands.push(Some(Meaning::Tensor(x, Element::Float)));
             continue;
         };
         let scale = ndarray::ArrayD::ones(zero.shape());
@@ -211,11 +209,11 @@ fn integers(
             zero: super::single(zero),
             integers: None,
         };
-        let parameters = parameters.along(node, importer.shape_of(&x), axis)?;
-        let x = real(node, importer, x, Element::Int, &parameters)?;
-        operands.push(Some((x, Element::Float)));
+        let parameters = parameters.along(node, writer.shape_of(&x), axis)?;
+        let x = real(node, writer, x, Element::Int, &parameters)?;
+        operands.push(Some(Meaning::Tensor(x, Element::Float)));
     }
-    let y = float(node, importer, op, node.opset(), operands)?;
+    let y = float(node, writer, op, node.opset(), operands)?;
     node.gives(0, Element::Int);
     super::one(y)
 }

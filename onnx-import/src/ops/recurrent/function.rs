@@ -3,8 +3,8 @@
 use zkstrata_model_ir::float::{Activation, ValueId};
 
 use crate::Error;
-use crate::node::Node;
-use crate::ops::formula::Formula;
+use crate::scope::node::Node;
+use crate::write::formula::Formula;
 
 /// `after f(before x)`, with a constant factor before, and a factor and a term behind.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,15 +2,15 @@
 
 use super::{Kind, Layer, State};
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
-use crate::ops::formula::Formula;
-use crate::value::Value;
+use crate::scope::node::Node;
+use crate::scope::value::Value;
+use crate::write::Writer;
+use crate::write::formula::Formula;
 
 /// With `z, r = f(X W^T + H R^T + b)` and `c = g(X W^T + (r H) R^T + b)`, or, with
 /// `linear_before_reset`, `c = g(X W^T + b + r (H R^T + b'))`:
 /// `H_t = (1 - z) c + z H_{t-1} = c + z (H_{t-1} - c)`.
-pub(crate) fn gru(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+pub(crate) fn gru(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     let linear = node.flag("linear_before_reset")? == Some(true);
     let kind = Kind {
         gates: 3,
@@ -19,8 +19,8 @@ pub(crate) fn gru(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>
         separate: linear,
         parts: if linear { 1 } else { 2 },
     };
-    let layer = Layer::read(node, importer, &kind)?;
-    let mut f = Formula::new(node, importer);
+    let layer = Layer::read(node, writer, &kind)?;
+    let mut f = Formula::new(node, writer);
     layer.unrolled(&mut f, |f, direction, x, before| {
         let (gate, candidate) = (direction.functions[0], direction.functions[1]);
         let mut gates = layer.blocks(f, x, 0..2)?;

@@ -5,16 +5,16 @@ use zkstrata_model_ir::float::ValueId;
 
 use super::{Direction, Kind, Layer, State};
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
-use crate::ops::formula::Formula;
-use crate::value::Value;
+use crate::scope::node::Node;
+use crate::scope::value::Value;
+use crate::write::Writer;
+use crate::write::formula::Formula;
 
 /// With `i, f = f(X W^T + H R^T + P C_{t-1} + b)`, `c = g(X W^T + H R^T + b)`,
 /// `C_t = f C_{t-1} + i c` and `o = f(X W^T + H R^T + P C_t + b)`: `H_t = o h(C_t)`.
 ///
 /// The blocks of the weights are in the order i, o, f, c. With `input_forget`, `f = 1 - i`.
-pub(crate) fn lstm(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value>, Error> {
+pub(crate) fn lstm(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     let coupled = node.flag("input_forget")? == Some(true);
     let kind = Kind {
         gates: 4,
@@ -23,8 +23,8 @@ pub(crate) fn lstm(node: &mut Node, importer: &mut Importer) -> Result<Vec<Value
         separate: false,
         parts: 1,
     };
-    let layer = Layer::read(node, importer, &kind)?;
-    let mut f = Formula::new(node, importer);
+    let layer = Layer::read(node, writer, &kind)?;
+    let mut f = Formula::new(node, writer);
     layer.unrolled(&mut f, |f, direction, x, before| {
         let x = direction.with_recurrence(f, x, before.hidden)?;
         let candidate = layer.blocks(f, x, 3..4)?;

@@ -10,18 +10,18 @@ mod lstm;
 mod operands;
 mod rnn;
 
-use ndarray::{Array1, Array2, Array3, ArrayD, Axis};
+use ndarray::{Array1, Array2, Array3, ArrayD, Axis, arr0};
 use zkstrata_model_ir::float::{AxisMatrix, Op, ValueId};
 
-use super::formula::Formula;
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
-use crate::value::Value;
+use crate::scope::node::Node;
+use crate::scope::value::Value;
+use crate::write::Writer;
+use crate::write::formula::Formula;
 
 use self::function::Function;
-use self::operands::{check_lengths, initial, matrices, optional_rows};
-pub(super) use self::{gru::gru, lstm::lstm, rnn::rnn};
+use self::operands::{initial, lengths, matrices, optional_rows};
+pub(crate) use self::{gru::gru, lstm::lstm, rnn::rnn};
 
 /// Most steps times directions of a layer: each makes operators of its own.
 const STEPS: usize = 4096;
@@ -79,19 +79,21 @@ struct Layer {
     batch_first: bool,
     /// Bound of the functions' arguments.
     clip: Option<f32>,
+    /// The lengths of the sequences, where some end before the last step.
+    lengths: Option<Vec<usize>>,
     directions: Vec<Direction>,
 }
 
 impl Layer {
     /// Reads operands and attributes, and multiplies the input of all steps by its weights.
-    fn read(node: &mut Node, importer: &mut Importer, kind: &Kind) -> Result<Self, Error> {
+    fn read(node: &mut Node, writer: &mut Writer, kind: &Kind) -> Result<Self, Error> {
         node.at_most(if kind.cell { 8 } else { 6 })?;
         let batch_first = node.opset() >= 14 && node.flag("layout")? == Some(true);
-        let mut x = importer.activation(node, 0)?;
-        if importer.shape(x).len() == 3 && batch_first {
-            x = importer.transpose(node, x, vec![1, 0, 2])?;
+        let mut x = writer.activation(node, 0)?;
+        if writer.shape(x).len() == 3 && batch_first {
+            x = writer.transpose(node, x, vec![1, 0, 2])?;
         }
-        let &[steps, batch, features] = importer.shape(x) else {
+        let &[steps, batch, features] = writer.shape(x) else {
             return Err(node.shape_error(format!("{} needs an input of rank 3", node.op())));
         };
         let reverse: &[bool] = match node.string("direction")?.unwrap_or("forward") {
@@ -128,11 +130,11 @@ impl Layer {
             return Err(node.shape_error(format!("recurrence weights of shape {got:?}")));
         }
         let biases = optional_rows(node, 3, sides, 2 * rows)?;
-        check_lengths(node, steps)?;
+        let lengths = lengths(node, steps, batch)?;
         let states = [(5, true), (6, kind.cell)];
         let states = states.map(|(index, given)| {
             if given {
-                initial(node, importer, index, [sides, batch, hidden], batch_first)
+                initial(node, writer, index, [sides, batch, hidden], batch_first)
             } else {
                 Ok(vec![None; sides])
             }
@@ -157,8 +159,8 @@ impl Layer {
             let (input, bias) = weights.input(kind, hidden);
             directions.push(Direction {
                 reverse,
-                x: importer.add(node, input, &[x])?,
-                weights: weights.recurrences(node, importer, kind, steps)?,
+                x: writer.add(node, input, &[x])?,
+                weights: weights.recurrences(node, writer, kind, steps)?,
                 bias,
                 peepholes: peepholes.as_ref().map(|p| {
                     let row = row(p).into_shape_with_order((3, hidden));
@@ -181,6 +183,7 @@ impl Layer {
             hidden,
             batch_first,
             clip,
+            lengths,
             directions,
         })
     }
@@ -207,8 +210,10 @@ impl Layer {
                     1 => direction.x,
                     _ => f.select(direction.x, 0, &[t])?,
                 };
-                state = step(f, direction, x, state)?;
-                outputs.extend(state.hidden);
+                let next = step(f, direction, x, state)?;
+                let (held, shown) = self.held(f, t, state, next)?;
+                state = held;
+                outputs.extend(shown);
             }
             if direction.reverse {
                 outputs.reverse();
@@ -229,6 +234,41 @@ impl Layer {
             }
         }
         Ok(results.into_iter().map(Value::Activation).collect())
+    }
+
+    /// The state after step `t`, which is the one before where a sequence has ended, and the
+    /// hidden state that is shown, which is 0 there.
+    fn held(
+        &self,
+        f: &mut Formula,
+        t: usize,
+        before: State,
+        after: State,
+    ) -> Result<(State, Option<ValueId>), Error> {
+        let Some(lengths) = self.lengths.as_ref().filter(|l| l.iter().any(|&n| n <= t)) else {
+            return Ok((after, after.hidden));
+        };
+        let column = |cell: &dyn Fn(usize) -> bool| {
+            let cells = lengths.iter().map(|&n| f32::from(cell(n)));
+            let column = Array1::from_iter(cells).into_shape_with_order(vec![1, self.batch, 1]);
+            column.expect("a length for each sequence")
+        };
+        let (runs, ended) = (column(&|n| t < n), column(&|n| t >= n));
+        let mut hold = |new: Option<ValueId>, old: Option<ValueId>| {
+            let Some(new) = new else { return Ok(None) };
+            let new = f.affine_by(new, runs.clone(), arr0(0.0).into_dyn())?;
+            let Some(old) = old else {
+                return Ok(Some(new));
+            };
+            let old = f.affine_by(old, ended.clone(), arr0(0.0).into_dyn())?;
+            f.add(new, old).map(Some)
+        };
+        let shown = hold(after.hidden, None)?;
+        let held = State {
+            hidden: hold(after.hidden, before.hidden)?,
+            cell: hold(after.cell, before.cell)?,
+        };
+        Ok((held, shown))
     }
 
     /// `f(x)` of the argument cut to the clipping bound.
@@ -290,7 +330,7 @@ impl Weights {
     fn recurrences(
         &self,
         node: &Node,
-        importer: &mut Importer,
+        writer: &mut Writer,
         kind: &Kind,
         steps: usize,
     ) -> Result<Vec<Weight>, Error> {
@@ -303,7 +343,7 @@ impl Weights {
                 return Ok(Weight::Once(weight.into_dyn()));
             }
             let value = part.to_owned().into_dyn();
-            let value = importer.add(node, Op::Constant { value }, &[])?;
+            let value = writer.add(node, Op::Constant { value }, &[])?;
             Ok(Weight::Shared(value))
         };
         [0..cut, cut..rows]
@@ -332,7 +372,7 @@ impl Direction {
         match &self.weights[part] {
             Weight::Once(weight) => {
                 let (weight, bias) = (weight.clone(), None);
-                f.importer.add(f.node, Op::Dense { weight, bias }, &[h])
+                f.writer.add(f.node, Op::Dense { weight, bias }, &[h])
             }
             Weight::Shared(weight) => f.contract((h, &[0, 1, 2]), (*weight, &[3, 2]), &[0, 1, 3]),
         }
@@ -343,6 +383,6 @@ impl Direction {
 fn joined(f: &mut Formula, parts: &[ValueId], axis: usize) -> Result<ValueId, Error> {
     match parts {
         [x] => Ok(*x),
-        parts => f.importer.add(f.node, Op::Concat { axis }, parts),
+        parts => f.writer.add(f.node, Op::Concat { axis }, parts),
     }
 }

@@ -4,10 +4,10 @@ use ndarray::{Array2, Array3, Ix2, Ix3};
 use zkstrata_model_ir::float::{Op, ValueId};
 
 use crate::Error;
-use crate::import::Importer;
-use crate::node::Node;
-use crate::ops::formula::Formula;
-use crate::value::Value;
+use crate::scope::node::Node;
+use crate::scope::value::Value;
+use crate::write::Writer;
+use crate::write::formula::Formula;
 
 /// A constant weight of three axes.
 pub(super) fn matrices(node: &mut Node, index: usize) -> Result<Array3<f32>, Error> {
@@ -34,23 +34,30 @@ pub(super) fn optional_rows(
     Ok(weight.into_dimensionality::<Ix2>().ok())
 }
 
-/// Refuses sequences that end before the last step.
-pub(super) fn check_lengths(node: &mut Node, steps: usize) -> Result<(), Error> {
-    match node.optional_indices(4)? {
-        Some(lengths) if lengths.iter().any(|&n| n != steps as i64) => {
-            Err(node.unsupported(format!(
-                "sequences have lengths {lengths:?}, not the {steps} steps of the input: cut \
-                     the input to one length"
-            )))
-        }
-        _ => Ok(()),
-    }
+/// The lengths of the sequences; `None` if all have all steps.
+pub(super) fn lengths(
+    node: &mut Node,
+    steps: usize,
+    batch: usize,
+) -> Result<Option<Vec<usize>>, Error> {
+    let Some(listed) = node.optional_indices(4)? else {
+        return Ok(None);
+    };
+    let lengths = listed.iter().map(|&n| usize::try_from(n).ok());
+    let lengths = lengths.collect::<Option<Vec<usize>>>();
+    let fits = |list: &Vec<usize>| list.len() == batch && list.iter().all(|&n| n <= steps);
+    let lengths = lengths.filter(fits).ok_or_else(|| {
+        node.shape_error(format!(
+            "lengths {listed:?} for {batch} sequences of {steps} steps"
+        ))
+    })?;
+    Ok(Some(lengths).filter(|list| list.iter().any(|&n| n < steps)))
 }
 
 /// The initial states of all directions; constant zeros are left out.
 pub(super) fn initial(
     node: &mut Node,
-    importer: &mut Importer,
+    writer: &mut Writer,
     index: usize,
     [sides, batch, hidden]: [usize; 3],
     batch_first: bool,
@@ -62,19 +69,19 @@ pub(super) fn initial(
             if weight.iter().all(|&x| x == 0.0) {
                 return Ok(vec![None; sides]);
             }
-            importer.add(node, Op::Constant { value: weight }, &[])?
+            writer.add(node, Op::Constant { value: weight }, &[])?
         }
         Some(Value::Activation(state)) => state,
     };
-    let state = match (importer.shape(state).len(), batch_first) {
-        (3, true) => importer.transpose(node, state, vec![1, 0, 2])?,
+    let state = match (writer.shape(state).len(), batch_first) {
+        (3, true) => writer.transpose(node, state, vec![1, 0, 2])?,
         _ => state,
     };
-    if importer.shape(state) != [sides, batch, hidden] {
-        let got = importer.shape(state);
+    if writer.shape(state) != [sides, batch, hidden] {
+        let got = writer.shape(state);
         return Err(node.shape_error(format!("an initial state of shape {got:?}")));
     }
-    let mut f = Formula::new(node, importer);
+    let mut f = Formula::new(node, writer);
     let part = |side| match sides {
         1 => Ok(Some(state)),
         _ => f.select(state, 0, &[side]).map(Some),

@@ -1,0 +1,362 @@
+//! Cells chosen by indices: Gather, `GatherElements`, `GatherND`, `ArrayFeatureExtractor`.
+//!
+//! Constant indices choose positions. An index `i` that depends on the model's inputs becomes the
+//! vector `[i == 0, i == 1, ..]`, which is contracted with the axis it reads; an index outside of
+//! the axis reads 0.
+
+use ndarray::{ArrayD, arr1};
+use zkstrata_model_ir::float::{Activation, Contract, Op, ValueId};
+
+use crate::Error;
+use crate::decode::tensor::{Cells, MAX_RANK, count};
+use crate::ops::array::view;
+use crate::ops::math::extreme;
+use crate::ops::one;
+use crate::scope::node::Node;
+use crate::scope::value::{Constant, Value};
+use crate::write::Writer;
+use crate::write::formula::Formula;
+use crate::write::index::{select_axis, strides, take};
+use crate::write::layout::permuted;
+
+/// Most cells of the comparisons of an index with all positions.
+const ONE_HOT: usize = 1 << 24;
+
+/// `Y[i.., j.., k..] = X[i.., indices[j..], k..]`
+pub(crate) fn gather(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
+    node.at_most(2)?;
+    let (x, indices) = (node.value(0)?, node.value(1)?);
+    let rank = writer.shape_of(&x).len();
+    let axis = node.axis(node.int("axis")?.unwrap_or(0), rank)?;
+    one(gathered(node, writer, x, indices, axis)?)
+}
+
+/// `Y[.., j..] = X[.., indices[j..]]`, of a matrix at least
+pub(crate) fn array_feature_extractor(
+    node: &mut Node,
+    writer: &mut Writer,
+) -> Result<Vec<Value>, Error> {
+    node.at_most(2)?;
+    let (x, indices) = (node.value(0)?, node.value(1)?);
+    let n = writer.shape_of(&indices).iter().product();
+    let indices = view::viewed(node, writer, indices, vec![n])?;
+    let shape = writer.shape_of(&x).to_vec();
+    let x = match shape[..] {
+        [n] => view::viewed(node, writer, x, vec![1, n])?,
+        _ => x,
+    };
+    let Some(axis) = writer.shape_of(&x).len().checked_sub(1) else {
+        return Err(node.shape_error("ArrayFeatureExtractor of a scalar"));
+    };
+    one(gathered(node, writer, x, indices, axis)?)
+}
+
+/// Gather along `axis`.
+fn gathered(
+    node: &Node,
+    writer: &mut Writer,
+    x: Value,
+    indices: Value,
+    axis: usize,
+) -> Result<Value, Error> {
+    let shape = writer.shape_of(&x).to_vec();
+    let chosen = writer.shape_of(&indices).to_vec();
+    let (outer, inner) = (&shape[..axis], &shape[axis + 1..]);
+    let result = [outer, &chosen, inner].concat();
+    if result.len() > MAX_RANK {
+        return Err(node.shape_error(format!("Gather makes {} axes", result.len())));
+    }
+    let index = match indices {
+        Value::Constant(indices) => {
+            let list = integers(node, &indices)?.iter();
+            let list = list.map(|&i| {
+                node.axis(i, shape[axis])
+                    .map_err(|_| outside(node, i, shape[axis]))
+            });
+            let list = list.collect::<Result<_, _>>()?;
+            let y = select_axis(node, writer, x, axis, list)?;
+            return view::viewed(node, writer, y, result);
+        }
+        Value::Activation(index) => index,
+    };
+    let hot = one_hot(node, writer, index, shape[axis])?;
+    if let Value::Constant(x) = x {
+        // The row of a table: W[n, rest] with the axis first, and the axes put back in order.
+        let first = std::iter::once(axis).chain((0..shape.len()).filter(|&a| a != axis));
+        let x = permuted(node, writer, Value::Constant(x), &first.collect::<Vec<_>>())?;
+        let rest = outer.iter().chain(inner).product();
+        let table = view::viewed(node, writer, x, vec![shape[axis], rest])?;
+        let Value::Constant(table) = table else {
+            return Err(node.shape_error("a constant's view is constant"));
+        };
+        let weight = table.into_weight()?;
+        let y = writer.add(node, Op::Dense { weight, bias: None }, &[hot])?;
+        let y = writer.reshape(node, y, [&chosen, outer, inner].concat())?;
+        let perm = (0..outer.len()).map(|a| chosen.len() + a);
+        let perm = perm.chain(0..chosen.len());
+        let perm = perm.chain(chosen.len() + outer.len()..result.len());
+        return Ok(Value::Activation(writer.transpose(
+            node,
+            y,
+            perm.collect(),
+        )?));
+    }
+    let x = writer.lift(node, x)?;
+    let rank = shape.len();
+    let made: Vec<usize> = (rank..rank + chosen.len()).collect();
+    let labels = Contract {
+        left: [&made[..], &[axis]].concat(),
+        right: (0..rank).collect(),
+        output: (0..axis).chain(made).chain(axis + 1..rank).collect(),
+    };
+    let y = writer.add(node, Op::Contract(labels), &[hot, x])?;
+    Ok(Value::Activation(y))
+}
+
+/// `Y[i, j, ..] = X[i, indices[i, j, ..], ..]` with the index on `axis`
+pub(crate) fn gather_elements(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
+    node.at_most(2)?;
+    let (x, indices) = (node.value(0)?, node.value(1)?);
+    let shape = writer.shape_of(&x).to_vec();
+    let axis = node.axis(node.int("axis")?.unwrap_or(0), shape.len())?;
+    let wanted = writer.shape_of(&indices).to_vec();
+    check_elements(node, &shape, &wanted, axis)?;
+    let index = match indices {
+        Value::Constant(indices) => {
+            writer.allow(node, count(&wanted))?;
+            let list = element_positions(node, &shape, &indices, axis)?;
+            return one(take(node, writer, x, list, wanted)?);
+        }
+        Value::Activation(index) => index,
+    };
+    let mut x = writer.lift(node, x)?;
+    if (0..shape.len()).any(|a| a != axis && wanted[a] < shape[a]) {
+        let pads = (0..shape.len()).map(|a| {
+            if a == axis {
+                (0, 0)
+            } else {
+                (0, wanted[a] as i64 - shape[a] as i64)
+            }
+        });
+        let op = Op::Pad {
+            pads: pads.collect(),
+            value: 0.0,
+        };
+        x = writer.add(node, op, &[x])?;
+    }
+    let hot = one_hot(node, writer, index, shape[axis])?;
+    let rank = shape.len();
+    let mut right: Vec<usize> = (0..rank).collect();
+    right[axis] = rank;
+    let labels = Contract {
+        left: (0..=rank).collect(),
+        right,
+        output: (0..rank).collect(),
+    };
+    let y = writer.add(node, Op::Contract(labels), &[hot, x])?;
+    one(Value::Activation(y))
+}
+
+/// Checks the indices' shape of an operator on elements: the data's, but on `axis`, or less.
+pub(crate) fn check_elements(
+    node: &Node,
+    data: &[usize],
+    indices: &[usize],
+    axis: usize,
+) -> Result<(), Error> {
+    let fits = |a: usize| a == axis || indices[a] <= data[a];
+    if indices.len() == data.len() && (0..data.len()).all(fits) {
+        return Ok(());
+    }
+    Err(node.shape_error(format!(
+        "indices of shape {indices:?} into data of shape {data:?}"
+    )))
+}
+
+/// Row-major positions that the indices on `axis` name in a tensor of shape `shape`.
+pub(crate) fn element_positions(
+    node: &Node,
+    shape: &[usize],
+    indices: &Constant,
+    axis: usize,
+) -> Result<Vec<usize>, Error> {
+    let steps = strides(shape);
+    let mut at = steps.clone();
+    at[axis] = 0;
+    let bases = crate::write::index::strided(indices.tensor.shape(), at, 0);
+    let (n, step) = (shape[axis], steps[axis] as usize);
+    let position = |(base, &i): (usize, &i64)| {
+        let i = node.axis(i, n).map_err(|_| outside(node, i, n))?;
+        Ok(base + i * step)
+    };
+    bases.zip(integers(node, indices)?).map(position).collect()
+}
+
+/// `Y[b.., j.., k..] = X[b.., indices[b.., j..].., k..]`: the last axis of the indices holds
+/// indices of as many axes behind the `batch_dims` first ones.
+pub(crate) fn gather_nd(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
+    node.at_most(2)?;
+    let (x, indices) = (node.value(0)?, node.value(1)?);
+    let batch = match node.opset() {
+        ..12 => 0,
+        _ => node.int("batch_dims")?.unwrap_or(0),
+    };
+    let batch = usize::try_from(batch);
+    let batch = batch.map_err(|_| node.bad_attribute("batch_dims", "is negative"))?;
+    let places = Places::new(node, writer.shape_of(&x), writer.shape_of(&indices), batch)?;
+    let result = [&places.batch[..], &places.chosen, &places.inner].concat();
+    let index = match indices {
+        Value::Constant(indices) => {
+            writer.allow(node, count(&result))?;
+            let list = places.positions(node, &indices)?;
+            return one(take(node, writer, x, list, result)?);
+        }
+        Value::Activation(index) => index,
+    };
+    let hot = places.one_hot(node, writer, index)?;
+    let x = writer.lift(node, x)?;
+    let (b, n) = (places.batch.len(), places.cells());
+    let x = writer.reshape(node, x, [&places.batch[..], &[n], &places.inner].concat())?;
+    // Labels: the batch axes, those chosen, the position, the inner axes.
+    let position = b + places.chosen.len();
+    let inner = position + 1..position + 1 + places.inner.len();
+    let labels = Contract {
+        left: (0..=position).collect(),
+        right: (0..b).chain([position]).chain(inner.clone()).collect(),
+        output: (0..position).chain(inner).collect(),
+    };
+    let y = writer.add(node, Op::Contract(labels), &[hot, x])?;
+    one(Value::Activation(y))
+}
+
+/// How tuples of indices name slices of a tensor of shape `batch, indexed, inner`.
+pub(crate) struct Places {
+    pub(crate) batch: Vec<usize>,
+    pub(crate) indexed: Vec<usize>,
+    pub(crate) inner: Vec<usize>,
+    /// Shape of the indices without batch axes and the last one.
+    pub(crate) chosen: Vec<usize>,
+}
+
+impl Places {
+    pub(crate) fn new(
+        node: &Node,
+        data: &[usize],
+        indices: &[usize],
+        batch: usize,
+    ) -> Result<Self, Error> {
+        let fail = || {
+            node.shape_error(format!(
+                "indices of shape {indices:?} into data of shape {data:?} with {batch} batch axes"
+            ))
+        };
+        let (&k, outer) = indices.split_last().ok_or_else(fail)?;
+        let agree = batch <= outer.len() && batch <= data.len() && outer[..batch] == data[..batch];
+        if !agree || k == 0 || k > data.len() - batch {
+            return Err(fail());
+        }
+        Ok(Self {
+            batch: data[..batch].to_vec(),
+            indexed: data[batch..batch + k].to_vec(),
+            inner: data[batch + k..].to_vec(),
+            chosen: outer[batch..].to_vec(),
+        })
+    }
+
+    /// Number of slices per batch.
+    pub(crate) fn cells(&self) -> usize {
+        self.indexed.iter().product()
+    }
+
+    /// Row-major positions of the data's cells that constant indices name.
+    pub(crate) fn positions(&self, node: &Node, indices: &Constant) -> Result<Vec<usize>, Error> {
+        let list = integers(node, indices)?;
+        let width: usize = self.inner.iter().product();
+        let per_batch = self.chosen.iter().product::<usize>();
+        let mut positions = Vec::with_capacity(list.len() / self.indexed.len() * width);
+        for (row, tuple) in list.chunks_exact(self.indexed.len()).enumerate() {
+            let mut slice = row / per_batch;
+            for (&i, &n) in tuple.iter().zip(&self.indexed) {
+                let i = node.axis(i, n).map_err(|_| outside(node, i, n))?;
+                slice = slice * n + i;
+            }
+            positions.extend(slice * width..(slice + 1) * width);
+        }
+        Ok(positions)
+    }
+
+    /// The named slices as vectors of truth values: shape `batch, chosen, cells`.
+    pub(crate) fn one_hot(
+        &self,
+        node: &Node,
+        writer: &mut Writer,
+        index: ValueId,
+    ) -> Result<ValueId, Error> {
+        let dims: Vec<f32> = self.indexed.iter().map(|&n| n as f32).collect();
+        let index = wrapped(node, writer, index, arr1(&dims).into_dyn())?;
+        let steps: Vec<f32> = strides(&self.indexed).iter().map(|&s| s as f32).collect();
+        let weight = ArrayD::from_shape_vec(vec![steps.len(), 1], steps).expect("one column");
+        let flat = writer.add(node, Op::Dense { weight, bias: None }, &[index])?;
+        let shape = [&self.batch[..], &self.chosen].concat();
+        let flat = writer.reshape(node, flat, shape)?;
+        compared(node, writer, flat, self.cells())
+    }
+}
+
+/// `Y[.., i] = [index == i]` for the `n` positions of an axis; negative indices count from its
+/// end.
+pub(crate) fn one_hot(
+    node: &Node,
+    writer: &mut Writer,
+    index: ValueId,
+    n: usize,
+) -> Result<ValueId, Error> {
+    let index = wrapped(node, writer, index, ndarray::arr0(n as f32).into_dyn())?;
+    compared(node, writer, index, n)
+}
+
+/// `index + n [index < 0]`
+fn wrapped(
+    node: &Node,
+    writer: &mut Writer,
+    index: ValueId,
+    n: ArrayD<f32>,
+) -> Result<ValueId, Error> {
+    let mut f = Formula::new(node, writer);
+    let sign = f.apply(Activation::Step, index)?;
+    let shift = f.affine_by(sign, -&n, n)?;
+    f.add(index, shift)
+}
+
+/// `Y[.., i] = [index == i]` for `i` below `n`.
+fn compared(node: &Node, writer: &mut Writer, index: ValueId, n: usize) -> Result<ValueId, Error> {
+    let mut shape = writer.shape(index).to_vec();
+    let cells = shape.iter().try_fold(n, |n, &d| n.checked_mul(d));
+    if cells.is_none_or(|cells| cells > ONE_HOT) {
+        return Err(node.unsupported(format!(
+            "it compares indices of shape {shape:?} with {n} positions, more than {ONE_HOT} \
+             comparisons: use constant indices or a smaller axis"
+        )));
+    }
+    let axis = shape.len();
+    shape.push(1);
+    let mut f = Formula::new(node, writer);
+    let index = f.reshape(index, shape)?;
+    extreme::one_hot(&mut f, index, axis, n)
+}
+
+/// The cells of constant indices.
+fn integers<'a>(node: &Node, indices: &'a Constant) -> Result<&'a [i64], Error> {
+    match indices.tensor.cells() {
+        Cells::Int(list) => Ok(list),
+        other => Err(node.shape_error(format!(
+            "{} needs integers as indices, got {}",
+            node.op(),
+            other.kind()
+        ))),
+    }
+}
+
+fn outside(node: &Node, index: i64, n: usize) -> Error {
+    node.shape_error(format!("index {index} of an axis of length {n}"))
+}

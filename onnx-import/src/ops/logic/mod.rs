@@ -1,0 +1,4 @@
+//! Truth values and comparisons.
+
+pub(crate) mod compare;
+pub(crate) mod truth;

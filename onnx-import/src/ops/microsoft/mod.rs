@@ -1,0 +1,4 @@
+//! The operators that onnxruntime puts in place of others.
+
+pub(crate) mod fused;
+pub(crate) mod transformer;
