@@ -95,6 +95,16 @@ pub enum Activation {
     Round,
     /// `x` without its fraction
     Truncate,
+    /// The largest integer that is at most `x / divisor`, for integers `x`
+    FloorDiv {
+        /// The divisor, positive.
+        divisor: u32,
+    },
+    /// `x`, or `x + length` below 0: an index of an axis, for integers `x`
+    Index {
+        /// Length of the axis, positive.
+        length: u32,
+    },
     /// 1 if `x >= 0`, else 0; exact, whatever the range of `x`
     Step,
     /// 1 if `x == 0`, else 0; for integers of a small range
@@ -193,6 +203,9 @@ impl Activation {
             Self::Ceil => x.ceil(),
             Self::Round => x.round_ties_even(),
             Self::Truncate => x.trunc(),
+            Self::FloorDiv { divisor } => (x / f64::from(divisor)).floor(),
+            Self::Index { length } if x < 0.0 => x + f64::from(length),
+            Self::Index { .. } => x,
             Self::Step => f64::from(u8::from(x >= 0.0)),
             Self::IsZero => f64::from(u8::from(x == 0.0)),
             Self::Sin => libm::sin(x),
@@ -268,7 +281,14 @@ impl Activation {
     pub fn is_integral(self) -> bool {
         matches!(
             self,
-            Self::Floor | Self::Ceil | Self::Round | Self::Truncate | Self::Step | Self::IsZero
+            Self::Floor
+                | Self::Ceil
+                | Self::Round
+                | Self::Truncate
+                | Self::FloorDiv { .. }
+                | Self::Index { .. }
+                | Self::Step
+                | Self::IsZero
         )
     }
 
@@ -331,6 +351,8 @@ impl Activation {
             Self::Clip { lo, hi } if lo.is_nan() || hi.is_nan() || lo > hi => {
                 Err(format!("bounds {lo} and {hi} are not an interval"))
             }
+            Self::FloorDiv { divisor: 0 } => Err("it divides by 0".into()),
+            Self::Index { length: 0 } => Err("it indexes an axis of length 0".into()),
             Self::Elu { beta: 0.0, .. } => Err("its exponent is divided by 0".into()),
             Self::Quantize { scale, lo, hi } if scale <= 0.0 || lo > hi => {
                 Err(format!("scale {scale} with integers {lo} to {hi}"))

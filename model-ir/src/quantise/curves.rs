@@ -21,8 +21,6 @@ const SAMPLES: i32 = 256;
 pub(super) const QUANTISED_BITS: i32 = 24;
 /// Rows of a table that quantises an accumulator without a multiplier.
 const QUANTISED_ROWS: u64 = 1 << 14;
-/// Integers beyond which a table has no room for their fractions.
-const MANY_UNITS: f64 = 4096.0;
 /// Binary digits of a comparison's table.
 const STEP_BITS: u32 = 12;
 
@@ -83,7 +81,9 @@ impl Lowered<'_> {
                 let curve = real(x.scale);
                 return self.lookup(&node.name, x.tensor, curve, 0, Rounding::Nearest, None);
             }
-            _ if f.is_integral() && x.scale.to_bits() == 1.0_f64.to_bits() => {
+            Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate
+                if x.scale.to_bits() == 1.0_f64.to_bits() && x.shift == 0 =>
+            {
                 return Ok(x.tensor);
             }
             Activation::Round if self.is_coarse(v, x) => {
@@ -97,21 +97,21 @@ impl Lowered<'_> {
                 let nearest = Rounding::Nearest;
                 return self.lookup(&node.name, tensor, curve, shift, nearest, calibrated);
             }
-            // What is rounded down is known exactly when the step divides 1.
-            Activation::Floor | Activation::Truncate => {
-                return self.rounded_down(v, x.tensor, x, real);
+            Activation::Floor | Activation::Ceil | Activation::Truncate => {
+                return self.rounded(v, f, x);
             }
-            Activation::Ceil => {
-                let negative = self.weighted_sum(&node.name, &[(-1, x.tensor)])?;
-                let floor = |step: f64| Curve::Real {
-                    function: f,
-                    step: -step,
-                    unit,
-                    lo: least,
-                    hi: most,
-                };
-                return self.rounded_down(v, negative, x, floor);
+            Activation::FloorDiv { .. } | Activation::Index { .. }
+                if !plan.is_integral(value.0) || x.scale.to_bits() != 1.0_f64.to_bits() =>
+            {
+                return Err(Error::Unsupported {
+                    node: node.name.clone(),
+                    reason: "its operand may have fractions: convert it to integers".into(),
+                });
             }
+            Activation::FloorDiv { divisor } => {
+                return self.quotient(v, x.tensor, divisor.into());
+            }
+            Activation::Index { length } => return self.index(v, x.tensor, length),
             _ => {
                 let (x, range) = self.saturated(v, f, x)?;
                 return self.pieces(v, x, range, f);
@@ -179,38 +179,6 @@ impl Lowered<'_> {
         let bits = u64::BITS - self.interval(x).max_abs().leading_zeros();
         let shift = bits.saturating_sub(STEP_BITS);
         self.lookup(name, x, curve, shift, Rounding::Down, None)
-    }
-
-    /// A function that is constant from one multiple of a step to the next.
-    fn rounded_down(
-        &mut self,
-        v: usize,
-        tensor: TensorId,
-        x: Handle,
-        curve: impl Fn(f64) -> Curve,
-    ) -> Result<TensorId, Error> {
-        let node = self.plan.node(v);
-        let size = self.plan.ranges[node.inputs[0].0].size();
-        // From the accumulator's scale to quarters, or to units if there are many.
-        let part = if size > MANY_UNITS { 1.0 } else { 0.25 };
-        let shift = (part / x.scale).log2().floor().clamp(0.0, 40.0);
-        let step = x.scale * shift.exp2();
-        let mut calibrated = self.range_in(node.inputs[0].0, step);
-        if matches!(curve(step), Curve::Real { step, .. } if step < 0.0) {
-            calibrated = Range {
-                lo: -calibrated.hi,
-                hi: -calibrated.lo,
-            };
-        }
-        let down = Rounding::Down;
-        self.lookup(
-            &node.name,
-            tensor,
-            curve(step),
-            shift as u32,
-            down,
-            Some(calibrated),
-        )
     }
 
     /// The argument of value `v` without the tails on which a monotone `f` is constant, if they are

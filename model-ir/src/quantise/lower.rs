@@ -35,7 +35,24 @@ pub(super) enum Rounding {
     Nearest,
     /// To the largest integer below.
     Down,
+    /// To the largest integer below what is this much more.
+    Above(i64),
 }
+
+/// How a table node reads its operand.
+struct Argument {
+    shift: u32,
+    rounding: Rounding,
+    /// Arguments outside have no row.
+    within: Interval,
+    /// Their calibrated range, for float values.
+    calibrated: Option<Range>,
+}
+
+const EVERYWHERE: Interval = Interval {
+    lo: i64::MIN,
+    hi: i64::MAX,
+};
 
 /// A table node whose domain is not yet known.
 #[derive(Clone, Debug)]
@@ -89,6 +106,9 @@ pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, E
     for v in 0..plan.graph.nodes().len() {
         let handle = lowered.value(v)?;
         lowered.values.push(handle);
+        if plan.extremes[v] {
+            lowered.values[v] = lowered.small(ValueId(v))?;
+        }
     }
     for (name, value) in plan.graph.outputs() {
         let handle = lowered.values[value.0];
@@ -241,7 +261,7 @@ impl Lowered<'_> {
         Ok(self.push(name, Op::Sum { coefs }, inputs, cells, interval))
     }
 
-    /// A table node; one that exists already is shared.
+    /// A table node.
     pub(super) fn lookup(
         &mut self,
         name: &str,
@@ -251,6 +271,48 @@ impl Lowered<'_> {
         rounding: Rounding,
         calibrated: Option<Range>,
     ) -> Result<TensorId, Error> {
+        let read = Argument {
+            shift,
+            rounding,
+            within: EVERYWHERE,
+            calibrated,
+        };
+        self.table(name, x, curve, read)
+    }
+
+    /// A table node that has no arguments but those `within` an interval.
+    pub(super) fn lookup_within(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        curve: Curve,
+        shift: u32,
+        rounding: Rounding,
+        within: Interval,
+    ) -> Result<TensorId, Error> {
+        let read = Argument {
+            shift,
+            rounding,
+            within,
+            calibrated: None,
+        };
+        self.table(name, x, curve, read)
+    }
+
+    /// A table node; one that exists already is shared.
+    fn table(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        curve: Curve,
+        argument: Argument,
+    ) -> Result<TensorId, Error> {
+        let Argument {
+            shift,
+            rounding,
+            within,
+            calibrated,
+        } = argument;
         if shift > MAX_SHIFT {
             return Err(Error::overflow(name));
         }
@@ -262,6 +324,7 @@ impl Lowered<'_> {
         let offset = match rounding {
             Rounding::Nearest => (1_i64 << shift) >> 1,
             Rounding::Down => 0,
+            Rounding::Above(more) => more,
         };
         let op = Op::Table {
             table: TableId(curve_id),
@@ -278,8 +341,8 @@ impl Lowered<'_> {
         }
         let Interval { lo, hi } = self.interval(x);
         let argument = Interval {
-            lo: (lo + offset) >> shift,
-            hi: (hi + offset) >> shift,
+            lo: ((lo + offset) >> shift).clamp(within.lo, within.hi),
+            hi: ((hi + offset) >> shift).clamp(within.lo, within.hi),
         };
         let node = self.push(name, op, vec![x], self.cells(x), curve.image());
         self.lookups.push(Lookup {
@@ -294,8 +357,11 @@ impl Lowered<'_> {
     /// The small form of a value.
     pub(super) fn small(&mut self, value: ValueId) -> Result<Handle, Error> {
         let handle = self.values[value.0];
-        if handle.small {
-            return Ok(handle);
+        // Integers are exact: they are small enough as they are, or nothing is.
+        let exact = self.plan.is_whole(value.0) && handle.shift == 0;
+        if handle.small || exact {
+            let small = true;
+            return Ok(Handle { small, ..handle });
         }
         if let Some(&known) = self.requantised.get(&value.0) {
             return Ok(known);
@@ -394,7 +460,7 @@ impl Lowered<'_> {
     }
 
     fn average_pool(&mut self, v: usize) -> Result<Handle, Error> {
-        let (tensor, _) = self.pool_sum(v)?;
+        let (Handle { tensor, .. }, _) = self.pool_sum(v)?;
         let Form::Exact(shift) = self.plan.form(v) else {
             unreachable!("the others are raw");
         };
@@ -406,15 +472,15 @@ impl Lowered<'_> {
         })
     }
 
-    /// The sums of an average pool, and what they are divided by.
-    pub(super) fn pool_sum(&mut self, v: usize) -> Result<(TensorId, usize), Error> {
+    /// The sums of an average pool at its operand's scale, and what they are divided by.
+    pub(super) fn pool_sum(&mut self, v: usize) -> Result<(Handle, usize), Error> {
         let node = self.plan.node(v);
-        let x = self.small(node.inputs[0])?.tensor;
+        let x = self.small(node.inputs[0])?;
         let average = self.plan.average(v)?;
         let mut axes = keep(&node.shape[..2]);
         axes.extend(average.axes.iter().cloned());
-        let sum = self.map(&node.name, x, Map { axes, fill: 0 })?;
-        Ok((sum, average.divisor))
+        let tensor = self.map(&node.name, x.tensor, Map { axes, fill: 0 })?;
+        Ok((Handle { tensor, ..x }, average.divisor))
     }
 
     /// Registers a bias vector.

@@ -21,6 +21,7 @@ mod calibration;
 mod compact;
 mod curves;
 mod cuts;
+mod extremes;
 mod forms;
 mod function;
 mod layout;
@@ -33,6 +34,7 @@ mod plan;
 mod ports;
 mod products;
 mod resolve;
+mod rounding;
 mod scales;
 mod tables;
 #[cfg(test)]
@@ -42,6 +44,7 @@ mod tests_of_faults;
 #[cfg(test)]
 mod tests_of_operators;
 mod thresholds;
+mod whole;
 
 pub use accuracy::{Accuracy, OutputAccuracy, TableUse, argmax};
 pub use calibration::{Calibration, unstack};

@@ -36,36 +36,15 @@ impl Profile {
 }
 
 impl Plan<'_> {
-    /// Which values have integer cells on every integer input.
-    pub(super) fn find_integral(&self) -> Vec<bool> {
-        let whole = |x: &f32| x.fract() == 0.0 && x.abs() < (1 << 24) as f32;
-        let mut known: Vec<bool> = Vec::new();
-        for node in self.graph.nodes() {
-            let all = || node.inputs.iter().all(|i| known[i.0]);
-            let constants = || node.op.constants().all(|x| whole(&x));
-            known.push(match &node.op {
-                Op::Input { integral } => *integral,
-                Op::Constant { .. } => constants(),
-                Op::Activation(f) => match f {
-                    Activation::Relu | Activation::Abs => all(),
-                    Activation::Clip { lo, hi } => {
-                        all() && [lo, hi].into_iter().all(|x| x.is_infinite() || whole(x))
-                    }
-                    _ => f.is_integral(),
-                },
-                Op::Pool { kind, .. } => *kind == PoolKind::Max && all(),
-                Op::Map(axes) => all() && axes.iter().all(crate::float::AxisMap::is_whole),
-                _ => all() && constants(),
-            });
-        }
-        known
-    }
-
     /// Which values cannot be negative.
     pub(super) fn find_nonnegative(&self) -> Vec<bool> {
         let mut known: Vec<bool> = Vec::new();
         for (v, node) in self.graph.nodes().iter().enumerate() {
             let all = || node.inputs.iter().all(|i| known[i.0]);
+            if let Some(integers) = self.integers[v] {
+                known.push(integers.lo >= 0);
+                continue;
+            }
             known.push(match &node.op {
                 Op::Input { .. } | Op::Constant { .. } => self.ranges[v].lo >= 0.0,
                 Op::Activation(f) => f.is_nonnegative(),
@@ -91,7 +70,7 @@ impl Plan<'_> {
         for v in 0..n {
             let (root, ratio) = self.classes.root(v);
             self.loose[root] &= self.forms[v] == Form::Raw;
-            self.whole[root] &= self.integral[v] && (ratio - 1.0).abs() < f64::EPSILON;
+            self.whole[root] &= self.is_integral(v) && (ratio - 1.0).abs() < f64::EPSILON;
             if let Op::Activation(Activation::Quantize { lo, hi, .. }) = self.node(v).op {
                 let (least, most) = self.quantised[root].unwrap_or((0, 0));
                 self.quantised[root] = Some((least.min(lo.into()), most.max(hi.into())));
@@ -117,9 +96,9 @@ impl Plan<'_> {
         for v in 0..n {
             let root = self.classes.root(v).0;
             let least = if self.is_whole(v) {
-                // The calibrated integers, and as many again.
-                let size = self.ranges[v].size().clamp(1.0, f64::from(1 << 24)) as u32;
-                (2 * size).ilog2() + 1 + u32::from(!self.nonnegative[v])
+                let (lo, hi) = self.interval(v);
+                let most = lo.unsigned_abs().max(hi.unsigned_abs()).max(1);
+                most.ilog2() + 1 + u32::from(lo < 0)
             } else if compared[root] {
                 Profile::COMPARED
             } else if self.is_fine(v, linear || products) {

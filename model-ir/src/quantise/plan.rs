@@ -15,8 +15,9 @@
 
 use super::calibration::Range;
 use super::scales::Scales;
-use super::{Error, Profile};
+use super::{Error, Profile, whole};
 use crate::float::{AxisMap, Graph, Node, Op};
+use crate::int::Interval;
 use std::collections::BTreeSet;
 
 /// The form of a value.
@@ -45,8 +46,10 @@ pub(super) struct Plan<'a> {
     pub(super) outputs: Vec<bool>,
     pub(super) needs_small: Vec<bool>,
     pub(super) nonnegative: Vec<bool>,
-    /// Values whose cells are integers.
-    pub(super) integral: Vec<bool>,
+    /// The integers of values whose cells are integers.
+    pub(super) integers: Vec<Option<Interval>>,
+    /// Values that are compared with their own maximum.
+    pub(super) extremes: Vec<bool>,
     /// Values whose tie would contradict others: their scale is that of their operands, raw.
     rescaled: BTreeSet<usize>,
     pub(super) classes: Scales,
@@ -78,7 +81,8 @@ impl<'a> Plan<'a> {
             outputs: vec![false; n],
             needs_small: vec![],
             nonnegative: vec![],
-            integral: vec![],
+            integers: whole::find(graph, ranges),
+            extremes: vec![],
             rescaled: BTreeSet::new(),
             classes: Scales::new(n),
             loose: vec![],
@@ -94,7 +98,7 @@ impl<'a> Plan<'a> {
         for (_, value) in graph.outputs() {
             plan.outputs[value.0] = true;
         }
-        plan.integral = plan.find_integral();
+        plan.extremes = plan.find_extremes();
         loop {
             plan.forms = plan.find_forms()?;
             match plan.tie()? {
@@ -155,8 +159,16 @@ impl<'a> Plan<'a> {
         self.rescaled.contains(&v)
     }
 
+    /// Whether the cells of `v` are integers.
+    pub(super) fn is_integral(&self, v: usize) -> bool {
+        self.integers[v].is_some()
+    }
+
     /// Smallest and largest integer of the small form of `v`.
     pub(super) fn interval(&self, v: usize) -> (i64, i64) {
+        if let Some(Interval { lo, hi }) = self.integers[v].filter(|_| self.is_whole(v)) {
+            return (lo, hi);
+        }
         if let Some(fixed) = self.quantised[self.classes.root(v).0] {
             return fixed;
         }
@@ -183,7 +195,7 @@ impl<'a> Plan<'a> {
     /// their scale, so that its cells are integers too.
     pub(super) fn pure_scale(&self, v: usize) -> Option<f64> {
         let factor = self.factor(v).filter(|_| !self.is_rescaled(v))?;
-        let multiple = self.integral[v] && self.integral[self.node(v).inputs[0].0];
+        let multiple = self.is_integral(v) && self.is_integral(self.node(v).inputs[0].0);
         (!multiple || factor.abs() <= 1.0).then_some(factor)
     }
 

@@ -156,9 +156,8 @@ impl Lowered<'_> {
 
     /// The average pool of value `v`, whose scale is not tied to its operand's.
     pub(super) fn raw_average(&mut self, v: usize) -> Result<Handle, Error> {
-        let scale = self.plan.scale(self.plan.node(v).inputs[0].0);
         let (sum, divisor) = self.pool_sum(v)?;
-        Ok(Self::raw(sum, scale / divisor as f64))
+        Ok(Self::raw(sum.tensor, sum.scale / divisor as f64))
     }
 
     /// `factor X + shift`
@@ -358,6 +357,14 @@ impl Lowered<'_> {
         }
         let tensor = self.weighted_sum(name, &[(multiplier as i64, x.tensor)])?;
         Ok((tensor, shift as u32))
+    }
+
+    /// The factor by which [`multiplied`](Self::multiplied) made `product` of `x`.
+    pub(super) fn coefficient(&self, product: TensorId, x: TensorId) -> i64 {
+        match &self.nodes[product.0].op {
+            Op::Sum { coefs } if product != x => coefs[0],
+            _ => 1,
+        }
     }
 
     /// The small form of a raw accumulator of value `v`.
