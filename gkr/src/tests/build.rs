@@ -113,6 +113,7 @@ impl Builder {
             tensor,
             shape: [&[1], self.graph.node(tensor).axes.as_slice()].concat(),
             scale: 1.0,
+            integral: false,
         }
     }
 

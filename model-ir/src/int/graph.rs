@@ -106,6 +106,9 @@ pub struct Port {
     pub shape: Vec<usize>,
     /// Real value of the integer 1.
     pub scale: f64,
+    /// Whether the cells of the source model are integers: those of an input are exact or
+    /// refused, never rounded or clamped.
+    pub integral: bool,
 }
 
 /// The integer model without its weights: all that a verifier needs to know of it.

@@ -1,7 +1,7 @@
 //! Calibration: the range of every float tensor over sample inputs.
 
-use super::Error;
-use crate::float::Graph;
+use super::{Error, whole};
+use crate::float::{Graph, Op};
 use ndarray::{ArrayD, Axis, IxDyn};
 use rayon::prelude::*;
 
@@ -46,14 +46,24 @@ impl Calibration {
         Ok(Self::from_samples(unstack(graph, inputs)?))
     }
 
-    /// Standard normal inputs from a seed. Real data is always better: the report of a model
-    /// that is calibrated this way carries a warning.
+    /// Standard normal inputs from a seed, their magnitudes rounded down for inputs of integers,
+    /// and any index for inputs that index an axis. Real data is always better: the report of a
+    /// model that is calibrated this way carries a warning.
     pub fn synthetic(graph: &Graph, seed: u64) -> Self {
         let mut random = Normal(seed);
+        let indexed = whole::indexed(graph);
+        let mut cell = |v: usize| match (&graph.nodes()[v].op, indexed[v]) {
+            (Op::Input { integral: true }, Some(indices)) => {
+                (random.next() % (indices.hi.unsigned_abs() + 1)) as f32
+            }
+            (Op::Input { integral: true }, None) => random.draw().abs().floor(),
+            _ => random.draw(),
+        };
         let mut sample = || {
-            let inputs = graph.inputs().map(|v| &graph.nodes()[v.0].shape);
-            let array =
-                |shape: &Vec<usize>| ArrayD::from_shape_simple_fn(IxDyn(shape), || random.draw());
+            let inputs = graph.inputs().map(|v| (v.0, &graph.nodes()[v.0].shape));
+            let array = |(v, shape): (usize, &Vec<usize>)| {
+                ArrayD::from_shape_simple_fn(IxDyn(shape), || cell(v))
+            };
             inputs.map(array).collect()
         };
         Self {

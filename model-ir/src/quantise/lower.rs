@@ -117,6 +117,7 @@ pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, E
             tensor: handle.tensor,
             shape: plan.node(value.0).shape.clone(),
             scale: handle.scale,
+            integral: plan.is_integral(value.0),
         });
     }
     Ok(lowered)
@@ -416,6 +417,7 @@ impl Lowered<'_> {
             tensor,
             shape: node.shape.clone(),
             scale: self.plan.scale(v),
+            integral: self.plan.is_integral(v),
         });
         tensor
     }

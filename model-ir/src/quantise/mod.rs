@@ -51,7 +51,7 @@ pub use calibration::{Calibration, unstack};
 pub use ports::{InputError, Inputs};
 
 use crate::float::{self, Graph};
-use crate::int;
+use crate::int::{self, Interval};
 
 /// The usual shift.
 const SHIFT: u32 = 12;
@@ -190,6 +190,18 @@ pub enum Error {
     NotFinite {
         /// The node.
         node: String,
+    },
+    /// Calibration samples with indices outside of the axis which they index.
+    #[error(
+        "input `{node}` has the integers {calibrated} in calibration, its axis the indices {allowed}"
+    )]
+    Indices {
+        /// The input.
+        node: String,
+        /// The hull of its calibrated integers.
+        calibrated: Interval,
+        /// The indices that exist.
+        allowed: Interval,
     },
     /// A shift outside `1 ..= 16`.
     #[error("shift {0} is not in 1 ..= 16")]

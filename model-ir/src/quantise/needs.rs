@@ -4,7 +4,7 @@
 use super::Profile;
 use super::curves::further_bits;
 use super::plan::{Form, Plan};
-use crate::float::{Activation, Op, PoolKind};
+use crate::float::{Activation, Op};
 
 /// An exact accumulator of at most this shift feeds a linear layer as it is.
 const DIRECT_SHIFT: u32 = 2;

@@ -98,6 +98,7 @@ impl<'a> Plan<'a> {
         for (_, value) in graph.outputs() {
             plan.outputs[value.0] = true;
         }
+        whole::check(graph, ranges, &plan.integers)?;
         plan.extremes = plan.find_extremes();
         loop {
             plan.forms = plan.find_forms()?;

@@ -54,12 +54,46 @@ pub enum InputError {
         /// `NaN`, `inf` or `-inf`.
         value: String,
     },
+    /// A fraction for an input of integers.
+    #[error("inference {inference}, input `{input}`: cell {cell} is {value}, not an integer")]
+    Fraction {
+        /// Index in the batch.
+        inference: usize,
+        /// The port's name.
+        input: String,
+        /// Row-major index of the cell.
+        cell: usize,
+        /// The cell.
+        value: String,
+    },
+    /// An integer outside of those that the model takes.
+    #[error(
+        "inference {inference}, input `{input}`: cell {cell} is {value}, outside of the model's \
+         {interval}"
+    )]
+    Outside {
+        /// Index in the batch.
+        inference: usize,
+        /// The port's name.
+        input: String,
+        /// Row-major index of the cell.
+        cell: usize,
+        /// The cell.
+        value: String,
+        /// What the port takes.
+        interval: Interval,
+    },
 }
 
 impl Graph {
     /// The integers of a batch of real inputs: each cell divided by its port's scale, rounded
-    /// to the nearest integer, the even one of two, and clamped to the port's interval. `batch[i]` is inference `i`, one
-    /// array per input port, of the port's shape.
+    /// to the nearest integer, the even one of two, and clamped to the port's interval. Integers
+    /// are taken as they are. `batch[i]` is inference `i`, one array per input port, of the port's
+    /// shape.
+    ///
+    /// # Errors
+    /// Arrays that do not fit, numbers that are not finite, and for a port of integers fractions
+    /// and what lies outside of its interval.
     pub fn quantise_inputs(&self, batch: &[Vec<ArrayD<f32>>]) -> Result<Inputs, InputError> {
         if batch.is_empty() {
             return Err(InputError::EmptyBatch);
@@ -145,6 +179,26 @@ fn quantise(
         }
         let integer = (f64::from(x) / port.scale).round_ties_even() as i64;
         let clamped = integer.clamp(interval.lo, interval.hi);
+        if port.integral {
+            let (input, value) = (port.name.clone(), x.to_string());
+            if x.fract() != 0.0 {
+                return Err(InputError::Fraction {
+                    inference,
+                    input,
+                    cell,
+                    value,
+                });
+            }
+            if clamped != integer {
+                return Err(InputError::Outside {
+                    inference,
+                    input,
+                    cell,
+                    value,
+                    interval,
+                });
+            }
+        }
         saturated += usize::from(clamped != integer);
         integers.push(clamped);
     }

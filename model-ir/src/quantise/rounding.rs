@@ -29,7 +29,12 @@ const DIGITS: u32 = 12;
 
 impl Lowered<'_> {
     /// The function of value `v`, which rounds the accumulator `x`.
-    pub(super) fn rounded(&mut self, v: usize, f: Activation, x: Handle) -> Result<TensorId, Error> {
+    pub(super) fn rounded(
+        &mut self,
+        v: usize,
+        f: Activation,
+        x: Handle,
+    ) -> Result<TensorId, Error> {
         let name = &self.plan.node(v).name;
         let minus = |lowered: &mut Self, x: TensorId| lowered.weighted_sum(name, &[(-1, x)]);
         match f {
@@ -63,10 +68,17 @@ impl Lowered<'_> {
         let (tensor, shift) = self.multiplied(&node.name, x, 1.0, UNIT_BITS)?;
         let exact = tensor == x.tensor;
         let half = self.coefficient(tensor, x.tensor) / 2;
-        let rounding = if exact { Rounding::Down } else { Rounding::Above(half) };
+        let rounding = if exact {
+            Rounding::Down
+        } else {
+            Rounding::Above(half)
+        };
         let (lo, hi) = self.plan.interval(v);
         let size = self.plan.ranges[node.inputs[0].0].size();
-        let calibrated = super::calibration::Range { lo: -size, hi: size };
+        let calibrated = super::calibration::Range {
+            lo: -size,
+            hi: size,
+        };
         let curve = Curve::Real {
             function: f,
             step: 1.0,
@@ -176,7 +188,13 @@ fn reciprocal(divisor: i64, n: Interval) -> Option<(i64, i64, u32)> {
         let excess = multiplier * d - power;
         let more = (below * excess + d - 1) / d;
         let exact = above * excess + more * d < power;
-        let fits = || Some((i64::try_from(multiplier).ok()?, i64::try_from(more).ok()?, shift));
+        let fits = || {
+            Some((
+                i64::try_from(multiplier).ok()?,
+                i64::try_from(more).ok()?,
+                shift,
+            ))
+        };
         if exact { fits() } else { None }
     })
 }

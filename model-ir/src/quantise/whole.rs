@@ -5,6 +5,7 @@
 //! the axes that it indexes, and otherwise from its calibrated range with room for as many
 //! integers again; they are declared, and what lies outside of them is refused.
 
+use super::Error;
 use super::calibration::Range;
 use crate::float::{Activation, AxisMap, Contract, Graph, Node, Op, PoolKind, ValueId};
 use crate::int::Interval;
@@ -51,6 +52,32 @@ pub(super) fn find(graph: &Graph, ranges: &[Range]) -> Vec<Option<Interval>> {
     known
 }
 
+/// Refuses calibrated integers that are no indices of the axes which they index.
+pub(super) fn check(
+    graph: &Graph,
+    ranges: &[Range],
+    integers: &[Option<Interval>],
+) -> Result<(), Error> {
+    for (v, node) in graph.nodes().iter().enumerate() {
+        let (Op::Input { .. }, Some(allowed)) = (&node.op, integers[v]) else {
+            continue;
+        };
+        let Range { lo, hi } = ranges[v];
+        let calibrated = Interval {
+            lo: lo as i64,
+            hi: hi as i64,
+        };
+        if !allowed.covers(calibrated) {
+            return Err(Error::Indices {
+                node: node.name.clone(),
+                calibrated,
+                allowed,
+            });
+        }
+    }
+    Ok(())
+}
+
 /// The integers that an input takes.
 fn declared(range: Range, indexed: Option<Interval>) -> Interval {
     indexed.unwrap_or_else(|| {
@@ -62,7 +89,7 @@ fn declared(range: Range, indexed: Option<Interval>) -> Interval {
 }
 
 /// By value: the indices that all axes have which it indexes.
-fn indexed(graph: &Graph) -> Vec<Option<Interval>> {
+pub(super) fn indexed(graph: &Graph) -> Vec<Option<Interval>> {
     let mut known: Vec<Option<Interval>> = vec![None; graph.nodes().len()];
     for (v, node) in graph.nodes().iter().enumerate().rev() {
         let own = match &node.op {
@@ -169,7 +196,14 @@ fn rows<'a>(
 }
 
 fn dense(weight: &ArrayD<f32>, bias: Option<&ArrayD<f32>>, x: Interval) -> Option<Interval> {
-    rows(weight.columns().into_iter().map(|c| c.into_iter().collect()), bias, x)
+    rows(
+        weight
+            .columns()
+            .into_iter()
+            .map(|c| c.into_iter().collect()),
+        bias,
+        x,
+    )
 }
 
 fn conv(op: &Op, x: Interval) -> Option<Interval> {
@@ -189,24 +223,18 @@ fn conv(op: &Op, x: Interval) -> Option<Interval> {
         cells
     });
     let kernels: Vec<Vec<f32>> = kernels.collect();
-    rows(
-        kernels.iter().map(|k| k.iter().collect()),
-        bias.as_ref(),
-        x,
-    )
+    rows(kernels.iter().map(|k| k.iter().collect()), bias.as_ref(), x)
 }
 
-fn affine(
-    scale: &ArrayD<f32>,
-    shift: &ArrayD<f32>,
-    node: &Node,
-    x: Interval,
-) -> Option<Interval> {
+fn affine(scale: &ArrayD<f32>, shift: &ArrayD<f32>, node: &Node, x: Interval) -> Option<Interval> {
     if let (1, 1) = (scale.len(), shift.len()) {
         let (s, t) = (whole(*scale.first()?)?, whole(*shift.first()?)?);
         return Some(sum(times(x, s), Interval { lo: t, hi: t }));
     }
-    let (scale, shift) = (scale.broadcast(&*node.shape)?, shift.broadcast(&*node.shape)?);
+    let (scale, shift) = (
+        scale.broadcast(&*node.shape)?,
+        shift.broadcast(&*node.shape)?,
+    );
     let mut pairs = scale.iter().zip(shift).map(|(&s, &t)| {
         let t = whole(t)?;
         Some(sum(times(x, whole(s)?), Interval { lo: t, hi: t }))
@@ -266,7 +294,11 @@ fn contract(labels: &Contract, graph: &Graph, node: &Node, x: Interval, y: Inter
     let square = node.inputs[0] == node.inputs[1] && labels.left == labels.right;
     let product = times(x, y.lo).hull(times(x, y.hi));
     let product = Interval {
-        lo: if square { product.lo.max(0) } else { product.lo },
+        lo: if square {
+            product.lo.max(0)
+        } else {
+            product.lo
+        },
         ..product
     };
     let shape = &graph.nodes()[node.inputs[0].0].shape;

@@ -64,6 +64,7 @@ pub(crate) fn small() -> Model {
         tensor: TensorId(tensor),
         shape: shape.to_vec(),
         scale: 0.5,
+        integral: false,
     };
     Model {
         graph: Graph {

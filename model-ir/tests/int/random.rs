@@ -124,6 +124,7 @@ fn port(model: &Model, tensor: TensorId) -> Port {
         tensor,
         shape: model.graph.node(tensor).axes.clone(),
         scale: 1.0,
+        integral: false,
     }
 }
 

@@ -125,7 +125,7 @@ pub(super) fn one_hot(node: &mut Node, importer: &mut Importer) -> Result<Vec<Va
         let truncate = Op::Activation(Activation::Truncate);
         index = importer.add(node, truncate, &[index])?;
     }
-    let hot = gather::one_hot(node, importer, index, depth as usize)?;
+    let hot = gather::one_hot_or_none(node, importer, index, depth as usize)?;
     let mut perm: Vec<usize> = (0..rank).collect();
     perm.insert(axis, rank);
     let hot = importer.transpose(node, hot, perm)?;
