@@ -22,7 +22,7 @@ impl Plan<'_> {
                     Form::Raw
                 }
                 Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => Form::Linear,
-                Op::Concat { .. } if self.is_rescaled(v) => Form::Raw,
+                Op::Concat { .. } | Op::Max if self.is_rescaled(v) => Form::Raw,
                 Op::Max | Op::Maximum { .. }
                     if node.inputs.iter().any(|u| forms[u.0] == Form::Raw) =>
                 {
@@ -96,6 +96,9 @@ impl Plan<'_> {
             let Some(ratio) = self.ratio(v)? else {
                 continue;
             };
+            if self.is_coarsened(v) {
+                return Ok(Some(v));
+            }
             let mut inputs = node.inputs.iter();
             if inputs.all(|input| self.classes.tie(v, input.0, ratio)) {
                 continue;
@@ -129,6 +132,22 @@ impl Plan<'_> {
             };
         }
         Ok(None)
+    }
+
+    /// Whether a tie would give `v` or an operand a scale that the model prescribes for another: of
+    /// averages, which have finer values, and of what is joined to other values.
+    fn is_coarsened(&self, v: usize) -> bool {
+        let node = self.node(v);
+        let fixed = |u: &ValueId| self.classes.fixed(u.0).is_some();
+        match &node.op {
+            Op::Pool { kind, .. } => *kind != PoolKind::Max && node.inputs.iter().any(fixed),
+            Op::Add | Op::Sub | Op::Max | Op::Concat { .. } => {
+                let given = |u: &ValueId| matches!(self.node(u.0).op, Op::Constant { .. });
+                let others = || node.inputs.iter().filter(|u| !given(u));
+                others().any(fixed) && !others().all(fixed)
+            }
+            _ => false,
+        }
     }
 
     /// Scale of `v` relative to its operands' if they are tied.

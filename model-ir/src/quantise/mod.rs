@@ -32,6 +32,7 @@ mod moves;
 mod needs;
 mod plan;
 mod ports;
+mod prescribed;
 mod products;
 mod resolve;
 mod rounding;

@@ -66,15 +66,10 @@ impl Plan<'_> {
     pub(super) fn find_classes(&mut self) {
         let n = self.forms.len();
         (self.loose, self.whole) = (vec![true; n], vec![true; n]);
-        self.quantised = vec![None; n];
         for v in 0..n {
             let (root, ratio) = self.classes.root(v);
             self.loose[root] &= self.forms[v] == Form::Raw;
             self.whole[root] &= self.is_integral(v) && (ratio - 1.0).abs() < f64::EPSILON;
-            if let Op::Activation(Activation::Quantize { lo, hi, .. }) = self.node(v).op {
-                let (least, most) = self.quantised[root].unwrap_or((0, 0));
-                self.quantised[root] = Some((least.min(lo.into()), most.max(hi.into())));
-            }
         }
     }
 
@@ -145,6 +140,7 @@ impl Plan<'_> {
                     | Op::Map(_)
                     | Op::Take { .. }
                     | Op::Reshape { .. }
+                    | Op::Concat { .. }
                     | Op::Transpose { .. } => self.forms[c] != Form::Linear,
                     Op::Affine { .. } => {
                         self.forms[c] != Form::Linear || self.consumers[c].iter().all(quantises)
@@ -174,6 +170,7 @@ impl Plan<'_> {
                 Op::Max
                     | Op::Maximum { .. }
                     | Op::Reshape { .. }
+                    | Op::Concat { .. }
                     | Op::Transpose { .. }
                     | Op::Map(_)
                     | Op::Take { .. }
@@ -200,7 +197,7 @@ impl Plan<'_> {
         let fine = |&c: &usize| match &self.node(c).op {
             Op::Contract(_) | Op::Max | Op::Maximum { .. } => true,
             Op::Map(_) => given || self.adds_cells(c),
-            Op::Activation(f) => given || !f.keeps_scale(),
+            Op::Activation(f) => given || !f.keeps_scale() || self.is_rescaled(c),
             Op::Add | Op::Sub | Op::Affine { .. } => given || self.forms[c] == Form::Raw,
             Op::Dense { .. } | Op::Conv { .. } => given && precise,
             Op::Pool { .. } => false,

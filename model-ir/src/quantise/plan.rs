@@ -55,7 +55,7 @@ pub(super) struct Plan<'a> {
     pub(super) classes: Scales,
     /// By root: classes of raw values only.
     pub(super) loose: Vec<bool>,
-    /// By root: smallest and largest integer of a class whose scale is prescribed.
+    /// Smallest and largest integer of values that the model quantises itself.
     pub(super) quantised: Vec<Option<(i64, i64)>>,
     /// By root: classes of integers, of scale 1.
     pub(super) whole: Vec<bool>,
@@ -100,6 +100,8 @@ impl<'a> Plan<'a> {
         }
         whole::check(graph, ranges, &plan.integers)?;
         plan.extremes = plan.find_extremes();
+        plan.forms = plan.find_forms()?;
+        plan.rescaled.extend(plan.find_untied());
         loop {
             plan.forms = plan.find_forms()?;
             match plan.tie()? {
@@ -107,6 +109,7 @@ impl<'a> Plan<'a> {
                 Some(culprit) => plan.rescaled.insert(culprit),
             };
         }
+        plan.quantised = plan.find_quantised();
         plan.nonnegative = plan.find_nonnegative();
         plan.find_classes();
         plan.bits = plan.find_bits();
@@ -170,12 +173,17 @@ impl<'a> Plan<'a> {
         if let Some(Interval { lo, hi }) = self.integers[v].filter(|_| self.is_whole(v)) {
             return (lo, hi);
         }
-        if let Some(fixed) = self.quantised[self.classes.root(v).0] {
-            return fixed;
+        if let Some(quantised) = self.quantised[v] {
+            return quantised;
         }
-        let most = self.most(v, false);
+        // At a prescribed scale the integers are as large as they must be.
+        let most = match self.classes.fixed(v) {
+            Some(scale) => (self.wanted(v) / scale).ceil().max(1.0) as i64,
+            None => self.most(v, false),
+        };
         if self.nonnegative[v] {
-            (0, self.most(v, true))
+            let fixed = self.classes.fixed(v).map(|_| most);
+            (0, fixed.unwrap_or_else(|| self.most(v, true)))
         } else {
             (-most, most)
         }

@@ -28,6 +28,8 @@ pub(super) const DIRECT_SUM: u64 = 1 << 54;
 const FINER: f64 = (1 << 24) as f64;
 /// Readers for which a raw sum is made small.
 const READERS: usize = 3;
+/// Binary digits of ratios of scales that count as simple: 3 to 2, 5 to 16.
+const SIMPLE_RATIO: i32 = 6;
 /// Largest coefficient that brings an operand of a sum to the unit of the others.
 const MAX_COEFFICIENT: f64 = (1_u64 << 31) as f64;
 
@@ -291,12 +293,21 @@ impl Lowered<'_> {
                 (ratio - ratio.round()).abs() <= tolerance * ratio
             })
         };
-        let unit = if let Some(scale) = self.quantised_next(v) {
-            scale * (-f64::from(QUANTISED_BITS)).exp2()
-        } else {
-            let most = self.multiplier_bits() + 1;
-            let split = (0..=most).find(fits).unwrap_or(most);
-            least * (-f64::from(split)).exp2()
+        let exact = |&split: &i32| {
+            terms.iter().all(|(_, x)| {
+                let ratio = x.scale / least * f64::from(split).exp2();
+                (ratio - ratio.round()).abs() <= f64::from(f32::EPSILON) * ratio
+            })
+        };
+        let part = |split: i32| least * (-f64::from(split)).exp2();
+        let unit = match (self.quantised_next(v), (0..=SIMPLE_RATIO).find(exact)) {
+            // Ties are rounded as the model does only in a unit that has them.
+            (Some(_), Some(split)) => part(split),
+            (Some(scale), None) => scale * (-f64::from(QUANTISED_BITS)).exp2(),
+            (None, _) => {
+                let most = self.multiplier_bits() + 1;
+                part((0..=most).find(fits).unwrap_or(most))
+            }
         };
         let coefficient = |&(sign, x): &(i64, Handle)| {
             let ratio = (x.scale / unit).round();
@@ -316,6 +327,9 @@ impl Lowered<'_> {
 
     /// The scale with which the model quantises value `v` next, if it does nothing else with it.
     fn quantised_next(&self, v: usize) -> Option<f64> {
+        if self.plan.form(v) != Form::Raw {
+            return None;
+        }
         let &[consumer] = self.plan.consumers[v].as_slice() else {
             return None;
         };

@@ -18,7 +18,7 @@ const USABLE: std::ops::Range<f64> = 1e-60..1e60;
 
 impl Plan<'_> {
     /// Largest absolute value that the small form of `v` must hold.
-    fn wanted(&self, v: usize) -> f64 {
+    pub(super) fn wanted(&self, v: usize) -> f64 {
         let size = self.ranges[v].size();
         let with_margin = size * self.profile.margin();
         match self.node(v).op {
