@@ -86,18 +86,7 @@ impl Lowered<'_> {
             {
                 return Ok(x.tensor);
             }
-            Activation::Round if self.is_coarse(v, x) => {
-                let bits = QUANTISED_BITS;
-                let (tensor, shift) = self.multiplied(&node.name, x, unit, bits)?;
-                let curve = Curve::Clamp {
-                    lo: least,
-                    hi: most,
-                };
-                let calibrated = Some(self.range_in(value.0, unit));
-                let nearest = Rounding::Nearest;
-                return self.lookup(&node.name, tensor, curve, shift, nearest, calibrated);
-            }
-            Activation::Floor | Activation::Ceil | Activation::Truncate => {
+            Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate => {
                 return self.rounded(v, f, x);
             }
             Activation::FloorDiv { .. } | Activation::Index { .. }
@@ -156,12 +145,6 @@ impl Lowered<'_> {
         }
         let (tensor, shift) = self.multiplied(&node.name, x, unit, QUANTISED_BITS)?;
         self.lookup(&node.name, tensor, curve, shift, nearest, calibrated)
-    }
-
-    /// Whether the steps of a curve's argument would be too large to round it.
-    fn is_coarse(&self, v: usize, x: Handle) -> bool {
-        let size = self.plan.ranges[self.plan.node(v).inputs[0].0].size();
-        self.coarsest(size / x.scale).exp2() * x.scale > 1.0 / 64.0
     }
 
     /// Whether a table of all values of `x` would be large.

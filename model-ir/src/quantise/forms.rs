@@ -16,6 +16,7 @@ impl Plan<'_> {
         for (v, node) in self.graph.nodes().iter().enumerate() {
             let operand = |k: usize| forms[node.inputs[k].0];
             let form = match &node.op {
+                Op::Affine { .. } if self.dequantised(v).is_some() => Form::Small,
                 Op::Affine { .. } if self.pure_scale(v).is_some() => operand(0),
                 Op::Affine { .. } if operand(0) == Form::Raw => Form::Raw,
                 Op::Affine { .. } if self.uniform(v).is_some() && operand(0) != Form::Linear => {
@@ -37,7 +38,7 @@ impl Plan<'_> {
                 | Op::Maximum { .. } => Form::Small,
                 Op::Pool { kind, windows } => match kind {
                     PoolKind::Max => Form::Small,
-                    _ if self.is_rescaled(v) => Form::Raw,
+                    _ if self.is_rescaled(v) || operand(0) == Form::Raw => Form::Raw,
                     _ => {
                         let input = &self.node(node.inputs[0].0).shape;
                         Form::Exact(Average::new(*kind, windows, input, &node.name)?.shift())
@@ -93,6 +94,9 @@ impl Plan<'_> {
             if let Op::Activation(Activation::Quantize { scale, .. }) = node.op {
                 self.classes.fix(v, scale.into());
             }
+            if let Some((scale, _)) = self.dequantised(v) {
+                self.classes.fix(v, scale);
+            }
             let Some(ratio) = self.ratio(v)? else {
                 continue;
             };
@@ -142,12 +146,24 @@ impl Plan<'_> {
         match &node.op {
             Op::Pool { kind, .. } => *kind != PoolKind::Max && node.inputs.iter().any(fixed),
             Op::Add | Op::Sub | Op::Max | Op::Concat { .. } => {
-                let given = |u: &ValueId| matches!(self.node(u.0).op, Op::Constant { .. });
-                let others = || node.inputs.iter().filter(|u| !given(u));
-                others().any(fixed) && !others().all(fixed)
+                let mut scales = node.inputs.iter().map(|u| self.classes.fixed(u.0));
+                let Some(scale) = scales.find_map(|scale| scale) else {
+                    return false;
+                };
+                let fits = |u: &ValueId| fixed(u) || self.is_multiple(u.0, scale);
+                !node.inputs.iter().all(fits)
             }
             _ => false,
         }
+    }
+
+    /// Whether `v` is a constant of multiples of `scale`.
+    fn is_multiple(&self, v: usize, scale: f64) -> bool {
+        let multiple = |x: &f32| {
+            let n = f64::from(*x) / scale;
+            (n - n.round()).abs() <= f64::from(f32::EPSILON) * n.abs()
+        };
+        matches!(&self.node(v).op, Op::Constant { value } if value.iter().all(multiple))
     }
 
     /// Scale of `v` relative to its operands' if they are tied.

@@ -143,6 +143,9 @@ impl Lowered<'_> {
             }
             FloatOp::Dense { .. } | FloatOp::Conv { .. } => linear::layer(self, v),
             FloatOp::Affine { shift, .. } => {
+                if let Some((_, zero)) = self.plan.dequantised(v) {
+                    return self.dequantised(v, zero);
+                }
                 match (self.plan.pure_scale(v), self.plan.uniform(v)) {
                     (Some(factor), _) => self.rescale(v, factor),
                     (None, Some(factor)) if raw => self.raw_affine(v, factor, shift),
@@ -461,8 +464,19 @@ impl Lowered<'_> {
         })
     }
 
+    /// `q - zero` for the integers of the operand.
+    fn dequantised(&mut self, v: usize, zero: i64) -> Result<Handle, Error> {
+        let node = self.plan.node(v);
+        let x = self.small(node.inputs[0])?;
+        let constant = self.broadcast_constant(&node.name, vec![-zero], &[1], &node.shape)?;
+        let tensor = self.weighted_sum(&node.name, &[(1, x.tensor), (1, constant)])?;
+        let scale = self.plan.scale(v);
+        Ok(Handle { tensor, scale, ..x })
+    }
+
     fn average_pool(&mut self, v: usize) -> Result<Handle, Error> {
-        let (Handle { tensor, .. }, _) = self.pool_sum(v)?;
+        let x = self.small(self.plan.node(v).inputs[0])?;
+        let (Handle { tensor, .. }, _) = self.pool_sum(v, x)?;
         let Form::Exact(shift) = self.plan.form(v) else {
             unreachable!("the others are raw");
         };
@@ -474,10 +488,9 @@ impl Lowered<'_> {
         })
     }
 
-    /// The sums of an average pool at its operand's scale, and what they are divided by.
-    pub(super) fn pool_sum(&mut self, v: usize) -> Result<(Handle, usize), Error> {
+    /// The sums of an average pool of `x` at its scale, and what they are divided by.
+    pub(super) fn pool_sum(&mut self, v: usize, x: Handle) -> Result<(Handle, usize), Error> {
         let node = self.plan.node(v);
-        let x = self.small(node.inputs[0])?;
         let average = self.plan.average(v)?;
         let mut axes = keep(&node.shape[..2]);
         axes.extend(average.axes.iter().cloned());

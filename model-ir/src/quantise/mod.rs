@@ -43,6 +43,8 @@ mod tests;
 #[cfg(test)]
 mod tests_of_faults;
 #[cfg(test)]
+mod tests_of_integers;
+#[cfg(test)]
 mod tests_of_operators;
 mod thresholds;
 mod whole;

@@ -8,6 +8,9 @@
 use super::plan::{Form, Plan};
 use crate::float::{Activation, Op, PoolKind};
 
+/// Zero points of quantised tensors are smaller: they are integers of 16 bits.
+const ZERO_POINT: f64 = (1 << 16) as f64;
+
 impl Plan<'_> {
     /// Quantisations of values that must keep their own scale.
     pub(super) fn find_untied(&self) -> Vec<usize> {
@@ -61,6 +64,28 @@ impl Plan<'_> {
         }
     }
 
+    /// Scale and zero point of an affine map of an integer input that is `scale (q - zero)`.
+    pub(super) fn dequantised(&self, v: usize) -> Option<(f64, i64)> {
+        let node = self.node(v);
+        let Op::Affine { shift, .. } = &node.op else {
+            return None;
+        };
+        let scale = self.uniform(v).filter(|&scale| scale > 0.0)?;
+        let mut source = node.inputs[0].0;
+        while self.moves(source) {
+            source = self.node(source).inputs[0].0;
+        }
+        if !matches!(self.node(source).op, Op::Input { integral: true }) {
+            return None;
+        }
+        let first = *shift.iter().next()?;
+        let same = shift.iter().all(|t| t.to_bits() == first.to_bits());
+        let zero = -f64::from(first) / scale;
+        let near = zero.round();
+        let exact = (zero - near).abs() <= f64::from(f32::EPSILON) * near.abs();
+        (same && exact && near != 0.0 && near.abs() < ZERO_POINT).then_some((scale, near as i64))
+    }
+
     /// By value: the integers of what the model quantises itself.
     pub(super) fn find_quantised(&self) -> Vec<Option<(i64, i64)>> {
         let n = self.graph.nodes().len();
@@ -70,6 +95,11 @@ impl Plan<'_> {
             bounds[v] = match node.op {
                 Op::Activation(Activation::Quantize { lo, hi, .. }) => {
                     Some((i64::from(lo).min(0), i64::from(hi).max(0)))
+                }
+                Op::Affine { .. } => {
+                    let integers = self.integers[node.inputs[0].0];
+                    let zero = self.dequantised(v).map(|(_, zero)| zero);
+                    integers.zip(zero).map(|(q, z)| (q.lo - z, q.hi - z))
                 }
                 _ if self.selects(v) && self.classes.fixed(v).is_some() => {
                     let parts = node.inputs.iter().map(|u| bounds[u.0]);

@@ -24,6 +24,8 @@ const DIRECT_MASKED: u64 = 1 << 60;
 const MASK: u64 = 3;
 /// Largest magnitude of an accumulator that is added up as it is.
 pub(super) const DIRECT_SUM: u64 = 1 << 54;
+/// Largest magnitude of an accumulator whose averages are taken as it is.
+const DIRECT_POOLED: u64 = 1 << 40;
 /// How much finer than the other term a raw term of a sum may be.
 const FINER: f64 = (1 << 24) as f64;
 /// Readers for which a raw sum is made small.
@@ -158,7 +160,8 @@ impl Lowered<'_> {
 
     /// The average pool of value `v`, whose scale is not tied to its operand's.
     pub(super) fn raw_average(&mut self, v: usize) -> Result<Handle, Error> {
-        let (sum, divisor) = self.pool_sum(v)?;
+        let x = self.operand(self.plan.node(v).inputs[0], DIRECT_POOLED)?;
+        let (sum, divisor) = self.pool_sum(v, x)?;
         Ok(Self::raw(sum.tensor, sum.scale / divisor as f64))
     }
 
@@ -171,6 +174,14 @@ impl Lowered<'_> {
     ) -> Result<Handle, Error> {
         let node = self.plan.node(v);
         let x = self.operand(node.inputs[0], DIRECT_SUM)?;
+        if self.plan.is_integral(v) && x.scale.to_bits() == 1.0_f64.to_bits() {
+            let integers = shift.iter().map(|&t| t as i64).collect();
+            let constant =
+                self.broadcast_constant(&node.name, integers, shift.shape(), &node.shape)?;
+            let terms = [(factor as i64, x.tensor), (1, constant)];
+            let tensor = self.weighted_sum(&node.name, &terms)?;
+            return Ok(Self::raw(tensor, x.scale));
+        }
         let scale = snapped(x.scale * factor.abs());
         let sign = if factor < 0.0 { -1 } else { 1 };
         if shift.iter().all(|&t| t == 0.0) {

@@ -3,7 +3,8 @@
 //! The largest integer below `x` is a shift: with `x = h X` and `m = h 2^S` rounded it is
 //! `(m X + m / 2) >> S`, where the half unit keeps multiples that are integers on their side of
 //! the step; it is exact when `h` is a power of two. Above is `-floor(-x)`, and towards zero
-//! `floor(max(x, 0)) - floor(max(-x, 0))`.
+//! `floor(max(x, 0)) - floor(max(-x, 0))`. The nearest integer, the even one of two, is
+//! `floor(x / 2 + 1 / 4) - floor(1 / 4 - x / 2)`.
 //!
 //! A quotient of integers is `floor(n / d) = (m n + c) >> S` with `m = ceil(2^S / d)`: with
 //! `e = m d - 2^S` it is exact if `0 <= e n + c d < 2^S` for every `n` (Granlund and Montgomery,
@@ -27,6 +28,25 @@ const QUOTIENTS: u64 = 1 << 15;
 /// Binary digits of the lower part of a quotient.
 const DIGITS: u32 = 12;
 
+/// What is counted when a value is rounded down: steps of this length, from some quarters of a
+/// step below 0 on.
+#[derive(Clone, Copy)]
+struct Step {
+    length: f64,
+    quarters: i64,
+}
+
+impl Step {
+    const UNIT: Self = Self {
+        length: 1.0,
+        quarters: 0,
+    };
+    const HALVES: Self = Self {
+        length: 2.0,
+        quarters: 1,
+    };
+}
+
 impl Lowered<'_> {
     /// The function of value `v`, which rounds the accumulator `x`.
     pub(super) fn rounded(
@@ -37,44 +57,59 @@ impl Lowered<'_> {
     ) -> Result<TensorId, Error> {
         let name = &self.plan.node(v).name;
         let minus = |lowered: &mut Self, x: TensorId| lowered.weighted_sum(name, &[(-1, x)]);
+        let below = |lowered: &mut Self| {
+            let tensor = minus(lowered, x.tensor)?;
+            Ok::<_, Error>(Handle { tensor, ..x })
+        };
         match f {
-            Activation::Floor => self.floor(v, x, f),
+            Activation::Floor => self.floor(v, x, f, Step::UNIT),
             Activation::Ceil => {
-                let x = Handle {
-                    tensor: minus(self, x.tensor)?,
-                    ..x
-                };
-                let floor = self.floor(v, x, Activation::Floor)?;
+                let x = below(self)?;
+                let floor = self.floor(v, x, Activation::Floor, Step::UNIT)?;
                 minus(self, floor)
             }
+            Activation::Round => {
+                let above = self.floor(v, x, Activation::Floor, Step::HALVES)?;
+                let x = below(self)?;
+                let below = self.floor(v, x, Activation::Floor, Step::HALVES)?;
+                self.weighted_sum(name, &[(1, above), (-1, below)])
+            }
             _ => {
-                let below = Handle {
-                    tensor: minus(self, x.tensor)?,
-                    ..x
-                };
-                let above = self.floor(v, x, Activation::Relu)?;
+                let above = self.floor(v, x, Activation::Relu, Step::UNIT)?;
                 if self.interval(x.tensor).lo >= 0 {
                     return Ok(above);
                 }
-                let below = self.floor(v, below, Activation::Relu)?;
+                let x = below(self)?;
+                let below = self.floor(v, x, Activation::Relu, Step::UNIT)?;
                 self.weighted_sum(name, &[(1, above), (-1, below)])
             }
         }
     }
 
-    /// `f(floor(x))` for a function of integers.
-    fn floor(&mut self, v: usize, x: Handle, f: Activation) -> Result<TensorId, Error> {
+    /// `f(floor(x / length + quarters / 4))` for a function of integers.
+    fn floor(
+        &mut self,
+        v: usize,
+        x: Handle,
+        f: Activation,
+        Step { length, quarters }: Step,
+    ) -> Result<TensorId, Error> {
         let node = self.plan.node(v);
-        let (tensor, shift) = self.multiplied(&node.name, x, 1.0, UNIT_BITS)?;
-        let exact = tensor == x.tensor;
-        let half = self.coefficient(tensor, x.tensor) / 2;
-        let rounding = if exact {
-            Rounding::Down
-        } else {
-            Rounding::Above(half)
+        let (mut tensor, mut shift) = self.multiplied(&node.name, x, length, UNIT_BITS)?;
+        let half = match self.coefficient(tensor, x.tensor) {
+            1 => 0,
+            multiplier => multiplier / 2,
         };
+        let mut more = half;
+        if quarters > 0 {
+            if shift < 2 {
+                tensor = self.weighted_sum(&node.name, &[(4, tensor)])?;
+                (shift, more) = (shift + 2, 4 * more);
+            }
+            more += quarters << (shift - 2);
+        }
         let (lo, hi) = self.plan.interval(v);
-        let size = self.plan.ranges[node.inputs[0].0].size();
+        let size = self.plan.ranges[node.inputs[0].0].size() / length + 1.0;
         let calibrated = super::calibration::Range {
             lo: -size,
             hi: size,
@@ -86,6 +121,7 @@ impl Lowered<'_> {
             lo: if f == Activation::Relu { 0 } else { lo },
             hi,
         };
+        let rounding = Rounding::Above(more);
         self.lookup(&node.name, tensor, curve, shift, rounding, Some(calibrated))
     }
 

@@ -8,7 +8,7 @@
 mod operators;
 
 use ndarray::{ArrayD, arr0};
-use zkstrata_model_ir::float::{Activation, Op, ValueId};
+use zkstrata_model_ir::float::{Activation, Op, Ties, ValueId};
 
 use super::arithmetic::{broadcast, folded};
 use super::one;
@@ -204,8 +204,22 @@ pub(super) fn quantize(node: &mut Node, importer: &mut Importer) -> Result<Vec<V
             node.gives(0, Element::Int);
             one(folded(tensor.of_type(to)))
         }
-        Value::Activation(x) => one(Value::Activation(rounded(node, importer, x, &parameters)?)),
+        Value::Activation(x) => one(Value::Activation(rounded(
+            node,
+            importer,
+            x,
+            &parameters,
+            Rounded::First,
+        )?)),
     }
+}
+
+/// Whether an operator rounds before or after it adds the zero point, which decides between two
+/// nearest integers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rounded {
+    First,
+    Last,
 }
 
 /// The real numbers of the integers that stand for `x`.
@@ -214,6 +228,7 @@ fn rounded(
     importer: &mut Importer,
     x: ValueId,
     parameters: &Parameters,
+    order: Rounded,
 ) -> Result<ValueId, Error> {
     let (lo, hi) = parameters.bounds(node)?;
     if let Some(quantum) = parameters.quantum() {
@@ -222,6 +237,10 @@ fn rounded(
             scale: quantum.scale,
             lo: lo - zero,
             hi: hi - zero,
+            ties: match order {
+                Rounded::Last if zero % 2 != 0 => Ties::Odd,
+                _ => Ties::Even,
+            },
         };
         node.gives(0, Element::Quantised(quantum));
         return importer.add(node, Op::Activation(activation), &[x]);
