@@ -9,6 +9,7 @@ use super::function::Curve;
 use super::lower::{Handle, Lowered, Rounding};
 use super::plan::Form;
 use super::{Error, Profile};
+use crate::exact::{exp2, log2_ceil, log2_floor};
 use crate::float::Activation;
 use crate::int::TensorId;
 
@@ -181,7 +182,7 @@ impl Lowered<'_> {
         let tolerance = self.plan.scale(v) / 4.0;
         // From where on, in powers of two on its side of 0, the function is as good as at the end.
         let tail = |end: f64| {
-            let powers = (-4..60).map(|k| end.signum() * f64::from(k).exp2());
+            let powers = (-4..60).map(|k| end.signum() * exp2(k));
             let mut powers = powers.take_while(|t| 8.0 * t.abs() < end.abs());
             powers.find(|&t| (f.at(t) - f.at(end)).abs() <= tolerance)
         };
@@ -232,7 +233,7 @@ impl Lowered<'_> {
         f: Activation,
     ) -> Result<TensorId, Error> {
         let shift = self.argument_shift(v, f, x, range);
-        let step = x.scale * f64::from(shift).exp2();
+        let step = x.scale * exp2(shift as i32);
         let calibrated = Some(Range {
             lo: range.lo / step,
             hi: range.hi / step,
@@ -265,7 +266,7 @@ impl Lowered<'_> {
         let above = Range { lo: bend, ..range };
         let below = Range { hi: bend, ..range };
         // On a step of both tables, the same value in both.
-        let grid = f64::from(self.argument_shift(v, f, x, above)).exp2();
+        let grid = exp2(self.argument_shift(v, f, x, above) as i32);
         let bound = ((bend / x.scale / grid).round() * grid) as i64;
         let value = f.at(bound as f64 * x.scale) / self.plan.scale(v);
         let constant =
@@ -297,27 +298,26 @@ impl Lowered<'_> {
         // By how much half a step moves the value at the lower end.
         let error = |range: Range| {
             let shift = self.coarsest(range.size() / x.scale);
-            let half = x.scale * shift.exp2() / 2.0;
+            let half = x.scale * exp2(shift) / 2.0;
             let difference = (f.at(range.lo + half) - f.at(range.lo)).abs();
-            if shift > 0.0 { difference } else { 0.0 }
+            if shift > 0 { difference } else { 0.0 }
         };
-        let allowed =
-            self.plan.ranges[v].size() * (1.0 - f64::from(self.plan.profile.bits())).exp2();
+        let allowed = self.plan.ranges[v].size() * exp2(1 - self.plan.profile.bits() as i32);
         if error(range) <= allowed {
             return None;
         }
-        let bends = (1..=10).rev().map(|k| range.hi * (-f64::from(k)).exp2());
+        let bends = (1..=10).rev().map(|k| range.hi * exp2(-k));
         let mut bends = bends.filter(|&bend| bend > range.lo);
         bends.find(|&lo| error(Range { lo, ..range }) <= allowed / 2.0)
     }
 
     /// The shift that leaves as many rows as a curve may have for a range of `size` integers.
-    fn coarsest(&self, size: f64) -> f64 {
+    fn coarsest(&self, size: f64) -> i32 {
         let rows = match self.plan.profile {
             Profile::Fast => CURVE_ROWS[0],
             Profile::Accurate => CURVE_ROWS[1],
         };
-        (2.0 * size / rows).max(1.0).log2().ceil()
+        log2_ceil((2.0 * size / rows).max(1.0))
     }
 
     /// `q` for the function of value `v` on the accumulator `x`.
@@ -325,10 +325,10 @@ impl Lowered<'_> {
         let slope = steepest(f, range);
         let wanted = self.plan.scale(v) / (2.0 * slope) / x.scale;
         // At least 256 steps, whatever the slope.
-        let most = (range.size() / x.scale / 256.0).max(1.0).log2().floor();
-        let wanted = wanted.max(1.0).log2().floor().min(most);
-        let further = f64::from(further_bits(f));
-        let coarsest = (self.coarsest(range.size() / x.scale) - further).max(0.0);
+        let most = log2_floor((range.size() / x.scale / 256.0).max(1.0));
+        let wanted = log2_floor(wanted.max(1.0)).min(most);
+        let further = further_bits(f) as i32;
+        let coarsest = (self.coarsest(range.size() / x.scale) - further).max(0);
         coarsest.max(wanted) as u32
     }
 }

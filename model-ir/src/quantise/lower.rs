@@ -9,6 +9,7 @@ use super::moves::keep;
 use super::plan::{Form, Plan};
 use super::products::DIRECT_SUM;
 use super::{Error, linear, maximum};
+use crate::exact::exp2;
 use crate::float::{Op as FloatOp, PoolKind, ValueId};
 use crate::int::{
     BiasId, Interval, Map, MapAxis, Node, Op, Port, TableId, TensorId, dependent_sum_bounds,
@@ -460,7 +461,7 @@ impl Lowered<'_> {
             tensor: self.weighted_sum(&node.name, &terms)?,
             shift,
             small: false,
-            scale: self.plan.scale(v) * (-f64::from(shift)).exp2(),
+            scale: self.plan.scale(v) * exp2(-(shift as i32)),
         })
     }
 
@@ -484,7 +485,7 @@ impl Lowered<'_> {
             tensor,
             shift,
             small: false,
-            scale: self.plan.scale(v) * (-f64::from(shift)).exp2(),
+            scale: self.plan.scale(v) * exp2(-(shift as i32)),
         })
     }
 

@@ -6,7 +6,8 @@
 //! passes, in order:
 //!
 //! 1. [`Graph::simplified`]: exact rewritings of the float graph;
-//! 2. `calibration`: the range of every value; `thresholds`: that of what is compared with constants;
+//! 2. `calibration`: the range of every value; `balance`: features of unlike sizes are brought to
+//!    one before they are mixed; `thresholds`: that of what is compared with constants;
 //! 3. `plan`: forms, tied scales, bits;
 //! 4. `lower`: integer nodes, one table node for a linear layer, its residual sums and its
 //!    activation;
@@ -17,6 +18,7 @@
 
 mod accuracy;
 mod average;
+mod balance;
 mod calibration;
 mod compact;
 mod curves;
@@ -283,10 +285,15 @@ pub fn quantise(
     if let Some(shift) = options.shift.filter(|s| !(1..=MAX_SHIFT).contains(s)) {
         return Err(Error::Shift(shift));
     }
-    let graph = graph.simplified();
-    let mut ranges = calibration.ranges(&graph)?;
-    thresholds::cover(&graph, &mut ranges);
-    let plan = plan::Plan::new(&graph, &ranges, options.profile)?;
+    let mut graph = graph.simplified();
+    let mut seen = calibration.ranges(&graph, &balance::channel_axes(&graph))?;
+    let balanced = balance::balanced(&graph, &seen.values, &seen.channels, options.profile)?;
+    if let Some(balanced) = balanced {
+        graph = balanced;
+        seen = calibration.ranges(&graph, &balance::channel_axes(&graph))?;
+    }
+    thresholds::cover(&graph, &mut seen.values);
+    let plan = plan::Plan::new(&graph, &seen, options.profile)?;
     let mut lowered = lower::lower(&plan, options.shift.unwrap_or(SHIFT))?;
     let small = options.profile == Profile::Fast
         && lowered.lookup_cells() < FEW_LOOKUPS

@@ -1,9 +1,10 @@
 //! What is known of values beyond their ranges, what their consumers need, and how many bits they
 //! get.
 
-use super::Profile;
 use super::curves::further_bits;
 use super::plan::{Form, Plan};
+use super::{Profile, balance};
+use crate::exact::log2_ceil;
 use crate::float::{Activation, Op};
 
 /// An exact accumulator of at most this shift feeds a linear layer as it is.
@@ -11,6 +12,9 @@ const DIRECT_SHIFT: u32 = 2;
 
 /// Bits of inputs that no layer takes and of scores whose maximum is taken: as many as a 16-bit integer has.
 const GIVEN_BITS: u32 = 15;
+/// Most bits of an input of features of unlike sizes: it is read as an integer of 64 bits, and its
+/// multiples have room.
+const MOST_BITS: u32 = 40;
 
 impl Profile {
     /// Least bits of small values that are model outputs or operands of products, sums and
@@ -88,6 +92,8 @@ impl Plan<'_> {
         let products = self.has_products();
         let linear =
             (0..n).all(|v| !matches!(self.node(v).op, Op::Activation(_) | Op::Pool { .. }));
+        let given = balance::given(self.graph);
+        let all_given = self.classes_of(&given);
         for v in 0..n {
             let root = self.classes.root(v).0;
             let least = if self.is_whole(v) {
@@ -95,7 +101,15 @@ impl Plan<'_> {
                 let most = lo.unsigned_abs().max(hi.unsigned_abs()).max(1);
                 most.ilog2() + 1 + u32::from(lo < 0)
             } else if compared[root] {
-                Profile::COMPARED
+                let unlike = balance::unlikeness(self.channels[v].as_ref());
+                let further = if matches!(self.node(v).op, Op::Input { .. }) {
+                    log2_ceil(unlike) as u32
+                } else {
+                    0
+                };
+                (Profile::COMPARED + further).min(MOST_BITS)
+            } else if all_given[root] && self.scales_up(v) > 0 {
+                (GIVEN_BITS + self.scales_up(v)).min(MOST_BITS)
             } else if self.is_fine(v, linear || products) {
                 let layer =
                     |&c: &usize| matches!(self.node(c).op, Op::Dense { .. } | Op::Conv { .. });
@@ -121,6 +135,30 @@ impl Plan<'_> {
             bits[root] = bits[root].max(least);
         }
         bits
+    }
+
+    /// By root: whether all values of a class are so.
+    fn classes_of(&self, so: &[bool]) -> Vec<bool> {
+        let mut classes = vec![true; so.len()];
+        for (v, &so) in so.iter().enumerate() {
+            classes[self.classes.root(v).0] &= so;
+        }
+        classes
+    }
+
+    /// Binary digits by which a map of the channels of `v` makes small ones larger, beside the
+    /// largest.
+    fn scales_up(&self, v: usize) -> u32 {
+        let gain = |&c: &usize| match &self.node(c).op {
+            Op::Affine { scale, .. } if self.uniform(c).is_none() => {
+                let most = scale.iter().fold(0.0_f32, |m, s| m.max(s.abs()));
+                let gain = f64::from(most) * self.ranges[v].size() / self.ranges[c].size();
+                if gain.is_finite() { gain.max(1.0) } else { 1.0 }
+            }
+            _ => 1.0,
+        };
+        let most = self.consumers[v].iter().map(gain).fold(1.0, f64::max);
+        log2_ceil(most) as u32
     }
 
     /// By root: classes of inputs and constants that are compared, and that nothing makes small.

@@ -13,7 +13,7 @@
 //! bits. A class without demands holds only accumulators that leave the model: its scale is free
 //! and chosen so that the weights have 16 bits.
 
-use super::calibration::Range;
+use super::calibration::{Range, Ranges};
 use super::scales::Scales;
 use super::{Error, Profile, whole};
 use crate::float::{AxisMap, Graph, Node, Op};
@@ -40,6 +40,7 @@ pub(super) enum Form {
 pub(super) struct Plan<'a> {
     pub(super) graph: &'a Graph,
     pub(super) ranges: &'a [Range],
+    pub(super) channels: &'a [Option<Vec<Range>>],
     pub(super) profile: Profile,
     pub(super) forms: Vec<Form>,
     pub(super) consumers: Vec<Vec<usize>>,
@@ -65,16 +66,14 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Plans `graph`, whose values have these calibrated `ranges`.
-    pub(super) fn new(
-        graph: &'a Graph,
-        ranges: &'a [Range],
-        profile: Profile,
-    ) -> Result<Self, Error> {
+    /// Plans `graph`, whose values have these calibrated ranges.
+    pub(super) fn new(graph: &'a Graph, seen: &'a Ranges, profile: Profile) -> Result<Self, Error> {
         let n = graph.nodes().len();
+        let ranges = &seen.values;
         let mut plan = Self {
             graph,
             ranges,
+            channels: &seen.channels,
             profile,
             forms: vec![],
             consumers: vec![vec![]; n],

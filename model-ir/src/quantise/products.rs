@@ -13,6 +13,7 @@ use super::function::Curve;
 use super::lower::{Handle, Lowered, Rounding};
 use super::moves::keep;
 use super::plan::Form;
+use crate::exact::{exp2, log2_ceil, log2_floor, log2_round};
 use crate::float::{Activation, AxisMap, Contract as FloatContract, Op as FloatOp, ValueId};
 use crate::int::{Contract, Entry, Interval, Map, MapAxis, Op, TensorId, contract_bounds};
 use ndarray::ArrayD;
@@ -196,14 +197,14 @@ impl Lowered<'_> {
             .iter()
             .fold(0.0_f64, |m, &t| m.max(f64::from(t).abs()));
         let mut split = 0;
-        while split < self.multiplier_bits() && largest / scale * f64::from(split).exp2() < 1024.0 {
-            let exact = |&t: &f32| (f64::from(t) / scale * f64::from(split).exp2()).fract() == 0.0;
+        while split < self.multiplier_bits() && largest / scale * exp2(split) < 1024.0 {
+            let exact = |&t: &f32| (f64::from(t) / scale * exp2(split)).fract() == 0.0;
             if shift.iter().all(exact) {
                 break;
             }
             split += 1;
         }
-        let unit = scale * (-f64::from(split)).exp2();
+        let unit = scale * exp2(-split);
         let shape = &node.shape;
         let integers: Vec<i64> = shift
             .iter()
@@ -297,24 +298,24 @@ impl Lowered<'_> {
             // Exact at once, or as exact as the bits ask for.
             let tolerance = match split {
                 0 => 1e-9,
-                _ => (-f64::from(self.multiplier_bits() + 1)).exp2(),
+                _ => exp2(-self.multiplier_bits() - 1),
             };
             terms.iter().all(|(_, x)| {
-                let ratio = x.scale / least * f64::from(split).exp2();
+                let ratio = x.scale / least * exp2(split);
                 (ratio - ratio.round()).abs() <= tolerance * ratio
             })
         };
         let exact = |&split: &i32| {
             terms.iter().all(|(_, x)| {
-                let ratio = x.scale / least * f64::from(split).exp2();
+                let ratio = x.scale / least * exp2(split);
                 (ratio - ratio.round()).abs() <= f64::from(f32::EPSILON) * ratio
             })
         };
-        let part = |split: i32| least * (-f64::from(split)).exp2();
+        let part = |split: i32| least * exp2(-split);
         let unit = match (self.quantised_next(v), (0..=SIMPLE_RATIO).find(exact)) {
             // Ties are rounded as the model does only in a unit that has them.
             (Some(_), Some(split)) => part(split),
-            (Some(scale), None) => scale * (-f64::from(QUANTISED_BITS)).exp2(),
+            (Some(scale), None) => scale * exp2(-QUANTISED_BITS),
             (None, _) => {
                 let most = self.multiplier_bits() + 1;
                 part((0..=most).find(fits).unwrap_or(most))
@@ -360,20 +361,20 @@ impl Lowered<'_> {
         bits: i32,
     ) -> Result<(TensorId, u32), Error> {
         let ratio = x.scale / unit;
-        let power = -ratio.log2().round();
-        if (ratio * power.exp2() - 1.0).abs() < 1e-12 && power >= 0.0 {
+        let power = -log2_round(ratio);
+        if (ratio * exp2(power) - 1.0).abs() < 1e-12 && power >= 0 {
             return Ok((x.tensor, power as u32));
         }
         // As many bits as there is room for.
         let room = self.interval(x.tensor).max_abs().leading_zeros() as i32 - 4;
         let bits = bits.min(room.max(1));
-        let shift = (bits - ratio.log2().floor() as i32).max(1);
+        let shift = (bits - log2_floor(ratio)).max(1);
         let shift = if bits < room {
             shift.max(self.shift as i32)
         } else {
             shift
         };
-        let multiplier = (ratio * f64::from(shift).exp2()).round();
+        let multiplier = (ratio * exp2(shift)).round();
         if multiplier > MAX_COEFFICIENT {
             return Err(Error::Scale {
                 node: name.into(),
@@ -405,10 +406,10 @@ impl Lowered<'_> {
             x.scale * (bounds.max_abs() as f64 / hi.max(1) as f64).max(1.0)
         };
         let loose = self.plan.is_loose(v) && !self.plan.is_whole(v);
-        let shift = (wanted / x.scale).log2().ceil() as i32;
+        let shift = log2_ceil(wanted / x.scale);
         let (scale, shift) = if loose {
             let shift = shift.max(0);
-            (x.scale * f64::from(shift).exp2(), shift)
+            (x.scale * exp2(shift), shift)
         } else {
             let (tensor, shift) = self.multiplied(name, x, wanted, self.multiplier_bits())?;
             x.tensor = tensor;
@@ -501,7 +502,7 @@ impl Lowered<'_> {
 
 /// A power of two if `x` is one but for the rounding of single precision.
 fn snapped(x: f64) -> f64 {
-    let power = x.log2().round().exp2();
+    let power = exp2(log2_round(x));
     if (x / power - 1.0).abs() < f64::from(f32::EPSILON) {
         power
     } else {
