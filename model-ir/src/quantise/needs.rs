@@ -110,6 +110,8 @@ impl Plan<'_> {
                 (Profile::COMPARED + further).min(MOST_BITS)
             } else if all_given[root] && self.scales_up(v) > 0 {
                 (GIVEN_BITS + self.scales_up(v)).min(MOST_BITS)
+            } else if self.is_balanced(v, &given) {
+                self.profile.fine_bits()
             } else if self.is_fine(v, linear || products) {
                 let layer =
                     |&c: &usize| matches!(self.node(c).op, Op::Dense { .. } | Op::Conv { .. });
@@ -144,6 +146,14 @@ impl Plan<'_> {
             classes[self.classes.root(v).0] &= so;
         }
         classes
+    }
+
+    /// Whether `v` has the features of inputs, brought to one size: few cells that all others
+    /// follow from.
+    fn is_balanced(&self, v: usize, given: &[bool]) -> bool {
+        let node = self.node(v);
+        let scales = matches!(node.op, Op::Affine { .. }) && self.forms[v] == Form::Linear;
+        scales && given[node.inputs[0].0] && self.scales_up(node.inputs[0].0) > 0
     }
 
     /// Binary digits by which a map of the channels of `v` makes small ones larger, beside the
@@ -228,8 +238,10 @@ impl Plan<'_> {
 
     /// Whether rounding `v` to the profile's bits would be felt.
     fn is_fine(&self, v: usize, precise: bool) -> bool {
+        // Scores that are compared decide, and are few.
+        let maximised = |&c: &usize| matches!(self.node(c).op, Op::Maximum { .. });
         if !matches!(self.forms[v], Form::Small | Form::Raw) {
-            return false;
+            return self.consumers[v].iter().any(maximised);
         }
         let given = matches!(self.node(v).op, Op::Input { .. } | Op::Constant { .. });
         let fine = |&c: &usize| match &self.node(c).op {
