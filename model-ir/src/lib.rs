@@ -15,6 +15,8 @@ pub mod int;
 mod bounded;
 mod digest;
 #[cfg(feature = "executor")]
+mod exact;
+#[cfg(feature = "executor")]
 pub mod quantise;
 pub use bounded::bounded;
 pub use digest::Digest;

@@ -95,6 +95,16 @@ pub enum Activation {
     Round,
     /// `x` without its fraction
     Truncate,
+    /// The largest integer that is at most `x / divisor`, for integers `x`
+    FloorDiv {
+        /// The divisor, positive.
+        divisor: u32,
+    },
+    /// `x`, or `x + length` below 0: an index of an axis, for integers `x`
+    Index {
+        /// Length of the axis, positive.
+        length: u32,
+    },
     /// 1 if `x >= 0`, else 0; exact, whatever the range of `x`
     Step,
     /// 1 if `x == 0`, else 0; for integers of a small range
@@ -121,8 +131,7 @@ pub enum Activation {
     Acosh,
     /// The inverse of `tanh`
     Atanh,
-    /// `scale * clamp(round(x / scale), lo, hi)`, the even one of two nearest integers: what
-    /// `QuantizeLinear` and `DequantizeLinear` make of `x`, the zero point subtracted from the
+    /// `scale * clamp(round(x / scale), lo, hi)`: what `QuantizeLinear` and `DequantizeLinear` make of `x`, the zero point subtracted from the
     /// bounds.
     Quantize {
         /// Real value of the integer 1, positive.
@@ -131,7 +140,28 @@ pub enum Activation {
         lo: i32,
         /// Largest integer.
         hi: i32,
+        /// Which of two nearest integers it is.
+        ties: Ties,
     },
+}
+
+/// Which of the two nearest integers a half is rounded to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ties {
+    /// The even one.
+    #[default]
+    Even,
+    /// The odd one: even once an odd zero point is added, where the model rounds after that.
+    Odd,
+}
+
+impl Ties {
+    fn round(self, x: f64) -> f64 {
+        match self {
+            Self::Even => x.round_ties_even(),
+            Self::Odd => (x + 1.0).round_ties_even() - 1.0,
+        }
+    }
 }
 
 impl Activation {
@@ -143,8 +173,14 @@ impl Activation {
             Self::LeakyRelu { .. } => x,
             Self::Clip { lo, hi } => x.clamp(lo, hi),
             // In single precision, as the models that are quantised already compute it.
-            Self::Quantize { scale, lo, hi } => {
-                (x / scale).round_ties_even().clamp(lo as f32, hi as f32) * scale
+            Self::Quantize {
+                scale,
+                lo,
+                hi,
+                ties,
+            } => {
+                let integer = ties.round((x / scale).into()) as f32;
+                integer.clamp(lo as f32, hi as f32) * scale
             }
             _ => self.at(x.into()) as f32,
         }
@@ -193,6 +229,9 @@ impl Activation {
             Self::Ceil => x.ceil(),
             Self::Round => x.round_ties_even(),
             Self::Truncate => x.trunc(),
+            Self::FloorDiv { divisor } => (x / f64::from(divisor)).floor(),
+            Self::Index { length } if x < 0.0 => x + f64::from(length),
+            Self::Index { .. } => x,
             Self::Step => f64::from(u8::from(x >= 0.0)),
             Self::IsZero => f64::from(u8::from(x == 0.0)),
             Self::Sin => libm::sin(x),
@@ -206,9 +245,14 @@ impl Activation {
             Self::Asinh => libm::asinh(x),
             Self::Acosh => libm::acosh(x),
             Self::Atanh => libm::atanh(x),
-            Self::Quantize { scale, lo, hi } => {
+            Self::Quantize {
+                scale,
+                lo,
+                hi,
+                ties,
+            } => {
                 let scale = f64::from(scale);
-                (x / scale).round_ties_even().clamp(lo.into(), hi.into()) * scale
+                ties.round(x / scale).clamp(lo.into(), hi.into()) * scale
             }
         }
     }
@@ -268,7 +312,14 @@ impl Activation {
     pub fn is_integral(self) -> bool {
         matches!(
             self,
-            Self::Floor | Self::Ceil | Self::Round | Self::Truncate | Self::Step | Self::IsZero
+            Self::Floor
+                | Self::Ceil
+                | Self::Round
+                | Self::Truncate
+                | Self::FloorDiv { .. }
+                | Self::Index { .. }
+                | Self::Step
+                | Self::IsZero
         )
     }
 
@@ -290,7 +341,7 @@ impl Activation {
                 let bound = lo.abs().max(hi.abs());
                 bound.is_finite().then(|| bound.into())
             }
-            Self::Quantize { scale, lo, hi } => {
+            Self::Quantize { scale, lo, hi, .. } => {
                 let most = lo.unsigned_abs().max(hi.unsigned_abs());
                 Some(f64::from(most) * f64::from(scale))
             }
@@ -331,8 +382,10 @@ impl Activation {
             Self::Clip { lo, hi } if lo.is_nan() || hi.is_nan() || lo > hi => {
                 Err(format!("bounds {lo} and {hi} are not an interval"))
             }
+            Self::FloorDiv { divisor: 0 } => Err("it divides by 0".into()),
+            Self::Index { length: 0 } => Err("it indexes an axis of length 0".into()),
             Self::Elu { beta: 0.0, .. } => Err("its exponent is divided by 0".into()),
-            Self::Quantize { scale, lo, hi } if scale <= 0.0 || lo > hi => {
+            Self::Quantize { scale, lo, hi, .. } if scale <= 0.0 || lo > hi => {
                 Err(format!("scale {scale} with integers {lo} to {hi}"))
             }
             _ => Ok(()),
@@ -390,9 +443,25 @@ mod tests {
             scale: 0.5,
             lo: -2,
             hi: 3,
+            ties: Ties::Even,
         };
         assert_close(quantize, 0.75, 1.0);
         assert_close(quantize, 9.0, 1.5);
+        let odd = A::Quantize {
+            scale: 1.0,
+            lo: -9,
+            hi: 9,
+            ties: Ties::Odd,
+        };
+        for (x, y) in [
+            (0.5, 1.0),
+            (1.5, 1.0),
+            (-0.5, -1.0),
+            (2.25, 2.0),
+            (-2.5, -3.0),
+        ] {
+            assert_close(odd, x, y);
+        }
         assert!(A::Log.at(-1.0).is_nan());
     }
 
@@ -423,6 +492,7 @@ mod tests {
                 scale: 0.3,
                 lo: -7,
                 hi: 9,
+                ties: Ties::Even,
             },
         ];
         for f in functions {
@@ -456,11 +526,13 @@ mod tests {
                 scale: 0.0,
                 lo: 0,
                 hi: 1,
+                ties: Ties::Even,
             },
             A::Quantize {
                 scale: 1.0,
                 lo: 1,
                 hi: 0,
+                ties: Ties::Even,
             },
         ];
         for f in bad {

@@ -214,14 +214,6 @@ impl AxisMatrix {
 }
 
 impl AxisMap {
-    /// Whether every coefficient is an integer.
-    pub(crate) fn is_whole(&self) -> bool {
-        match self {
-            Self::Keep => true,
-            Self::Matrix(m) => m.entries.iter().all(|&(_, _, w)| w % m.divisor == 0),
-        }
-    }
-
     /// Whether no coefficient is negative.
     pub(crate) fn is_nonnegative(&self) -> bool {
         match self {

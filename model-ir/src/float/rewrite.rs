@@ -103,11 +103,17 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
         }
         (
             Op::Activation(Activation::Relu),
-            Op::Activation(Activation::Quantize { scale, lo, hi }),
+            Op::Activation(Activation::Quantize {
+                scale,
+                lo,
+                hi,
+                ties,
+            }),
         ) if *hi >= 0 => Some(Edit::FromProducer(Op::Activation(Activation::Quantize {
             scale: *scale,
             lo: (*lo).max(0),
             hi: *hi,
+            ties: *ties,
         }))),
         (Op::Pad { pads, value: 0.0 }, _) => {
             widen(node, &source.shape, pads).map(Edit::FromProducer)
@@ -298,6 +304,7 @@ mod tests {
             scale: 0.1,
             lo: -5,
             hi: 7,
+            ties: super::super::Ties::Even,
         });
         let y = builder.add("quantise", quantise, &[relu]).expect("shapes");
         let graph = builder.finish(vec![("y".into(), y)]).expect("valid");

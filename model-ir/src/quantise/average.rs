@@ -5,6 +5,7 @@
 //! windows have fewer taps, `D` is a common multiple of the counts and `c_i = D / n_i`.
 
 use super::Error;
+use crate::exact::exp2;
 use crate::float::{PoolKind, Window};
 use crate::int::{MapAxis, Tap};
 
@@ -70,7 +71,7 @@ impl Average {
 
     /// Scale of the result after the shift, relative to the input's: `2^k / D`.
     pub(super) fn ratio(&self) -> f64 {
-        f64::from(self.shift()).exp2() / self.divisor as f64
+        exp2(self.shift() as i32) / self.divisor as f64
     }
 }
 

@@ -1,7 +1,7 @@
 //! Calibration: the range of every float tensor over sample inputs.
 
-use super::Error;
-use crate::float::{Graph, Node, Op};
+use super::{Error, whole};
+use crate::float::{Graph, Op};
 use ndarray::{ArrayD, Axis, IxDyn};
 use rayon::prelude::*;
 
@@ -23,7 +23,36 @@ pub(super) struct Range {
     pub(super) hi: f64,
 }
 
+/// What was seen of every value.
+pub(super) struct Ranges {
+    pub(super) values: Vec<Range>,
+    /// By channel, for values whose channels are of interest.
+    pub(super) channels: Vec<Option<Vec<Range>>>,
+}
+
+impl Ranges {
+    fn union(mut self, other: Self) -> Self {
+        let join = |a: &mut Range, b: &Range| *a = a.hull(*b);
+        self.values
+            .iter_mut()
+            .zip(&other.values)
+            .for_each(|(a, b)| join(a, b));
+        for (a, b) in self.channels.iter_mut().zip(&other.channels) {
+            let pairs = a.iter_mut().flatten().zip(b.iter().flatten());
+            pairs.for_each(|(a, b)| join(a, b));
+        }
+        self
+    }
+}
+
 impl Range {
+    fn hull(self, other: Self) -> Self {
+        Self {
+            lo: self.lo.min(other.lo),
+            hi: self.hi.max(other.hi),
+        }
+    }
+
     /// Largest absolute value.
     pub(super) fn size(self) -> f64 {
         self.hi.max(-self.lo)
@@ -46,18 +75,23 @@ impl Calibration {
         Ok(Self::from_samples(unstack(graph, inputs)?))
     }
 
-    /// Standard normal inputs from a seed, rounded where the model takes integers. Real data is
-    /// always better: the report of a model that is calibrated this way carries a warning.
+    /// Standard normal inputs from a seed, their magnitudes rounded down for inputs of integers,
+    /// and any index for inputs that index an axis. Real data is always better: the report of a
+    /// model that is calibrated this way carries a warning.
     pub fn synthetic(graph: &Graph, seed: u64) -> Self {
         let mut random = Normal(seed);
+        let indexed = whole::indexed(graph);
+        let mut cell = |v: usize| match (&graph.nodes()[v].op, indexed[v]) {
+            (Op::Input { integral: true }, Some(indices)) => {
+                (random.next() % (indices.hi.unsigned_abs() + 1)) as f32
+            }
+            (Op::Input { integral: true }, None) => random.draw().abs().floor(),
+            _ => random.draw(),
+        };
         let mut sample = || {
-            let inputs = graph.inputs().map(|v| &graph.nodes()[v.0]);
-            let array = |node: &Node| {
-                let draw = || match node.op {
-                    Op::Input { integral: true } => random.draw().round(),
-                    _ => random.draw(),
-                };
-                ArrayD::from_shape_simple_fn(IxDyn(&node.shape), draw)
+            let inputs = graph.inputs().map(|v| (v.0, &graph.nodes()[v.0].shape));
+            let array = |(v, shape): (usize, &Vec<usize>)| {
+                ArrayD::from_shape_simple_fn(IxDyn(shape), || cell(v))
             };
             inputs.map(array).collect()
         };
@@ -85,28 +119,29 @@ impl Calibration {
         self.synthetic
     }
 
-    /// The range of every value of `graph`.
-    pub(super) fn ranges(&self, graph: &Graph) -> Result<Vec<Range>, Error> {
-        let of_sample = |sample: &Vec<ArrayD<f32>>| -> Result<Vec<Range>, Error> {
+    /// The range of every value of `graph`, and of its channels along the axis that `axes` names.
+    pub(super) fn ranges(&self, graph: &Graph, axes: &[Option<usize>]) -> Result<Ranges, Error> {
+        let of_sample = |sample: &Vec<ArrayD<f32>>| -> Result<Ranges, Error> {
             let values = graph.run(sample)?;
+            let of_channels = |(value, axis): (&ArrayD<f32>, &Option<usize>)| {
+                let channels = value.axis_iter((*axis).map(Axis)?);
+                channels.map(|channel| range(channel.iter())).collect()
+            };
+            let channels = values.iter().zip(axes).map(of_channels).collect();
             let ranges = values.iter().zip(graph.nodes()).map(|(value, node)| {
-                range(value).ok_or_else(|| Error::NotFinite {
+                range(value.iter()).ok_or_else(|| Error::NotFinite {
                     node: node.name.clone(),
                 })
             });
-            ranges.collect()
+            let values = ranges.collect::<Result<_, _>>()?;
+            Ok(Ranges { values, channels })
         };
         let ranges = self.samples.par_iter().map(of_sample);
-        let ranges: Vec<Vec<Range>> = ranges.collect::<Result<_, _>>()?;
-        let union = |a: Vec<Range>, b: Vec<Range>| {
-            let pairs = a.iter().zip(&b);
-            let joined = pairs.map(|(a, b)| Range {
-                lo: a.lo.min(b.lo),
-                hi: a.hi.max(b.hi),
-            });
-            joined.collect()
-        };
-        ranges.into_iter().reduce(union).ok_or(Error::NoSamples)
+        let ranges: Vec<Ranges> = ranges.collect::<Result<_, _>>()?;
+        ranges
+            .into_iter()
+            .reduce(Ranges::union)
+            .ok_or(Error::NoSamples)
     }
 }
 
@@ -136,9 +171,9 @@ pub fn unstack(graph: &Graph, inputs: &[ArrayD<f32>]) -> Result<Vec<Vec<ArrayD<f
     Ok((0..samples).map(sample).collect())
 }
 
-fn range(value: &ArrayD<f32>) -> Option<Range> {
+fn range<'a>(cells: impl Iterator<Item = &'a f32>) -> Option<Range> {
     let mut range = (f32::INFINITY, f32::NEG_INFINITY);
-    for &x in value {
+    for &x in cells {
         if !x.is_finite() {
             return None;
         }

@@ -9,6 +9,7 @@ use super::function::Curve;
 use super::lower::{Handle, Lowered, Rounding};
 use super::plan::Form;
 use super::{Error, Profile};
+use crate::exact::{exp2, log2_ceil, log2_floor};
 use crate::float::Activation;
 use crate::int::TensorId;
 
@@ -21,8 +22,6 @@ const SAMPLES: i32 = 256;
 pub(super) const QUANTISED_BITS: i32 = 24;
 /// Rows of a table that quantises an accumulator without a multiplier.
 const QUANTISED_ROWS: u64 = 1 << 14;
-/// Integers beyond which a table has no room for their fractions.
-const MANY_UNITS: f64 = 4096.0;
 /// Binary digits of a comparison's table.
 const STEP_BITS: u32 = 12;
 
@@ -83,35 +82,26 @@ impl Lowered<'_> {
                 let curve = real(x.scale);
                 return self.lookup(&node.name, x.tensor, curve, 0, Rounding::Nearest, None);
             }
-            _ if f.is_integral() && x.scale.to_bits() == 1.0_f64.to_bits() => {
+            Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate
+                if x.scale.to_bits() == 1.0_f64.to_bits() && x.shift == 0 =>
+            {
                 return Ok(x.tensor);
             }
-            Activation::Round if self.is_coarse(v, x) => {
-                let bits = QUANTISED_BITS;
-                let (tensor, shift) = self.multiplied(&node.name, x, unit, bits)?;
-                let curve = Curve::Clamp {
-                    lo: least,
-                    hi: most,
-                };
-                let calibrated = Some(self.range_in(value.0, unit));
-                let nearest = Rounding::Nearest;
-                return self.lookup(&node.name, tensor, curve, shift, nearest, calibrated);
+            Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate => {
+                return self.rounded(v, f, x);
             }
-            // What is rounded down is known exactly when the step divides 1.
-            Activation::Floor | Activation::Truncate => {
-                return self.rounded_down(v, x.tensor, x, real);
+            Activation::FloorDiv { .. } | Activation::Index { .. }
+                if !plan.is_integral(value.0) || x.scale.to_bits() != 1.0_f64.to_bits() =>
+            {
+                return Err(Error::Unsupported {
+                    node: node.name.clone(),
+                    reason: "its operand may have fractions: convert it to integers".into(),
+                });
             }
-            Activation::Ceil => {
-                let negative = self.weighted_sum(&node.name, &[(-1, x.tensor)])?;
-                let floor = |step: f64| Curve::Real {
-                    function: f,
-                    step: -step,
-                    unit,
-                    lo: least,
-                    hi: most,
-                };
-                return self.rounded_down(v, negative, x, floor);
+            Activation::FloorDiv { divisor } => {
+                return self.quotient(v, x.tensor, divisor.into());
             }
+            Activation::Index { length } => return self.index(v, x.tensor, length),
             _ => {
                 let (x, range) = self.saturated(v, f, x)?;
                 return self.pieces(v, x, range, f);
@@ -158,12 +148,6 @@ impl Lowered<'_> {
         self.lookup(&node.name, tensor, curve, shift, nearest, calibrated)
     }
 
-    /// Whether the steps of a curve's argument would be too large to round it.
-    fn is_coarse(&self, v: usize, x: Handle) -> bool {
-        let size = self.plan.ranges[self.plan.node(v).inputs[0].0].size();
-        self.coarsest(size / x.scale).exp2() * x.scale > 1.0 / 64.0
-    }
-
     /// Whether a table of all values of `x` would be large.
     fn is_wide(&self, x: TensorId) -> bool {
         self.interval(x).max_abs() > 1 << STEP_BITS
@@ -179,38 +163,6 @@ impl Lowered<'_> {
         let bits = u64::BITS - self.interval(x).max_abs().leading_zeros();
         let shift = bits.saturating_sub(STEP_BITS);
         self.lookup(name, x, curve, shift, Rounding::Down, None)
-    }
-
-    /// A function that is constant from one multiple of a step to the next.
-    fn rounded_down(
-        &mut self,
-        v: usize,
-        tensor: TensorId,
-        x: Handle,
-        curve: impl Fn(f64) -> Curve,
-    ) -> Result<TensorId, Error> {
-        let node = self.plan.node(v);
-        let size = self.plan.ranges[node.inputs[0].0].size();
-        // From the accumulator's scale to quarters, or to units if there are many.
-        let part = if size > MANY_UNITS { 1.0 } else { 0.25 };
-        let shift = (part / x.scale).log2().floor().clamp(0.0, 40.0);
-        let step = x.scale * shift.exp2();
-        let mut calibrated = self.range_in(node.inputs[0].0, step);
-        if matches!(curve(step), Curve::Real { step, .. } if step < 0.0) {
-            calibrated = Range {
-                lo: -calibrated.hi,
-                hi: -calibrated.lo,
-            };
-        }
-        let down = Rounding::Down;
-        self.lookup(
-            &node.name,
-            tensor,
-            curve(step),
-            shift as u32,
-            down,
-            Some(calibrated),
-        )
     }
 
     /// The argument of value `v` without the tails on which a monotone `f` is constant, if they are
@@ -230,7 +182,7 @@ impl Lowered<'_> {
         let tolerance = self.plan.scale(v) / 4.0;
         // From where on, in powers of two on its side of 0, the function is as good as at the end.
         let tail = |end: f64| {
-            let powers = (-4..60).map(|k| end.signum() * f64::from(k).exp2());
+            let powers = (-4..60).map(|k| end.signum() * exp2(k));
             let mut powers = powers.take_while(|t| 8.0 * t.abs() < end.abs());
             powers.find(|&t| (f.at(t) - f.at(end)).abs() <= tolerance)
         };
@@ -281,7 +233,7 @@ impl Lowered<'_> {
         f: Activation,
     ) -> Result<TensorId, Error> {
         let shift = self.argument_shift(v, f, x, range);
-        let step = x.scale * f64::from(shift).exp2();
+        let step = x.scale * exp2(shift as i32);
         let calibrated = Some(Range {
             lo: range.lo / step,
             hi: range.hi / step,
@@ -314,7 +266,7 @@ impl Lowered<'_> {
         let above = Range { lo: bend, ..range };
         let below = Range { hi: bend, ..range };
         // On a step of both tables, the same value in both.
-        let grid = f64::from(self.argument_shift(v, f, x, above)).exp2();
+        let grid = exp2(self.argument_shift(v, f, x, above) as i32);
         let bound = ((bend / x.scale / grid).round() * grid) as i64;
         let value = f.at(bound as f64 * x.scale) / self.plan.scale(v);
         let constant =
@@ -346,27 +298,26 @@ impl Lowered<'_> {
         // By how much half a step moves the value at the lower end.
         let error = |range: Range| {
             let shift = self.coarsest(range.size() / x.scale);
-            let half = x.scale * shift.exp2() / 2.0;
+            let half = x.scale * exp2(shift) / 2.0;
             let difference = (f.at(range.lo + half) - f.at(range.lo)).abs();
-            if shift > 0.0 { difference } else { 0.0 }
+            if shift > 0 { difference } else { 0.0 }
         };
-        let allowed =
-            self.plan.ranges[v].size() * (1.0 - f64::from(self.plan.profile.bits())).exp2();
+        let allowed = self.plan.ranges[v].size() * exp2(1 - self.plan.profile.bits() as i32);
         if error(range) <= allowed {
             return None;
         }
-        let bends = (1..=10).rev().map(|k| range.hi * (-f64::from(k)).exp2());
+        let bends = (1..=10).rev().map(|k| range.hi * exp2(-k));
         let mut bends = bends.filter(|&bend| bend > range.lo);
         bends.find(|&lo| error(Range { lo, ..range }) <= allowed / 2.0)
     }
 
     /// The shift that leaves as many rows as a curve may have for a range of `size` integers.
-    fn coarsest(&self, size: f64) -> f64 {
+    fn coarsest(&self, size: f64) -> i32 {
         let rows = match self.plan.profile {
             Profile::Fast => CURVE_ROWS[0],
             Profile::Accurate => CURVE_ROWS[1],
         };
-        (2.0 * size / rows).max(1.0).log2().ceil()
+        log2_ceil((2.0 * size / rows).max(1.0))
     }
 
     /// `q` for the function of value `v` on the accumulator `x`.
@@ -374,10 +325,10 @@ impl Lowered<'_> {
         let slope = steepest(f, range);
         let wanted = self.plan.scale(v) / (2.0 * slope) / x.scale;
         // At least 256 steps, whatever the slope.
-        let most = (range.size() / x.scale / 256.0).max(1.0).log2().floor();
-        let wanted = wanted.max(1.0).log2().floor().min(most);
-        let further = f64::from(further_bits(f));
-        let coarsest = (self.coarsest(range.size() / x.scale) - further).max(0.0);
+        let most = log2_floor((range.size() / x.scale / 256.0).max(1.0));
+        let wanted = log2_floor(wanted.max(1.0)).min(most);
+        let further = further_bits(f) as i32;
+        let coarsest = (self.coarsest(range.size() / x.scale) - further).max(0);
         coarsest.max(wanted) as u32
     }
 }

@@ -16,13 +16,14 @@ impl Plan<'_> {
         for (v, node) in self.graph.nodes().iter().enumerate() {
             let operand = |k: usize| forms[node.inputs[k].0];
             let form = match &node.op {
+                Op::Affine { .. } if self.dequantised(v).is_some() => Form::Small,
                 Op::Affine { .. } if self.pure_scale(v).is_some() => operand(0),
                 Op::Affine { .. } if operand(0) == Form::Raw => Form::Raw,
                 Op::Affine { .. } if self.uniform(v).is_some() && operand(0) != Form::Linear => {
                     Form::Raw
                 }
                 Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => Form::Linear,
-                Op::Concat { .. } if self.is_rescaled(v) => Form::Raw,
+                Op::Concat { .. } | Op::Max if self.is_rescaled(v) => Form::Raw,
                 Op::Max | Op::Maximum { .. }
                     if node.inputs.iter().any(|u| forms[u.0] == Form::Raw) =>
                 {
@@ -37,7 +38,7 @@ impl Plan<'_> {
                 | Op::Maximum { .. } => Form::Small,
                 Op::Pool { kind, windows } => match kind {
                     PoolKind::Max => Form::Small,
-                    _ if self.is_rescaled(v) => Form::Raw,
+                    _ if self.is_rescaled(v) || operand(0) == Form::Raw => Form::Raw,
                     _ => {
                         let input = &self.node(node.inputs[0].0).shape;
                         Form::Exact(Average::new(*kind, windows, input, &node.name)?.shift())
@@ -93,9 +94,15 @@ impl Plan<'_> {
             if let Op::Activation(Activation::Quantize { scale, .. }) = node.op {
                 self.classes.fix(v, scale.into());
             }
+            if let Some((scale, _)) = self.dequantised(v) {
+                self.classes.fix(v, scale);
+            }
             let Some(ratio) = self.ratio(v)? else {
                 continue;
             };
+            if self.is_coarsened(v) {
+                return Ok(Some(v));
+            }
             let mut inputs = node.inputs.iter();
             if inputs.all(|input| self.classes.tie(v, input.0, ratio)) {
                 continue;
@@ -129,6 +136,34 @@ impl Plan<'_> {
             };
         }
         Ok(None)
+    }
+
+    /// Whether a tie would give `v` or an operand a scale that the model prescribes for another: of
+    /// averages, which have finer values, and of what is joined to other values.
+    fn is_coarsened(&self, v: usize) -> bool {
+        let node = self.node(v);
+        let fixed = |u: &ValueId| self.classes.fixed(u.0).is_some();
+        match &node.op {
+            Op::Pool { kind, .. } => *kind != PoolKind::Max && node.inputs.iter().any(fixed),
+            Op::Add | Op::Sub | Op::Max | Op::Concat { .. } => {
+                let mut scales = node.inputs.iter().map(|u| self.classes.fixed(u.0));
+                let Some(scale) = scales.find_map(|scale| scale) else {
+                    return false;
+                };
+                let fits = |u: &ValueId| fixed(u) || self.is_multiple(u.0, scale);
+                !node.inputs.iter().all(fits)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether `v` is a constant of multiples of `scale`.
+    fn is_multiple(&self, v: usize, scale: f64) -> bool {
+        let multiple = |x: &f32| {
+            let n = f64::from(*x) / scale;
+            (n - n.round()).abs() <= f64::from(f32::EPSILON) * n.abs()
+        };
+        matches!(&self.node(v).op, Op::Constant { value } if value.iter().all(multiple))
     }
 
     /// Scale of `v` relative to its operands' if they are tied.

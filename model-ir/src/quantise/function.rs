@@ -74,6 +74,10 @@ impl Curve {
 
 /// `f(x)`, `inside` beside its poles.
 fn value(function: Activation, x: f64, inside: f64) -> f64 {
+    if let Activation::Quantize { .. } = function {
+        // In single precision, where ties are those of the model.
+        return function.apply(x as f32).into();
+    }
     let (lo, hi) = function.domain();
     let x = x.clamp(lo, hi);
     let y = function.at(x);

@@ -5,22 +5,25 @@ use super::moves::{keep, window_axis};
 use super::plan::Form;
 use super::products::DIRECT_SUM;
 use super::{Error, Profile};
+use crate::exact::{exp2, log2_ceil, log2_floor};
 use crate::float::{Node, Op};
 use crate::int::{Affine, Interval, Op as IntOp, TensorId, WeightId, affine_bounds};
 use ndarray::ArrayD;
 
 /// Largest magnitude of a weight. Beyond it the input's scale is so much coarser than the
 /// output's that the calibrated ranges must be wrong.
-const MAX_WEIGHT: f64 = (1 << 24) as f64;
+const MAX_WEIGHT: f64 = (1 << MAX_BITS) as f64;
+const MAX_BITS: i32 = 24;
 
 /// About the largest weight of a layer whose output the model quantises itself, and its largest
 /// shift.
-const QUANTISED_WEIGHT: f64 = (1 << 28) as f64;
-const MAX_SHIFT: f64 = 36.0;
+const QUANTISED_WEIGHT: f64 = (1 << QUANTISED_BITS) as f64;
+const QUANTISED_BITS: i32 = 28;
+const MAX_SHIFT: i32 = 36;
 
-/// Least largest weight of a layer in models with products of activations, fast and accurate: their
+/// Least bits of the largest weight of a layer in models with products of activations, fast and accurate: their
 /// activations have more bits than other models', and so their weights have fewer.
-const LEAST_WEIGHT: [f64; 2] = [512.0, 4096.0];
+const LEAST_BITS: [i32; 2] = [9, 12];
 /// Bits of the weights of an affine map of an accumulator.
 const RAW_BITS: i32 = 14;
 
@@ -65,37 +68,40 @@ fn emit(
     };
     let largest = layer.weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
     let size = f64::from(largest) * input_scale / plan.scale(v);
+    // Where every output has one weight, there is room for larger ones.
+    let single = matches!(plan.node(v).op, Op::Affine { .. });
+    let most_bits = if single { QUANTISED_BITS } else { MAX_BITS };
     let wanted = if plan.classes.fixed(v).is_some() {
         // As fine as the weights' type allows: the rounding is that of the model itself.
-        Some((QUANTISED_WEIGHT.log2() - size.log2()).floor())
+        Some(QUANTISED_BITS - log2_ceil(size))
     } else if plan.has_products() {
         let least = match plan.profile {
-            Profile::Fast => LEAST_WEIGHT[0],
-            Profile::Accurate => LEAST_WEIGHT[1],
+            Profile::Fast => LEAST_BITS[0],
+            Profile::Accurate => LEAST_BITS[1],
         };
-        Some((least.log2() - size.log2()).ceil())
+        Some(least - log2_floor(size))
     } else {
         // An input of more bits than usual would take them from the weights.
         let bits = plan.bits_of(plan.node(v).inputs[0].0);
         let further = bits.saturating_sub(plan.profile.bits());
-        let room = (MAX_WEIGHT.log2() - size.log2()).floor();
-        (further > 0).then_some(f64::from(shift + further).min(room))
+        let room = most_bits - log2_ceil(size);
+        (further > 0).then_some(((shift + further) as i32).min(room))
     };
     let shift = match wanted {
-        Some(wanted) if shift > 0 && size > 0.0 => wanted.clamp(f64::from(shift), MAX_SHIFT) as u32,
+        Some(wanted) if shift > 0 && size > 0.0 => wanted.clamp(shift as i32, MAX_SHIFT) as u32,
         _ => shift,
     };
     // Integers are exact, however coarse beside the result: their weights need no more than fits.
-    let room = (MAX_WEIGHT.log2() - size.log2()).floor();
-    let exact = plan.is_whole(plan.node(v).inputs[0].0) && (0.0..f64::from(shift)).contains(&room);
+    let room = most_bits - log2_ceil(size);
+    let exact = plan.is_whole(plan.node(v).inputs[0].0) && (0..shift as i32).contains(&room);
     let shift = if exact { room as u32 } else { shift };
-    let scale = plan.scale(v) * (-f64::from(shift)).exp2();
+    let scale = plan.scale(v) * exp2(-(shift as i32));
     let quantised = |w: &f32| (f64::from(*w) * (input_scale / scale)).round();
     let largest = layer
         .weights
         .iter()
         .fold(0.0_f64, |m, w| m.max(quantised(w).abs()));
-    let most = if plan.classes.fixed(v).is_some() || plan.has_products() {
+    let most = if plan.classes.fixed(v).is_some() || plan.has_products() || single {
         2.0 * QUANTISED_WEIGHT
     } else {
         MAX_WEIGHT
@@ -134,14 +140,14 @@ pub(super) fn raw(lowered: &mut Lowered, v: usize) -> Result<Handle, Error> {
     };
     let layer = affine(scale, shift, shape);
     let whole = |bits: &i32| {
-        let integer = |w: &f32| (f64::from(*w) * f64::from(*bits).exp2()).fract() == 0.0;
+        let integer = |w: &f32| (f64::from(*w) * exp2(*bits)).fract() == 0.0;
         layer.weights.iter().all(integer)
     };
     let largest = layer.weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
-    let most = RAW_BITS - f64::from(largest.max(f32::MIN_POSITIVE)).log2().ceil() as i32;
+    let most = RAW_BITS - log2_ceil(largest.max(f32::MIN_POSITIVE).into());
     let bits = (0..most).find(whole).unwrap_or(most);
-    let scale = x.scale * (-f64::from(bits)).exp2();
-    let quantised = |w: &f32| (f64::from(*w) * f64::from(bits).exp2()).round() as i32;
+    let scale = x.scale * exp2(-bits);
+    let quantised = |w: &f32| (f64::from(*w) * exp2(bits)).round() as i32;
     let weights = layer.weights.iter().map(quantised).collect();
     let bias = layer.bias.into_iter().flatten();
     let bias: Vec<i64> = bias

@@ -9,6 +9,7 @@ use super::moves::keep;
 use super::plan::{Form, Plan};
 use super::products::DIRECT_SUM;
 use super::{Error, linear, maximum};
+use crate::exact::exp2;
 use crate::float::{Op as FloatOp, PoolKind, ValueId};
 use crate::int::{
     BiasId, Interval, Known, Map, MapAxis, Node, Op, Port, Steps, TableId, TensorId,
@@ -35,7 +36,24 @@ pub(super) enum Rounding {
     Nearest,
     /// To the largest integer below.
     Down,
+    /// To the largest integer below what is this much more.
+    Above(i64),
 }
+
+/// How a table node reads its operand.
+struct Argument {
+    shift: u32,
+    rounding: Rounding,
+    /// Arguments outside have no row.
+    within: Interval,
+    /// Their calibrated range, for float values.
+    calibrated: Option<Range>,
+}
+
+const EVERYWHERE: Interval = Interval {
+    lo: i64::MIN,
+    hi: i64::MAX,
+};
 
 /// A table node whose domain is not yet known.
 #[derive(Clone, Debug)]
@@ -89,6 +107,9 @@ pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, E
     for v in 0..plan.graph.nodes().len() {
         let handle = lowered.value(v)?;
         lowered.values.push(handle);
+        if plan.extremes[v] {
+            lowered.values[v] = lowered.small(ValueId(v))?;
+        }
     }
     for (name, value) in plan.graph.outputs() {
         let handle = lowered.values[value.0];
@@ -123,6 +144,9 @@ impl Lowered<'_> {
             }
             FloatOp::Dense { .. } | FloatOp::Conv { .. } => linear::layer(self, v),
             FloatOp::Affine { shift, .. } => {
+                if let Some((_, zero)) = self.plan.dequantised(v) {
+                    return self.dequantised(v, zero);
+                }
                 match (self.plan.pure_scale(v), self.plan.uniform(v)) {
                     (Some(factor), _) => self.rescale(v, factor),
                     (None, Some(factor)) if raw => self.raw_affine(v, factor, shift),
@@ -247,7 +271,7 @@ impl Lowered<'_> {
         Ok(self.push(name, Op::Sum { coefs }, inputs, cells, interval))
     }
 
-    /// A table node; one that exists already is shared.
+    /// A table node.
     pub(super) fn lookup(
         &mut self,
         name: &str,
@@ -257,6 +281,48 @@ impl Lowered<'_> {
         rounding: Rounding,
         calibrated: Option<Range>,
     ) -> Result<TensorId, Error> {
+        let read = Argument {
+            shift,
+            rounding,
+            within: EVERYWHERE,
+            calibrated,
+        };
+        self.table(name, x, curve, read)
+    }
+
+    /// A table node that has no arguments but those `within` an interval.
+    pub(super) fn lookup_within(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        curve: Curve,
+        shift: u32,
+        rounding: Rounding,
+        within: Interval,
+    ) -> Result<TensorId, Error> {
+        let read = Argument {
+            shift,
+            rounding,
+            within,
+            calibrated: None,
+        };
+        self.table(name, x, curve, read)
+    }
+
+    /// A table node; one that exists already is shared.
+    fn table(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        curve: Curve,
+        argument: Argument,
+    ) -> Result<TensorId, Error> {
+        let Argument {
+            shift,
+            rounding,
+            within,
+            calibrated,
+        } = argument;
         if shift > MAX_SHIFT {
             return Err(Error::overflow(name));
         }
@@ -268,6 +334,7 @@ impl Lowered<'_> {
         let offset = match rounding {
             Rounding::Nearest => (1_i64 << shift) >> 1,
             Rounding::Down => 0,
+            Rounding::Above(more) => more,
         };
         let op = Op::Table {
             table: TableId(curve_id),
@@ -284,8 +351,8 @@ impl Lowered<'_> {
         }
         let Interval { lo, hi } = self.interval(x);
         let argument = Interval {
-            lo: (lo + offset) >> shift,
-            hi: (hi + offset) >> shift,
+            lo: ((lo + offset) >> shift).clamp(within.lo, within.hi),
+            hi: ((hi + offset) >> shift).clamp(within.lo, within.hi),
         };
         let node = self.push(name, op, vec![x], self.cells(x), curve.image());
         self.lookups.push(Lookup {
@@ -300,8 +367,11 @@ impl Lowered<'_> {
     /// The small form of a value.
     pub(super) fn small(&mut self, value: ValueId) -> Result<Handle, Error> {
         let handle = self.values[value.0];
-        if handle.small {
-            return Ok(handle);
+        // Integers are exact: they are small enough as they are, or nothing is.
+        let exact = self.plan.is_whole(value.0) && handle.shift == 0;
+        if handle.small || exact {
+            let small = true;
+            return Ok(Handle { small, ..handle });
         }
         if let Some(&known) = self.requantised.get(&value.0) {
             return Ok(known);
@@ -396,12 +466,23 @@ impl Lowered<'_> {
             tensor: self.weighted_sum(&node.name, &terms)?,
             shift,
             small: false,
-            scale: self.plan.scale(v) * (-f64::from(shift)).exp2(),
+            scale: self.plan.scale(v) * exp2(-(shift as i32)),
         })
     }
 
+    /// `q - zero` for the integers of the operand.
+    fn dequantised(&mut self, v: usize, zero: i64) -> Result<Handle, Error> {
+        let node = self.plan.node(v);
+        let x = self.small(node.inputs[0])?;
+        let constant = self.broadcast_constant(&node.name, vec![-zero], &[1], &node.shape)?;
+        let tensor = self.weighted_sum(&node.name, &[(1, x.tensor), (1, constant)])?;
+        let scale = self.plan.scale(v);
+        Ok(Handle { tensor, scale, ..x })
+    }
+
     fn average_pool(&mut self, v: usize) -> Result<Handle, Error> {
-        let (tensor, _) = self.pool_sum(v)?;
+        let x = self.small(self.plan.node(v).inputs[0])?;
+        let (Handle { tensor, .. }, _) = self.pool_sum(v, x)?;
         let Form::Exact(shift) = self.plan.form(v) else {
             unreachable!("the others are raw");
         };
@@ -409,19 +490,18 @@ impl Lowered<'_> {
             tensor,
             shift,
             small: false,
-            scale: self.plan.scale(v) * (-f64::from(shift)).exp2(),
+            scale: self.plan.scale(v) * exp2(-(shift as i32)),
         })
     }
 
-    /// The sums of an average pool, and what they are divided by.
-    pub(super) fn pool_sum(&mut self, v: usize) -> Result<(TensorId, usize), Error> {
+    /// The sums of an average pool of `x` at its scale, and what they are divided by.
+    pub(super) fn pool_sum(&mut self, v: usize, x: Handle) -> Result<(Handle, usize), Error> {
         let node = self.plan.node(v);
-        let x = self.small(node.inputs[0])?.tensor;
         let average = self.plan.average(v)?;
         let mut axes = keep(&node.shape[..2]);
         axes.extend(average.axes.iter().cloned());
-        let sum = self.map(&node.name, x, Map { axes, fill: 0 })?;
-        Ok((sum, average.divisor))
+        let tensor = self.map(&node.name, x.tensor, Map { axes, fill: 0 })?;
+        Ok((Handle { tensor, ..x }, average.divisor))
     }
 
     /// Registers a bias vector.

@@ -6,7 +6,8 @@
 //! passes, in order:
 //!
 //! 1. [`Graph::simplified`]: exact rewritings of the float graph;
-//! 2. `calibration`: the range of every value; `thresholds`: that of what is compared with constants;
+//! 2. `calibration`: the range of every value; `balance`: features of unlike sizes are brought to
+//!    one before they are mixed; `thresholds`: that of what is compared with constants;
 //! 3. `plan`: forms, tied scales, bits;
 //! 4. `lower`: integer nodes, one table node for a linear layer, its residual sums and its
 //!    activation;
@@ -17,10 +18,12 @@
 
 mod accuracy;
 mod average;
+mod balance;
 mod calibration;
 mod compact;
 mod curves;
 mod cuts;
+mod extremes;
 mod forms;
 mod function;
 mod layout;
@@ -31,8 +34,10 @@ mod moves;
 mod needs;
 mod plan;
 mod ports;
+mod prescribed;
 mod products;
 mod resolve;
+mod rounding;
 mod scales;
 mod tables;
 #[cfg(test)]
@@ -40,15 +45,18 @@ mod tests;
 #[cfg(test)]
 mod tests_of_faults;
 #[cfg(test)]
+mod tests_of_integers;
+#[cfg(test)]
 mod tests_of_operators;
 mod thresholds;
+mod whole;
 
 pub use accuracy::{Accuracy, OutputAccuracy, TableUse, argmax};
 pub use calibration::{Calibration, unstack};
 pub use ports::{InputError, Inputs};
 
 use crate::float::{self, Graph};
-use crate::int;
+use crate::int::{self, Interval};
 
 /// The usual shift.
 const SHIFT: u32 = 12;
@@ -188,6 +196,18 @@ pub enum Error {
         /// The node.
         node: String,
     },
+    /// Calibration samples with indices outside of the axis which they index.
+    #[error(
+        "input `{node}` has the integers {calibrated} in calibration, its axis the indices {allowed}"
+    )]
+    Indices {
+        /// The input.
+        node: String,
+        /// The hull of its calibrated integers.
+        calibrated: Interval,
+        /// The indices that exist.
+        allowed: Interval,
+    },
     /// A shift outside `1 ..= 16`.
     #[error("shift {0} is not in 1 ..= 16")]
     Shift(u32),
@@ -265,10 +285,15 @@ pub fn quantise(
     if let Some(shift) = options.shift.filter(|s| !(1..=MAX_SHIFT).contains(s)) {
         return Err(Error::Shift(shift));
     }
-    let graph = graph.simplified();
-    let mut ranges = calibration.ranges(&graph)?;
-    thresholds::cover(&graph, &mut ranges);
-    let plan = plan::Plan::new(&graph, &ranges, options.profile)?;
+    let mut graph = graph.simplified();
+    let mut seen = calibration.ranges(&graph, &balance::channel_axes(&graph))?;
+    let balanced = balance::balanced(&graph, &seen.values, &seen.channels, options.profile)?;
+    if let Some(balanced) = balanced {
+        graph = balanced;
+        seen = calibration.ranges(&graph, &balance::channel_axes(&graph))?;
+    }
+    thresholds::cover(&graph, &mut seen.values);
+    let plan = plan::Plan::new(&graph, &seen, options.profile)?;
     let mut lowered = lower::lower(&plan, options.shift.unwrap_or(SHIFT))?;
     let small = options.profile == Profile::Fast
         && lowered.lookup_cells() < FEW_LOOKUPS

@@ -1,16 +1,20 @@
 //! What is known of values beyond their ranges, what their consumers need, and how many bits they
 //! get.
 
-use super::Profile;
 use super::curves::further_bits;
 use super::plan::{Form, Plan};
-use crate::float::{Activation, Op, PoolKind};
+use super::{Profile, balance};
+use crate::exact::log2_ceil;
+use crate::float::{Activation, Op};
 
 /// An exact accumulator of at most this shift feeds a linear layer as it is.
 const DIRECT_SHIFT: u32 = 2;
 
 /// Bits of inputs that no layer takes and of scores whose maximum is taken: as many as a 16-bit integer has.
 const GIVEN_BITS: u32 = 15;
+/// Most bits of an input of features of unlike sizes: it is read as an integer of 64 bits, and its
+/// multiples have room.
+const MOST_BITS: u32 = 40;
 
 impl Profile {
     /// Least bits of small values that are model outputs or operands of products, sums and
@@ -36,36 +40,15 @@ impl Profile {
 }
 
 impl Plan<'_> {
-    /// Which values have integer cells on every integer input.
-    pub(super) fn find_integral(&self) -> Vec<bool> {
-        let whole = |x: &f32| x.fract() == 0.0 && x.abs() < (1 << 24) as f32;
-        let mut known: Vec<bool> = Vec::new();
-        for node in self.graph.nodes() {
-            let all = || node.inputs.iter().all(|i| known[i.0]);
-            let constants = || node.op.constants().all(|x| whole(&x));
-            known.push(match &node.op {
-                Op::Input { integral } => *integral,
-                Op::Constant { .. } => constants(),
-                Op::Activation(f) => match f {
-                    Activation::Relu | Activation::Abs => all(),
-                    Activation::Clip { lo, hi } => {
-                        all() && [lo, hi].into_iter().all(|x| x.is_infinite() || whole(x))
-                    }
-                    _ => f.is_integral(),
-                },
-                Op::Pool { kind, .. } => *kind == PoolKind::Max && all(),
-                Op::Map(axes) => all() && axes.iter().all(crate::float::AxisMap::is_whole),
-                _ => all() && constants(),
-            });
-        }
-        known
-    }
-
     /// Which values cannot be negative.
     pub(super) fn find_nonnegative(&self) -> Vec<bool> {
         let mut known: Vec<bool> = Vec::new();
         for (v, node) in self.graph.nodes().iter().enumerate() {
             let all = || node.inputs.iter().all(|i| known[i.0]);
+            if let Some(integers) = self.integers[v] {
+                known.push(integers.lo >= 0);
+                continue;
+            }
             known.push(match &node.op {
                 Op::Input { .. } | Op::Constant { .. } => self.ranges[v].lo >= 0.0,
                 Op::Activation(f) => f.is_nonnegative(),
@@ -87,15 +70,10 @@ impl Plan<'_> {
     pub(super) fn find_classes(&mut self) {
         let n = self.forms.len();
         (self.loose, self.whole) = (vec![true; n], vec![true; n]);
-        self.quantised = vec![None; n];
         for v in 0..n {
             let (root, ratio) = self.classes.root(v);
             self.loose[root] &= self.forms[v] == Form::Raw;
-            self.whole[root] &= self.integral[v] && (ratio - 1.0).abs() < f64::EPSILON;
-            if let Op::Activation(Activation::Quantize { lo, hi, .. }) = self.node(v).op {
-                let (least, most) = self.quantised[root].unwrap_or((0, 0));
-                self.quantised[root] = Some((least.min(lo.into()), most.max(hi.into())));
-            }
+            self.whole[root] &= self.is_integral(v) && (ratio - 1.0).abs() < f64::EPSILON;
         }
     }
 
@@ -114,14 +92,26 @@ impl Plan<'_> {
         let products = self.has_products();
         let linear =
             (0..n).all(|v| !matches!(self.node(v).op, Op::Activation(_) | Op::Pool { .. }));
+        let given = balance::given(self.graph);
+        let all_given = self.classes_of(&given);
         for v in 0..n {
             let root = self.classes.root(v).0;
             let least = if self.is_whole(v) {
-                // The calibrated integers, and as many again.
-                let size = self.ranges[v].size().clamp(1.0, f64::from(1 << 24)) as u32;
-                (2 * size).ilog2() + 1 + u32::from(!self.nonnegative[v])
+                let (lo, hi) = self.interval(v);
+                let most = lo.unsigned_abs().max(hi.unsigned_abs()).max(1);
+                most.ilog2() + 1 + u32::from(lo < 0)
             } else if compared[root] {
-                Profile::COMPARED
+                let unlike = balance::unlikeness(self.channels[v].as_ref());
+                let further = if matches!(self.node(v).op, Op::Input { .. }) {
+                    log2_ceil(unlike) as u32
+                } else {
+                    0
+                };
+                (Profile::COMPARED + further).min(MOST_BITS)
+            } else if all_given[root] && self.scales_up(v) > 0 {
+                (GIVEN_BITS + self.scales_up(v)).min(MOST_BITS)
+            } else if self.is_balanced(v, &given) {
+                self.profile.fine_bits()
             } else if self.is_fine(v, linear || products) {
                 let layer =
                     |&c: &usize| matches!(self.node(c).op, Op::Dense { .. } | Op::Conv { .. });
@@ -149,6 +139,38 @@ impl Plan<'_> {
         bits
     }
 
+    /// By root: whether all values of a class are so.
+    fn classes_of(&self, so: &[bool]) -> Vec<bool> {
+        let mut classes = vec![true; so.len()];
+        for (v, &so) in so.iter().enumerate() {
+            classes[self.classes.root(v).0] &= so;
+        }
+        classes
+    }
+
+    /// Whether `v` has the features of inputs, brought to one size: few cells that all others
+    /// follow from.
+    fn is_balanced(&self, v: usize, given: &[bool]) -> bool {
+        let node = self.node(v);
+        let scales = matches!(node.op, Op::Affine { .. }) && self.forms[v] == Form::Linear;
+        scales && given[node.inputs[0].0] && self.scales_up(node.inputs[0].0) > 0
+    }
+
+    /// Binary digits by which a map of the channels of `v` makes small ones larger, beside the
+    /// largest.
+    fn scales_up(&self, v: usize) -> u32 {
+        let gain = |&c: &usize| match &self.node(c).op {
+            Op::Affine { scale, .. } if self.uniform(c).is_none() => {
+                let most = scale.iter().fold(0.0_f32, |m, s| m.max(s.abs()));
+                let gain = f64::from(most) * self.ranges[v].size() / self.ranges[c].size();
+                if gain.is_finite() { gain.max(1.0) } else { 1.0 }
+            }
+            _ => 1.0,
+        };
+        let most = self.consumers[v].iter().map(gain).fold(1.0, f64::max);
+        log2_ceil(most) as u32
+    }
+
     /// By root: classes of inputs and constants that are compared, and that nothing makes small.
     fn find_compared(&self) -> Vec<bool> {
         let n = self.forms.len();
@@ -166,6 +188,7 @@ impl Plan<'_> {
                     | Op::Map(_)
                     | Op::Take { .. }
                     | Op::Reshape { .. }
+                    | Op::Concat { .. }
                     | Op::Transpose { .. } => self.forms[c] != Form::Linear,
                     Op::Affine { .. } => {
                         self.forms[c] != Form::Linear || self.consumers[c].iter().all(quantises)
@@ -195,6 +218,7 @@ impl Plan<'_> {
                 Op::Max
                     | Op::Maximum { .. }
                     | Op::Reshape { .. }
+                    | Op::Concat { .. }
                     | Op::Transpose { .. }
                     | Op::Map(_)
                     | Op::Take { .. }
@@ -214,14 +238,16 @@ impl Plan<'_> {
 
     /// Whether rounding `v` to the profile's bits would be felt.
     fn is_fine(&self, v: usize, precise: bool) -> bool {
+        // Scores that are compared decide, and are few.
+        let maximised = |&c: &usize| matches!(self.node(c).op, Op::Maximum { .. });
         if !matches!(self.forms[v], Form::Small | Form::Raw) {
-            return false;
+            return self.consumers[v].iter().any(maximised);
         }
         let given = matches!(self.node(v).op, Op::Input { .. } | Op::Constant { .. });
         let fine = |&c: &usize| match &self.node(c).op {
             Op::Contract(_) | Op::Max | Op::Maximum { .. } => true,
             Op::Map(_) => given || self.adds_cells(c),
-            Op::Activation(f) => given || !f.keeps_scale(),
+            Op::Activation(f) => given || !f.keeps_scale() || self.is_rescaled(c),
             Op::Add | Op::Sub | Op::Affine { .. } => given || self.forms[c] == Form::Raw,
             Op::Dense { .. } | Op::Conv { .. } => given && precise,
             Op::Pool { .. } => false,

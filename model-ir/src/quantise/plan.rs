@@ -13,11 +13,11 @@
 //! bits. A class without demands holds only accumulators that leave the model: its scale is free
 //! and chosen so that the weights have 16 bits.
 
-use super::calibration::Range;
+use super::calibration::{Range, Ranges};
 use super::scales::Scales;
-use super::{Error, Profile};
+use super::{Error, Profile, whole};
 use crate::float::{AxisMap, Graph, Node, Op};
-use crate::int::PortKind;
+use crate::int::{Interval, PortKind};
 use std::collections::BTreeSet;
 
 /// The form of a value.
@@ -40,20 +40,23 @@ pub(super) enum Form {
 pub(super) struct Plan<'a> {
     pub(super) graph: &'a Graph,
     pub(super) ranges: &'a [Range],
+    pub(super) channels: &'a [Option<Vec<Range>>],
     pub(super) profile: Profile,
     pub(super) forms: Vec<Form>,
     pub(super) consumers: Vec<Vec<usize>>,
     pub(super) outputs: Vec<bool>,
     pub(super) needs_small: Vec<bool>,
     pub(super) nonnegative: Vec<bool>,
-    /// Values whose cells are integers.
-    pub(super) integral: Vec<bool>,
+    /// The integers of values whose cells are integers.
+    pub(super) integers: Vec<Option<Interval>>,
+    /// Values that are compared with their own maximum.
+    pub(super) extremes: Vec<bool>,
     /// Values whose tie would contradict others: their scale is that of their operands, raw.
     rescaled: BTreeSet<usize>,
     pub(super) classes: Scales,
     /// By root: classes of raw values only.
     pub(super) loose: Vec<bool>,
-    /// By root: smallest and largest integer of a class whose scale is prescribed.
+    /// Smallest and largest integer of values that the model quantises itself.
     pub(super) quantised: Vec<Option<(i64, i64)>>,
     /// By root: classes of integers, of scale 1.
     pub(super) whole: Vec<bool>,
@@ -63,23 +66,22 @@ pub(super) struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// Plans `graph`, whose values have these calibrated `ranges`.
-    pub(super) fn new(
-        graph: &'a Graph,
-        ranges: &'a [Range],
-        profile: Profile,
-    ) -> Result<Self, Error> {
+    /// Plans `graph`, whose values have these calibrated ranges.
+    pub(super) fn new(graph: &'a Graph, seen: &'a Ranges, profile: Profile) -> Result<Self, Error> {
         let n = graph.nodes().len();
+        let ranges = &seen.values;
         let mut plan = Self {
             graph,
             ranges,
+            channels: &seen.channels,
             profile,
             forms: vec![],
             consumers: vec![vec![]; n],
             outputs: vec![false; n],
             needs_small: vec![],
             nonnegative: vec![],
-            integral: vec![],
+            integers: whole::find(graph, ranges),
+            extremes: vec![],
             rescaled: BTreeSet::new(),
             classes: Scales::new(n),
             loose: vec![],
@@ -95,7 +97,10 @@ impl<'a> Plan<'a> {
         for (_, value) in graph.outputs() {
             plan.outputs[value.0] = true;
         }
-        plan.integral = plan.find_integral();
+        whole::check(graph, ranges, &plan.integers)?;
+        plan.extremes = plan.find_extremes();
+        plan.forms = plan.find_forms()?;
+        plan.rescaled.extend(plan.find_untied());
         loop {
             plan.forms = plan.find_forms()?;
             match plan.tie()? {
@@ -103,6 +108,7 @@ impl<'a> Plan<'a> {
                 Some(culprit) => plan.rescaled.insert(culprit),
             };
         }
+        plan.quantised = plan.find_quantised();
         plan.nonnegative = plan.find_nonnegative();
         plan.find_classes();
         plan.bits = plan.find_bits();
@@ -123,7 +129,7 @@ impl<'a> Plan<'a> {
 
     /// What a port that shows `v` says of its values.
     pub(super) fn kind(&self, v: usize) -> PortKind {
-        if self.integral[v] {
+        if self.is_integral(v) {
             PortKind::Integer
         } else {
             PortKind::Real
@@ -165,14 +171,27 @@ impl<'a> Plan<'a> {
         self.rescaled.contains(&v)
     }
 
+    /// Whether the cells of `v` are integers.
+    pub(super) fn is_integral(&self, v: usize) -> bool {
+        self.integers[v].is_some()
+    }
+
     /// Smallest and largest integer of the small form of `v`.
     pub(super) fn interval(&self, v: usize) -> (i64, i64) {
-        if let Some(fixed) = self.quantised[self.classes.root(v).0] {
-            return fixed;
+        if let Some(Interval { lo, hi }) = self.integers[v].filter(|_| self.is_whole(v)) {
+            return (lo, hi);
         }
-        let most = self.most(v, false);
+        if let Some(quantised) = self.quantised[v] {
+            return quantised;
+        }
+        // At a prescribed scale the integers are as large as they must be.
+        let most = match self.classes.fixed(v) {
+            Some(scale) => (self.wanted(v) / scale).ceil().max(1.0) as i64,
+            None => self.most(v, false),
+        };
         if self.nonnegative[v] {
-            (0, self.most(v, true))
+            let fixed = self.classes.fixed(v).map(|_| most);
+            (0, fixed.unwrap_or_else(|| self.most(v, true)))
         } else {
             (-most, most)
         }
@@ -193,7 +212,7 @@ impl<'a> Plan<'a> {
     /// their scale, so that its cells are integers too.
     pub(super) fn pure_scale(&self, v: usize) -> Option<f64> {
         let factor = self.factor(v).filter(|_| !self.is_rescaled(v))?;
-        let multiple = self.integral[v] && self.integral[self.node(v).inputs[0].0];
+        let multiple = self.is_integral(v) && self.is_integral(self.node(v).inputs[0].0);
         (!multiple || factor.abs() <= 1.0).then_some(factor)
     }
 

@@ -13,6 +13,7 @@ use super::function::Curve;
 use super::lower::{Handle, Lowered, Rounding};
 use super::moves::keep;
 use super::plan::Form;
+use crate::exact::{exp2, log2_ceil, log2_floor, log2_round};
 use crate::float::{Activation, AxisMap, Contract as FloatContract, Op as FloatOp, ValueId};
 use crate::int::{Contract, Entry, Interval, Map, MapAxis, Op, TensorId, contract_bounds};
 use ndarray::ArrayD;
@@ -24,10 +25,14 @@ const DIRECT_MASKED: u64 = 1 << 60;
 const MASK: u64 = 3;
 /// Largest magnitude of an accumulator that is added up as it is.
 pub(super) const DIRECT_SUM: u64 = 1 << 54;
+/// Largest magnitude of an accumulator whose averages are taken as it is.
+const DIRECT_POOLED: u64 = 1 << 40;
 /// How much finer than the other term a raw term of a sum may be.
 const FINER: f64 = (1 << 24) as f64;
 /// Readers for which a raw sum is made small.
 const READERS: usize = 3;
+/// Binary digits of ratios of scales that count as simple: 3 to 2, 5 to 16.
+const SIMPLE_RATIO: i32 = 6;
 /// Largest coefficient that brings an operand of a sum to the unit of the others.
 const MAX_COEFFICIENT: f64 = (1_u64 << 31) as f64;
 
@@ -156,9 +161,9 @@ impl Lowered<'_> {
 
     /// The average pool of value `v`, whose scale is not tied to its operand's.
     pub(super) fn raw_average(&mut self, v: usize) -> Result<Handle, Error> {
-        let scale = self.plan.scale(self.plan.node(v).inputs[0].0);
-        let (sum, divisor) = self.pool_sum(v)?;
-        Ok(Self::raw(sum, scale / divisor as f64))
+        let x = self.operand(self.plan.node(v).inputs[0], DIRECT_POOLED)?;
+        let (sum, divisor) = self.pool_sum(v, x)?;
+        Ok(Self::raw(sum.tensor, sum.scale / divisor as f64))
     }
 
     /// `factor X + shift`
@@ -170,6 +175,14 @@ impl Lowered<'_> {
     ) -> Result<Handle, Error> {
         let node = self.plan.node(v);
         let x = self.operand(node.inputs[0], DIRECT_SUM)?;
+        if self.plan.is_integral(v) && x.scale.to_bits() == 1.0_f64.to_bits() {
+            let integers = shift.iter().map(|&t| t as i64).collect();
+            let constant =
+                self.broadcast_constant(&node.name, integers, shift.shape(), &node.shape)?;
+            let terms = [(factor as i64, x.tensor), (1, constant)];
+            let tensor = self.weighted_sum(&node.name, &terms)?;
+            return Ok(Self::raw(tensor, x.scale));
+        }
         let scale = snapped(x.scale * factor.abs());
         let sign = if factor < 0.0 { -1 } else { 1 };
         if shift.iter().all(|&t| t == 0.0) {
@@ -184,14 +197,14 @@ impl Lowered<'_> {
             .iter()
             .fold(0.0_f64, |m, &t| m.max(f64::from(t).abs()));
         let mut split = 0;
-        while split < self.multiplier_bits() && largest / scale * f64::from(split).exp2() < 1024.0 {
-            let exact = |&t: &f32| (f64::from(t) / scale * f64::from(split).exp2()).fract() == 0.0;
+        while split < self.multiplier_bits() && largest / scale * exp2(split) < 1024.0 {
+            let exact = |&t: &f32| (f64::from(t) / scale * exp2(split)).fract() == 0.0;
             if shift.iter().all(exact) {
                 break;
             }
             split += 1;
         }
-        let unit = scale * (-f64::from(split)).exp2();
+        let unit = scale * exp2(-split);
         let shape = &node.shape;
         let integers: Vec<i64> = shift
             .iter()
@@ -285,19 +298,28 @@ impl Lowered<'_> {
             // Exact at once, or as exact as the bits ask for.
             let tolerance = match split {
                 0 => 1e-9,
-                _ => (-f64::from(self.multiplier_bits() + 1)).exp2(),
+                _ => exp2(-self.multiplier_bits() - 1),
             };
             terms.iter().all(|(_, x)| {
-                let ratio = x.scale / least * f64::from(split).exp2();
+                let ratio = x.scale / least * exp2(split);
                 (ratio - ratio.round()).abs() <= tolerance * ratio
             })
         };
-        let unit = if let Some(scale) = self.quantised_next(v) {
-            scale * (-f64::from(QUANTISED_BITS)).exp2()
-        } else {
-            let most = self.multiplier_bits() + 1;
-            let split = (0..=most).find(fits).unwrap_or(most);
-            least * (-f64::from(split)).exp2()
+        let exact = |&split: &i32| {
+            terms.iter().all(|(_, x)| {
+                let ratio = x.scale / least * exp2(split);
+                (ratio - ratio.round()).abs() <= f64::from(f32::EPSILON) * ratio
+            })
+        };
+        let part = |split: i32| least * exp2(-split);
+        let unit = match (self.quantised_next(v), (0..=SIMPLE_RATIO).find(exact)) {
+            // Ties are rounded as the model does only in a unit that has them.
+            (Some(_), Some(split)) => part(split),
+            (Some(scale), None) => scale * exp2(-QUANTISED_BITS),
+            (None, _) => {
+                let most = self.multiplier_bits() + 1;
+                part((0..=most).find(fits).unwrap_or(most))
+            }
         };
         let coefficient = |&(sign, x): &(i64, Handle)| {
             let ratio = (x.scale / unit).round();
@@ -317,6 +339,9 @@ impl Lowered<'_> {
 
     /// The scale with which the model quantises value `v` next, if it does nothing else with it.
     fn quantised_next(&self, v: usize) -> Option<f64> {
+        if self.plan.form(v) != Form::Raw {
+            return None;
+        }
         let &[consumer] = self.plan.consumers[v].as_slice() else {
             return None;
         };
@@ -336,20 +361,20 @@ impl Lowered<'_> {
         bits: i32,
     ) -> Result<(TensorId, u32), Error> {
         let ratio = x.scale / unit;
-        let power = -ratio.log2().round();
-        if (ratio * power.exp2() - 1.0).abs() < 1e-12 && power >= 0.0 {
+        let power = -log2_round(ratio);
+        if (ratio * exp2(power) - 1.0).abs() < 1e-12 && power >= 0 {
             return Ok((x.tensor, power as u32));
         }
         // As many bits as there is room for.
         let room = self.interval(x.tensor).max_abs().leading_zeros() as i32 - 4;
         let bits = bits.min(room.max(1));
-        let shift = (bits - ratio.log2().floor() as i32).max(1);
+        let shift = (bits - log2_floor(ratio)).max(1);
         let shift = if bits < room {
             shift.max(self.shift as i32)
         } else {
             shift
         };
-        let multiplier = (ratio * f64::from(shift).exp2()).round();
+        let multiplier = (ratio * exp2(shift)).round();
         if multiplier > MAX_COEFFICIENT {
             return Err(Error::Scale {
                 node: name.into(),
@@ -358,6 +383,14 @@ impl Lowered<'_> {
         }
         let tensor = self.weighted_sum(name, &[(multiplier as i64, x.tensor)])?;
         Ok((tensor, shift as u32))
+    }
+
+    /// The factor by which [`multiplied`](Self::multiplied) made `product` of `x`.
+    pub(super) fn coefficient(&self, product: TensorId, x: TensorId) -> i64 {
+        match &self.nodes[product.0].op {
+            Op::Sum { coefs } if product != x => coefs[0],
+            _ => 1,
+        }
     }
 
     /// The small form of a raw accumulator of value `v`.
@@ -373,10 +406,10 @@ impl Lowered<'_> {
             x.scale * (bounds.max_abs() as f64 / hi.max(1) as f64).max(1.0)
         };
         let loose = self.plan.is_loose(v) && !self.plan.is_whole(v);
-        let shift = (wanted / x.scale).log2().ceil() as i32;
+        let shift = log2_ceil(wanted / x.scale);
         let (scale, shift) = if loose {
             let shift = shift.max(0);
-            (x.scale * f64::from(shift).exp2(), shift)
+            (x.scale * exp2(shift), shift)
         } else {
             let (tensor, shift) = self.multiplied(name, x, wanted, self.multiplier_bits())?;
             x.tensor = tensor;
@@ -469,7 +502,7 @@ impl Lowered<'_> {
 
 /// A power of two if `x` is one but for the rounding of single precision.
 fn snapped(x: f64) -> f64 {
-    let power = x.log2().round().exp2();
+    let power = exp2(log2_round(x));
     if (x / power - 1.0).abs() < f64::from(f32::EPSILON) {
         power
     } else {

@@ -6,6 +6,7 @@
 
 use super::Error;
 use super::plan::{Form, Plan};
+use crate::exact::{exp2, log2_ceil};
 use crate::float::{Activation, Op};
 
 /// Largest weight of a layer whose scale is free.
@@ -18,7 +19,7 @@ const USABLE: std::ops::Range<f64> = 1e-60..1e60;
 
 impl Plan<'_> {
     /// Largest absolute value that the small form of `v` must hold.
-    fn wanted(&self, v: usize) -> f64 {
+    pub(super) fn wanted(&self, v: usize) -> f64 {
         let size = self.ranges[v].size();
         let with_margin = size * self.profile.margin();
         match self.node(v).op {
@@ -65,7 +66,7 @@ impl Plan<'_> {
             } else if least <= 0.0 {
                 round_up(usual)
             } else if dyadic[root] {
-                least.log2().ceil().exp2()
+                exp2(log2_ceil(least))
             } else {
                 round_up(least)
             }
@@ -140,7 +141,7 @@ impl Plan<'_> {
         let source = self.node(v).inputs[0].0;
         match self.forms[source] {
             Form::Exact(shift) if !self.needs_small[source] => {
-                self.scales[source] * (-f64::from(shift)).exp2()
+                self.scales[source] * exp2(-(shift as i32))
             }
             _ => self.scales[source],
         }

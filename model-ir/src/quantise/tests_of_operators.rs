@@ -419,7 +419,14 @@ fn quantised_weights(random: &mut Random, shape: &[usize], unit: f32) -> ArrayD<
 }
 
 fn fake(b: &mut GraphBuilder, x: ValueId, scale: f32, lo: i32, hi: i32) -> ValueId {
-    apply(b, Activation::Quantize { scale, lo, hi }, x)
+    let ties = crate::float::Ties::Even;
+    let quantize = Activation::Quantize {
+        scale,
+        lo,
+        hi,
+        ties,
+    };
+    apply(b, quantize, x)
 }
 
 /// Models that are quantised already keep their integers: the outputs are the same multiples of

@@ -35,11 +35,13 @@ pub(super) fn cover(graph: &Graph, ranges: &mut [Range]) {
         ) else {
             continue;
         };
+        // Integers have no fractions to lose.
+        let integral = matches!(nodes[input].op, Op::Input { integral: true });
         let range = &mut ranges[input];
         let size = range.size();
         for (&scale, &shift) in scale.iter().zip(&shift) {
             let threshold = -f64::from(shift) / f64::from(scale);
-            if threshold.abs() <= FARTHEST * size {
+            if integral || threshold.abs() <= FARTHEST * size {
                 range.reach_past(threshold);
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Constant indices choose positions. An index `i` that depends on the model's inputs becomes the
 //! vector `[i == 0, i == 1, ..]`, which is contracted with the axis it reads; an index outside of
-//! the axis reads 0.
+//! the axis cannot be proven.
 
 use ndarray::{ArrayD, arr1};
 use zkstrata_model_ir::float::{Activation, Contract, Op, ValueId};
@@ -293,12 +293,18 @@ impl Places {
         index: ValueId,
     ) -> Result<ValueId, Error> {
         let dims: Vec<f32> = self.indexed.iter().map(|&n| n as f32).collect();
-        let index = wrapped(node, writer, index, arr1(&dims).into_dyn())?;
+        let index = match self.indexed.split_first() {
+            Some((&n, others)) if others.iter().all(|&m| m == n) => {
+                indexing(node, writer, index, n)?
+            }
+            _ => wrapped(node, writer, index, arr1(&dims).into_dyn())?,
+        };
         let steps: Vec<f32> = strides(&self.indexed).iter().map(|&s| s as f32).collect();
         let weight = ArrayD::from_shape_vec(vec![steps.len(), 1], steps).expect("one column");
         let flat = writer.add(node, Op::Dense { weight, bias: None }, &[index])?;
         let shape = [&self.batch[..], &self.chosen].concat();
         let flat = writer.reshape(node, flat, shape)?;
+        let flat = indexing(node, writer, flat, self.cells())?;
         compared(node, writer, flat, self.cells())
     }
 }
@@ -311,11 +317,28 @@ pub(crate) fn one_hot(
     index: ValueId,
     n: usize,
 ) -> Result<ValueId, Error> {
-    let index = wrapped(node, writer, index, ndarray::arr0(n as f32).into_dyn())?;
+    let index = indexing(node, writer, index, n)?;
     compared(node, writer, index, n)
 }
 
-/// `index + n [index < 0]`
+/// The same for integers that need not be indices: 0 everywhere if they are none.
+pub(super) fn one_hot_or_none(
+    node: &Node,
+    writer: &mut Writer,
+    integer: ValueId,
+    n: usize,
+) -> Result<ValueId, Error> {
+    let integer = wrapped(node, writer, integer, ndarray::arr0(n as f32).into_dyn())?;
+    compared(node, writer, integer, n)
+}
+
+/// An index of an axis of length `n`: `index + n [index < 0]`.
+fn indexing(node: &Node, writer: &mut Writer, index: ValueId, n: usize) -> Result<ValueId, Error> {
+    let length = u32::try_from(n).map_err(|_| node.shape_error("an axis of 2^32 cells"))?;
+    writer.add(node, Op::Activation(Activation::Index { length }), &[index])
+}
+
+/// `index + n [index < 0]`, whatever the index.
 fn wrapped(
     node: &Node,
     writer: &mut Writer,

@@ -126,7 +126,7 @@ pub(crate) fn one_hot(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>
         let truncate = Op::Activation(Activation::Truncate);
         index = writer.add(node, truncate, &[index])?;
     }
-    let hot = gather::one_hot(node, writer, index, depth as usize)?;
+    let hot = gather::one_hot_or_none(node, writer, index, depth as usize)?;
     let mut perm: Vec<usize> = (0..rank).collect();
     perm.insert(axis, rank);
     let hot = writer.transpose(node, hot, perm)?;

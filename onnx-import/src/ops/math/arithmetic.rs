@@ -3,6 +3,8 @@
 //! An activation and a constant make `X * scale + shift`. A quotient of real numbers is the product
 //! with the reciprocal. Two constants are evaluated in their own type.
 
+use std::collections::BTreeSet;
+
 use ndarray::{ArrayD, arr0};
 use zkstrata_model_ir::float::{Activation, ValueId};
 
@@ -10,7 +12,7 @@ use crate::Error;
 use crate::decode::tensor::Cells;
 use crate::ops::one;
 use crate::scope::node::Node;
-use crate::scope::value::{Constant, Element, Value, finite};
+use crate::scope::value::{Constant, EXACT, Element, Value, finite};
 use crate::write::broadcast::broadcast;
 use crate::write::formula::Formula;
 use crate::write::masked::{self, Operand};
@@ -138,8 +140,8 @@ pub(crate) fn div(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Er
         }
         (_, Value::Activation(_)) if whole => return Err(dynamic_integers(node)),
         (Value::Activation(x), Value::Constant(c)) if whole => {
-            let reciprocal = reciprocal(c)?;
-            truncated_quotient(&mut Formula::new(node, writer), x, &reciprocal)?
+            let divisor = c.into_weight()?;
+            truncated_quotient(&mut Formula::new(node, writer), x, &divisor)?
         }
         (Value::Activation(x), Value::Constant(c)) => {
             affine(node, writer, x, reciprocal(c)?, arr0(0.0).into_dyn())?
@@ -160,41 +162,56 @@ fn dynamic_integers(node: &Node) -> Error {
     )
 }
 
-/// `floor(n / d)` for integers `n` and constants `d`, given `1 / d`: between integers, where
-/// rounding errors do no harm, it is `floor((n + 1/2) / d)` for positive `d` and
-/// `floor((-n + 1/2) / |d|)` for negative.
-fn floored_quotient(
-    f: &mut Formula,
-    n: ValueId,
-    reciprocal: &ArrayD<f32>,
-) -> Result<ValueId, Error> {
-    let shift = reciprocal.mapv(|r| 0.5 * r.abs());
-    let y = f.affine_by(n, reciprocal.clone(), shift)?;
-    f.apply(Activation::Floor, y)
+/// Most different divisors of one node: each is a quotient of its own.
+const DIVISORS: usize = 64;
+
+/// `floor(n / d)` for integers `n` and constants `d`.
+fn floored_quotient(f: &mut Formula, n: ValueId, d: &ArrayD<f32>) -> Result<ValueId, Error> {
+    let mut n = n;
+    if d.iter().any(|&d| d < 0.0) {
+        n = f.affine_by(n, d.mapv(f32::signum), arr0(0.0).into_dyn())?;
+    }
+    quotient_by_size(f, n, &d.mapv(f32::abs))
 }
 
-/// The quotient of integers, rounded towards zero:
-/// `sign(d) (floor(max(n, 0) / |d|) - floor(max(-n, 0) / |d|))`
-fn truncated_quotient(
-    f: &mut Formula,
-    n: ValueId,
-    reciprocal: &ArrayD<f32>,
-) -> Result<ValueId, Error> {
-    let size = reciprocal.mapv(f32::abs);
-    let minus = f.negated(n)?;
-    let (above, below) = (
-        f.apply(Activation::Relu, n)?,
-        f.apply(Activation::Relu, minus)?,
-    );
-    let (above, below) = (
-        floored_quotient(f, above, &size)?,
-        floored_quotient(f, below, &size)?,
-    );
-    let y = f.sub(above, below)?;
-    if reciprocal.iter().all(|&r| r > 0.0) {
-        return Ok(y);
+/// The quotient of integers, rounded towards zero: `floor(n / d)` for positive `d`, and below zero
+/// `floor((n + d - 1) / d)`.
+fn truncated_quotient(f: &mut Formula, n: ValueId, d: &ArrayD<f32>) -> Result<ValueId, Error> {
+    let signed = f.affine_by(n, d.mapv(f32::signum), arr0(0.0).into_dyn())?;
+    let size = d.mapv(f32::abs);
+    let given = f.apply(Activation::Step, signed)?;
+    let more = f.affine_by(given, size.mapv(|d| 1.0 - d), size.mapv(|d| d - 1.0))?;
+    let n = f.add(signed, more)?;
+    quotient_by_size(f, n, &size)
+}
+
+/// `floor(n / d)` for positive `d`: the sum over the different divisors of the quotients by each
+/// where it is the divisor.
+fn quotient_by_size(f: &mut Formula, n: ValueId, d: &ArrayD<f32>) -> Result<ValueId, Error> {
+    let fits = |d: &f32| d.fract() == 0.0 && (1.0..=EXACT as f32).contains(d);
+    if let Some(d) = d.iter().find(|d| !fits(d)) {
+        return Err(f
+            .node
+            .unsupported(format!("its divisor {d} is not in 1 ..= {EXACT}")));
     }
-    f.affine_by(y, reciprocal.mapv(f32::signum), arr0(0.0).into_dyn())
+    let divisors: BTreeSet<u32> = d.iter().map(|&d| d as u32).collect();
+    if divisors.len() > DIVISORS {
+        return Err(f.node.unsupported(format!(
+            "it divides integers by {} different constants: at most {DIVISORS} are supported",
+            divisors.len()
+        )));
+    }
+    let mut sum = None;
+    for &divisor in &divisors {
+        let quotient = f.apply(Activation::FloorDiv { divisor }, n)?;
+        let here = d.mapv(|d| f32::from(u8::from(d as u32 == divisor)));
+        let term = f.affine_by(quotient, here, arr0(0.0).into_dyn())?;
+        sum = Some(match sum {
+            None => term,
+            Some(sum) => f.add(sum, term)?,
+        });
+    }
+    sum.ok_or_else(|| f.node.shape_error("it has no divisor"))
 }
 
 /// The remainder: with the sign of the divisor, or of the dividend (`fmod`).
@@ -223,12 +240,13 @@ pub(crate) fn modulo(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>,
         }
     };
     let weight = divisor.clone().into_weight()?;
-    let reciprocal = reciprocal(divisor)?;
+    let reciprocal = reciprocal(divisor);
     let mut f = Formula::new(node, writer);
     let quotient = match (whole, fmod) {
-        (true, false) => floored_quotient(&mut f, x, &reciprocal)?,
-        (true, true) => truncated_quotient(&mut f, x, &reciprocal)?,
+        (true, false) => floored_quotient(&mut f, x, &weight)?,
+        (true, true) => truncated_quotient(&mut f, x, &weight)?,
         (false, _) => {
+            let reciprocal = reciprocal?;
             let y = f.affine_by(x, reciprocal, arr0(0.0).into_dyn())?;
             let rounding = if fmod {
                 Activation::Truncate

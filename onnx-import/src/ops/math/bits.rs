@@ -71,10 +71,14 @@ fn cleared(f: &mut Formula, x: ValueId, n: u32) -> Result<ValueId, Error> {
     if n == 0 {
         return Ok(x);
     }
-    let size = (1_u64 << n) as f32;
-    let quotient = f.affine(x, 1.0 / size, 0.5 / size)?;
-    let quotient = f.apply(Activation::Floor, quotient)?;
-    f.affine(quotient, size, 0.0)
+    let Ok(divisor) = u32::try_from(1_u64 << n) else {
+        // Only the sign is left of integers that are exact.
+        let given = f.apply(Activation::Step, x)?;
+        let size = (1_u64 << n) as f32;
+        return f.affine(given, size, -size);
+    };
+    let quotient = f.apply(Activation::FloorDiv { divisor }, x)?;
+    f.affine(quotient, divisor as f32, 0.0)
 }
 
 /// `x and mask`

@@ -8,7 +8,7 @@
 mod operators;
 
 use ndarray::{ArrayD, arr0};
-use zkstrata_model_ir::float::{Activation, Op, ValueId};
+use zkstrata_model_ir::float::{Activation, Op, Ties, ValueId};
 
 use crate::Error;
 use crate::decode::tensor::{Cells, Tensor};
@@ -214,8 +214,22 @@ pub(crate) fn quantize(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value
             node.gives(0, Element::Int);
             one(folded(tensor.of_type(to)))
         }
-        Value::Activation(x) => one(Value::Activation(rounded(node, writer, x, &parameters)?)),
+        Value::Activation(x) => one(Value::Activation(rounded(
+            node,
+            writer,
+            x,
+            &parameters,
+            Rounded::First,
+        )?)),
     }
+}
+
+/// Whether an operator rounds before or after it adds the zero point, which decides between two
+/// nearest integers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rounded {
+    First,
+    Last,
 }
 
 /// The real numbers of the integers that stand for `x`.
@@ -224,6 +238,7 @@ fn rounded(
     writer: &mut Writer,
     x: ValueId,
     parameters: &Parameters,
+    order: Rounded,
 ) -> Result<ValueId, Error> {
     let (lo, hi) = parameters.bounds(node)?;
     if let Some(quantum) = parameters.quantum() {
@@ -232,6 +247,10 @@ fn rounded(
             scale: quantum.scale,
             lo: lo - zero,
             hi: hi - zero,
+            ties: match order {
+                Rounded::Last if zero % 2 != 0 => Ties::Odd,
+                _ => Ties::Even,
+            },
         };
         node.gives(0, Element::Quantised(quantum));
         return writer.add(node, Op::Activation(activation), &[x]);

@@ -2,7 +2,7 @@
 
 use ndarray::arr0;
 
-use super::{Parameters, real, rounded};
+use super::{Parameters, Rounded, real, rounded};
 use crate::Error;
 use crate::ops;
 use crate::proto::NodeProto;
@@ -140,7 +140,13 @@ pub(crate) fn quantised(node: &mut Node, writer: &mut Writer) -> Result<Vec<Valu
     let y = writer.lift(node, y)?;
     let shape = writer.shape(y).to_vec();
     let parameters = parameters.along(node, &shape, -1)?;
-    super::one(Value::Activation(rounded(node, writer, y, &parameters)?))
+    // onnxruntime's sums and products of two tensors add the zero point in single precision.
+    let order = match form.op {
+        "Add" | "Mul" => Rounded::Last,
+        _ => Rounded::First,
+    };
+    let y = rounded(node, writer, y, &parameters, order)?;
+    super::one(Value::Activation(y))
 }
 
 /// The float operator `op` with this node's attributes.

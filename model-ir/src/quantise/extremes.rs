@@ -1,0 +1,174 @@
+//! Values that are compared with their own largest cells: `ArgMax` and whatever else asks
+//! `x >= max x`.
+//!
+//! A maximum over a long axis is taken of small values. Were the comparison to read the
+//! accumulator that was rounded for it, no cell would reach a maximum that was rounded up. So such
+//! a value is made small where it is made: the maximum and the comparison read the same integers,
+//! and some cell equals the maximum whatever the input.
+
+use super::plan::Plan;
+use crate::float::{Activation, Op};
+
+impl Plan<'_> {
+    /// Which values are compared with their own maximum.
+    pub(super) fn find_extremes(&self) -> Vec<bool> {
+        let mut extremes = vec![false; self.graph.nodes().len()];
+        for (v, node) in self.graph.nodes().iter().enumerate() {
+            if !matches!(node.op, Op::Sub | Op::Add) || !self.decides(v) {
+                continue;
+            }
+            let origins = [0, 1].map(|k| self.origin(node.inputs[k].0));
+            for (x, most) in [(origins[0], origins[1]), (origins[1], origins[0])] {
+                if x != most && self.maximised(most) == x {
+                    extremes[x] = true;
+                }
+            }
+        }
+        extremes
+    }
+
+    /// Whether `v` is compared with 0.
+    fn decides(&self, v: usize) -> bool {
+        self.consumers[v].iter().any(|&c| match &self.node(c).op {
+            Op::Activation(f) => matches!(f, Activation::Step | Activation::IsZero),
+            Op::Affine { .. } => self.decides(c),
+            _ => self.moves(c) && self.decides(c),
+        })
+    }
+
+    /// Whether `v` has the cells of its only operand, rearranged or some of them.
+    pub(super) fn moves(&self, v: usize) -> bool {
+        match &self.node(v).op {
+            Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } => true,
+            Op::Map(_) => !self.adds_cells(v),
+            _ => false,
+        }
+    }
+
+    /// The value whose cells `v` has but for their places and a common factor.
+    fn origin(&self, mut v: usize) -> usize {
+        while self.moves(v) || self.factor(v).is_some() {
+            v = self.node(v).inputs[0].0;
+        }
+        v
+    }
+
+    /// The value whose maximum over some axes `v` is, or `v`.
+    fn maximised(&self, mut v: usize) -> usize {
+        while matches!(self.node(v).op, Op::Maximum { .. }) {
+            v = self.origin(self.node(v).inputs[0].0);
+        }
+        v
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::float::random::Random;
+    use crate::float::{AxisMap, AxisMatrix, Contract, Graph, GraphBuilder, ValueId};
+    use crate::int;
+    use crate::quantise::{Calibration, Options, Profile, quantise};
+    use ndarray::{ArrayD, IxDyn};
+
+    fn scalar(x: f32) -> ArrayD<f32> {
+        ArrayD::from_elem(IxDyn(&[]), x)
+    }
+
+    fn add(b: &mut GraphBuilder, op: Op, inputs: &[ValueId]) -> ValueId {
+        b.add("node", op, inputs).expect("shapes agree")
+    }
+
+    fn last(matrix: AxisMatrix) -> Op {
+        Op::Map(vec![AxisMap::Keep, AxisMap::Matrix(matrix)])
+    }
+
+    /// The position of the first largest cell of every row.
+    fn position(b: &mut GraphBuilder, x: ValueId, n: usize) -> ValueId {
+        let most = add(b, Op::Maximum { axis: 1 }, &[x]);
+        let most = add(b, last(AxisMatrix::select(1, &vec![0; n])), &[most]);
+        let over = add(b, Op::Sub, &[x, most]);
+        let equal = add(b, Op::Activation(Activation::Step), &[over]);
+        let scale = ArrayD::from_shape_fn(IxDyn(&[1, n]), |i| (n - i[1]) as f32);
+        let shift = scalar(0.0);
+        let left = add(b, Op::Affine { scale, shift }, &[equal]);
+        let left = add(b, Op::Maximum { axis: 1 }, &[left]);
+        let (scale, shift) = (scalar(-1.0), scalar(n as f32));
+        add(b, Op::Affine { scale, shift }, &[left])
+    }
+
+    /// What gives the values whose largest is looked for.
+    type Source = fn(&mut GraphBuilder, [ValueId; 2]) -> ValueId;
+
+    const SOURCES: [(&str, Source); 5] = [
+        ("product", |b, x| {
+            add(b, Op::Contract(Contract::elementwise(2)), &x)
+        }),
+        ("sum", |b, x| add(b, Op::Add, &x)),
+        ("negative", |b, x| {
+            let y = add(b, Op::Contract(Contract::elementwise(2)), &x);
+            let (scale, shift) = (scalar(-1.0), scalar(0.0));
+            add(b, Op::Affine { scale, shift }, &[y])
+        }),
+        ("running sum", |b, x| {
+            let n = b.shape(x[0])[1];
+            let y = add(b, Op::Contract(Contract::elementwise(2)), &x);
+            let entries = (0..n as u32).flat_map(|i| (0..=i).map(move |j| (i, j, 1)));
+            let (input, output, divisor) = (n, n, 1);
+            let entries = entries.collect();
+            let matrix = AxisMatrix {
+                input,
+                output,
+                entries,
+                divisor,
+            };
+            add(b, last(matrix), &[y])
+        }),
+        ("function", |b, x| {
+            let y = add(b, Op::Sub, &x);
+            add(b, Op::Activation(Activation::Tanh), &[y])
+        }),
+    ];
+
+    fn graph(source: Source, n: usize) -> Graph {
+        let mut b = GraphBuilder::new();
+        let inputs = [0, 1].map(|_| b.input("x", &[2, n]).expect("a shape"));
+        let y = source(&mut b, inputs);
+        let place = position(&mut b, y, n);
+        b.finish(vec![("place".into(), place), ("y".into(), y)])
+            .expect("valid")
+    }
+
+    /// Positions exist, and the cells there are largest ones but for rounding, whatever the input.
+    #[test]
+    fn positions_of_maxima_are_in_range_and_largest() {
+        for (name, source) in SOURCES {
+            for n in [2, 7, 8, 9, 16, 33, 100, 600] {
+                let graph = graph(source, n);
+                let mut random = Random::new(n as u64);
+                let mut sample = |size: f32| -> Vec<ArrayD<f32>> {
+                    (0..2).map(|_| random.array(&[2, n]) * size).collect()
+                };
+                let calibration = Calibration::from_samples((0..32).map(|_| sample(1.0)).collect());
+                let samples: Vec<_> = (0..20).map(|i| sample(0.2 + 0.04 * i as f32)).collect();
+                for (profile, limit) in [(Profile::Fast, 0.02), (Profile::Accurate, 0.003)] {
+                    let model = quantise(&graph, &calibration, &Options::new(profile));
+                    let model = model.expect("quantises").model;
+                    let inputs = model.graph.quantise_inputs(&samples).expect("inputs");
+                    let trace = int::run(&model, &inputs.cells).expect("runs");
+                    let found = model.graph.dequantise_outputs(&trace);
+                    for outputs in found {
+                        let (places, values) = (&outputs[0], &outputs[1]);
+                        let size = values.iter().fold(0.0_f32, |m, x| m.max(x.abs()));
+                        for (&place, row) in places.iter().zip(values.rows()) {
+                            let most = row.iter().fold(f32::MIN, |m, &x| m.max(x));
+                            assert!((0.0..n as f32).contains(&place), "{name} {n}: {place}");
+                            let chosen = row[place as usize];
+                            assert!(most - chosen <= limit * size, "{name} {n}: {chosen} {most}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Functions onto integers: rounding down, up and towards zero, quotients of integers, indices.
+//!
+//! The largest integer below `x` is a shift: with `x = h X` and `m = h 2^S` rounded it is
+//! `(m X + m / 2) >> S`, where the half unit keeps multiples that are integers on their side of
+//! the step; it is exact when `h` is a power of two. Above is `-floor(-x)`, and towards zero
+//! `floor(max(x, 0)) - floor(max(-x, 0))`. The nearest integer, the even one of two, is
+//! `floor(x / 2 + 1 / 4) - floor(1 / 4 - x / 2)`.
+//!
+//! A quotient of integers is `floor(n / d) = (m n + c) >> S` with `m = ceil(2^S / d)`: with
+//! `e = m d - 2^S` it is exact if `0 <= e n + c d < 2^S` for every `n` (Granlund and Montgomery,
+//! Division by Invariant Integers using Multiplication, PLDI 1994, theorem 4.2). A quotient of
+//! more values than a table has rows is found in two digits: its remainder modulo `2^k` is the
+//! quotient of `n - 2^k d floor(n / (2^k d))`.
+
+use super::Error;
+use super::function::Curve;
+use super::lower::{Handle, Lowered, Rounding};
+use super::whole::indices;
+use crate::float::Activation;
+use crate::int::{Interval, TensorId};
+
+/// Bits of the multiplier that brings a value to units: those of single precision.
+const UNIT_BITS: i32 = 24;
+/// Rows of a table that holds a quotient for every dividend.
+const DIVIDENDS: u64 = 1 << 13;
+/// Values of a quotient that one table holds.
+const QUOTIENTS: u64 = 1 << 15;
+/// Binary digits of the lower part of a quotient.
+const DIGITS: u32 = 12;
+
+/// What is counted when a value is rounded down: steps of this length, from some quarters of a
+/// step below 0 on.
+#[derive(Clone, Copy)]
+struct Step {
+    length: f64,
+    quarters: i64,
+}
+
+impl Step {
+    const UNIT: Self = Self {
+        length: 1.0,
+        quarters: 0,
+    };
+    const HALVES: Self = Self {
+        length: 2.0,
+        quarters: 1,
+    };
+}
+
+impl Lowered<'_> {
+    /// The function of value `v`, which rounds the accumulator `x`.
+    pub(super) fn rounded(
+        &mut self,
+        v: usize,
+        f: Activation,
+        x: Handle,
+    ) -> Result<TensorId, Error> {
+        let name = &self.plan.node(v).name;
+        let minus = |lowered: &mut Self, x: TensorId| lowered.weighted_sum(name, &[(-1, x)]);
+        let below = |lowered: &mut Self| {
+            let tensor = minus(lowered, x.tensor)?;
+            Ok::<_, Error>(Handle { tensor, ..x })
+        };
+        match f {
+            Activation::Floor => self.floor(v, x, f, Step::UNIT),
+            Activation::Ceil => {
+                let x = below(self)?;
+                let floor = self.floor(v, x, Activation::Floor, Step::UNIT)?;
+                minus(self, floor)
+            }
+            Activation::Round => {
+                let above = self.floor(v, x, Activation::Floor, Step::HALVES)?;
+                let x = below(self)?;
+                let below = self.floor(v, x, Activation::Floor, Step::HALVES)?;
+                self.weighted_sum(name, &[(1, above), (-1, below)])
+            }
+            _ => {
+                let above = self.floor(v, x, Activation::Relu, Step::UNIT)?;
+                if self.interval(x.tensor).lo >= 0 {
+                    return Ok(above);
+                }
+                let x = below(self)?;
+                let below = self.floor(v, x, Activation::Relu, Step::UNIT)?;
+                self.weighted_sum(name, &[(1, above), (-1, below)])
+            }
+        }
+    }
+
+    /// `f(floor(x / length + quarters / 4))` for a function of integers.
+    fn floor(
+        &mut self,
+        v: usize,
+        x: Handle,
+        f: Activation,
+        Step { length, quarters }: Step,
+    ) -> Result<TensorId, Error> {
+        let node = self.plan.node(v);
+        let (mut tensor, mut shift) = self.multiplied(&node.name, x, length, UNIT_BITS)?;
+        let half = match self.coefficient(tensor, x.tensor) {
+            1 => 0,
+            multiplier => multiplier / 2,
+        };
+        let mut more = half;
+        if quarters > 0 {
+            if shift < 2 {
+                tensor = self.weighted_sum(&node.name, &[(4, tensor)])?;
+                (shift, more) = (shift + 2, 4 * more);
+            }
+            more += quarters << (shift - 2);
+        }
+        let (lo, hi) = self.plan.interval(v);
+        let size = self.plan.ranges[node.inputs[0].0].size() / length + 1.0;
+        let calibrated = super::calibration::Range {
+            lo: -size,
+            hi: size,
+        };
+        let curve = Curve::Real {
+            function: f,
+            step: 1.0,
+            unit: self.plan.scale(v),
+            lo: if f == Activation::Relu { 0 } else { lo },
+            hi,
+        };
+        let rounding = Rounding::Above(more);
+        self.lookup(&node.name, tensor, curve, shift, rounding, Some(calibrated))
+    }
+
+    /// `floor(x / divisor)` of integers, for value `v`.
+    pub(super) fn quotient(
+        &mut self,
+        v: usize,
+        x: TensorId,
+        divisor: i64,
+    ) -> Result<TensorId, Error> {
+        let bounds = self.interval(x);
+        self.quotient_within(v, x, divisor, bounds)
+    }
+
+    /// The same, for a dividend that is known to lie within `bounds`.
+    fn quotient_within(
+        &mut self,
+        v: usize,
+        x: TensorId,
+        divisor: i64,
+        bounds: Interval,
+    ) -> Result<TensorId, Error> {
+        let name = &self.plan.node(v).name;
+        let Interval { lo, hi } = bounds;
+        let quotients = Interval {
+            lo: lo.div_euclid(divisor),
+            hi: hi.div_euclid(divisor),
+        };
+        if divisor == 1 {
+            return Ok(x);
+        }
+        let down = Rounding::Down;
+        if hi.abs_diff(lo) < DIVIDENDS {
+            let curve = Curve::Real {
+                function: Activation::FloorDiv {
+                    divisor: u32::try_from(divisor).map_err(|_| Error::overflow(name))?,
+                },
+                step: 1.0,
+                unit: 1.0,
+                lo: quotients.lo,
+                hi: quotients.hi,
+            };
+            return self.lookup_within(name, x, curve, 0, down, bounds);
+        }
+        if quotients.hi.abs_diff(quotients.lo) < QUOTIENTS {
+            let (multiplier, more, shift) =
+                reciprocal(divisor, bounds).ok_or_else(|| Error::overflow(name))?;
+            let x = self.weighted_sum(name, &[(multiplier, x)])?;
+            let curve = Curve::Clamp {
+                lo: quotients.lo,
+                hi: quotients.hi,
+            };
+            return self.lookup_within(name, x, curve, shift, Rounding::Above(more), quotients);
+        }
+        let whole = divisor << DIGITS;
+        let high = self.quotient_within(v, x, whole, bounds)?;
+        let rest = self.weighted_sum(name, &[(1, x), (-whole, high)])?;
+        let rests = Interval {
+            lo: 0,
+            hi: whole - 1,
+        };
+        let low = self.quotient_within(v, rest, divisor, rests)?;
+        self.weighted_sum(name, &[(1 << DIGITS, high), (1, low)])
+    }
+
+    /// `x`, or `x + length` below 0. What is no index of the axis has no row in the table, so that
+    /// it cannot be proven.
+    pub(super) fn index(&mut self, v: usize, x: TensorId, length: u32) -> Result<TensorId, Error> {
+        let name = &self.plan.node(v).name;
+        let bounds = self.interval(x);
+        let allowed = indices(length);
+        if bounds.lo >= 0 && allowed.covers(bounds) {
+            return Ok(x);
+        }
+        if allowed.covers(bounds) {
+            let given = self.step_of(name, x)?;
+            let shape = &self.plan.node(v).shape;
+            let n = i64::from(length);
+            let length = self.broadcast_constant(name, vec![n], &[1], shape)?;
+            return self.weighted_sum(name, &[(1, x), (-n, given), (1, length)]);
+        }
+        let curve = Curve::Real {
+            function: Activation::Index { length },
+            step: 1.0,
+            unit: 1.0,
+            lo: 0,
+            hi: allowed.hi,
+        };
+        self.lookup_within(name, x, curve, 0, Rounding::Down, allowed)
+    }
+}
+
+/// `m`, `c` and `S` with `floor(n / d) = (m n + c) >> S` for every `n` of an interval.
+fn reciprocal(divisor: i64, n: Interval) -> Option<(i64, i64, u32)> {
+    let d = i128::from(divisor);
+    let (below, above) = (i128::from((-n.lo).max(0)), i128::from(n.hi.max(0)));
+    (0..62).find_map(|shift| {
+        let power = 1_i128 << shift;
+        let multiplier = (power + d - 1) / d;
+        let excess = multiplier * d - power;
+        let more = (below * excess + d - 1) / d;
+        let exact = above * excess + more * d < power;
+        let fits = || {
+            Some((
+                i64::try_from(multiplier).ok()?,
+                i64::try_from(more).ok()?,
+                shift,
+            ))
+        };
+        if exact { fits() } else { None }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn multiplying_divides_exactly() {
+        for (lo, hi) in [(0, 5000), (-7000, 9000), (-3000, -10), (-1, 1)] {
+            for d in [2, 3, 7, 10, 24, 100, 255, 4096, 9999] {
+                let (m, c, s) = reciprocal(d, Interval { lo, hi }).expect("small numbers");
+                for n in lo..=hi {
+                    assert_eq!((m * n + c) >> s, n.div_euclid(d), "{n} / {d}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! Integers: which values have integer cells on every input, and between which bounds.
+//!
+//! Integers are exact: none is clamped or rounded on its way through the model, so that their
+//! bounds must hold for every input that the model takes. A model input's own bounds follow from
+//! the axes that it indexes, and otherwise from its calibrated range with room for as many
+//! integers again; they are declared, and what lies outside of them is refused.
+
+use super::Error;
+use super::calibration::Range;
+use crate::float::{Activation, AxisMap, Contract, Graph, Node, Op, PoolKind, ValueId};
+use crate::int::Interval;
+use ndarray::ArrayD;
+
+/// Constants below this are exact in single precision, and so are sums with them.
+const EXACT: f32 = (1 << 24) as f32;
+/// Room for what rounds real numbers: so many times their calibrated magnitude.
+const ROUNDED: f64 = 4.0;
+
+/// The integers of every value, if it has integers only.
+pub(super) fn find(graph: &Graph, ranges: &[Range]) -> Vec<Option<Interval>> {
+    let indexed = indexed(graph);
+    let mut known: Vec<Option<Interval>> = Vec::with_capacity(graph.nodes().len());
+    for (v, node) in graph.nodes().iter().enumerate() {
+        let of = |k: usize| known[node.inputs[k].0];
+        let interval = match &node.op {
+            Op::Input { integral } => integral.then(|| declared(ranges[v], indexed[v])),
+            Op::Constant { value } => hull(value),
+            Op::Dense { weight, bias } => of(0).and_then(|x| dense(weight, bias.as_ref(), x)),
+            Op::Conv { .. } => of(0).and_then(|x| conv(&node.op, x)),
+            Op::Affine { scale, shift } => of(0).and_then(|x| affine(scale, shift, node, x)),
+            Op::Activation(f) => activation(*f, of(0), ranges[node.inputs[0].0]),
+            Op::Pool { kind, .. } => of(0).filter(|_| *kind == PoolKind::Max),
+            Op::Add => of(0).zip(of(1)).map(|(x, y)| sum(x, y)),
+            Op::Sub => of(0).zip(of(1)).map(|(x, y)| sum(x, times(y, -1))),
+            Op::Max => of(0).zip(of(1)).map(|(x, y)| Interval {
+                lo: x.lo.max(y.lo),
+                hi: x.hi.max(y.hi),
+            }),
+            Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } | Op::Maximum { .. } => {
+                of(0)
+            }
+            Op::Concat { .. } => joined(&node.inputs, &known),
+            Op::Pad { value, .. } => of(0).zip(whole(*value)).map(|(x, value)| x.with(value)),
+            Op::Contract(labels) => {
+                let operands = of(0).zip(of(1));
+                operands.map(|(x, y)| contract(labels, graph, node, x, y))
+            }
+            Op::Map(axes) => of(0).and_then(|x| axes.iter().try_fold(x, mapped)),
+        };
+        known.push(interval.map(within_limits));
+    }
+    known
+}
+
+/// Refuses calibrated integers that are no indices of the axes which they index.
+pub(super) fn check(
+    graph: &Graph,
+    ranges: &[Range],
+    integers: &[Option<Interval>],
+) -> Result<(), Error> {
+    for (v, node) in graph.nodes().iter().enumerate() {
+        let (Op::Input { .. }, Some(allowed)) = (&node.op, integers[v]) else {
+            continue;
+        };
+        let Range { lo, hi } = ranges[v];
+        let calibrated = Interval {
+            lo: lo as i64,
+            hi: hi as i64,
+        };
+        if !allowed.covers(calibrated) {
+            return Err(Error::Indices {
+                node: node.name.clone(),
+                calibrated,
+                allowed,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The integers that an input takes.
+fn declared(range: Range, indexed: Option<Interval>) -> Interval {
+    indexed.unwrap_or_else(|| {
+        let size = range.size().clamp(1.0, f64::from(EXACT)) as u64;
+        let most = (2 * size + 1).next_power_of_two() as i64 - 1;
+        let lo = if range.lo < 0.0 { -most } else { 0 };
+        Interval { lo, hi: most }
+    })
+}
+
+/// By value: the indices that all axes have which it indexes.
+pub(super) fn indexed(graph: &Graph) -> Vec<Option<Interval>> {
+    let mut known: Vec<Option<Interval>> = vec![None; graph.nodes().len()];
+    for (v, node) in graph.nodes().iter().enumerate().rev() {
+        let own = match &node.op {
+            Op::Activation(Activation::Index { length }) => Some(indices(*length)),
+            Op::Reshape { .. } | Op::Transpose { .. } => known[v],
+            Op::Map(axes) if axes.iter().all(keeps_all) => known[v],
+            _ => None,
+        };
+        let Some(own) = own else { continue };
+        let operand = &mut known[node.inputs[0].0];
+        let least = operand.map_or(own, |other| Interval {
+            lo: own.lo.max(other.lo),
+            hi: own.hi.min(other.hi),
+        });
+        *operand = Some(least);
+    }
+    known
+}
+
+/// Whether every cell of the operand is one of the result, so that each must be an index.
+fn keeps_all(axis: &AxisMap) -> bool {
+    match axis {
+        AxisMap::Keep => true,
+        AxisMap::Matrix(m) => {
+            let read = |x: usize| m.entries.iter().any(|&(_, from, _)| from as usize == x);
+            m.selects() && (m.input == 1 || (0..m.input).all(read))
+        }
+    }
+}
+
+/// The indices of an axis; negative ones count from its end.
+pub(super) fn indices(length: u32) -> Interval {
+    Interval {
+        lo: -i64::from(length),
+        hi: i64::from(length) - 1,
+    }
+}
+
+fn whole(x: f32) -> Option<i64> {
+    (x.fract() == 0.0 && x.abs() < EXACT).then_some(x as i64)
+}
+
+/// The hull of cells that are all integers.
+fn hull(cells: &ArrayD<f32>) -> Option<Interval> {
+    let mut cells = cells.iter().map(|&x| whole(x));
+    let first = cells.next()??;
+    let first = Interval {
+        lo: first,
+        hi: first,
+    };
+    cells.try_fold(first, |hull, x| Some(hull.with(x?)))
+}
+
+fn joined(inputs: &[ValueId], known: &[Option<Interval>]) -> Option<Interval> {
+    let mut parts = inputs.iter().map(|v| known[v.0]);
+    let first = parts.next()??;
+    parts.try_fold(first, |hull, x| Some(hull.hull(x?)))
+}
+
+fn sum(x: Interval, y: Interval) -> Interval {
+    Interval {
+        lo: x.lo.saturating_add(y.lo),
+        hi: x.hi.saturating_add(y.hi),
+    }
+}
+
+fn times(x: Interval, factor: i64) -> Interval {
+    let ends = [x.lo.saturating_mul(factor), x.hi.saturating_mul(factor)];
+    Interval {
+        lo: ends[0].min(ends[1]),
+        hi: ends[0].max(ends[1]),
+    }
+}
+
+/// Beyond the limits of the integer model nothing need be known: it refuses such integers.
+fn within_limits(x: Interval) -> Interval {
+    let limit = Interval::LIMIT;
+    Interval {
+        lo: x.lo.clamp(-limit, limit),
+        hi: x.hi.clamp(-limit, limit),
+    }
+}
+
+/// `sum_k w_k x_k + b` for every row, `x_k` in `x`.
+fn rows<'a>(
+    rows: impl Iterator<Item = Vec<&'a f32>>,
+    bias: Option<&ArrayD<f32>>,
+    x: Interval,
+) -> Option<Interval> {
+    let bias: Option<Vec<i64>> = match bias {
+        Some(bias) => Some(bias.iter().map(|&b| whole(b)).collect::<Option<_>>()?),
+        None => None,
+    };
+    let row = |(i, row): (usize, Vec<&f32>)| {
+        let b = bias.as_ref().map_or(0, |bias| bias[i]);
+        row.into_iter()
+            .try_fold(Interval { lo: b, hi: b }, |acc, &w| {
+                Some(sum(acc, times(x, whole(w)?)))
+            })
+    };
+    let mut rows = rows.enumerate().map(row);
+    let first = rows.next()??;
+    rows.try_fold(first, |hull, row| Some(hull.hull(row?)))
+}
+
+fn dense(weight: &ArrayD<f32>, bias: Option<&ArrayD<f32>>, x: Interval) -> Option<Interval> {
+    rows(
+        weight
+            .columns()
+            .into_iter()
+            .map(|c| c.into_iter().collect()),
+        bias,
+        x,
+    )
+}
+
+fn conv(op: &Op, x: Interval) -> Option<Interval> {
+    let Op::Conv {
+        weight,
+        bias,
+        windows,
+        ..
+    } = op
+    else {
+        return None;
+    };
+    let padded = windows.iter().any(|w| w.pad_begin + w.pad_end > 0);
+    let x = if padded { x.with(0) } else { x };
+    let kernels = weight.outer_iter().map(|kernel| {
+        let cells: Vec<f32> = kernel.iter().copied().collect();
+        cells
+    });
+    let kernels: Vec<Vec<f32>> = kernels.collect();
+    rows(kernels.iter().map(|k| k.iter().collect()), bias.as_ref(), x)
+}
+
+fn affine(scale: &ArrayD<f32>, shift: &ArrayD<f32>, node: &Node, x: Interval) -> Option<Interval> {
+    if let (1, 1) = (scale.len(), shift.len()) {
+        let (s, t) = (whole(*scale.first()?)?, whole(*shift.first()?)?);
+        return Some(sum(times(x, s), Interval { lo: t, hi: t }));
+    }
+    let (scale, shift) = (
+        scale.broadcast(&*node.shape)?,
+        shift.broadcast(&*node.shape)?,
+    );
+    let mut pairs = scale.iter().zip(shift).map(|(&s, &t)| {
+        let t = whole(t)?;
+        Some(sum(times(x, whole(s)?), Interval { lo: t, hi: t }))
+    });
+    let first = pairs.next()??;
+    pairs.try_fold(first, |hull, cell| Some(hull.hull(cell?)))
+}
+
+fn activation(f: Activation, x: Option<Interval>, range: Range) -> Option<Interval> {
+    let truth = Interval { lo: 0, hi: 1 };
+    match (f, x) {
+        (Activation::Step | Activation::IsZero, _) => Some(truth),
+        (Activation::Index { length }, _) => Some(Interval {
+            lo: 0,
+            hi: i64::from(length) - 1,
+        }),
+        (Activation::Relu, Some(x)) => Some(Interval {
+            lo: x.lo.max(0),
+            hi: x.hi.max(0),
+        }),
+        (Activation::Abs, Some(x)) => Some(Interval {
+            lo: x.lo.max(-x.hi).max(0),
+            hi: x.hi.max(-x.lo),
+        }),
+        (Activation::Clip { lo, hi }, Some(x)) => {
+            let bound = |end: f32| match end {
+                f32::NEG_INFINITY => Some(-Interval::LIMIT),
+                f32::INFINITY => Some(Interval::LIMIT),
+                _ => whole(end),
+            };
+            let (lo, hi) = (bound(lo)?, bound(hi)?);
+            Some(Interval {
+                lo: x.lo.clamp(lo, hi),
+                hi: x.hi.clamp(lo, hi),
+            })
+        }
+        (Activation::FloorDiv { divisor }, Some(x)) => Some(Interval {
+            lo: x.lo.div_euclid(divisor.into()),
+            hi: x.hi.div_euclid(divisor.into()),
+        }),
+        (
+            Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate,
+            Some(x),
+        ) => Some(x),
+        _ if f.is_integral() => {
+            let most = (ROUNDED * range.size()).ceil() as i64 + 1;
+            Some(Interval {
+                lo: -most,
+                hi: most,
+            })
+        }
+        _ => None,
+    }
+}
+
+fn contract(labels: &Contract, graph: &Graph, node: &Node, x: Interval, y: Interval) -> Interval {
+    let square = node.inputs[0] == node.inputs[1] && labels.left == labels.right;
+    let product = times(x, y.lo).hull(times(x, y.hi));
+    let product = Interval {
+        lo: if square {
+            product.lo.max(0)
+        } else {
+            product.lo
+        },
+        ..product
+    };
+    let shape = &graph.nodes()[node.inputs[0].0].shape;
+    let summed = labels.left.iter().zip(shape);
+    let summed = summed.filter(|(label, _)| !labels.output.contains(label));
+    let count: usize = summed.map(|(_, &n)| n).product();
+    times(product, count as i64)
+}
+
+/// One axis of a map with integer coefficients.
+fn mapped(x: Interval, axis: &AxisMap) -> Option<Interval> {
+    let AxisMap::Matrix(m) = axis else {
+        return Some(x);
+    };
+    let zero = Interval { lo: 0, hi: 0 };
+    let mut rows = vec![zero; m.output];
+    for &(to, _, weight) in &m.entries {
+        let row = &mut rows[to as usize];
+        let whole = weight % m.divisor == 0;
+        *row = sum(*row, times(x, whole.then_some(weight / m.divisor)?));
+    }
+    rows.into_iter().reduce(Interval::hull)
+}
