@@ -1,5 +1,6 @@
 //! Keys that are made to cost a reader time or memory: few bytes that name much work. They are
-//! refused, or read, in work that is linear in their bytes; `--nocapture` prints what each took.
+//! refused, or read, in work that is linear in their bytes; `--nocapture` prints what each took, and
+//! `ZKSTRATA_HOSTILE_KEYS=DIR` leaves them in a folder, for measurements of a whole process.
 
 use crate::constants::Constants;
 use crate::{FileError, SetupOptions, VerifyingKey, setup_scheme};
@@ -64,6 +65,11 @@ fn graph(input: &[usize], nodes: Vec<Node>, tables: Vec<Table>) -> Graph {
 fn read(what: &str, graph: Graph, constants: Option<&VerifyingKey<Whir>>) -> Option<FileError> {
     let constants = constants.map_or(Constants::None, |key| key.constants.clone());
     let bytes = VerifyingKey::<Whir>::new(graph, constants, 1).to_bytes();
+    if let Ok(folder) = std::env::var("ZKSTRATA_HOSTILE_KEYS") {
+        let name = format!("{} {}.zkvk", what, bytes.len()).replace(' ', "-");
+        let path = std::path::Path::new(&folder).join(name);
+        std::fs::write(path, &bytes).expect("a folder to write to");
+    }
     let start = std::time::Instant::now();
     let error = VerifyingKey::<Whir>::from_bytes(&bytes).err();
     let took = start.elapsed();
