@@ -70,7 +70,8 @@ fn the_files_that_the_documents_point_to_exist() {
     for document in ["SECURITY.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
         let page = std::fs::read_to_string(root().join(document)).expect("the page");
         let is_file = |name: &&str| {
-            let is_path = name.contains('/') && name.ends_with(".rs");
+            let is_rust = Path::new(name).extension().is_some_and(|e| e == "rs");
+            let is_path = name.contains('/') && is_rust;
             is_path && FOLDERS.iter().any(|folder| name.starts_with(folder))
         };
         for path in quoted(&page).filter(is_file).flat_map(paths) {

@@ -227,11 +227,9 @@ fn work(graph: &Graph, node: &Node) -> usize {
     };
     let vectors = |axes: &[MapAxis]| axes.iter().map(vector).fold(0, usize::saturating_add);
     let cells = match &node.op {
-        Op::Input
-        | Op::Table { .. }
-        | Op::Permute { .. }
-        | Op::Contract(_)
-        | Op::Constant { .. } => 0,
+        // The verifier evaluates the input; the batch is counted where it is known.
+        Op::Input => node.cells(),
+        Op::Table { .. } | Op::Permute { .. } | Op::Contract(_) | Op::Constant { .. } => 0,
         Op::Sum { coefs } => coefs.len(),
         Op::Map(map) => vectors(&map.axes),
         Op::Affine(layer) => vectors(&layer.windows),

@@ -170,7 +170,7 @@ impl Activation {
         match self {
             Self::Relu => x.max(0.0),
             Self::LeakyRelu { alpha } if x < 0.0 => alpha * x,
-            Self::LeakyRelu { .. } => x,
+            Self::LeakyRelu { .. } | Self::Index { .. } => x,
             Self::Clip { lo, hi } => x.clamp(lo, hi),
             // In single precision, as the models that are quantised already compute it.
             Self::Quantize {
@@ -193,7 +193,8 @@ impl Activation {
         match self {
             Self::Relu => x.max(0.0),
             Self::LeakyRelu { alpha } if x < 0.0 => f64::from(alpha) * x,
-            Self::LeakyRelu { .. } => x,
+            Self::Index { length } if x < 0.0 => x + f64::from(length),
+            Self::LeakyRelu { .. } | Self::Index { .. } => x,
             Self::Clip { lo, hi } => x.clamp(lo.into(), hi.into()),
             Self::ThresholdedRelu { alpha } if x > alpha.into() => x,
             Self::Shrink { lambda, bias } if x > lambda.into() => x - f64::from(bias),
@@ -230,8 +231,6 @@ impl Activation {
             Self::Round => x.round_ties_even(),
             Self::Truncate => x.trunc(),
             Self::FloorDiv { divisor } => (x / f64::from(divisor)).floor(),
-            Self::Index { length } if x < 0.0 => x + f64::from(length),
-            Self::Index { .. } => x,
             Self::Step => f64::from(u8::from(x >= 0.0)),
             Self::IsZero => f64::from(u8::from(x == 0.0)),
             Self::Sin => libm::sin(x),

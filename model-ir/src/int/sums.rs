@@ -28,6 +28,9 @@ const MAX_FORMS: usize = 512;
 const MAX_DEPTH: usize = 32;
 /// Terms that one form may have to be expanded further.
 const MAX_TERMS: usize = 64;
+/// Taps and axes that a map may have to be read tap by tap.
+const MAX_TAPS: usize = 4;
+const MAX_AXES: usize = 8;
 /// Steps of one sum: all of its forms at their longest, and a sum of equal sums, which has few terms
 /// but many operands.
 const SUM_STEPS: usize = 1 << 17;
@@ -78,8 +81,8 @@ pub struct Known<'a> {
     pub step: &'a dyn Fn(&Op) -> bool,
 }
 
-/// Bounds of `sum_k coefs[k] * nodes[inputs[k]]`, never wider than [`sum_bounds`]; `None` means
-/// that a bound is not inside `(-2^62, 2^62)`, or that no cell satisfies them all.
+/// Bounds of `sum_k coefs[k] * nodes[inputs[k]]`, never wider than [`sum_bounds`] but for the 0
+/// beside tensors placed side by side; `None` means that a bound is not inside `(-2^62, 2^62)`, or that no cell satisfies them all.
 ///
 /// # Panics
 /// If the lengths differ or an input is not one of `nodes`.
@@ -155,6 +158,7 @@ impl Forms<'_> {
                     });
                 }
                 Op::Map(map) => {
+                    self.steps.spend(MAX_TAPS * map.axes.len().min(MAX_AXES));
                     let taps = single_taps(map).filter(|taps| taps.len() <= room);
                     if let Some(taps) = taps {
                         return taps.into_iter().try_for_each(|(weight, tap)| {
@@ -193,7 +197,7 @@ impl Forms<'_> {
             return plain;
         }
         let last = form.iter().filter(|&(&atom, &coef)| {
-            coef.abs() == 1 && (self.is_relu(atom) || self.chosen(atom).is_some())
+            matches!(coef, 1 | -1) && (self.is_relu(atom) || self.chosen(atom).is_some())
         });
         let Some((&atom, &sign)) = last.max_by_key(|&(&atom, _)| self.atoms[atom].0) else {
             return plain;
@@ -268,7 +272,8 @@ fn chosen(nodes: &[Node], node: &Node) -> Option<TensorId> {
     of(a, b).or(of(b, a)).filter(|_| elementwise)
 }
 
-/// A map as a sum of maps of one tap of weight 1 each, if it has few taps and no coefficients.
+/// A map as a sum of maps of one tap of weight 1 each, if it has few taps and axes and no
+/// coefficients.
 fn single_taps(map: &Map) -> Option<Vec<(i64, Map)>> {
     let splits = |axis: &MapAxis| match axis {
         MapAxis::Keep(_) => true,
@@ -279,27 +284,24 @@ fn single_taps(map: &Map) -> Option<Vec<(i64, Map)>> {
         .axes
         .iter()
         .try_fold(1_usize, |n, axis| n.checked_mul(axis.taps()));
-    if taps.is_none_or(|n| n > 4) || !map.axes.iter().all(splits) {
+    let few = taps.filter(|&n| n <= MAX_TAPS)?;
+    if map.axes.len() > MAX_AXES || !map.axes.iter().all(splits) {
         return None;
     }
-    let mut parts = vec![(1_i64, map.clone())];
-    for (i, axis) in map.axes.iter().enumerate() {
-        let MapAxis::Window { taps, .. } = axis else {
-            continue;
-        };
-        let mut split = vec![];
-        for (weight, part) in parts {
-            for tap in taps {
-                let mut part = part.clone();
-                if let MapAxis::Window { taps, .. } = &mut part.axes[i] {
-                    *taps = vec![Tap { weight: 1, ..*tap }];
-                }
-                split.push((weight.checked_mul(tap.weight)?, part));
+    // The last axis varies fastest.
+    let part = |number: usize| {
+        let (mut part, mut weight, mut rest) = (map.clone(), 1_i64, number);
+        for axis in part.axes.iter_mut().rev() {
+            if let MapAxis::Window { taps, .. } = axis {
+                let tap = taps[rest % taps.len()];
+                rest /= taps.len();
+                weight = weight.checked_mul(tap.weight)?;
+                *taps = vec![Tap { weight: 1, ..tap }];
             }
         }
-        parts = split;
-    }
-    Some(parts)
+        Some((weight, part))
+    };
+    (0..few).map(part).collect()
 }
 
 /// Whether the terms are tensors placed side by side along one axis, with 0 elsewhere.

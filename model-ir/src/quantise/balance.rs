@@ -108,7 +108,7 @@ fn half_width(range: Range) -> f64 {
 
 fn off_centre(range: Range) -> bool {
     let width = range.hi - range.lo;
-    width > 0.0 && ((range.lo + range.hi) / 2.0).abs() > OFF_CENTRE * width
+    width > 0.0 && f64::midpoint(range.lo, range.hi).abs() > OFF_CENTRE * width
 }
 
 /// The weights that read channel `j`: the row `j` of all outputs. `None` for what is no layer.
@@ -164,7 +164,7 @@ impl Balance {
         };
         let centre = |range: &Range| {
             if off_centre(*range) && !padded {
-                ((range.lo + range.hi) / 2.0) as f32
+                f64::midpoint(range.lo, range.hi) as f32
             } else {
                 0.0
             }

@@ -31,7 +31,7 @@ pub(super) struct Ranges {
 }
 
 impl Ranges {
-    fn union(mut self, other: Self) -> Self {
+    fn union(mut self, other: &Self) -> Self {
         let join = |a: &mut Range, b: &Range| *a = a.hull(*b);
         self.values
             .iter_mut()
@@ -140,7 +140,7 @@ impl Calibration {
         let ranges: Vec<Ranges> = ranges.collect::<Result<_, _>>()?;
         ranges
             .into_iter()
-            .reduce(Ranges::union)
+            .reduce(|a, b| a.union(&b))
             .ok_or(Error::NoSamples)
     }
 }

@@ -41,6 +41,7 @@ pub(super) enum Rounding {
 }
 
 /// How a table node reads its operand.
+#[derive(Clone, Copy)]
 struct Argument {
     shift: u32,
     rounding: Rounding,

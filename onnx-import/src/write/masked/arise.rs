@@ -1,7 +1,7 @@
 //! Where masks arise and meet: sums, products with low numbers, choices, padding, concatenation.
 
 use ndarray::{ArrayD, IxDyn};
-use zkstrata_model_ir::float::{Activation, AxisMap, Node as Made, Op, ValueId};
+use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
 use super::shares::opened;
 use super::{BEYOND, Closed, FAR, Operand, array, beyond, both, complement, number, result};
@@ -169,8 +169,8 @@ pub(crate) fn padded(
     )
 }
 
-/// `m c` for a low number `c` and an activation `m`: a mask that is open where `m` is 0, if `m` is
-/// known to be an integer, or if `c` is so low that `m` can be nothing else than 0 or 1.
+/// `m c` for a number `c` so low that `m` is taken for 0 or 1: a mask that is open where `m` is 0. A
+/// larger `c` is a factor like any other, since `m` may be any number.
 pub(crate) fn scaled(
     f: &mut Formula,
     m: ValueId,
@@ -181,7 +181,7 @@ pub(crate) fn scaled(
         return Ok(None);
     };
     let single = f.writer.shape_of(factor).iter().product::<usize>() == 1;
-    if !single || !(fill <= FAR || whole(f.writer.builder.nodes(), m)) {
+    if !single || fill > FAR {
         return Ok(None);
     }
     note(f, fill);
@@ -317,47 +317,4 @@ fn zeroes(value: &Value) -> bool {
         return false;
     };
     matches!(c.tensor.cells(), Cells::Float(cells) if cells.iter().all(|&x| x == 0.0))
-}
-
-/// Whether an activation is known to be whole: by the operators that lead to it, up to a few.
-fn whole(made: &[Made], x: ValueId) -> bool {
-    let mut left = 64_usize;
-    let mut open = vec![x];
-    while let Some(x) = open.pop() {
-        let Some(rest) = left.checked_sub(1) else {
-            return false;
-        };
-        left = rest;
-        let node = &made[x.0];
-        let integers = |a: &ArrayD<f32>| a.iter().all(|x| x.fract() == 0.0);
-        let known = match &node.op {
-            Op::Input { integral } => *integral,
-            Op::Constant { value } => integers(value),
-            Op::Affine { scale, shift } => integers(scale) && integers(shift),
-            Op::Activation(f) => f.is_integral() || matches!(f, Activation::Relu | Activation::Abs),
-            Op::Map(axes) => axes.iter().all(|axis| match axis {
-                AxisMap::Keep => true,
-                AxisMap::Matrix(matrix) => matrix.selects(),
-            }),
-            Op::Pad { value, .. } => value.fract() == 0.0,
-            Op::Add
-            | Op::Sub
-            | Op::Max
-            | Op::Maximum { .. }
-            | Op::Contract(_)
-            | Op::Reshape { .. }
-            | Op::Transpose { .. }
-            | Op::Concat { .. }
-            | Op::Take { .. } => true,
-            Op::Dense { .. } | Op::Conv { .. } | Op::Pool { .. } => false,
-        };
-        let rounds = matches!(&node.op, Op::Activation(f) if f.is_integral());
-        if !known {
-            return false;
-        }
-        if !rounds {
-            open.extend(&node.inputs);
-        }
-    }
-    true
 }
