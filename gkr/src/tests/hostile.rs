@@ -207,13 +207,9 @@ fn a_long_table_is_read_once() {
         let c = nodes.len() + 1;
         nodes.push(node(table(0), [0], &[], BIT));
         nodes.push(node(product.clone(), [c, 0], &[], ZERO));
-        // As wide as a rectified value and no wider: asks for the step rule.
-        nodes.push(node(
-            sum(vec![1, -1]),
-            [c + 1, 0],
-            &[],
-            Interval { lo: 0, hi: 1 },
-        ));
+        // Narrower than its terms: asks for the step rule.
+        let rectified = Interval { lo: -1, hi: 1 };
+        nodes.push(node(sum(vec![1, -1]), [c + 1, 0], &[], rectified));
     }
     let mut graph = graph(&[], nodes, vec![step]);
     for (k, node) in graph.nodes.iter_mut().enumerate() {
@@ -252,8 +248,8 @@ fn a_map_is_not_copied_for_every_operand() {
         nodes.extend(vec![node(sum(vec![1, -1]), [10, 10], &[], ZERO); copies]);
         let mut graph = graph(&[], nodes, vec![]);
         graph.nodes[0].interval = BIT;
-        let error = read("a map of many axes", graph, None);
-        assert_eq!(error.is_some(), copies > 3, "{axes} {copies}: {error:?}");
+        let error = read("a map of many axes", graph, None).expect("no form is so long");
+        assert!(error.to_string().contains("may leave"), "{error}");
     }
 }
 

@@ -170,7 +170,7 @@ impl Activation {
         match self {
             Self::Relu => x.max(0.0),
             Self::LeakyRelu { alpha } if x < 0.0 => alpha * x,
-            Self::LeakyRelu { .. } | Self::Index { .. } => x,
+            Self::LeakyRelu { .. } => x,
             Self::Clip { lo, hi } => x.clamp(lo, hi),
             // In single precision, as the models that are quantised already compute it.
             Self::Quantize {

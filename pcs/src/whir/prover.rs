@@ -318,9 +318,15 @@ mod tests {
         }
     }
 
-    /// Proofs of work are small numbers: with the modulus added they still fit 8 bytes.
+    /// Proofs of work that one thread finds are small numbers: with the modulus added they still fit
+    /// 8 bytes.
     #[test]
     fn elements_beyond_the_modulus_are_refused() {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+        pool.unwrap().install(refuse_elements_beyond_the_modulus);
+    }
+
+    fn refuse_elements_beyond_the_modulus() {
         use zkstrata_mle::PrimeField64;
         let small = |bytes: &[u8], k: usize| {
             let element = bytes.get(4 + 8 * k..)?.first_chunk()?;
