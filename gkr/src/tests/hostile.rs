@@ -248,8 +248,9 @@ fn a_map_is_not_copied_for_every_operand() {
         nodes.extend(vec![node(sum(vec![1, -1]), [10, 10], &[], ZERO); copies]);
         let mut graph = graph(&[], nodes, vec![]);
         graph.nodes[0].interval = BIT;
-        let error = read("a map of many axes", graph, None).expect("no form is so long");
-        assert!(error.to_string().contains("may leave"), "{error}");
+        let error = read("a map of many axes", graph, None);
+        // Of few axes it is read tap by tap until the steps are used up; of many it is an atom.
+        assert_eq!(error.is_none(), axes > 8, "{axes} {copies}: {error:?}");
     }
 }
 
