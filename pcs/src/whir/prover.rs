@@ -352,7 +352,7 @@ mod tests {
             match verdict {
                 // Or 8 bytes across two elements.
                 Err(Error::Opening { reason }) => {
-                    refused += usize::from(reason.contains("not a proof"))
+                    refused += usize::from(reason.contains("not a proof"));
                 }
                 other => panic!("element {k}: {other:?}"),
             }
