@@ -224,7 +224,7 @@ fn a_long_table_is_read_once() {
 /// Maps of very many axes of length 1 under sums that double: each is expanded again and again.
 #[test]
 fn a_map_is_not_copied_for_every_operand() {
-    for (axes, copies) in [(8, 3), (32, 3), (32, 200)] {
+    for (axes, copies, found) in [(8, 3, false), (32, 3, true), (32, 200, false)] {
         let window = MapAxis::Window {
             input: 1,
             output: 1,
@@ -249,8 +249,8 @@ fn a_map_is_not_copied_for_every_operand() {
         let mut graph = graph(&[], nodes, vec![]);
         graph.nodes[0].interval = BIT;
         let error = read("a map of many axes", graph, None);
-        // Of few axes it is read tap by tap until the steps are used up; of many it is an atom.
-        assert_eq!(error.is_none(), axes > 8, "{axes} {copies}: {error:?}");
+        // Of few axes it is read tap by tap, of many it is an atom, until the steps are used up.
+        assert_eq!(error.is_none(), found, "{axes} {copies}: {error:?}");
     }
 }
 
