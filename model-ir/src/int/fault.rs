@@ -98,7 +98,7 @@ pub enum NodeFault {
     #[error("{0:?} is not a permutation of the axes")]
     Permutation(Vec<usize>),
     /// A gather with no cells, too many cells or an index out of range.
-    #[error("a gather has 1 to 2^16 cells, its operand likewise, and it reads inside it")]
+    #[error("a gather has 1 to 2^20 cells, its operand likewise, and it reads inside it")]
     Gather,
     /// A window without taps, over more than 2^22 cells, with numbers above 2^31, a wrong number of coefficients, or, in
     /// an affine layer, tap weights or coefficients; or a matrix in an affine layer.

@@ -52,7 +52,7 @@ pub enum Op {
         perm: Vec<usize>,
     },
     /// `Y[i] = X[map[i]]` on dense row-major indices of one inference. The last resort when no
-    /// layout makes a reshape free; at most 2^16 cells.
+    /// layout makes a reshape free; at most 2^20 cells.
     Gather {
         /// One input index per output cell.
         map: Vec<u32>,

@@ -15,8 +15,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const MAX_CELLS: usize = 1 << 30;
 /// Largest number of cells of all tensors of one inference.
 pub const MAX_TOTAL_CELLS: usize = 1 << 33;
-/// Largest number of cells of a gather.
-pub const MAX_GATHER: usize = 1 << 16;
+/// Largest number of cells of a gather and of its operand: a key has its map, and the verifier
+/// evaluates it in so many steps.
+pub const MAX_GATHER: usize = 1 << 20;
 /// Largest number of rows of a table.
 pub const MAX_TABLE: usize = 1 << 20;
 /// Largest shift of a table node.

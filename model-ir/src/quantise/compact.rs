@@ -10,8 +10,8 @@ use crate::int::{Node, Op, Port, TensorId};
 /// Cells of a commitment that a gather must save to be worth its sumcheck.
 const WORTH: usize = 1 << 14;
 
-/// Largest tensor that a gather may copy.
-const MAX_GATHER: usize = 1 << 16;
+/// Largest tensor that is copied to save cells: a key has the map of every copy.
+const MOST_COPIED: usize = 1 << 16;
 
 fn padded(axes: &[usize]) -> usize {
     axes.iter().map(|n| n.next_power_of_two()).product()
@@ -30,7 +30,7 @@ pub(super) fn compact(nodes: Vec<Node>, ports: &mut [Port]) -> Vec<Node> {
             let source = &placed[node.inputs[0].0];
             let cells: usize = source.axes.iter().product();
             let dense = affine.windows.is_empty() && affine.groups.is_empty();
-            if dense && saved >= WORTH && cells <= MAX_GATHER {
+            if dense && saved >= WORTH && cells <= MOST_COPIED {
                 let axes = affine.lead.iter().copied().chain([rows]);
                 let copy = Node {
                     name: node.name.clone(),

@@ -107,9 +107,8 @@ impl Lowered<'_> {
                 return self.pieces(v, x, range, f);
             }
         };
-        let calibrated = Some(self.range_in(value.0, plan.scale(value.0)));
-        let nearest = Rounding::Nearest;
-        self.lookup(&node.name, x.tensor, curve, x.shift, nearest, calibrated)
+        let range = self.range_in(value.0, plan.scale(value.0));
+        self.lookup_seen(v, x.tensor, curve, x.shift, range)
     }
 
     /// The integers of a value that the model quantises itself.
@@ -126,11 +125,9 @@ impl Lowered<'_> {
         let unit = plan.scale(v);
         let tied = plan.form(value.0) != Form::Raw && !plan.is_rescaled(v);
         let curve = Curve::Clamp { lo, hi };
-        let calibrated = Some(self.range_in(value.0, unit));
-        let nearest = Rounding::Nearest;
+        let range = self.range_in(value.0, unit);
         if tied {
-            let name = &node.name;
-            return self.lookup(name, x.tensor, curve, x.shift, nearest, calibrated);
+            return self.lookup_seen(v, x.tensor, curve, x.shift, range);
         }
         let interval = self.interval(x.tensor);
         if interval.hi.abs_diff(interval.lo) < QUANTISED_ROWS {
@@ -142,10 +139,10 @@ impl Lowered<'_> {
                 lo,
                 hi,
             };
-            return self.lookup(&node.name, x.tensor, curve, 0, nearest, None);
+            return self.lookup(&node.name, x.tensor, curve, 0, Rounding::Nearest, None);
         }
         let (tensor, shift) = self.multiplied(&node.name, x, unit, QUANTISED_BITS)?;
-        self.lookup(&node.name, tensor, curve, shift, nearest, calibrated)
+        self.lookup_seen(v, tensor, curve, shift, range)
     }
 
     /// Whether a table of all values of `x` would be large.
@@ -234,10 +231,10 @@ impl Lowered<'_> {
     ) -> Result<TensorId, Error> {
         let shift = self.argument_shift(v, f, x, range);
         let step = x.scale * exp2(shift as i32);
-        let calibrated = Some(Range {
+        let seen = Range {
             lo: range.lo / step,
             hi: range.hi / step,
-        });
+        };
         let (lo, hi) = self.plan.interval(v);
         let curve = Curve::Real {
             function: f,
@@ -246,9 +243,7 @@ impl Lowered<'_> {
             lo,
             hi,
         };
-        let name = &self.plan.node(v).name;
-        let nearest = Rounding::Nearest;
-        self.lookup(name, x.tensor, curve, shift, nearest, calibrated)
+        self.lookup_seen(v, x.tensor, curve, shift, seen)
     }
 
     /// `f(max(x, c)) + f(min(x, c)) - f(c)` with the bend `c`: the tables of the two parts have

@@ -8,6 +8,9 @@
 use crate::float::Activation;
 use crate::int::{Function, Interval, Table};
 
+/// Points, in powers of two, at which a curve that looks constant is evaluated.
+const POINTS: u32 = 40;
+
 /// A function on all integers, before its domain is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Curve {
@@ -48,6 +51,20 @@ impl Curve {
                 ((y / unit).round() as i64).clamp(lo, hi)
             }
         }
+    }
+
+    /// Whether the values at `lo`, `hi` and points between are the same.
+    pub(super) fn is_constant(self, lo: i64, hi: i64) -> bool {
+        let (y, mut steps) = (self.at(lo), (0..=POINTS).rev());
+        // At both ends, and the denser the nearer to 0.
+        let point = |k: u32| {
+            if lo < 0 {
+                hi - ((hi - lo) >> k)
+            } else {
+                lo + ((hi - lo) >> k)
+            }
+        };
+        self.at(hi) == y && steps.all(|k| self.at(point(k)) == y)
     }
 
     /// Bounds of the values on all integers.

@@ -7,10 +7,7 @@
 //! ([`Op::Gather`] with the identity map).
 
 use super::cuts::{Conflict, Cuts, Demand, Segment};
-use crate::int::{Affine, Axes, Contract, Map, MapAxis, Node, Op, Port, TensorId};
-
-/// Largest tensor that a gather may copy.
-pub(super) const MAX_GATHER: usize = 1 << 16;
+use crate::int::{Affine, Axes, Contract, MAX_GATHER, Map, MapAxis, Node, Op, Port, TensorId};
 
 /// A tensor that no layout serves.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -291,6 +291,21 @@ impl Lowered<'_> {
         self.table(name, x, curve, read)
     }
 
+    /// The table node of value `v` on the accumulator `x`, rounded to the nearest multiple of
+    /// `2^shift`, whose argument was seen in `range`.
+    pub(super) fn lookup_seen(
+        &mut self,
+        v: usize,
+        x: TensorId,
+        curve: Curve,
+        shift: u32,
+        range: Range,
+    ) -> Result<TensorId, Error> {
+        let x = self.saturated_argument(v, x, curve, shift, range)?;
+        let name = &self.plan.node(v).name;
+        self.lookup(name, x, curve, shift, Rounding::Nearest, Some(range))
+    }
+
     /// A table node that has no arguments but those `within` an interval.
     pub(super) fn lookup_within(
         &mut self,
@@ -382,13 +397,10 @@ impl Lowered<'_> {
         } else {
             let (lo, hi) = self.plan.interval(value.0);
             let curve = Curve::Clamp { lo, hi };
-            let name = &self.plan.node(value.0).name;
             let scale = self.plan.scale(value.0);
-            let calibrated = Some(self.range_in(value.0, scale));
-            let nearest = Rounding::Nearest;
-            let (x, shift) = (handle.tensor, handle.shift);
+            let range = self.range_in(value.0, scale);
             Handle {
-                tensor: self.lookup(name, x, curve, shift, nearest, calibrated)?,
+                tensor: self.lookup_seen(value.0, handle.tensor, curve, handle.shift, range)?,
                 shift: 0,
                 small: true,
                 scale,

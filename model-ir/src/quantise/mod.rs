@@ -247,7 +247,8 @@ pub enum Error {
     /// No axes make the reshapes before a node free.
     #[error(
         "node `{node}` views a tensor of {cells} cells in a way that no layout allows; split the \
-         reshape or make the channel counts multiples of each other (up to 65536 cells are copied)"
+         reshape or make the channel counts multiples of each other (up to {} cells are copied)",
+        int::MAX_GATHER
     )]
     Layout {
         /// The node.

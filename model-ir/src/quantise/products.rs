@@ -10,12 +10,14 @@ use super::Error;
 use super::calibration::Range;
 use super::curves::QUANTISED_BITS;
 use super::function::Curve;
-use super::lower::{Handle, Lowered, Rounding};
+use super::lower::{Handle, Lowered};
 use super::moves::keep;
 use super::plan::Form;
 use crate::exact::{exp2, log2_ceil, log2_floor, log2_round};
 use crate::float::{Activation, AxisMap, Contract as FloatContract, Op as FloatOp, ValueId};
-use crate::int::{Contract, Entry, Interval, Map, MapAxis, Op, TensorId, contract_bounds};
+use crate::int::{
+    Contract, Entry, Interval, MAX_GATHER, Map, MapAxis, Op, TensorId, contract_bounds,
+};
 use ndarray::ArrayD;
 
 /// Largest magnitude of a product of accumulators as they are.
@@ -430,16 +432,13 @@ impl Lowered<'_> {
             lo: least,
             hi: most,
         } = self.plan.ranges[v];
-        let calibrated = Some(Range {
+        let range = Range {
             lo: least / scale,
             hi: most / scale,
-        });
+        };
         let shift = u32::try_from(shift).map_err(|_| Error::overflow(name))?;
         let curve = Curve::Clamp { lo, hi };
-        let nearest = Rounding::Nearest;
-        Ok(small(
-            self.lookup(name, tensor, curve, shift, nearest, calibrated)?,
-        ))
+        Ok(small(self.lookup_seen(v, tensor, curve, shift, range)?))
     }
 
     /// The elementwise maximum, of small values or in a common unit.
@@ -478,13 +477,13 @@ impl Lowered<'_> {
         let x = self.values[node.inputs[0].0];
         let map = indices.to_vec();
         let cells = map.len();
-        if cells.max(self.cells(x.tensor)) > super::layout::MAX_GATHER {
+        if cells.max(self.cells(x.tensor)) > MAX_GATHER {
             return Err(Error::Unsupported {
                 node: node.name.clone(),
                 reason: format!(
                     "it gathers {cells} of {} cells in no regular way; at most {} are supported",
                     self.cells(x.tensor),
-                    super::layout::MAX_GATHER
+                    MAX_GATHER
                 ),
             });
         }

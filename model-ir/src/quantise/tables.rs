@@ -7,13 +7,21 @@
 //! long as the union of their domains keeps the limit.
 
 use super::Error;
+use super::calibration::Range;
 use super::compact::compact;
 use super::function::Curve;
 use super::layout;
 use super::lower::{Lookup, Lowered};
-use crate::int::{Function, Graph, Interval, Model, Op, Table, TableId};
+use crate::int::{Function, Graph, Interval, Model, Op, Table, TableId, TensorId};
 
 const MAX_ROWS: u64 = 1 << 16;
+/// How many times the calibrated range a table has, the most that fit.
+const FACTORS: [f64; 3] = [ROOM, 2.0, 1.0];
+/// Times the calibrated range that leave room enough for inputs unlike the samples.
+const ROOM: f64 = 4.0;
+/// Cells of a lookup whose argument is cut to fewer times the range: doing that costs two more
+/// lookups and a product for each, no more than the table's rows.
+const SATURATED_CELLS: usize = 1 << 14;
 /// Most limbs of a remainder, and most bits of one.
 const MAX_LIMBS: u32 = 4;
 const MAX_LIMB: u32 = 18;
@@ -24,6 +32,55 @@ impl Lowered<'_> {
     /// Cells of all table nodes in one inference.
     pub(super) fn lookup_cells(&self) -> usize {
         self.lookups.iter().map(|l| self.cells(l.node)).sum()
+    }
+
+    /// The argument of a lookup for value `v`, to the nearest multiple of `2^shift`, without what is beyond a
+    /// table of the calibrated range and on which the curve is constant, where that leaves too
+    /// little room and costs no more than the table itself.
+    pub(super) fn saturated_argument(
+        &mut self,
+        v: usize,
+        x: TensorId,
+        curve: Curve,
+        shift: u32,
+        calibrated: Range,
+    ) -> Result<TensorId, Error> {
+        let Interval { lo, hi } = self.interval(x);
+        let whole = Interval {
+            lo: lo >> shift,
+            hi: (hi >> shift) + 1,
+        };
+        let roomy = || times(calibrated, ROOM, whole);
+        if self.cells(x) > SATURATED_CELLS || rows(whole) <= MAX_ROWS || rows(roomy()) <= MAX_ROWS {
+            return Ok(x);
+        }
+        let fits = |&factor: &f64| rows(times(calibrated, factor, whole)) <= MAX_ROWS;
+        let Some(factor) = FACTORS.into_iter().find(fits) else {
+            return Ok(x);
+        };
+        let bounds = widened(times(calibrated, factor, whole), whole);
+        let name = &self.plan.node(v).name;
+        let mut x = x;
+        if bounds.lo > whole.lo && curve.is_constant(whole.lo, bounds.lo) {
+            x = self.at_least(v, x, bounds.lo << shift)?;
+        }
+        if bounds.hi < whole.hi && curve.is_constant(bounds.hi, whole.hi) {
+            let minus = self.weighted_sum(name, &[(-1, x)])?;
+            let minus = self.at_least(v, minus, -bounds.hi << shift)?;
+            x = self.weighted_sum(name, &[(-1, minus)])?;
+        }
+        Ok(x)
+    }
+
+    /// `max(x, bound) = bound + [x >= bound] (x - bound)`
+    fn at_least(&mut self, v: usize, x: TensorId, bound: i64) -> Result<TensorId, Error> {
+        let node = self.plan.node(v);
+        let name = &node.name;
+        let bound = self.broadcast_constant(name, vec![bound], &[1], &node.shape)?;
+        let excess = self.weighted_sum(name, &[(1, x), (-1, bound)])?;
+        let above = self.step_of(name, excess)?;
+        let excess = self.cellwise_product(name, above, excess)?;
+        self.weighted_sum(name, &[(1, bound), (1, excess)])
     }
 }
 
@@ -170,19 +227,25 @@ fn widened(domain: Interval, reachable: Interval) -> Interval {
     }
 }
 
+/// A calibrated range so many times over, inside `whole`: half as far on the side of which
+/// calibration saw less. It may have seen one kind of samples only, and what is never positive is
+/// so but for its rounding.
+fn times(range: Range, factor: f64, whole: Interval) -> Interval {
+    let other = range.size() * factor / 2.0;
+    let lo = (range.lo * factor).min(-other).floor() as i64;
+    let lo = lo.clamp(whole.lo, whole.hi);
+    let hi = ((range.hi * factor).max(other).ceil() as i64).clamp(lo, whole.hi);
+    Interval { lo, hi }
+}
+
 /// The arguments that a lookup's table must cover.
 fn domain(lookup: &Lookup, name: &str, limit: u64) -> Result<Interval, Error> {
     let whole = lookup.argument;
     if rows(whole) <= limit {
         return Ok(whole);
     }
-    let times = |factor: f64| {
-        let range = lookup.calibrated?;
-        let lo = ((range.lo.min(0.0) * factor).floor() as i64).clamp(whole.lo, whole.hi);
-        let hi = ((range.hi.max(0.0) * factor).ceil() as i64).clamp(lo, whole.hi);
-        Some(Interval { lo, hi })
-    };
-    let mut fitting = [4.0, 2.0, 1.0].into_iter().filter_map(times);
+    let times = |factor: f64| Some(times(lookup.calibrated?, factor, whole));
+    let mut fitting = FACTORS.into_iter().filter_map(times);
     let domain = fitting.find(|&i| rows(i) <= limit);
     domain.ok_or_else(|| Error::Table {
         node: name.into(),
@@ -193,9 +256,7 @@ fn domain(lookup: &Lookup, name: &str, limit: u64) -> Result<Interval, Error> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::calibration::Range;
     use super::*;
-    use crate::int::TensorId;
 
     fn lookup(whole: (i64, i64), calibrated: (f64, f64)) -> Lookup {
         Lookup {
@@ -217,8 +278,10 @@ mod tests {
         let domain = |whole, calibrated| domain(&lookup(whole, calibrated), "n", 1000);
         let interval = |lo, hi| Ok(Interval { lo, hi });
         assert_eq!(domain((-400, 500), (-1.0, 1.0)), interval(-400, 500));
-        assert_eq!(domain((-4000, 500), (-9.5, 200.0)), interval(-38, 500));
-        assert_eq!(domain((-4000, 4000), (-9.5, 300.0)), interval(-19, 600));
+        assert_eq!(domain((-4000, 500), (-9.5, 100.0)), interval(-200, 400));
+        assert_eq!(domain((-4000, 4000), (-9.5, 300.0)), interval(-300, 600));
+        assert_eq!(domain((-4000, 4000), (-300.0, -200.0)), interval(-600, 300));
+        assert_eq!(domain((-4000, 7), (-240.0, 0.0)), interval(-960, 7));
         let refused = domain((-4000, 4000), (-700.0, 700.0));
         let expected = Error::Table {
             node: "n".into(),

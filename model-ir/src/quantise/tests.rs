@@ -342,12 +342,18 @@ fn reshapes_without_a_common_layout_are_copied() {
     );
 
     let mut builder = GraphBuilder::new();
-    let y = build(20_000)(&mut builder, &mut Random::new(0));
+    let y = build(200_000)(&mut builder, &mut Random::new(0));
     let graph = builder.finish(vec![("y".into(), y)]).expect("valid");
     let calibration = Calibration::synthetic(&graph, 0);
     let error = quantise(&graph, &calibration, &Options::default()).expect_err("too large");
     assert!(
-        matches!(error, Error::Layout { cells: 120_000, .. }),
+        matches!(
+            error,
+            Error::Layout {
+                cells: 1_200_000,
+                ..
+            }
+        ),
         "{error}"
     );
 }
