@@ -83,6 +83,15 @@ pub enum Activation {
         /// The exponent.
         exponent: f32,
     },
+    /// A steep function of `min(max(x, lo), hi)`, away from its pole.
+    Within {
+        /// The function.
+        function: Steep,
+        /// Lower bound, positive.
+        lo: f32,
+        /// Upper bound; may be infinite.
+        hi: f32,
+    },
     /// The error function.
     Erf,
     /// `|x|`
@@ -143,6 +152,33 @@ pub enum Activation {
         /// Which of two nearest integers it is.
         ties: Ties,
     },
+}
+
+/// Functions that are ever steeper towards 0.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Steep {
+    /// `log(x)`
+    Log,
+    /// `sqrt(x)`
+    Sqrt,
+    /// `1 / x`
+    Reciprocal,
+    /// `x^exponent`, the exponent below 1
+    Power {
+        /// The exponent.
+        exponent: f32,
+    },
+}
+
+impl Steep {
+    fn activation(self) -> Activation {
+        match self {
+            Self::Log => Activation::Log,
+            Self::Sqrt => Activation::Sqrt,
+            Self::Reciprocal => Activation::Reciprocal,
+            Self::Power { exponent } => Activation::Power { exponent },
+        }
+    }
 }
 
 /// Which of the two nearest integers a half is rounded to.
@@ -224,6 +260,9 @@ impl Activation {
             Self::Sqrt => x.sqrt(),
             Self::Reciprocal => 1.0 / x,
             Self::Power { exponent } => libm::pow(x, exponent.into()),
+            Self::Within { function, lo, hi } => {
+                function.activation().at(x.clamp(lo.into(), hi.into()))
+            }
             Self::Erf => libm::erf(x),
             Self::Abs => x.abs(),
             Self::Floor => x.floor(),
@@ -275,7 +314,31 @@ impl Activation {
             Self::ThresholdedRelu { alpha } => alpha >= 0.0,
             Self::Power { exponent } => exponent % 2.0 == 0.0 || exponent.fract() != 0.0,
             Self::Quantize { lo, .. } => lo >= 0,
+            Self::Within { function, .. } => function != Steep::Log,
             _ => false,
+        }
+    }
+
+    /// The magnitude other than 0 of a value that the function has, or nearly has, on a whole side of
+    /// its arguments, if it is not its largest.
+    pub fn level(self) -> Option<f64> {
+        let level = match self {
+            Self::Elu { alpha, gamma, .. } => f64::from(alpha * gamma).abs(),
+            Self::Clip { lo, .. } => f64::from(lo).abs(),
+            _ => 0.0,
+        };
+        (level > 0.0 && level.is_finite()).then_some(level)
+    }
+
+    /// The function if it is ever steeper towards 0.
+    pub fn steep(self) -> Option<Steep> {
+        match self {
+            Self::Log => Some(Steep::Log),
+            Self::Sqrt => Some(Steep::Sqrt),
+            Self::Reciprocal => Some(Steep::Reciprocal),
+            Self::Power { exponent } if exponent < 1.0 => Some(Steep::Power { exponent }),
+            Self::Within { function, .. } => Some(function),
+            _ => None,
         }
     }
 
@@ -283,6 +346,11 @@ impl Activation {
     pub fn is_monotone(self) -> bool {
         match self {
             Self::LeakyRelu { alpha } => alpha >= 0.0,
+            Self::Within { function, .. } => match function {
+                Steep::Log | Steep::Sqrt => true,
+                Steep::Reciprocal => false,
+                Steep::Power { exponent } => exponent >= 0.0,
+            },
             Self::Relu
             | Self::Clip { .. }
             | Self::Sigmoid
@@ -355,6 +423,7 @@ impl Activation {
             Self::Power { exponent } if exponent.fract() != 0.0 => (0.0, f64::INFINITY),
             Self::Asin | Self::Acos | Self::Atanh => (-1.0, 1.0),
             Self::Acosh => (1.0, f64::INFINITY),
+            Self::Within { lo, hi, .. } => (lo.into(), hi.into()),
             _ => (f64::NEG_INFINITY, f64::INFINITY),
         }
     }
@@ -380,6 +449,9 @@ impl Activation {
         match self {
             Self::Clip { lo, hi } if lo.is_nan() || hi.is_nan() || lo > hi => {
                 Err(format!("bounds {lo} and {hi} are not an interval"))
+            }
+            Self::Within { lo, hi, .. } if !(lo > 0.0 && lo <= hi) => {
+                Err(format!("bounds {lo} and {hi} are no positive interval"))
             }
             Self::FloorDiv { divisor: 0 } => Err("it divides by 0".into()),
             Self::Index { length: 0 } => Err("it indexes an axis of length 0".into()),

@@ -17,7 +17,7 @@ mod rewrite;
 mod run;
 mod shape;
 
-pub use activation::{Activation, Ties};
+pub use activation::{Activation, Steep, Ties};
 pub use graph::{Error, Graph, GraphBuilder, Node, ValueId};
 pub use op::{AxisMap, AxisMatrix, Contract, Op, PoolKind, Window};
 pub use shape::MAX_CELLS;

@@ -11,6 +11,7 @@
 //! | linear or sum, then max pool, then monotone activation | activation before the pool |
 //! | products that spell a function of one value ([`cones`]) | activation |
 //! | Relu, then quantisation | quantisation without negative integers |
+//! | clip from above 0 on, then a function that is steep at 0 | that function within the bounds |
 
 use super::activation::Activation;
 use super::cones;
@@ -115,6 +116,12 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
             hi: *hi,
             ties: *ties,
         }))),
+        (Op::Activation(Activation::Clip { lo, hi }), Op::Activation(f)) if *lo > 0.0 => {
+            let (function, lo, hi) = (f.steep()?, *lo, *hi);
+            let within = Activation::Within { function, lo, hi };
+            let bare = !matches!(f, Activation::Within { .. });
+            bare.then_some(Edit::FromProducer(Op::Activation(within)))
+        }
         (Op::Pad { pads, value: 0.0 }, _) => {
             widen(node, &source.shape, pads).map(Edit::FromProducer)
         }

@@ -54,6 +54,13 @@ impl Graph {
     }
 }
 
+impl Node {
+    /// The value of a node on operands of the shapes that it was made for.
+    pub(crate) fn evaluate(&self, inputs: &[&ArrayD<f32>]) -> ArrayD<f32> {
+        evaluate(self, inputs)
+    }
+}
+
 fn evaluate(node: &Node, inputs: &[&ArrayD<f32>]) -> ArrayD<f32> {
     if let Op::Constant { value } = &node.op {
         return value.as_standard_layout().into_owned();

@@ -1,6 +1,6 @@
 //! Calibration: the range of every float tensor over sample inputs.
 
-use super::{Error, whole};
+use super::{Error, factors, whole};
 use crate::float::{Graph, Op};
 use ndarray::{ArrayD, Axis, IxDyn};
 use rayon::prelude::*;
@@ -23,9 +23,52 @@ pub(super) struct Range {
     pub(super) hi: f64,
 }
 
+/// How large the cells of a value usually are.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Usual {
+    sum: f64,
+    squares: f64,
+    nonzero: u64,
+    cells: u64,
+}
+
+impl Usual {
+    pub(super) fn of<'a>(cells: impl Iterator<Item = &'a f32>) -> Self {
+        cells.fold(Self::default(), |usual, &x| {
+            let x = f64::from(x);
+            Self {
+                sum: usual.sum + x.abs(),
+                squares: usual.squares + x * x,
+                nonzero: usual.nonzero + u64::from(x != 0.0),
+                cells: usual.cells + 1,
+            }
+        })
+    }
+
+    fn with(self, other: Self) -> Self {
+        Self {
+            sum: self.sum + other.sum,
+            squares: self.squares + other.squares,
+            nonzero: self.nonzero + other.nonzero,
+            cells: self.cells + other.cells,
+        }
+    }
+
+    /// Mean magnitude of the cells that are not 0.
+    pub(super) fn magnitude(self) -> f64 {
+        self.sum / self.nonzero.max(1) as f64
+    }
+
+    /// Root of the mean square of the cells.
+    pub(super) fn rms(self) -> f64 {
+        (self.squares / self.cells.max(1) as f64).sqrt()
+    }
+}
+
 /// What was seen of every value.
 pub(super) struct Ranges {
     pub(super) values: Vec<Range>,
+    pub(super) usual: Vec<Usual>,
     /// By channel, for values whose channels are of interest.
     pub(super) channels: Vec<Option<Vec<Range>>>,
 }
@@ -37,6 +80,8 @@ impl Ranges {
             .iter_mut()
             .zip(&other.values)
             .for_each(|(a, b)| join(a, b));
+        let usual = self.usual.iter_mut().zip(&other.usual);
+        usual.for_each(|(a, b)| *a = a.with(*b));
         for (a, b) in self.channels.iter_mut().zip(&other.channels) {
             let pairs = a.iter_mut().flatten().zip(b.iter().flatten());
             pairs.for_each(|(a, b)| join(a, b));
@@ -121,6 +166,7 @@ impl Calibration {
 
     /// The range of every value of `graph`, and of its channels along the axis that `axes` names.
     pub(super) fn ranges(&self, graph: &Graph, axes: &[Option<usize>]) -> Result<Ranges, Error> {
+        let factors = factors::find(graph);
         let of_sample = |sample: &Vec<ArrayD<f32>>| -> Result<Ranges, Error> {
             let values = graph.run(sample)?;
             let of_channels = |(value, axis): (&ArrayD<f32>, &Option<usize>)| {
@@ -133,8 +179,17 @@ impl Calibration {
                     node: node.name.clone(),
                 })
             });
-            let values = ranges.collect::<Result<_, _>>()?;
-            Ok(Ranges { values, channels })
+            let usual = values.iter().map(|value| Usual::of(value.iter()));
+            let mut usual: Vec<Usual> = usual.collect();
+            let mut ranges = ranges.collect::<Result<Vec<_>, _>>()?;
+            for factor in &factors {
+                factor.restrict(graph, &values, &mut ranges, &mut usual);
+            }
+            Ok(Ranges {
+                usual,
+                values: ranges,
+                channels,
+            })
         };
         let ranges = self.samples.par_iter().map(of_sample);
         let ranges: Vec<Ranges> = ranges.collect::<Result<_, _>>()?;
@@ -171,7 +226,8 @@ pub fn unstack(graph: &Graph, inputs: &[ArrayD<f32>]) -> Result<Vec<Vec<ArrayD<f
     Ok((0..samples).map(sample).collect())
 }
 
-fn range<'a>(cells: impl Iterator<Item = &'a f32>) -> Option<Range> {
+/// The hull of finite cells.
+pub(super) fn range<'a>(cells: impl Iterator<Item = &'a f32>) -> Option<Range> {
     let mut range = (f32::INFINITY, f32::NEG_INFINITY);
     for &x in cells {
         if !x.is_finite() {

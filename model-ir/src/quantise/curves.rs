@@ -22,6 +22,8 @@ const SAMPLES: i32 = 256;
 pub(super) const QUANTISED_BITS: i32 = 24;
 /// Rows of a table that quantises an accumulator without a multiplier.
 const QUANTISED_ROWS: u64 = 1 << 14;
+/// Further bits of an input whose logarithm or quotient is taken: what is near 0 decides there.
+const STEEP_BITS: u32 = 9;
 /// Binary digits of a comparison's table.
 const STEP_BITS: u32 = 12;
 
@@ -83,15 +85,22 @@ impl Lowered<'_> {
                 return self.lookup(&node.name, x.tensor, curve, 0, Rounding::Nearest, None);
             }
             Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate
-                if x.scale.to_bits() == 1.0_f64.to_bits() && x.shift == 0 =>
+                if is_whole(x) =>
             {
-                return Ok(x.tensor);
+                return self.in_units(v, x.tensor);
+            }
+            Activation::Abs if plan.is_whole(v) && is_whole(x) => {
+                let minus = self.weighted_sum(&node.name, &[(-1, x.tensor)])?;
+                return self.maximum_of(v, x.tensor, minus);
+            }
+            Activation::Relu if plan.is_whole(v) && is_whole(x) && self.is_wide(x.tensor) => {
+                return self.at_least(v, x.tensor, 0);
             }
             Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate => {
                 return self.rounded(v, f, x);
             }
             Activation::FloorDiv { .. } | Activation::Index { .. }
-                if !plan.is_integral(value.0) || x.scale.to_bits() != 1.0_f64.to_bits() =>
+                if !plan.is_integral(value.0) || !is_whole(x) =>
             {
                 return Err(Error::Unsupported {
                     node: node.name.clone(),
@@ -99,9 +108,13 @@ impl Lowered<'_> {
                 });
             }
             Activation::FloorDiv { divisor } => {
-                return self.quotient(v, x.tensor, divisor.into());
+                let quotient = self.quotient(v, x.tensor, divisor.into())?;
+                return self.in_units(v, quotient);
             }
-            Activation::Index { length } => return self.index(v, x.tensor, length),
+            Activation::Index { length } => {
+                let index = self.index(v, x.tensor, length)?;
+                return self.in_units(v, index);
+            }
             _ => {
                 let (x, range) = self.saturated(v, f, x)?;
                 return self.pieces(v, x, range, f);
@@ -143,6 +156,26 @@ impl Lowered<'_> {
         }
         let (tensor, shift) = self.multiplied(&node.name, x, unit, QUANTISED_BITS)?;
         self.lookup_seen(v, tensor, curve, shift, range)
+    }
+
+    /// Integers in the units of value `v`, which is not always 1: others may be put beside them.
+    fn in_units(&mut self, v: usize, x: TensorId) -> Result<TensorId, Error> {
+        let unit = self.plan.scale(v);
+        if unit.to_bits() == 1.0_f64.to_bits() {
+            return Ok(x);
+        }
+        let (lo, hi) = self.plan.interval(v);
+        let curve = Curve::Real {
+            function: Activation::Floor,
+            step: 1.0,
+            unit,
+            lo,
+            hi,
+        };
+        let name = &self.plan.node(v).name;
+        let Range { lo, hi } = self.plan.ranges[v];
+        let calibrated = Some(Range { lo, hi });
+        self.lookup(name, x, curve, 0, Rounding::Nearest, calibrated)
     }
 
     /// Whether a table of all values of `x` would be large.
@@ -282,19 +315,22 @@ impl Lowered<'_> {
     /// Where to bend a curve that is steep beside 0 and that one table does not hold: as far down as
     /// a table holds what is above.
     fn bend(&self, v: usize, f: Activation, x: Handle, range: Range) -> Option<f64> {
-        let steep = match f {
-            Activation::Sqrt | Activation::Log | Activation::Reciprocal => true,
-            Activation::Power { exponent } => exponent < 1.0,
-            _ => false,
+        f.steep()?;
+        let range = Range {
+            lo: range.lo.max(f.domain().0),
+            ..range
         };
-        if !steep || range.lo < 0.0 {
+        if range.lo < 0.0 || range.lo >= range.hi {
             return None;
         }
         // By how much half a step moves the value at the lower end.
         let error = |range: Range| {
             let shift = self.coarsest(range.size() / x.scale);
             let half = x.scale * exp2(shift) / 2.0;
-            let difference = (f.at(range.lo + half) - f.at(range.lo)).abs();
+            // What is beyond the values that are kept is cut off.
+            let most = self.plan.wanted(v);
+            let y = |x: f64| f.at(x).clamp(-most, most);
+            let difference = (y(range.lo + half) - y(range.lo)).abs();
             if shift > 0 { difference } else { 0.0 }
         };
         let allowed = self.plan.ranges[v].size() * exp2(1 - self.plan.profile.bits() as i32);
@@ -322,15 +358,28 @@ impl Lowered<'_> {
         // At least 256 steps, whatever the slope.
         let most = log2_floor((range.size() / x.scale / 256.0).max(1.0));
         let wanted = log2_floor(wanted.max(1.0)).min(most);
-        let further = further_bits(f) as i32;
+        let further = pole_bits(f) as i32;
         let coarsest = (self.coarsest(range.size() / x.scale) - further).max(0);
         coarsest.max(wanted) as u32
     }
 }
 
+/// Whether the integers of an accumulator are its cells.
+fn is_whole(x: Handle) -> bool {
+    x.scale.to_bits() == 1.0_f64.to_bits() && x.shift == 0
+}
+
+/// Further bits of an input of which a function is taken.
+pub(super) fn further_bits(f: Activation) -> u32 {
+    match f.steep() {
+        Some(_) => STEEP_BITS,
+        None => pole_bits(f),
+    }
+}
+
 /// Further bits of the argument of a curve with poles in its domain, where it is steeper than all
 /// others.
-pub(super) fn further_bits(f: Activation) -> u32 {
+fn pole_bits(f: Activation) -> u32 {
     if f == Activation::Tan { 2 } else { 0 }
 }
 

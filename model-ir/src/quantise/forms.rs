@@ -8,7 +8,6 @@ use crate::float::{Activation, Op, PoolKind, ValueId};
 
 /// Terms of a sum whose sizes differ by more than this factor have units of their own.
 const UNLIKE: f64 = 8.0;
-
 impl Plan<'_> {
     /// The form of every value.
     pub(super) fn find_forms(&self) -> Result<Vec<Form>, Error> {
@@ -20,6 +19,9 @@ impl Plan<'_> {
                 Op::Affine { .. } if self.pure_scale(v).is_some() => operand(0),
                 Op::Affine { .. } if operand(0) == Form::Raw => Form::Raw,
                 Op::Affine { .. } if self.uniform(v).is_some() && operand(0) != Form::Linear => {
+                    Form::Raw
+                }
+                Op::Dense { .. } | Op::Conv { .. } if self.deep[v] && operand(0) == Form::Raw => {
                     Form::Raw
                 }
                 Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => Form::Linear,

@@ -2,7 +2,7 @@
 
 use super::lower::{Handle, Lowered};
 use super::moves::{keep, window_axis};
-use super::plan::Form;
+use super::plan::{Form, Plan};
 use super::products::DIRECT_SUM;
 use super::{Error, Profile};
 use crate::exact::{exp2, log2_ceil, log2_floor};
@@ -24,8 +24,13 @@ const MAX_SHIFT: i32 = 36;
 /// Least bits of the largest weight of a layer in models with products of activations, fast and accurate: their
 /// activations have more bits than other models', and so their weights have fewer.
 const LEAST_BITS: [i32; 2] = [9, 12];
+/// How much coarser, beside their root mean square, weights may be than what they multiply is
+/// beside its own: both are rounded, and the coarser of the two is felt.
+const COARSER: f64 = 4.0;
 /// Bits of the weights of an affine map of an accumulator.
 const RAW_BITS: i32 = 14;
+/// Bits of the largest sums that such a map may have, and a shift and its rounding after it.
+const ROOM: i32 = 60;
 
 /// A layer before its constants are quantised.
 struct Layer {
@@ -36,17 +41,24 @@ struct Layer {
     bias: Option<Vec<f32>>,
 }
 
+impl Layer {
+    /// The layer of a node whose operand has this shape.
+    fn new(node: &Node, shape: &[usize]) -> Self {
+        match &node.op {
+            Op::Dense { weight, bias } => dense(weight, bias.as_ref(), shape),
+            Op::Conv { weight, bias, .. } => conv(node, weight, bias.as_ref(), shape),
+            Op::Affine { scale, shift } => affine(scale, shift, shape),
+            _ => unreachable!("asked of linear layers only"),
+        }
+    }
+}
+
 /// The dense, convolution or affine layer of value `v`.
 pub(super) fn layer(lowered: &mut Lowered, v: usize) -> Result<Handle, Error> {
     let node = lowered.plan.node(v);
     let shape = &lowered.plan.node(node.inputs[0].0).shape;
     let x = lowered.feed(node.inputs[0])?;
-    let layer = match &node.op {
-        Op::Dense { weight, bias } => dense(weight, bias.as_ref(), shape),
-        Op::Conv { weight, bias, .. } => conv(node, weight, bias.as_ref(), shape),
-        Op::Affine { scale, shift } => affine(scale, shift, shape),
-        _ => unreachable!("asked of linear layers only"),
-    };
+    let layer = Layer::new(node, shape);
     emit(lowered, v, x.tensor, x.scale, layer)
 }
 
@@ -85,7 +97,8 @@ fn emit(
         let bits = plan.bits_of(plan.node(v).inputs[0].0);
         let further = bits.saturating_sub(plan.profile.bits());
         let room = most_bits - log2_ceil(size);
-        (further > 0).then_some(((shift + further) as i32).min(room))
+        let finer = finer(plan, v, &layer.weights, input_scale, shift);
+        Some(((shift + further.max(finer)) as i32).min(room))
     };
     let shift = match wanted {
         Some(wanted) if shift > 0 && size > 0.0 => wanted.clamp(shift as i32, MAX_SHIFT) as u32,
@@ -129,22 +142,39 @@ fn emit(
     })
 }
 
-/// The affine map of value `v` of an accumulator that is not made small: the weights have as many
-/// bits as it takes to be exact, or else [`RAW_BITS`].
+/// Binary digits by which the weights of layer `v` with this shift are too coarse: see [`COARSER`].
+fn finer(plan: &Plan, v: usize, weights: &[f32], input_scale: f64, shift: u32) -> u32 {
+    let squares: f64 = weights.iter().map(|&w| f64::from(w) * f64::from(w)).sum();
+    let rms = (squares / weights.len().max(1) as f64).sqrt();
+    let step = plan.scale(v) * exp2(-(shift as i32)) / input_scale;
+    let input = plan.node(v).inputs[0].0;
+    let excess = step / rms * plan.usual[input].rms() / (COARSER * input_scale);
+    if excess.is_finite() && excess > 1.0 {
+        log2_ceil(excess) as u32
+    } else {
+        0
+    }
+}
+
+/// The linear layer of value `v` of an accumulator that is not made small: the weights have as many
+/// bits as it takes to be exact, or else [`RAW_BITS`], or as many as the sums leave room for.
 pub(super) fn raw(lowered: &mut Lowered, v: usize) -> Result<Handle, Error> {
     let node = lowered.plan.node(v);
     let shape = &lowered.plan.node(node.inputs[0].0).shape;
     let x = lowered.operand(node.inputs[0], DIRECT_SUM)?;
-    let Op::Affine { scale, shift } = &node.op else {
-        unreachable!("asked of affine maps only");
-    };
-    let layer = affine(scale, shift, shape);
+    let layer = Layer::new(node, shape);
     let whole = |bits: &i32| {
         let integer = |w: &f32| (f64::from(*w) * exp2(*bits)).fract() == 0.0;
         layer.weights.iter().all(integer)
     };
     let largest = layer.weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
     let most = RAW_BITS - log2_ceil(largest.max(f32::MIN_POSITIVE).into());
+    let rows = layer.affine.rows().max(1);
+    let row = |row: &[f32]| row.iter().map(|w| f64::from(w.abs())).sum::<f64>();
+    let rows = layer.weights.chunks((layer.weights.len() / rows).max(1));
+    let gain = rows.map(row).fold(0.0, f64::max);
+    let size = gain.max(f64::MIN_POSITIVE) * lowered.interval(x.tensor).max_abs().max(1) as f64;
+    let most = most.min(ROOM - log2_ceil(size));
     let bits = (0..most).find(whole).unwrap_or(most);
     let scale = x.scale * exp2(-bits);
     let quantised = |w: &f32| (f64::from(*w) * exp2(bits)).round() as i32;

@@ -143,6 +143,7 @@ impl Lowered<'_> {
                 let integers = integers.collect();
                 self.constant(&node.name, integers).map(small)
             }
+            FloatOp::Dense { .. } | FloatOp::Conv { .. } if raw => linear::raw(self, v),
             FloatOp::Dense { .. } | FloatOp::Conv { .. } => linear::layer(self, v),
             FloatOp::Affine { shift, .. } => {
                 if let Some((_, zero)) = self.plan.dequantised(v) {
@@ -394,6 +395,13 @@ impl Lowered<'_> {
         }
         let small = if self.plan.form(value.0) == Form::Raw {
             self.requantised(value.0, handle)?
+        } else if self.plan.deep_bits(value.0) > 0 {
+            Handle {
+                tensor: self.digits(value.0, handle.tensor, handle.shift)?,
+                shift: 0,
+                small: true,
+                scale: self.plan.scale(value.0),
+            }
         } else {
             let (lo, hi) = self.plan.interval(value.0);
             let curve = Curve::Clamp { lo, hi };

@@ -23,7 +23,9 @@ mod calibration;
 mod compact;
 mod curves;
 mod cuts;
+mod deep;
 mod extremes;
+mod factors;
 mod forms;
 mod function;
 mod layout;
@@ -48,6 +50,8 @@ mod tests_of_faults;
 mod tests_of_integers;
 #[cfg(test)]
 mod tests_of_operators;
+#[cfg(test)]
+mod tests_of_sizes;
 mod thresholds;
 mod whole;
 

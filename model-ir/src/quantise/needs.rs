@@ -5,13 +5,16 @@ use super::curves::further_bits;
 use super::plan::{Form, Plan};
 use super::{Profile, balance};
 use crate::exact::log2_ceil;
-use crate::float::{Activation, Op};
+use crate::float::{Activation, Op, ValueId};
 
 /// An exact accumulator of at most this shift feeds a linear layer as it is.
 const DIRECT_SHIFT: u32 = 2;
 
 /// Bits of inputs that no layer takes and of scores whose maximum is taken: as many as a 16-bit integer has.
 const GIVEN_BITS: u32 = 15;
+/// A sum is no longer tied to a term that differs from it by this factor, if their class needs more
+/// bits than a table has.
+const LEAP: f64 = 4.0;
 /// Most bits of an input of features of unlike sizes: it is read as an integer of 64 bits, and its
 /// multiples have room.
 const MOST_BITS: u32 = 40;
@@ -37,6 +40,14 @@ impl Profile {
 
     /// Bits of an input that is compared: nearly those of single precision.
     const COMPARED: u32 = 24;
+
+    /// Least steps in the mean magnitude of a value that has a few far larger cells.
+    fn usual_steps(self) -> f64 {
+        match self {
+            Self::Fast => 4.0,
+            Self::Accurate => 32.0,
+        }
+    }
 }
 
 impl Plan<'_> {
@@ -80,10 +91,7 @@ impl Plan<'_> {
     /// Bits of every class, by root.
     pub(super) fn find_bits(&self) -> Vec<u32> {
         let n = self.forms.len();
-        let usual = match self.profile {
-            profile if self.has_products() => profile.precise_bits(),
-            profile => profile.bits(),
-        };
+        let usual = self.ordinary_bits();
         let start = |root: usize| if self.whole[root] { 0 } else { usual };
         let mut bits: Vec<u32> = (0..n).map(start).collect();
         let compared = self.find_compared();
@@ -94,6 +102,12 @@ impl Plan<'_> {
             (0..n).all(|v| !matches!(self.node(v).op, Op::Activation(_) | Op::Pool { .. }));
         let given = balance::given(self.graph);
         let all_given = self.classes_of(&given);
+        // Few numbers, so that tables of like values are shared.
+        let larger = |bits: u32| match bits {
+            0 => 0,
+            bits => bits.clamp(Profile::Fast.fine_bits(), GIVEN_BITS),
+        };
+        let large: Vec<u32> = self.usual_bits().into_iter().map(larger).collect();
         for v in 0..n {
             let root = self.classes.root(v).0;
             let least = if self.is_whole(v) {
@@ -134,9 +148,84 @@ impl Plan<'_> {
             } else {
                 0
             };
+            let least = least.max(large[root]).max(self.deep_bits(v));
             bits[root] = bits[root].max(least);
         }
         bits
+    }
+
+    /// Bits of the activations but for what needs more.
+    fn ordinary_bits(&self) -> u32 {
+        if self.has_products() {
+            self.profile.precise_bits()
+        } else {
+            self.profile.bits()
+        }
+    }
+
+    /// By root: bits of classes whose largest cells are so much larger than the usual ones of a
+    /// member that those would be lost in steps of ordinary bits.
+    fn usual_bits(&self) -> Vec<u32> {
+        let n = self.forms.len();
+        let (mut most, mut least) = (vec![0.0_f64; n], vec![f64::INFINITY; n]);
+        let mut signed = vec![false; n];
+        for v in (0..n).filter(|&v| self.is_rounded_small(v)) {
+            let (root, ratio) = self.classes.root(v);
+            most[root] = most[root].max(self.wanted(v) / ratio);
+            let magnitude = self.usual[v].magnitude();
+            if magnitude > 0.0 {
+                least[root] = least[root].min(magnitude / ratio);
+            }
+            signed[root] |= !self.nonnegative[v];
+        }
+        let bits = |root: usize| {
+            let steps = most[root] / least[root] * self.profile.usual_steps();
+            let needed = log2_ceil(steps + 1.0) as u32 + u32::from(signed[root]);
+            let more = !self.whole[root] && needed > self.ordinary_bits();
+            if more { needed } else { 0 }
+        };
+        (0..n).map(bits).collect()
+    }
+
+    /// Where a class of values leaps most, if it has values of too unlike sizes for one scale: a
+    /// stream to which a layer adds far larger numbers, or what is put beside others, goes on in a
+    /// unit of its own.
+    pub(super) fn leap(&self) -> Option<usize> {
+        let bits = self.usual_bits();
+        let leap = |v: usize| {
+            let node = self.node(v);
+            let joins = matches!(node.op, Op::Add | Op::Sub | Op::Concat { .. } | Op::Max);
+            if !joins || self.forms[v] == Form::Raw || bits[self.classes.root(v).0] <= GIVEN_BITS {
+                return None;
+            }
+            let size = self.ranges[v].size();
+            let ratio = |u: &ValueId| {
+                let ratio = self.ranges[u.0].size() / size;
+                ratio.max(1.0 / ratio)
+            };
+            let tied = node
+                .inputs
+                .iter()
+                .filter(|u| self.forms[u.0] != Form::Linear);
+            let leap = tied
+                .map(ratio)
+                .filter(|r| r.is_finite())
+                .fold(0.0, f64::max);
+            (LEAP..f64::INFINITY).contains(&leap).then_some((v, leap))
+        };
+        let leaps = (0..self.forms.len()).filter_map(leap);
+        leaps.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(v, _)| v)
+    }
+
+    /// Whether the cells of `v` are rounded to the steps of its class, and more than one function
+    /// of them is taken.
+    fn is_rounded_small(&self, v: usize) -> bool {
+        let curve = |&c: &usize| matches!(self.node(c).op, Op::Activation(_));
+        match self.forms[v] {
+            Form::Small => self.is_source(v),
+            Form::Linear | Form::Exact(_) => !self.consumers[v].iter().all(curve),
+            Form::Raw => false,
+        }
     }
 
     /// By root: whether all values of a class are so.

@@ -13,7 +13,7 @@
 //! bits. A class without demands holds only accumulators that leave the model: its scale is free
 //! and chosen so that the weights have 16 bits.
 
-use super::calibration::{Range, Ranges};
+use super::calibration::{Range, Ranges, Usual};
 use super::scales::Scales;
 use super::{Error, Profile, whole};
 use crate::float::{AxisMap, Graph, Node, Op};
@@ -40,6 +40,7 @@ pub(super) enum Form {
 pub(super) struct Plan<'a> {
     pub(super) graph: &'a Graph,
     pub(super) ranges: &'a [Range],
+    pub(super) usual: &'a [Usual],
     pub(super) channels: &'a [Option<Vec<Range>>],
     pub(super) profile: Profile,
     pub(super) forms: Vec<Form>,
@@ -51,6 +52,8 @@ pub(super) struct Plan<'a> {
     pub(super) integers: Vec<Option<Interval>>,
     /// Values that are compared with their own maximum.
     pub(super) extremes: Vec<bool>,
+    /// Values whose small cells decide.
+    pub(super) deep: Vec<bool>,
     /// Values whose tie would contradict others: their scale is that of their operands, raw.
     rescaled: BTreeSet<usize>,
     pub(super) classes: Scales,
@@ -73,6 +76,7 @@ impl<'a> Plan<'a> {
         let mut plan = Self {
             graph,
             ranges,
+            usual: &seen.usual,
             channels: &seen.channels,
             profile,
             forms: vec![],
@@ -82,6 +86,7 @@ impl<'a> Plan<'a> {
             nonnegative: vec![],
             integers: whole::find(graph, ranges),
             extremes: vec![],
+            deep: vec![],
             rescaled: BTreeSet::new(),
             classes: Scales::new(n),
             loose: vec![],
@@ -99,18 +104,23 @@ impl<'a> Plan<'a> {
         }
         whole::check(graph, ranges, &plan.integers)?;
         plan.extremes = plan.find_extremes();
+        plan.deep = plan.find_deep();
         plan.forms = plan.find_forms()?;
         plan.rescaled.extend(plan.find_untied());
         loop {
             plan.forms = plan.find_forms()?;
-            match plan.tie()? {
+            if let Some(culprit) = plan.tie()? {
+                plan.rescaled.insert(culprit);
+                continue;
+            }
+            plan.quantised = plan.find_quantised();
+            plan.nonnegative = plan.find_nonnegative();
+            plan.find_classes();
+            match plan.leap() {
                 None => break,
-                Some(culprit) => plan.rescaled.insert(culprit),
+                Some(sum) => plan.rescaled.insert(sum),
             };
         }
-        plan.quantised = plan.find_quantised();
-        plan.nonnegative = plan.find_nonnegative();
-        plan.find_classes();
         plan.bits = plan.find_bits();
         plan.find_needs();
         plan.find_scales()?;

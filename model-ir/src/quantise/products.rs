@@ -287,7 +287,7 @@ impl Lowered<'_> {
 
     /// A common unit of value `v`'s operands, and their coefficients in it.
     pub(super) fn aligned(
-        &self,
+        &mut self,
         v: usize,
         terms: &[(i64, Handle)],
     ) -> Result<(f64, Vec<(i64, TensorId)>), Error> {
@@ -323,20 +323,26 @@ impl Lowered<'_> {
                 part((0..=most).find(fits).unwrap_or(most))
             }
         };
-        let coefficient = |&(sign, x): &(i64, Handle)| {
+        let mut weighted = vec![];
+        for &(sign, x) in terms {
             let ratio = (x.scale / unit).round();
-            if ratio > MAX_COEFFICIENT {
+            if ratio <= MAX_COEFFICIENT {
+                weighted.push((sign * ratio as i64, x.tensor));
+                continue;
+            }
+            // In two factors.
+            let first = (x.scale / unit / MAX_COEFFICIENT).ceil();
+            let second = (x.scale / unit / first).round();
+            if first > MAX_COEFFICIENT {
                 return Err(Error::Scale {
                     node: node.name.clone(),
                     scale: x.scale / least,
                 });
             }
-            Ok((sign * ratio as i64, x.tensor))
-        };
-        Ok((
-            unit,
-            terms.iter().map(coefficient).collect::<Result<_, _>>()?,
-        ))
+            let larger = self.weighted_sum(&node.name, &[(first as i64, x.tensor)])?;
+            weighted.push((sign * second as i64, larger));
+        }
+        Ok((unit, weighted))
     }
 
     /// The scale with which the model quantises value `v` next, if it does nothing else with it.
@@ -400,14 +406,13 @@ impl Lowered<'_> {
         let name = &self.plan.node(v).name;
         let (lo, hi) = self.plan.interval(v);
         let bounds = self.interval(x.tensor);
-        let calibrated = self.plan.ranges[v].size() > 0.0;
-        // What was always 0 has the scale at which all of it fits.
-        let wanted = if calibrated {
-            self.plan.scale(v)
-        } else {
-            x.scale * (bounds.max_abs() as f64 / hi.max(1) as f64).max(1.0)
-        };
         let loose = self.plan.is_loose(v) && !self.plan.is_whole(v);
+        // What was always 0 and is tied to nothing has the scale at which all of it fits.
+        let wanted = if loose && self.plan.ranges[v].size() <= 0.0 {
+            x.scale * (bounds.max_abs() as f64 / hi.max(1) as f64).max(1.0)
+        } else {
+            self.plan.scale(v)
+        };
         let shift = log2_ceil(wanted / x.scale);
         let (scale, shift) = if loose {
             let shift = shift.max(0);

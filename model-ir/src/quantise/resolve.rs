@@ -11,6 +11,10 @@ use crate::float::{Activation, Op};
 
 /// Largest weight of a layer whose scale is free.
 const FREE_WEIGHT: f64 = 32_767.0;
+/// A function that saturates is taken to reach its bound if calibration saw so large a part of it.
+const SATURATES: f64 = 16.0;
+/// Scales of integers that differ from 1 by less do so by rounding in single precision.
+const NEARLY_ONE: f64 = 1e-5;
 /// Largest calibrated magnitude of a table's argument: the table's rows are limited, and inputs
 /// beyond the calibration samples need some to spare.
 const ROWS: f64 = 32_000.0;
@@ -26,7 +30,10 @@ impl Plan<'_> {
             // A nonnegative input is taken to be bounded (pixels, counts).
             Op::Input { .. } if self.nonnegative[v] => size,
             Op::Constant { .. } => size,
-            Op::Activation(Activation::Sigmoid | Activation::Tanh) => 1.0,
+            // Saturated functions reach their bound soon.
+            Op::Activation(f @ (Activation::Sigmoid | Activation::Tanh)) => {
+                f.bound().unwrap_or(1.0).min(SATURATES * size)
+            }
             Op::Activation(f) => f
                 .bound()
                 .map_or(with_margin, |bound| with_margin.min(bound)),
@@ -39,6 +46,7 @@ impl Plan<'_> {
         let n = self.forms.len();
         let mut least = vec![0.0_f64; n];
         let mut dyadic = vec![false; n];
+        let mut levels = vec![None; n];
         for v in 0..n {
             let (root, ratio) = self.classes.root(v);
             if self.is_source(v)
@@ -53,6 +61,9 @@ impl Plan<'_> {
                 least[root] = least[root].max(self.ranges[v].size() / ROWS / ratio);
             }
             dyadic[root] |= self.is_rounded(v);
+            if let Op::Activation(f) = self.node(v).op {
+                levels[root] = levels[root].or(f.level().map(|level| level / ratio));
+            }
         }
         // What was always 0 is as fine as most.
         let mut positive: Vec<f64> = least.iter().copied().filter(|&x| x > 0.0).collect();
@@ -68,7 +79,7 @@ impl Plan<'_> {
             } else if dyadic[root] {
                 exp2(log2_ceil(least))
             } else {
-                round_up(least)
+                levelled(round_up(least), levels[root])
             }
         };
         let roots: Vec<f64> = least.iter().enumerate().map(scale_of).collect();
@@ -76,7 +87,12 @@ impl Plan<'_> {
             let (root, ratio) = self.classes.root(v);
             roots[root] * ratio
         };
-        self.scales = (0..n).map(|v| scale(v, &roots)).collect();
+        // Integers are exact: a factor and its inverse leave them what they are.
+        let exact = |v: usize| match scale(v, &roots) {
+            scale if self.is_integral(v) && (scale - 1.0).abs() < NEARLY_ONE => 1.0,
+            scale => scale,
+        };
+        self.scales = (0..n).map(exact).collect();
         let mut chosen = vec![0.0_f64; n];
         for v in 0..n {
             let (root, ratio) = self.classes.root(v);
@@ -154,6 +170,15 @@ fn jumps(f: Activation) -> bool {
         f,
         Activation::ThresholdedRelu { .. } | Activation::Shrink { .. }
     )
+}
+
+/// The least scale from `scale` on that divides the level at which most cells may lie: an error there
+/// would be the same in all of them, and add up.
+fn levelled(scale: f64, level: Option<f64>) -> f64 {
+    match level.map(|level| (level, (level / scale).floor())) {
+        Some((level, steps)) if steps >= 1.0 => level / steps,
+        _ => scale,
+    }
 }
 
 /// The least number of 11 significant bits that is at least `x > 0`: scales do not depend on the

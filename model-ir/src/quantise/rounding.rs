@@ -17,7 +17,7 @@ use super::function::Curve;
 use super::lower::{Handle, Lowered, Rounding};
 use super::whole::indices;
 use crate::float::Activation;
-use crate::int::{Interval, TensorId};
+use crate::int::{Interval, MAX_FACTOR, TensorId};
 
 /// Bits of the multiplier that brings a value to units: those of single precision.
 const UNIT_BITS: i32 = 24;
@@ -185,6 +185,29 @@ impl Lowered<'_> {
         };
         let low = self.quotient_within(v, rest, divisor, rests)?;
         self.weighted_sum(name, &[(1 << DIGITS, high), (1, low)])
+    }
+
+    /// `x 2^-shift` to the nearest integer, half up, of any size: two digits, the upper one of which
+    /// is `(x + 2^(shift - 1)) 2^-(shift + k)` rounded down.
+    pub(super) fn digits(&mut self, v: usize, x: TensorId, shift: u32) -> Result<TensorId, Error> {
+        let name = &self.plan.node(v).name;
+        let half = (1_i64 << shift) >> 1;
+        let k = DIGITS.min(MAX_FACTOR.ilog2().saturating_sub(shift)).max(1);
+        let Interval { lo, hi } = self.interval(x);
+        let upper = Interval {
+            lo: (lo + half) >> (shift + k),
+            hi: (hi + half) >> (shift + k),
+        };
+        let identity = |Interval { lo, hi }| Curve::Clamp { lo, hi };
+        let nearest = Rounding::Above(half);
+        let high = self.lookup_within(name, x, identity(upper), shift + k, nearest, upper)?;
+        let rest = self.weighted_sum(name, &[(1, x), (-1 << (shift + k), high)])?;
+        let digit = Interval {
+            lo: 0,
+            hi: (1 << k) - 1,
+        };
+        let low = self.lookup_within(name, rest, identity(digit), shift, nearest, digit)?;
+        self.weighted_sum(name, &[(1 << k, high), (1, low)])
     }
 
     /// `x`, or `x + length` below 0. What is no index of the axis has no row in the table, so that

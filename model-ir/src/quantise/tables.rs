@@ -19,6 +19,10 @@ const MAX_ROWS: u64 = 1 << 16;
 const FACTORS: [f64; 3] = [ROOM, 2.0, 1.0];
 /// Times the calibrated range that leave room enough for inputs unlike the samples.
 const ROOM: f64 = 4.0;
+/// Arguments that calibration saw within so many steps were always the same but for their rounding,
+/// of which the samples then say nothing: the least room on either side of 0.
+const CONSTANT: f64 = 2.0;
+const LEAST: f64 = 2048.0;
 /// Cells of a lookup whose argument is cut to fewer times the range: doing that costs two more
 /// lookups and a product for each, no more than the table's rows.
 const SATURATED_CELLS: usize = 1 << 14;
@@ -73,7 +77,12 @@ impl Lowered<'_> {
     }
 
     /// `max(x, bound) = bound + [x >= bound] (x - bound)`
-    fn at_least(&mut self, v: usize, x: TensorId, bound: i64) -> Result<TensorId, Error> {
+    pub(super) fn at_least(
+        &mut self,
+        v: usize,
+        x: TensorId,
+        bound: i64,
+    ) -> Result<TensorId, Error> {
         let node = self.plan.node(v);
         let name = &node.name;
         let bound = self.broadcast_constant(name, vec![bound], &[1], &node.shape)?;
@@ -231,7 +240,12 @@ fn widened(domain: Interval, reachable: Interval) -> Interval {
 /// calibration saw less. It may have seen one kind of samples only, and what is never positive is
 /// so but for its rounding.
 fn times(range: Range, factor: f64, whole: Interval) -> Interval {
-    let other = range.size() * factor / 2.0;
+    let least = if range.hi - range.lo < CONSTANT {
+        LEAST
+    } else {
+        0.0
+    };
+    let other = (range.size() * factor / 2.0).max(least);
     let lo = (range.lo * factor).min(-other).floor() as i64;
     let lo = lo.clamp(whole.lo, whole.hi);
     let hi = ((range.hi * factor).max(other).ceil() as i64).clamp(lo, whole.hi);
@@ -282,6 +296,9 @@ mod tests {
         assert_eq!(domain((-4000, 4000), (-9.5, 300.0)), interval(-300, 600));
         assert_eq!(domain((-4000, 4000), (-300.0, -200.0)), interval(-600, 300));
         assert_eq!(domain((-4000, 7), (-240.0, 0.0)), interval(-960, 7));
+        let wide = |calibrated| super::domain(&lookup((-90_000, 90_000), calibrated), "n", 9000);
+        assert_eq!(wide((0.0, 0.0)), interval(-2048, 2048));
+        assert_eq!(wide((700.0, 701.0)), interval(-2048, 2804));
         let refused = domain((-4000, 4000), (-700.0, 700.0));
         let expected = Error::Table {
             node: "n".into(),

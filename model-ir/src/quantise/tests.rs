@@ -107,6 +107,15 @@ fn random_graphs_stay_close_to_float() {
 
 #[test]
 fn a_residual_block_has_one_table_node_per_activation() {
+    // Every layer keeps the size of what it reads.
+    let conv = |random: &mut Random, o, c, groups| {
+        let mut op = conv(random, o, c, groups);
+        if let Op::Conv { weight, .. } = &mut op {
+            let taps = weight.len() / o;
+            weight.mapv_inplace(|w| w / (taps as f32).sqrt());
+        }
+        op
+    };
     let build = |b: &mut GraphBuilder, random: &mut Random| {
         let x = input(b, &[1, 4, 6, 6]);
         let stem = add(b, conv(random, 8, 4, 1), &[x]);
