@@ -2,8 +2,8 @@
 //!
 //! `x * (1 / max(|x|, e))` is how vectors are normalised, and a row of zeros has the factor `1 / e`:
 //! were the range of the factor to reach it, those of all other rows would be lost in one step. So
-//! the range of a function that is only multiplied, cell by cell, is that of its cells whose other
-//! factor is not 0; the others are clamped.
+//! the range of a function that is only multiplied is that of its cells that meet another factor
+//! than 0; the others are clamped.
 
 use super::calibration::{Range, Usual, range};
 use crate::float::{AxisMap, Graph, Op};
@@ -13,13 +13,15 @@ use std::collections::BTreeSet;
 /// Positions are counted in single precision, which is exact below.
 const MOST_CELLS: usize = 1 << 24;
 
-/// A function, the values with its cells up to the product, and the product's other factor.
+/// A function, the values with its cells up to the product, the product's other factor, and for
+/// each axis of the last such value the one of the other factor with the same label.
 pub(super) struct Factor {
     moved: Vec<usize>,
     other: usize,
+    axes: Vec<usize>,
 }
 
-/// The functions that are factors of one product each, cell by cell, and nothing else.
+/// The functions that are factors of one product each, and nothing else.
 pub(super) fn find(graph: &Graph) -> Vec<Factor> {
     let nodes = graph.nodes();
     let mut consumers: Vec<Vec<usize>> = vec![vec![]; nodes.len()];
@@ -42,11 +44,15 @@ pub(super) fn find(graph: &Graph) -> Vec<Factor> {
         let Op::Contract(labels) = &nodes[consumer].op else {
             return None;
         };
-        let cellwise = labels.left == labels.right && labels.left == labels.output;
-        let last = moved.last()?;
-        let operands = nodes[consumer].inputs.iter().map(|x| x.0);
-        let other = operands.filter(|x| x != last).last()?;
-        cellwise.then_some(Factor { moved, other })
+        let [left, right] = [nodes[consumer].inputs[0].0, nodes[consumer].inputs[1].0];
+        let (own, others, other) = match moved.last()? {
+            last if *last == left && left != right => (&labels.left, &labels.right, right),
+            last if *last == right && left != right => (&labels.right, &labels.left, left),
+            _ => return None,
+        };
+        let axis = |label: &usize| others.iter().position(|other| other == label);
+        let axes = own.iter().map(axis).collect::<Option<_>>()?;
+        Some(Factor { moved, other, axes })
     };
     (0..nodes.len()).filter_map(factor).collect()
 }
@@ -87,8 +93,11 @@ impl Factor {
             places = graph.nodes()[u].evaluate(&[&places]);
         }
         let mut used = vec![false; values[v].len()];
-        for (&place, other) in places.iter().zip(&values[self.other]) {
-            used[place as usize] |= matters(other);
+        let mut own = vec![0; self.axes.len()];
+        for (at, other) in values[self.other].indexed_iter() {
+            let axes = own.iter_mut().zip(&self.axes);
+            axes.for_each(|(own, &axis)| *own = at[axis]);
+            used[places[IxDyn(&own)] as usize] |= matters(other);
         }
         let cells = || values[v].iter().zip(&used).filter(|(_, used)| **used);
         let Some(seen) = range(cells().map(|(x, _)| x)) else {
@@ -113,6 +122,11 @@ mod tests {
     /// `x / max(|x|_1, 1e-12)` of rows, one of them 0.
     #[test]
     fn a_row_of_zeros_is_normalised_beside_others() {
+        normalised(true);
+        normalised(false);
+    }
+
+    fn normalised(spread: bool) {
         let mut b = GraphBuilder::new();
         let x = b.input("x", &[3, 4]).expect("a shape");
         let mut add = |op: Op, inputs: &[_]| b.add("node", op, inputs).expect("shapes agree");
@@ -122,8 +136,18 @@ mod tests {
         let (lo, hi) = (1e-12, f32::INFINITY);
         let size = add(Op::Activation(Activation::Clip { lo, hi }), &[size]);
         let size = add(Op::Activation(Activation::Reciprocal), &[size]);
-        let size = add(along(AxisMatrix::select(1, &[0; 4])), &[size]);
-        let y = add(Op::Contract(Contract::elementwise(2)), &[x, size]);
+        let y = if spread {
+            let size = add(along(AxisMatrix::select(1, &[0; 4])), &[size]);
+            add(Op::Contract(Contract::elementwise(2)), &[x, size])
+        } else {
+            let size = add(Op::Reshape { shape: vec![3] }, &[size]);
+            let labels = Contract {
+                left: vec![0, 1],
+                right: vec![0],
+                output: vec![0, 1],
+            };
+            add(Op::Contract(labels), &[x, size])
+        };
         let graph = b.finish(vec![("y".into(), y)]).expect("valid");
         let rows = [1.0, -2.0, 0.5, 3.0, 0.0, 0.0, 0.0, 0.0, -0.5, 0.7, 0.1, 0.2];
         let sample = ArrayD::from_shape_vec(IxDyn(&[3, 4]), rows.to_vec()).expect("12 cells");

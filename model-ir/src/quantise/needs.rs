@@ -12,6 +12,9 @@ const DIRECT_SHIFT: u32 = 2;
 
 /// Bits of inputs that no layer takes and of scores whose maximum is taken: as many as a 16-bit integer has.
 const GIVEN_BITS: u32 = 15;
+/// How much more than its usual magnitude the size of a value is at least taken to be: one whose
+/// cells are all alike is to have as many steps as others have.
+const SPREAD: f64 = 8.0;
 /// A sum is no longer tied to a term that differs from it by this factor, if their class needs more
 /// bits than a table has.
 const LEAP: f64 = 4.0;
@@ -103,11 +106,17 @@ impl Plan<'_> {
         let given = balance::given(self.graph);
         let all_given = self.classes_of(&given);
         // Few numbers, so that tables of like values are shared.
-        let larger = |bits: u32| match bits {
-            0 => 0,
-            bits => bits.clamp(Profile::Fast.fine_bits(), GIVEN_BITS),
+        let larger = |(root, bits): (usize, u32)| match (bits, all_given[root]) {
+            (0, _) => 0,
+            (bits, true) => bits.min(MOST_BITS),
+            (bits, false) => bits.clamp(Profile::Fast.fine_bits(), GIVEN_BITS),
         };
-        let large: Vec<u32> = self.usual_bits().into_iter().map(larger).collect();
+        let large: Vec<u32> = self
+            .usual_bits()
+            .into_iter()
+            .enumerate()
+            .map(larger)
+            .collect();
         for v in 0..n {
             let root = self.classes.root(v).0;
             let least = if self.is_whole(v) {
@@ -172,7 +181,10 @@ impl Plan<'_> {
         for v in (0..n).filter(|&v| self.is_rounded_small(v)) {
             let (root, ratio) = self.classes.root(v);
             most[root] = most[root].max(self.wanted(v) / ratio);
-            let magnitude = self.usual[v].magnitude();
+            // In steps of the usual magnitude, of which all of the value has more.
+            let magnitude = self.usual[v]
+                .magnitude()
+                .min(self.ranges[v].size() / SPREAD);
             if magnitude > 0.0 {
                 least[root] = least[root].min(magnitude / ratio);
             }
@@ -192,10 +204,16 @@ impl Plan<'_> {
     /// unit of its own.
     pub(super) fn leap(&self) -> Option<usize> {
         let bits = self.usual_bits();
+        // Integers of inputs have as many bits as it takes.
+        let given = self.classes_of(&balance::given(self.graph));
         let leap = |v: usize| {
             let node = self.node(v);
             let joins = matches!(node.op, Op::Add | Op::Sub | Op::Concat { .. } | Op::Max);
-            if !joins || self.forms[v] == Form::Raw || bits[self.classes.root(v).0] <= GIVEN_BITS {
+            if !joins
+                || self.forms[v] == Form::Raw
+                || given[self.classes.root(v).0]
+                || bits[self.classes.root(v).0] <= GIVEN_BITS
+            {
                 return None;
             }
             let size = self.ranges[v].size();

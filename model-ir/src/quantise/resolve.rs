@@ -30,6 +30,8 @@ impl Plan<'_> {
             // A nonnegative input is taken to be bounded (pixels, counts).
             Op::Input { .. } if self.nonnegative[v] => size,
             Op::Constant { .. } => size,
+            // A softmax's exponentials, which reach 1 and no more.
+            Op::Activation(Activation::Exp) if self.is_never_positive(v) => size.max(1.0),
             // Saturated functions reach their bound soon.
             Op::Activation(f @ (Activation::Sigmoid | Activation::Tanh)) => {
                 f.bound().unwrap_or(1.0).min(SATURATES * size)
@@ -39,6 +41,12 @@ impl Plan<'_> {
                 .map_or(with_margin, |bound| with_margin.min(bound)),
             _ => with_margin,
         }
+    }
+
+    /// Whether the operand of `v` had a largest cell of 0 in every way that calibration saw: it is
+    /// what is left of a maximum.
+    fn is_never_positive(&self, v: usize) -> bool {
+        self.ranges[self.node(v).inputs[0].0].hi.abs().to_bits() == 0
     }
 
     /// Chooses every value's scale.
@@ -149,7 +157,11 @@ impl Plan<'_> {
             _ => return None,
         };
         let largest = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
-        Some(f64::from(if largest > 0.0 { largest } else { 1.0 }))
+        // Without weights the bias alone decides.
+        Some(match largest {
+            0.0 => self.wanted(v).max(f64::MIN_POSITIVE) / self.feed_scale(v),
+            largest => largest.into(),
+        })
     }
 
     /// Scale of the integers that the linear layer of `v` reads.

@@ -21,6 +21,8 @@ use crate::int::{Interval, MAX_FACTOR, TensorId};
 
 /// Bits of the multiplier that brings a value to units: those of single precision.
 const UNIT_BITS: i32 = 24;
+/// In these binary digits of a unit a multiple that is an integer may seem less than it.
+const UNSURE: u32 = 10;
 /// Rows of a table that holds a quotient for every dividend.
 const DIVIDENDS: u64 = 1 << 13;
 /// Values of a quotient that one table holds.
@@ -96,9 +98,11 @@ impl Lowered<'_> {
     ) -> Result<TensorId, Error> {
         let node = self.plan.node(v);
         let (mut tensor, mut shift) = self.multiplied(&node.name, x, length, UNIT_BITS)?;
+        // Half a step of the value, or what its multiplier is rounded by where steps are longer.
         let half = match self.coefficient(tensor, x.tensor) {
             1 => 0,
-            multiplier => multiplier / 2,
+            multiplier if multiplier >> shift == 0 => multiplier / 2,
+            _ => (1_i64 << shift) >> UNSURE,
         };
         let mut more = half;
         if quarters > 0 {
