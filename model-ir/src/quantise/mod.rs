@@ -32,6 +32,7 @@ mod lower;
 mod maximum;
 mod moves;
 mod needs;
+mod origin;
 mod plan;
 mod ports;
 mod prescribed;
@@ -49,11 +50,14 @@ mod tests_of_integers;
 #[cfg(test)]
 mod tests_of_operators;
 mod thresholds;
+mod verdict;
 mod whole;
 
 pub use accuracy::{Accuracy, OutputAccuracy, TableUse, argmax};
 pub use calibration::{Calibration, unstack};
+pub use origin::Origin;
 pub use ports::{InputError, Inputs};
+pub use verdict::{Fault, Inaccurate, MAX_ERROR, MAX_UNEXPLAINED, MIN_AGREEMENT, NEAR_TIE};
 
 use crate::float::{self, Graph};
 use crate::int::{self, Interval};

@@ -5,7 +5,7 @@ use crate::failure::{Context, Failure};
 use crate::input::Sample;
 use crate::progress::{Progress, Stages};
 use crate::prove::STAGES;
-use crate::quantised::{self, Quantised, describe_accuracy};
+use crate::quantised::{self, Judged, Quantised, describe_accuracy, judge};
 use crate::report::{Bytes, Report, Seconds};
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
@@ -48,6 +48,18 @@ pub(crate) fn run(args: &args::Bench, progress: &Progress) -> Result<Report, Fai
     report.field("file", args.model.path.display());
     report.set("model", args.model.path.display().to_string());
     quantised.describe(&mut report);
+    let accuracy = quantised.accuracy(&samples)?;
+    describe_accuracy(&accuracy, &mut report);
+    let judged = judge(
+        &accuracy,
+        &args.model,
+        &args.closeness,
+        progress,
+        &mut report,
+    );
+    if judged == Judged::Refused {
+        return Ok(report);
+    }
     let mut times = Times::default();
     measure(
         &quantised,
@@ -58,8 +70,6 @@ pub(crate) fn run(args: &args::Bench, progress: &Progress) -> Result<Report, Fai
         progress,
     )?;
     describe(args, &quantised, &times, &mut report);
-    let accuracy = quantised.accuracy(&samples)?;
-    describe_accuracy(&accuracy, &mut report);
     let errors = accuracy.outputs.iter().map(|output| output.max_error);
     report.set("max_abs_err", errors.fold(0.0, f64::max));
     let agrees = accuracy

@@ -11,6 +11,8 @@ pub(crate) enum Verdict {
     Accepted,
     /// Exit status 1.
     Rejected,
+    /// Exit status 3.
+    Inaccurate,
 }
 
 /// The result of a command, printed at its end in one of two forms.
@@ -44,6 +46,17 @@ impl Report {
         self.set("accepted", false);
         self.set("reason", reason);
         self.verdict = Verdict::Rejected;
+    }
+
+    /// Makes the verdict that the integer model is inaccurate, unless it is a rejection.
+    pub(crate) fn refuse(&mut self, reason: impl Display) {
+        let reason = reason.to_string();
+        self.line(format_args!("INACCURATE: {reason}"));
+        if self.verdict == Verdict::Accepted {
+            self.set("accepted", false);
+            self.set("reason", reason);
+            self.verdict = Verdict::Inaccurate;
+        }
     }
 
     /// Adds a line of text.
