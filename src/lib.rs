@@ -20,7 +20,8 @@
 //! let (pk, vk) = zkstrata::setup(quantised.model)?;
 //!
 //! let input = ArrayD::from_shape_vec(vec![2], vec![0.3, -0.7])?;
-//! let (statement, proof) = pk.prove(&[vec![input]])?; // a batch of one inference
+//! let proven = pk.prove(&[vec![input]])?; // a batch of one inference
+//! let (statement, proof) = (proven.statement, proven.proof);
 //! vk.verify(&statement, &proof)?;
 //!
 //! let outputs = statement.real_outputs(vk.graph());
@@ -58,7 +59,7 @@ pub use zkstrata_gkr::{
 };
 #[cfg(feature = "prover")]
 pub use zkstrata_gkr::{
-    MAX_BATCH, ProveError, ProvingKey, SetupOptions, estimate, setup, setup_with,
+    MAX_BATCH, ProveError, Proven, ProvingKey, SetupOptions, estimate, setup, setup_with,
 };
 pub use zkstrata_model_ir as model_ir;
 pub use zkstrata_model_ir::Digest;

@@ -1,6 +1,6 @@
 //! An integer model that is far from its float model is refused, unless it may be.
 
-use crate::cases::{DENSE, DENSE_CALIBRATION, DENSE_INPUT, WAVE};
+use crate::cases::{DENSE, DENSE_CALIBRATION, DENSE_INPUT, WAVE, prove, with_keys};
 use crate::tool::{Folder, Run};
 
 /// What every refusal says.
@@ -117,4 +117,32 @@ fn check_compares_the_integers_with_expected_outputs() {
     );
     // A rejection of the float model is a rejection.
     folder.run(&[&check[..], &against[..2]].concat()).expect(1);
+}
+
+/// The proof is about clamped inputs, and says so.
+#[test]
+fn clamped_inputs_are_counted_or_refused() {
+    let folder = with_keys("accuracy_clamped");
+    folder.write("large.json", "[[900, 0, 0, -900, 0]]");
+    let proven = folder.run(&prove("large.json", "p.zkp"));
+    proven.expect(0);
+    assert!(
+        proven.stderr.contains("2 input cells lie beyond"),
+        "{proven:?}"
+    );
+    let json = [&prove("large.json", "p.zkp")[..], &["--json"]].concat();
+    assert_eq!(folder.run(&json).expect(0).json()["clamped_inputs"], 2);
+    let strict = [&prove("large.json", "q.zkp")[..], &["--strict-input"]].concat();
+    let refused = folder.run(&strict);
+    assert!(
+        refused.expect(2).stderr.contains("--strict-input"),
+        "{refused:?}"
+    );
+    assert!(!folder.path("q.zkp").exists());
+    let fine = [
+        &prove(DENSE_INPUT, "q.zkp")[..],
+        &["--strict-input", "--json"],
+    ]
+    .concat();
+    assert_eq!(folder.run(&fine).expect(0).json()["clamped_inputs"], 0);
 }

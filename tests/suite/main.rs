@@ -127,7 +127,8 @@ fn float_answers(case: &Case) -> Vec<f64> {
 /// Proves, verifies, and changes the statement and the proof.
 fn prove(name: &str, pk: &ProvingKey, vk: &VerifyingKey, batch: &[Sample]) {
     let proven = pk.prove(batch);
-    let (statement, proof) = proven.unwrap_or_else(|error| panic!("{name}: {error}"));
+    let proven = proven.unwrap_or_else(|error| panic!("{name}: {error}"));
+    let (statement, proof) = (proven.statement, proven.proof);
     vk.verify(&statement, &proof)
         .unwrap_or_else(|error| panic!("{name}: {error}"));
     let accepted = |changed: &Statement| vk.verify(changed, &proof).is_ok();

@@ -67,7 +67,8 @@ pub(crate) enum Command {
     /// decodes and verifies the proof. `proof_bytes` is the proof without the statement.
     /// `max_abs_err` and `argmax_agrees` compare the outputs with the float model's. Without
     /// --calibration the input itself fixes the ranges. Nothing is measured, and the exit status is 3,
-    /// if the integer model is as far from the float model as `zkstrata setup` does not allow.
+    /// if the integer model is as far from the float model on the calibration samples as `zkstrata setup`
+    /// does not allow.
     Bench(Bench),
     /// Predict the time, memory and sizes of proofs of a model, without making keys or a proof
     ///
@@ -229,6 +230,9 @@ pub(crate) struct Prove {
     /// Prove only the first N samples of the input file
     #[arg(long, value_name = "N", value_parser = batch)]
     pub(crate) batch: Option<NonZeroUsize>,
+    /// Refuse inputs beyond the calibrated range instead of clamping them to it
+    #[arg(long)]
+    pub(crate) strict_input: bool,
     /// Where to write the statement and its proof
     #[arg(long, value_name = "P.zkp")]
     pub(crate) out: PathBuf,

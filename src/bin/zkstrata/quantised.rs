@@ -156,6 +156,7 @@ pub(crate) fn judge(
     report: &mut Report,
 ) -> Judged {
     let Err(inaccurate) = accuracy.verdict() else {
+        report.set_first("accurate", true);
         return Judged::GoOn;
     };
     report.set("accurate", false);
@@ -204,7 +205,6 @@ pub(crate) fn describe_accuracy(accuracy: &Accuracy, report: &mut Report) {
         ));
     }
     report.set("accuracy", to_json(accuracy));
-    report.set("accurate", accuracy.verdict().is_ok());
 }
 
 pub(crate) fn to_json(accuracy: &Accuracy) -> Value {

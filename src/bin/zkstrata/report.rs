@@ -74,6 +74,11 @@ impl Report {
         self.json.insert(key.into(), value.into());
     }
 
+    /// Sets a JSON key that is not set yet.
+    pub(crate) fn set_first(&mut self, key: &str, value: impl Into<Value>) {
+        self.json.entry(key).or_insert(value.into());
+    }
+
     pub(crate) fn verdict(&self) -> Verdict {
         self.verdict
     }
