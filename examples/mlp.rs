@@ -31,7 +31,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Prove: a batch of images at once.
     let start = Instant::now();
-    let (statement, proof) = pk.prove(&images[..IMAGES])?;
+    let proven = pk.prove(&images[..IMAGES])?;
+    let (statement, proof) = (proven.statement, proven.proof);
     let proving = start.elapsed();
 
     // Verify: needs only the verifying key, the statement and the proof.

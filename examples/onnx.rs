@@ -34,7 +34,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // Prove.
     let start = Instant::now();
-    let (statement, proof) = pk.prove(&calibration.samples()[..1])?;
+    let proven = pk.prove(&calibration.samples()[..1])?;
+    let (statement, proof) = (proven.statement, proven.proof);
     let proving = start.elapsed();
 
     // Verify: needs only the verifying key, the statement and the proof.

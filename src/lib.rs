@@ -4,7 +4,7 @@
 #![cfg_attr(not(feature = "prover"), doc = "```ignore")]
 //! # use zkstrata::ndarray::{ArrayD, arr2};
 //! use zkstrata::model_ir::float::{Activation, GraphBuilder, Op};
-//! use zkstrata::model_ir::quantise::{Calibration, Options, quantise};
+//! use zkstrata::model_ir::quantise::{Accuracy, Calibration, Options, quantise};
 //!
 //! // A float graph: `zkstrata::onnx_import::import(&bytes)?`, or built by hand.
 //! let mut builder = GraphBuilder::new();
@@ -16,10 +16,12 @@
 //!
 //! let calibration = Calibration::synthetic(&graph, 1); // real samples are better
 //! let quantised = quantise(&graph, &calibration, &Options::default())?;
+//! Accuracy::measure(&graph, &quantised.model, calibration.samples())?.verdict()?;
 //! let (pk, vk) = zkstrata::setup(quantised.model)?;
 //!
 //! let input = ArrayD::from_shape_vec(vec![2], vec![0.3, -0.7])?;
-//! let (statement, proof) = pk.prove(&[vec![input]])?; // a batch of one inference
+//! let proven = pk.prove(&[vec![input]])?; // a batch of one inference
+//! let (statement, proof) = (proven.statement, proven.proof);
 //! vk.verify(&statement, &proof)?;
 //!
 //! let outputs = statement.real_outputs(vk.graph());
@@ -40,8 +42,9 @@
 //!   nothing.
 //! * **Which input was meant.** Inputs and outputs are public and part of the statement: compare
 //!   [`Statement::inputs`] with the input you have in mind. Nothing is hidden from the verifier.
-//! * **That the integers are close to the floats.** Quantisation rounds; its report measures by
-//!   how much on samples.
+//! * **That the integers are close to the floats.** Quantisation rounds;
+//!   [`Accuracy`](model_ir::quantise::Accuracy) measures by how much on samples, and its
+//!   [`verdict`](model_ir::quantise::Accuracy::verdict) is whether that is too much.
 //! * **What the model is good for.** A model that its prover supplied must be reviewed like any
 //!   other code from a stranger.
 //!
@@ -56,7 +59,7 @@ pub use zkstrata_gkr::{
 };
 #[cfg(feature = "prover")]
 pub use zkstrata_gkr::{
-    MAX_BATCH, ProveError, ProvingKey, SetupOptions, estimate, setup, setup_with,
+    MAX_BATCH, ProveError, Proven, ProvingKey, SetupOptions, estimate, setup, setup_with,
 };
 pub use zkstrata_model_ir as model_ir;
 pub use zkstrata_model_ir::Digest;

@@ -42,7 +42,7 @@ fn proofs_are_as_long_as_estimated() {
         for weights in WEIGHTS {
             let (pk, vk) = setup_with(model.clone(), &SetupOptions { weights }).expect("keys");
             for batch in [1, 4] {
-                let (_, proof) = pk.prove(&images[..batch]).expect("proves");
+                let proof = pk.prove(&images[..batch]).expect("proves").proof;
                 let found = proof.len() as f64;
                 let expected = estimated(&model, weights, batch);
                 let ratio = expected.proof_bytes as f64 / found;

@@ -128,7 +128,8 @@ fn main() {
             group.bench_function(BenchmarkId::new("prove", batch), |b| {
                 b.iter(|| pk.prove(&inputs).expect("proves"));
             });
-            let (statement, proof) = pk.prove(&inputs).expect("proves");
+            let proven = pk.prove(&inputs).expect("proves");
+            let (statement, proof) = (proven.statement, proven.proof);
             group.bench_function(BenchmarkId::new("verify", batch), |b| {
                 b.iter(|| {
                     pk.verifying_key()

@@ -24,7 +24,7 @@ fn proofs_of_the_zoo_are_as_long_as_estimated() {
                 let machine = Machine::reference(1);
                 let expected = estimate(&quantised.model, weights, batch, machine);
                 let expected = expected.expect("within the limits");
-                let (_, proof) = pk.prove(&samples[..batch]).expect("proves");
+                let proof = pk.prove(&samples[..batch]).expect("proves").proof;
                 for (what, expected, found) in [
                     ("proof", expected.proof_bytes, proof.len()),
                     ("proving key", expected.pk_bytes, pk.to_bytes().len()),

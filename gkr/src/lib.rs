@@ -57,7 +57,7 @@ pub use file::FORMAT_VERSION;
 pub use key::{FileKind, MAX_BATCH, VerifyingKey, file_kind};
 pub use proof::{Proof, decode_proof, encode_proof};
 #[cfg(feature = "prover")]
-pub use prove::ProvingKey;
+pub use prove::{Proven, ProvingKey};
 pub use security::{REQUIRED_BITS, Security};
 #[cfg(feature = "prover")]
 pub use setup::{SetupOptions, setup, setup_scheme, setup_with};

@@ -15,7 +15,8 @@ use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zkstrata_mle::{E, Point};
-use zkstrata_model_ir::int::{Executor, Ints, Model, Port, Trace};
+use zkstrata_model_ir::int::{Executor, Model, Port, Trace};
+use zkstrata_model_ir::quantise::Inputs;
 use zkstrata_pcs::{Claim, Message, ProverOpening, ProverScheme, ProverTape, Whir};
 
 /// Proves runs of one model. Cheap to clone and to share between threads.
@@ -37,6 +38,19 @@ impl<C: ProverScheme> Clone for ProvingKey<C> {
             inner: Arc::clone(&self.inner),
         }
     }
+}
+
+/// A proof of a run on real inputs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Proven {
+    /// What is proven.
+    pub statement: Statement,
+    /// Its proof.
+    pub proof: Proof,
+    /// How many input cells lay beyond the calibrated range and were clamped to it: the proof is
+    /// about the clamped ones.
+    pub clamped: usize,
 }
 
 /// The fields of a key file; everything else is recomputed.
@@ -78,31 +92,30 @@ impl<C: ProverScheme> ProvingKey<C> {
 
     /// Runs the model on a batch of integer inputs: one dense tensor `[B, axes..]` per model
     /// input, scaled by the input's port.
+    ///
+    /// # Errors
+    /// As for [`prove_integers`](Self::prove_integers), but for the size of the batch.
     pub fn run(&self, inputs: &[Vec<i64>]) -> Result<Trace, ProveError> {
-        let graph = &self.inner.model.graph;
-        let typed = |(port, cells): (&Port, &Vec<i64>)| {
-            Ints::from_cells(graph.node(port.tensor).interval, cells)
-        };
-        let inputs: Vec<Ints> = graph.inputs.iter().zip(inputs).map(typed).collect();
-        Ok(self.inner.executor.run(&inputs)?)
+        let inputs = Inputs::new(&self.inner.model.graph, inputs)?;
+        Ok(self.inner.executor.run(&inputs.cells)?)
     }
 
     /// Runs the model on a batch of real inputs and proves the run. `batch[i]` is inference `i`,
     /// one array per model input, of the input's shape; at most [`VerifyingKey::max_batch`].
     ///
+    /// Cells beyond the calibrated range are clamped to it: [`Proven::clamped`] counts them.
+    ///
     /// # Errors
     /// Arrays of the wrong number or shape, NaN or infinities, an activation outside its table's
     /// domain (calibrate with samples that include such inputs), or a batch that is too large.
-    pub fn prove(&self, batch: &[Vec<ArrayD<f32>>]) -> Result<(Statement, Proof), ProveError> {
+    pub fn prove(&self, batch: &[Vec<ArrayD<f32>>]) -> Result<Proven, ProveError> {
         let inputs = self.inner.model.graph.quantise_inputs(batch)?;
-        if inputs.saturated > 0 {
-            tracing::warn!(
-                cells = inputs.saturated,
-                "input cells beyond the calibrated range were clamped to it"
-            );
-        }
-        let cells: Vec<Vec<i64>> = inputs.cells.iter().map(widen).collect();
-        self.prove_integers(&cells)
+        let (statement, proof) = self.prove_inputs(&inputs)?;
+        Ok(Proven {
+            statement,
+            proof,
+            clamped: inputs.saturated,
+        })
     }
 
     /// Runs the model on integer inputs and proves the run: one dense tensor `[B, axes..]` per
@@ -113,33 +126,40 @@ impl<C: ProverScheme> ProvingKey<C> {
     /// An input outside its interval, an activation outside its table's domain, or a batch that
     /// is too large.
     pub fn prove_integers(&self, inputs: &[Vec<i64>]) -> Result<(Statement, Proof), ProveError> {
+        self.prove_inputs(&Inputs::new(&self.inner.model.graph, inputs)?)
+    }
+
+    /// The same for inputs that were checked, or quantised, before.
+    ///
+    /// # Errors
+    /// As for [`prove_integers`](Self::prove_integers); inputs of another model may not fit.
+    pub fn prove_inputs(&self, inputs: &Inputs) -> Result<(Statement, Proof), ProveError> {
         let _span = tracing::info_span!("prove").entered();
-        self.check_inputs(inputs)?;
+        let graph = &self.inner.model.graph;
+        if let (Some(port), Some(cells)) = (graph.inputs.first(), inputs.cells.first()) {
+            self.check_batch(cells.len() / graph.node(port.tensor).cells())?;
+        }
         // Inside the pool from the start: entering it anew for every loop costs milliseconds.
         rayon::scope(|_| {
-            let trace = tracing::info_span!("run").in_scope(|| self.run(inputs))?;
-            self.prove_trace(inputs, trace)
+            let run = || self.inner.executor.run(&inputs.cells);
+            self.prove_trace(tracing::info_span!("run").in_scope(run)?)
         })
     }
 
-    /// Proves a run that [`run`](Self::run) made.
-    pub fn prove_trace(
-        &self,
-        inputs: &[Vec<i64>],
-        trace: Trace,
-    ) -> Result<(Statement, Proof), ProveError> {
+    /// Proves a run that [`run`](Self::run) made. The statement is the trace's.
+    ///
+    /// # Errors
+    /// A batch that is too large.
+    pub fn prove_trace(&self, trace: Trace) -> Result<(Statement, Proof), ProveError> {
+        self.check_batch(trace.batch)?;
         let graph = &self.inner.model.graph;
-        let outputs = graph
-            .outputs
-            .iter()
-            .map(|port| widen(&trace.tensors[port.tensor.0]))
-            .collect();
+        let cells = |port: &Port| trace.tensors[port.tensor.0].to_vec();
         let statement = Statement {
             model: self.inner.vk.digest(),
-            inputs: inputs.to_vec(),
-            outputs,
+            inputs: graph.inputs.iter().map(cells).collect(),
+            outputs: graph.outputs.iter().map(cells).collect(),
         };
-        let plan = Plan::new(graph, trace.batch).map_err(|_| too_large(self, trace.batch))?;
+        let plan = Plan::new(graph, trace.batch).map_err(|_| self.too_large(trace.batch))?;
         let witness = tracing::info_span!("witness").in_scope(|| Witness::new(&plan, trace));
         let (tape, _) = self.prove_witness(&plan, &statement, &witness)?;
         Ok((statement, Proof { tape }))
@@ -222,18 +242,18 @@ impl<C: ProverScheme> ProvingKey<C> {
         ends
     }
 
-    fn check_inputs(&self, inputs: &[Vec<i64>]) -> Result<(), ProveError> {
-        let graph = &self.inner.model.graph;
-        let statement = Statement {
-            model: self.inner.vk.digest(),
-            inputs: inputs.to_vec(),
-            outputs: vec![],
-        };
-        let batch = statement.batch(graph);
+    fn check_batch(&self, batch: usize) -> Result<(), ProveError> {
         if batch == 0 || batch > self.inner.vk.max_batch() {
-            return Err(too_large(self, batch));
+            return Err(self.too_large(batch));
         }
-        Ok(statement.check_inputs(graph, batch)?)
+        Ok(())
+    }
+
+    fn too_large(&self, batch: usize) -> ProveError {
+        ProveError::Statement(StatementError::Batch {
+            batch,
+            max: self.inner.vk.max_batch(),
+        })
     }
 
     /// The bytes of a `.zkpk` file: the integer model and how its weights are known. The
@@ -259,17 +279,6 @@ impl<C: ProverScheme> ProvingKey<C> {
             .map_err(|e| FileError::Malformed(e.to_string()))?;
         Ok(pk)
     }
-}
-
-fn too_large<C: ProverScheme>(key: &ProvingKey<C>, batch: usize) -> ProveError {
-    ProveError::Statement(StatementError::Batch {
-        batch,
-        max: key.inner.vk.max_batch(),
-    })
-}
-
-fn widen(cells: &Ints) -> Vec<i64> {
-    (0..cells.len()).map(|i| cells.get(i)).collect()
 }
 
 /// Drops repeated (column, point) pairs, as the verifier does.

@@ -54,13 +54,8 @@ impl Statement {
     /// Checks that every tensor has the length and every cell lies in the interval that the
     /// graph gives them.
     pub(crate) fn check(&self, graph: &Graph, batch: usize) -> Result<(), StatementError> {
-        self.check_inputs(graph, batch)?;
+        check_ports(graph, "input", &graph.inputs, &self.inputs, batch)?;
         check_ports(graph, "output", &graph.outputs, &self.outputs, batch)
-    }
-
-    /// The same for the inputs only.
-    pub(crate) fn check_inputs(&self, graph: &Graph, batch: usize) -> Result<(), StatementError> {
-        check_ports(graph, "input", &graph.inputs, &self.inputs, batch)
     }
 }
 

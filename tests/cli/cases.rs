@@ -19,6 +19,8 @@ pub(crate) const LABELS: &str = file!("labels.npz");
 /// Three ids of a table of 100 rows; calibration has 0 to 49.
 pub(crate) const IDS: &str = file!("ids.onnx");
 pub(crate) const IDS_CALIBRATION: &str = file!("ids_calibration.npy");
+/// `y = sin(1e6 x) / 2` of 16 cells, which no table of 2^16 rows has; the sine is named `wave`.
+pub(crate) const WAVE: &str = file!("wave.onnx");
 /// A layer with 6400 bytes of weights in `weights.bin`.
 pub(crate) const EXTERNAL: &str = file!("external.onnx");
 

@@ -1,6 +1,7 @@
 //! The tool from end to end, on the checked-in digit classifiers: exit status, JSON keys, and what
 //! happens to bad input.
 
+mod accuracy;
 mod arrays;
 mod cases;
 mod conformance;

@@ -1,5 +1,6 @@
-//! The models' directory: `NAME/model.onnx`, `NAME/io.npz` with an input and onnxruntime's answer,
-//! and for some `NAME/calib.npz` and `NAME/test.npz` with labels.
+//! Models: `NAME/model.onnx`, `NAME/io.npz` with an input and onnxruntime's answer, and for some
+//! `NAME/calib.npz` and `NAME/test.npz` with labels. Small ones are in the repository, large ones in
+//! the suites that the environment variable `ZKSTRATA_SUITES` names (CONTRIBUTING.md).
 
 use ndarray_npy::{NpzReader, ReadableElement};
 use std::fs::File;
@@ -27,19 +28,25 @@ pub(crate) struct Case {
     pub(crate) tests: Vec<Sample>,
 }
 
-/// The directory of models, unless it is missing.
-pub(crate) fn models() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/models");
-    if !path.is_dir() {
-        eprintln!("skipped: {} does not exist", path.display());
-        return None;
-    }
-    Some(path)
+/// The folder of a model of the repository.
+pub(crate) fn stored(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folders = ["tests/models", "examples/models"].map(|folder| root.join(folder).join(name));
+    let found = folders.into_iter().find(|folder| folder.is_dir());
+    found.unwrap_or_else(|| panic!("{name} is no model of the repository"))
+}
+
+/// The models of the suites.
+pub(crate) fn suite() -> PathBuf {
+    let suites = std::env::var_os("ZKSTRATA_SUITES");
+    let suites = suites.expect("ZKSTRATA_SUITES is the folder of the suites, see CONTRIBUTING.md");
+    PathBuf::from(suites).join("models")
 }
 
 impl Case {
-    pub(crate) fn read(models: &Path, name: &str) -> Self {
-        let folder = models.join(name);
+    pub(crate) fn read(folder: PathBuf) -> Self {
+        let name = folder.file_name().expect("a name").to_string_lossy();
+        let name = name.into_owned();
         let graph = onnx_import::import_file(&folder.join("model.onnx"))
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         let input = graph.inputs().map(|value| {
@@ -58,7 +65,7 @@ impl Case {
             None => Calibration::from_samples(tests[..CALIBRATION.min(tests.len())].to_vec()),
         };
         Self {
-            name: name.into(),
+            name,
             folder,
             graph,
             input,

@@ -21,7 +21,8 @@ pub(crate) fn prove(
     let start = Instant::now();
     let proven = pk.prove(samples);
     figures.prove_s = Some(start.elapsed().as_secs_f64());
-    let (statement, proof) = proven.map_err(|error| Stop::wrong(Stage::Prove, &error))?;
+    let proven = proven.map_err(|error| Stop::wrong(Stage::Prove, &error))?;
+    let (statement, proof) = (proven.statement, proven.proof);
     figures.proof_bytes = Some(proof.len());
 
     let start = Instant::now();

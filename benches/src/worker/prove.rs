@@ -25,9 +25,9 @@ pub(super) fn run(job: &Job) -> Result<(), Failure> {
 
     // From real inputs to bytes.
     let prove = || {
-        let (statement, proof) = pk.prove(&samples).context("proving")?;
-        let file = encode_proof(&statement, &proof);
-        Ok((proof.len() as u64, file))
+        let proven = pk.prove(&samples).context("proving")?;
+        let file = encode_proof(&proven.statement, &proven.proof);
+        Ok((proven.proof.len() as u64, file))
     };
     let (last, mut seconds) = timed(prove);
     let mut last: (u64, Vec<u8>) = last?;

@@ -60,11 +60,10 @@ fn integer(pk: &ProvingKey, samples: &[Sample]) -> Result<Outputs, Failure> {
     let run = |sample: &Sample| {
         let inputs = graph.quantise_inputs(std::slice::from_ref(sample));
         let cells = inputs.context("quantising a sample")?.cells;
-        let widen = |ints: &Ints| (0..ints.len()).map(|i| ints.get(i)).collect::<Vec<i64>>();
-        let cells: Vec<_> = cells.iter().map(widen).collect();
+        let cells: Vec<Vec<i64>> = cells.iter().map(Ints::to_vec).collect();
         let trace = pk.run(&cells).context("running the integer model")?;
         let outputs = graph.outputs.iter().map(|port| {
-            let cells = widen(&trace.tensors[port.tensor.0]);
+            let cells = trace.tensors[port.tensor.0].to_vec();
             cells.into_iter().map(|x| x as f64 * port.scale).collect()
         });
         Ok(outputs.collect())

@@ -13,11 +13,11 @@ use crate::proof::Proof;
 use crate::verify::reduce_statement;
 use crate::witness::Witness;
 use crate::{
-    FileError, ProvingKey, Security, SetupError, SetupOptions, Statement, StatementError,
-    VerifyError, VerifyingKey, Weights, setup_scheme,
+    FileError, ProveError, ProvingKey, Security, SetupError, SetupOptions, Statement,
+    StatementError, VerifyError, VerifyingKey, Weights, setup_scheme,
 };
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
-use zkstrata_model_ir::int::{Executor, Interval, Model, Op};
+use zkstrata_model_ir::int::{Executor, Interval, Model, Op, RunError};
 use zkstrata_pcs::{
     Claim, Clear, Columns, CommitmentScheme, Error, Opening, OpeningShape, Place, ProverOpening,
     ProverScheme, ProverTape, SoundnessTerm, TableShape, TapeError, VerifierTape, Whir,
@@ -105,6 +105,63 @@ fn proof_under<C: ProverScheme<ProverData = ()>>(
         .prove_witness(&plan, &statement, &witness)
         .expect("proves");
     (statement, Proof { tape })
+}
+
+/// A proof is of the trace that it is made of, and integers that an input does not hold are an
+/// error, not others modulo 2^16.
+#[test]
+fn inputs_are_checked_before_they_are_run() {
+    let case = Case::<Clear>::new(suite::mlp(), 2);
+    let trace = case.pk.run(&case.inputs).expect("runs");
+    let (statement, proof) = case.pk.prove_trace(trace).expect("proves");
+    assert_eq!(statement, case.honest);
+    case.vk.verify(&statement, &proof).expect("verifies");
+
+    let refused = |change: &dyn Fn(&mut Vec<Vec<i64>>)| {
+        let mut inputs = case.inputs.clone();
+        change(&mut inputs);
+        let refused = case.pk.prove_integers(&inputs).expect_err("refused");
+        let run = case.pk.run(&inputs).expect_err("refused");
+        assert_eq!(run.to_string(), refused.to_string());
+        match refused {
+            ProveError::Run(error) => error,
+            other => panic!("{other}"),
+        }
+    };
+    for beyond in [1 << 16, -(1 << 16), 1 << 32, i64::MIN] {
+        let error = refused(&|x| x[0][1] = x[0][1].wrapping_add(beyond));
+        assert!(
+            matches!(error, RunError::InputCell { index: 1, .. }),
+            "{error}"
+        );
+    }
+    let error = refused(&|x| x[0].truncate(1));
+    assert!(
+        matches!(error, RunError::InputLength { got: 1, .. }),
+        "{error}"
+    );
+    let error = refused(&|x| x[0].clear());
+    assert!(
+        matches!(error, RunError::InputLength { got: 0, .. }),
+        "{error}"
+    );
+    let error = refused(&|x| x.push(vec![]));
+    assert!(
+        matches!(error, RunError::InputCount { got: 2, .. }),
+        "{error}"
+    );
+    let many: Vec<i64> = case.inputs[0]
+        .iter()
+        .copied()
+        .cycle()
+        .take(600 * case.inputs[0].len())
+        .collect();
+    let refused = case.pk.prove_integers(&[many]).expect_err("a large batch");
+    let batch = ProveError::Statement(StatementError::Batch {
+        batch: 1200,
+        max: case.vk.max_batch(),
+    });
+    assert_eq!(refused.to_string(), batch.to_string());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Every ONNX operator under attack: the quantised models of ONNX's own operator tests, as the
 //! models of [`super::suite`] are.
 //!
-//! Skipped, with a message, where `../shared` does not exist.
+//! Those are the suite `onnx-node-tests` of the environment variable `ZKSTRATA_SUITES`
+//! (CONTRIBUTING.md).
 
 use super::attacks::{Case, garbage};
 use super::field_run::run;
@@ -10,7 +11,7 @@ use crate::plan::Plan;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::PathBuf;
 use zkstrata_conformance::{Profile, Sample, samples};
 use zkstrata_mle::{F, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::{Ints, Node};
@@ -27,11 +28,9 @@ const TABLES: usize = 4;
 
 /// Small models, at most [`CASES`] an operator, the largest ones of those.
 fn models() -> Vec<Sample> {
-    let suite = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/onnx-node-tests");
-    if !suite.exists() {
-        eprintln!("skipped: {} does not exist", suite.display());
-        return vec![];
-    }
+    let suites = std::env::var_os("ZKSTRATA_SUITES");
+    let suites = suites.expect("ZKSTRATA_SUITES is the folder of the suites, see CONTRIBUTING.md");
+    let suite = PathBuf::from(suites).join("onnx-node-tests");
     let mut operators: BTreeMap<String, Vec<(usize, Sample)>> = BTreeMap::new();
     for sample in samples(&suite, Profile::Fast).expect("cases") {
         let nodes = &sample.model.graph.nodes;
@@ -59,14 +58,11 @@ fn case(sample: &Sample) -> Case<Clear> {
 }
 
 #[test]
+#[ignore = "needs the suites of ZKSTRATA_SUITES"]
 fn every_operator_under_attack() {
     let models = models();
     let operators: BTreeSet<&str> = models.iter().map(|s| &*s.row).collect();
-    assert!(
-        models.is_empty() || operators.len() >= 100,
-        "{}",
-        operators.len()
-    );
+    assert!(operators.len() >= 100, "{}", operators.len());
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     for sample in &models {
         let name = &sample.name;

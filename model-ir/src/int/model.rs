@@ -62,6 +62,11 @@ impl Ints {
         self.len() == 0
     }
 
+    /// All cells.
+    pub fn to_vec(&self) -> Vec<i64> {
+        (0..self.len()).map(|i| self.get(i)).collect()
+    }
+
     /// Cell `i`.
     pub fn get(&self, i: usize) -> i64 {
         match self {

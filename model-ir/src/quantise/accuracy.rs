@@ -1,14 +1,19 @@
 //! How far an integer model is from its float graph on given samples.
 
-use super::Error;
 use super::ports::Inputs;
+use super::verdict::NEAR_TIE;
+use super::{Error, Origin, origin};
 use crate::float::Graph;
-use crate::int::{Executor, Function, Interval, Model, Op, Trace};
+use crate::int::{Executor, Function, Interval, Model, Op, Port, PortKind, Trace};
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
 /// Samples that run at once.
 const BATCH: usize = 16;
+/// Fewer cells than these do not show the range of an output.
+const FEW_CELLS: usize = 10;
+/// Values that differ by this share of their size are one constant, rounded.
+const ROUNDING: f64 = 1e-5;
 
 /// Differences between the float and the integer model over samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,14 +35,32 @@ pub struct Accuracy {
 pub struct OutputAccuracy {
     /// Name of the output.
     pub name: String,
+    /// What its values are.
+    pub kind: PortKind,
+    /// Cells of one inference.
+    pub cells: usize,
     /// Largest absolute difference.
     pub max_error: f64,
     /// Root of the mean square difference.
     pub rms_error: f64,
     /// Root of the mean square of the float output.
     pub rms: f64,
+    /// Largest less smallest value of the float output. Where it has fewer than 10 cells in all
+    /// samples together, or is constant, its magnitude if that is larger.
+    pub range: f64,
+    /// Standard deviation of the float output; 0 where it has fewer than 10 cells.
+    pub deviation: f64,
     /// Fraction of the samples whose largest cell (the first one if several) is the same.
     pub argmax_agreement: f64,
+    /// Fraction of the samples whose largest cell is float's, or within
+    /// [`NEAR_TIE`](super::NEAR_TIE) of the range of it.
+    pub near_agreement: f64,
+    /// Fraction of the cells that are the same.
+    pub equal_cells: f64,
+    /// Whether this output is constant where float's is not, in 10 cells or more.
+    pub constant: bool,
+    /// Where the error arises, for outputs with a [fault](Self::fault).
+    pub origin: Option<Origin>,
 }
 
 /// What a table node saw.
@@ -57,13 +80,26 @@ pub struct TableUse {
     pub saturated: usize,
 }
 
-#[derive(Default)]
-struct Sums {
+/// The values of an output, and how far they are off.
+struct Differences {
+    float: Extent,
+    integer: Extent,
     max: f64,
     square_error: f64,
+    sum: f64,
     square: f64,
     cells: usize,
+    equal: usize,
+    /// For every sample, how much larger float's largest cell is than the one that is the largest
+    /// in integers.
+    gaps: Vec<f64>,
     agree: usize,
+}
+
+/// Smallest and largest value.
+struct Extent {
+    lo: f64,
+    hi: f64,
 }
 
 impl Accuracy {
@@ -74,61 +110,172 @@ impl Accuracy {
         samples: &[Vec<ArrayD<f32>>],
     ) -> Result<Self, Error> {
         let executor = Executor::new(model)?;
-        let mut tables = table_uses(model);
-        let mut sums: Vec<Sums> = model
-            .graph
-            .outputs
-            .iter()
-            .map(|_| Sums::default())
+        let mut accuracy = compare(model, &executor, samples, |_, batch| {
+            let outputs = |sample: &Vec<ArrayD<f32>>| -> Result<_, Error> {
+                let values = graph.run(sample)?;
+                let outputs = graph.outputs().iter();
+                Ok(outputs.map(|(_, v)| values[v.0].clone()).collect())
+            };
+            batch.par_iter().map(outputs).collect()
+        })?;
+        let outputs = accuracy.outputs.iter();
+        let faulty: Vec<usize> = outputs
+            .enumerate()
+            .filter_map(|(k, output)| output.fault().map(|_| k))
             .collect();
-        let mut saturated_inputs = 0;
-        for batch in samples.chunks(BATCH) {
-            let expected = batch.par_iter().map(|sample| graph.run(sample));
-            let expected: Vec<Vec<ArrayD<f32>>> = expected.collect::<Result<_, _>>()?;
-            let Inputs { cells, saturated } = model.graph.quantise_inputs(batch)?;
-            saturated_inputs += saturated;
-            let trace = executor.run(&cells)?;
-            for (table, (x, shift, offset)) in tables.iter_mut().zip(lookups(model)) {
-                table.see(&trace, x, |x| (x + offset) >> shift);
-            }
-            let outputs = model.graph.dequantise_outputs(&trace);
-            for (values, outputs) in expected.iter().zip(&outputs) {
-                for (((_, value), y), sums) in graph.outputs().iter().zip(outputs).zip(&mut sums) {
-                    sums.add(&values[value.0], y);
-                }
+        if !faulty.is_empty() {
+            let origins = origin::origins(graph, &model.graph, &executor, samples, &faulty)?;
+            for (k, origin) in faulty.into_iter().zip(origins) {
+                accuracy.outputs[k].origin = Some(origin);
             }
         }
-        let named = model.graph.outputs.iter().zip(sums);
-        let outputs = named.map(|(port, sums)| sums.finish(&port.name, samples.len()));
-        Ok(Self {
-            samples: samples.len(),
-            saturated_inputs,
-            outputs: outputs.collect(),
-            tables: tables.into_iter().map(|t| t.table).collect(),
+        Ok(accuracy)
+    }
+
+    /// Runs the integer model on every sample and compares it with outputs from elsewhere:
+    /// `expected[i]` has one array per model output.
+    ///
+    /// # Panics
+    /// If there are not as many of them as samples.
+    pub fn against(
+        model: &Model,
+        samples: &[Vec<ArrayD<f32>>],
+        expected: &[Vec<ArrayD<f32>>],
+    ) -> Result<Self, Error> {
+        assert_eq!(samples.len(), expected.len(), "outputs of every sample");
+        let executor = Executor::new(model)?;
+        compare(model, &executor, samples, |first, batch| {
+            Ok(expected[first..first + batch.len()].to_vec())
         })
     }
 }
 
-impl Sums {
-    fn add(&mut self, float: &ArrayD<f32>, integer: &ArrayD<f32>) {
-        for (&x, &y) in float.iter().zip(integer) {
-            let (x, error) = (f64::from(x), f64::from(x) - f64::from(y));
-            self.max = self.max.max(error.abs());
-            self.square_error += error * error;
-            self.square += x * x;
+/// Runs the integer model on every sample, and compares it with the outputs that `expected` gives
+/// for the first index of a batch and its samples.
+fn compare<F>(
+    model: &Model,
+    executor: &Executor,
+    samples: &[Vec<ArrayD<f32>>],
+    expected: F,
+) -> Result<Accuracy, Error>
+where
+    F: Fn(usize, &[Vec<ArrayD<f32>>]) -> Result<Vec<Vec<ArrayD<f32>>>, Error>,
+{
+    let mut tables = table_uses(model);
+    let ports = &model.graph.outputs;
+    let mut differences: Vec<Differences> = ports.iter().map(|_| Differences::new()).collect();
+    let mut saturated_inputs = 0;
+    for (i, batch) in samples.chunks(BATCH).enumerate() {
+        let expected = expected(i * BATCH, batch)?;
+        let Inputs { cells, saturated } = model.graph.quantise_inputs(batch)?;
+        saturated_inputs += saturated;
+        let trace = executor.run(&cells)?;
+        for (table, (x, shift, offset)) in tables.iter_mut().zip(lookups(model)) {
+            table.see(&trace, x, |x| (x + offset) >> shift);
         }
-        self.cells += float.len();
-        self.agree += usize::from(argmax(float) == argmax(integer));
+        let outputs = model.graph.dequantise_outputs(&trace);
+        for (expected, outputs) in expected.iter().zip(&outputs) {
+            for ((x, y), differences) in expected.iter().zip(outputs).zip(&mut differences) {
+                differences.add(x, y);
+            }
+        }
+    }
+    let named = ports.iter().zip(differences);
+    Ok(Accuracy {
+        samples: samples.len(),
+        saturated_inputs,
+        outputs: named.map(|(port, d)| d.finish(port)).collect(),
+        tables: tables.into_iter().map(|t| t.table).collect(),
+    })
+}
+
+impl Extent {
+    const EMPTY: Self = Self {
+        lo: f64::INFINITY,
+        hi: f64::NEG_INFINITY,
+    };
+
+    fn see(&mut self, x: f64) {
+        (self.lo, self.hi) = (self.lo.min(x), self.hi.max(x));
     }
 
-    fn finish(self, name: &str, samples: usize) -> OutputAccuracy {
-        let mean = |sum: f64| (sum / self.cells.max(1) as f64).sqrt();
+    fn length(&self) -> f64 {
+        (self.hi - self.lo).max(0.0)
+    }
+
+    fn magnitude(&self) -> f64 {
+        self.hi.max(-self.lo).max(0.0)
+    }
+
+    fn is_constant(&self) -> bool {
+        self.length() <= ROUNDING * self.magnitude()
+    }
+}
+
+impl Differences {
+    fn new() -> Self {
+        Self {
+            float: Extent::EMPTY,
+            integer: Extent::EMPTY,
+            max: 0.0,
+            square_error: 0.0,
+            sum: 0.0,
+            square: 0.0,
+            cells: 0,
+            equal: 0,
+            gaps: vec![],
+            agree: 0,
+        }
+    }
+
+    fn add(&mut self, float: &ArrayD<f32>, integer: &ArrayD<f32>) {
+        for (&x, &y) in float.iter().zip(integer) {
+            let (x, y) = (f64::from(x), f64::from(y));
+            let error = x - y;
+            self.max = self.max.max(error.abs());
+            self.square_error += error * error;
+            self.sum += x;
+            self.square += x * x;
+            self.equal += usize::from(error == 0.0);
+            self.float.see(x);
+            self.integer.see(y);
+        }
+        self.cells += float.len();
+        let (best, found) = (argmax(float), argmax(integer));
+        let cell = |i| f64::from(float.iter().nth(i).copied().unwrap_or(0.0));
+        self.gaps.push(cell(best) - cell(found));
+        self.agree += usize::from(best == found);
+    }
+
+    fn finish(self, port: &Port) -> OutputAccuracy {
+        let cells = self.cells.max(1) as f64;
+        let samples = self.gaps.len().max(1);
+        let few = self.cells < FEW_CELLS;
+        let range = if few || self.float.is_constant() {
+            self.float.length().max(self.float.magnitude())
+        } else {
+            self.float.length()
+        };
+        let variance = self.square / cells - (self.sum / cells).powi(2);
+        let near = self.gaps.iter().filter(|&&gap| gap <= NEAR_TIE * range);
         OutputAccuracy {
-            name: name.into(),
+            name: port.name.clone(),
+            kind: port.kind,
+            cells: port.shape.iter().product(),
             max_error: self.max,
-            rms_error: mean(self.square_error),
-            rms: mean(self.square),
-            argmax_agreement: self.agree as f64 / samples.max(1) as f64,
+            rms_error: (self.square_error / cells).sqrt(),
+            rms: (self.square / cells).sqrt(),
+            range,
+            deviation: if few || self.float.is_constant() {
+                0.0
+            } else {
+                variance.max(0.0).sqrt()
+            },
+            argmax_agreement: self.agree as f64 / samples as f64,
+            near_agreement: near.count() as f64 / samples as f64,
+            equal_cells: self.equal as f64 / cells,
+            constant: !few && self.integer.length() == 0.0 && !self.float.is_constant(),
+            origin: None,
         }
     }
 }

@@ -34,6 +34,7 @@ mod lower;
 mod maximum;
 mod moves;
 mod needs;
+mod origin;
 mod plan;
 mod ports;
 mod prescribed;
@@ -53,11 +54,14 @@ mod tests_of_operators;
 #[cfg(test)]
 mod tests_of_sizes;
 mod thresholds;
+mod verdict;
 mod whole;
 
 pub use accuracy::{Accuracy, OutputAccuracy, TableUse, argmax};
 pub use calibration::{Calibration, unstack};
+pub use origin::Origin;
 pub use ports::{InputError, Inputs};
+pub use verdict::{Fault, Inaccurate, MAX_ERROR, MAX_UNEXPLAINED, MIN_AGREEMENT, NEAR_TIE};
 
 use crate::float::{self, Graph};
 use crate::int::{self, Interval};

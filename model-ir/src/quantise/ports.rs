@@ -1,16 +1,72 @@
 //! Real inputs to integers and integers to real outputs: `real = scale * integer`.
 
-use crate::int::{Graph, Interval, Ints, Port, PortKind, Trace};
+use crate::int::{Graph, Interval, Ints, Port, PortKind, RunError, Trace};
 use ndarray::{ArrayD, IxDyn};
 
-/// Integer inputs of a batch.
+/// Integer inputs of a batch that fit a graph: made of real ones by [`Graph::quantise_inputs`], or
+/// of integers by [`Inputs::new`]. There are as many tensors as ports, all of one number of
+/// inferences, and every cell lies in its port's interval.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Inputs {
     /// One per graph input, dense `[B, axes..]`.
     pub cells: Vec<Ints>,
     /// How many cells of real ports lay beyond their port's interval and were clamped to it: the
     /// calibration samples did not represent these inputs.
     pub saturated: usize,
+}
+
+impl Inputs {
+    /// The inputs with these cells, one dense tensor `[B, axes..]` for each port; `B` follows from
+    /// their lengths.
+    ///
+    /// # Errors
+    /// Tensors of the wrong number or lengths, or a cell outside of its port's interval.
+    pub fn new(graph: &Graph, cells: &[Vec<i64>]) -> Result<Self, RunError> {
+        let ports = &graph.inputs;
+        if cells.len() != ports.len() {
+            return Err(RunError::InputCount {
+                got: cells.len(),
+                expected: ports.len(),
+            });
+        }
+        let mut typed = Vec::with_capacity(ports.len());
+        let mut batch = None;
+        for (port, x) in ports.iter().zip(cells) {
+            let node = graph.node(port.tensor);
+            let (cells, interval) = (node.cells(), node.interval);
+            let input = || port.name.clone();
+            if x.is_empty() || !x.len().is_multiple_of(cells) {
+                return Err(RunError::InputLength {
+                    input: input(),
+                    got: x.len(),
+                    cells,
+                });
+            }
+            let got = x.len() / cells;
+            let expected = *batch.get_or_insert(got);
+            if got != expected {
+                return Err(RunError::BatchSize {
+                    input: input(),
+                    got,
+                    expected,
+                });
+            }
+            if let Some(index) = x.iter().position(|&x| !interval.contains(x)) {
+                return Err(RunError::InputCell {
+                    input: input(),
+                    index,
+                    value: x[index],
+                    interval,
+                });
+            }
+            typed.push(typed_cells(interval, x));
+        }
+        Ok(Self {
+            cells: typed,
+            saturated: 0,
+        })
+    }
 }
 
 /// Why inputs do not fit a model.
@@ -116,7 +172,7 @@ impl Graph {
             for (inference, arrays) in batch.iter().enumerate() {
                 saturated += quantise(port, interval, inference, &arrays[k], &mut integers)?;
             }
-            cells.push(Ints::from_cells(interval, &integers));
+            cells.push(typed_cells(interval, &integers));
         }
         Ok(Inputs { cells, saturated })
     }
@@ -139,17 +195,15 @@ impl Graph {
     }
 }
 
-impl Ints {
-    /// These cells in the smallest type that holds `interval`, which they must not leave.
-    pub fn from_cells(interval: Interval, cells: &[i64]) -> Self {
-        let mut ints = Self::zeros(interval, cells.len());
-        match &mut ints {
-            Self::I16(v) => v.iter_mut().zip(cells).for_each(|(v, &x)| *v = x as i16),
-            Self::I32(v) => v.iter_mut().zip(cells).for_each(|(v, &x)| *v = x as i32),
-            Self::I64(v) => v.copy_from_slice(cells),
-        }
-        ints
+/// Cells of `interval` in the smallest type that holds it.
+fn typed_cells(interval: Interval, cells: &[i64]) -> Ints {
+    let mut ints = Ints::zeros(interval, cells.len());
+    match &mut ints {
+        Ints::I16(v) => v.iter_mut().zip(cells).for_each(|(v, &x)| *v = x as i16),
+        Ints::I32(v) => v.iter_mut().zip(cells).for_each(|(v, &x)| *v = x as i32),
+        Ints::I64(v) => v.copy_from_slice(cells),
     }
+    ints
 }
 
 /// Appends the integers of one array; how many were clamped.

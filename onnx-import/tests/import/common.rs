@@ -1,4 +1,4 @@
-//! What the import tests share: the suites beside the workspace, arrays of tensor files, and
+//! What the import tests share: models of the repository, suites, arrays of tensor files, and
 //! small edits of models.
 
 use std::cmp::Ordering;
@@ -15,14 +15,19 @@ use zkstrata_model_ir::float::Graph;
 
 use crate::build;
 
-/// A folder of the shared suites, or `None`, said on stderr, where they are absent.
-pub(crate) fn suite(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared")).join(name);
-    if path.is_dir() {
-        return Some(path);
-    }
-    eprintln!("skipped: {} is absent", path.display());
-    None
+/// A suite of the environment variable `ZKSTRATA_SUITES`, see CONTRIBUTING.md.
+pub(crate) fn suite(name: &str) -> PathBuf {
+    let suites = std::env::var_os("ZKSTRATA_SUITES");
+    let suites = suites.expect("ZKSTRATA_SUITES is the folder of the suites, see CONTRIBUTING.md");
+    PathBuf::from(suites).join(name)
+}
+
+/// The folder of a model of the repository.
+pub(crate) fn stored(name: &str) -> PathBuf {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let folders = ["tests/models", "examples/models"].map(|folder| root.join(folder).join(name));
+    let found = folders.into_iter().find(|folder| folder.is_dir());
+    found.unwrap_or_else(|| panic!("{name} is no model of the repository"))
 }
 
 /// A tensor of a test case.

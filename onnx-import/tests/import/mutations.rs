@@ -269,16 +269,14 @@ fn attempt(bytes: &[u8]) -> Result<Graph, Error> {
     imported
 }
 
-/// The sample and small models of the suite.
+/// The sample and small models of the repository.
 fn subjects() -> Vec<Vec<u8>> {
     let mut subjects = [sample(), decomposed(), branched()]
         .iter()
         .map(encode)
         .collect::<Vec<_>>();
-    if let Some(suite) = common::suite("models") {
-        for name in ["digits_dscnn", "skl_mlp_iris", "digits_cnn_dynamo18"] {
-            subjects.push(std::fs::read(suite.join(name).join("model.onnx")).expect("a file"));
-        }
+    for name in ["digits_dscnn", "skl_mlp_iris", "digits_cnn_dynamo18"] {
+        subjects.push(std::fs::read(common::stored(name).join("model.onnx")).expect("a file"));
     }
     subjects
 }

@@ -27,10 +27,9 @@ struct Outcome {
 }
 
 #[test]
+#[ignore = "needs the suites of ZKSTRATA_SUITES"]
 fn operators_match_the_reference_or_are_refused() {
-    let Some(suite) = common::suite("onnx-node-tests") else {
-        return;
-    };
+    let suite = common::suite("onnx-node-tests");
     let index = std::fs::read(suite.join("index.json")).expect("an index");
     let index: BTreeMap<String, Vec<Value>> = serde_json::from_slice(&index).expect("json");
     let (mut refused, mut wrong) = (0, Vec::new());

@@ -12,7 +12,8 @@ const MAX_THREADS: usize = 1024;
 
 /// Proves that an ONNX model, run on an input, gave an output.
 ///
-/// Exit status: 0 accepted, 1 rejected, 2 usage or input error.
+/// Exit status: 0 accepted, 1 rejected, 2 usage or input error, 3 the integer model is too far from
+/// the float model.
 #[derive(Debug, Parser)]
 #[command(name = "zkstrata", version, arg_required_else_help = true)]
 pub(crate) struct Arguments {
@@ -32,6 +33,10 @@ pub(crate) enum Command {
     ///
     /// Verifiers must get the verifying key, or the digest that is printed, from someone they
     /// trust, or recompute it from the model and the calibration file: setup is deterministic.
+    ///
+    /// No keys are made, and the exit status is 3, if on the calibration samples an output of the
+    /// integer model is off by more than 5 % of its range (root mean square), has its largest cell
+    /// where float has it in less than 90 % of them, or is constant where float's is not.
     Setup(Setup),
     /// Run the model on inputs and prove the run
     ///
@@ -44,7 +49,9 @@ pub(crate) enum Command {
     Verify(Verify),
     /// Compare the integer model with the float model, without a proof
     ///
-    /// Without --calibration the input itself fixes the ranges: the errors are then optimistic.
+    /// Without --calibration the input itself fixes the ranges: the errors are then optimistic. The
+    /// exit status is 3 if the integer model is as far from float's outputs, or from those of
+    /// --expected, as `zkstrata setup` does not allow.
     Check(Check),
     /// Run models with reference outputs, and say which pass
     ///
@@ -59,7 +66,9 @@ pub(crate) enum Command {
     /// integer inputs to the proof, `witness_s` included; `stages` are its parts. `verify_s`
     /// decodes and verifies the proof. `proof_bytes` is the proof without the statement.
     /// `max_abs_err` and `argmax_agrees` compare the outputs with the float model's. Without
-    /// --calibration the input itself fixes the ranges.
+    /// --calibration the input itself fixes the ranges. Nothing is measured, and the exit status is 3,
+    /// if the integer model is as far from the float model on the calibration samples as `zkstrata setup`
+    /// does not allow.
     Bench(Bench),
     /// Predict the time, memory and sizes of proofs of a model, without making keys or a proof
     ///
@@ -90,6 +99,14 @@ pub(crate) struct Model {
     /// Precision of the activations
     #[arg(long, value_enum, default_value_t)]
     pub(crate) profile: Profile,
+}
+
+/// How close the integer model must be.
+#[derive(Debug, Args)]
+pub(crate) struct Closeness {
+    /// Go on if the integer model is far from the float model, with a warning
+    #[arg(long)]
+    pub(crate) allow_inaccurate: bool,
 }
 
 /// What a model file leaves open.
@@ -197,6 +214,8 @@ pub(crate) struct Setup {
     /// How verifiers know the weights
     #[arg(long, value_enum, default_value_t)]
     pub(crate) weights: Weights,
+    #[command(flatten)]
+    pub(crate) closeness: Closeness,
 }
 
 /// `zkstrata prove`
@@ -211,6 +230,9 @@ pub(crate) struct Prove {
     /// Prove only the first N samples of the input file
     #[arg(long, value_name = "N", value_parser = batch)]
     pub(crate) batch: Option<NonZeroUsize>,
+    /// Refuse inputs beyond the calibrated range instead of clamping them to it
+    #[arg(long)]
+    pub(crate) strict_input: bool,
     /// Where to write the statement and its proof
     #[arg(long, value_name = "P.zkp")]
     pub(crate) out: PathBuf,
@@ -241,12 +263,15 @@ pub(crate) struct Check {
     /// Inputs (.npz, .npy or .json)
     #[arg(long, value_name = "FILE")]
     pub(crate) input: PathBuf,
-    /// Outputs that the float model must reproduce (.npz, .npy or .json); rejected otherwise
+    /// Outputs that the float model must reproduce (.npz, .npy or .json); rejected otherwise. The
+    /// integer model is compared with them too
     #[arg(long, value_name = "FILE")]
     pub(crate) expected: Option<PathBuf>,
     /// Largest difference from the expected outputs, relative to their largest magnitude
     #[arg(long, value_name = "X", default_value_t = 1e-4, requires = "expected")]
     pub(crate) tolerance: f64,
+    #[command(flatten)]
+    pub(crate) closeness: Closeness,
 }
 
 /// `zkstrata bench`
@@ -267,6 +292,8 @@ pub(crate) struct Bench {
     /// How the verifier knows the weights
     #[arg(long, value_enum, default_value_t)]
     pub(crate) weights: Weights,
+    #[command(flatten)]
+    pub(crate) closeness: Closeness,
 }
 
 /// `zkstrata estimate`

@@ -5,12 +5,14 @@ use crate::failure::{Context, Failure};
 use crate::input::Sample;
 use crate::progress::{Progress, Stages};
 use crate::prove::STAGES;
-use crate::quantised::{self, Quantised, describe_accuracy};
+use crate::quantised::{self, Judged, Quantised, describe_accuracy, judge};
 use crate::report::{Bytes, Report, Seconds};
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
-use zkstrata::model_ir::int::Ints;
 use zkstrata::{Proof, decode_proof, encode_proof};
+
+/// Calibration samples on which the integer model is judged.
+const JUDGED: usize = 64;
 
 /// What the repetitions took.
 #[derive(Default)]
@@ -48,6 +50,15 @@ pub(crate) fn run(args: &args::Bench, progress: &Progress) -> Result<Report, Fai
     report.field("file", args.model.path.display());
     report.set("model", args.model.path.display().to_string());
     quantised.describe(&mut report);
+    let calibration = quantised.calibration.samples();
+    let judged_on = quantised.accuracy(&calibration[..JUDGED.min(calibration.len())])?;
+    let (model, closeness) = (&args.model, &args.closeness);
+    if judge(&judged_on, model, closeness, progress, &mut report) == Judged::Refused {
+        describe_accuracy(&judged_on, &mut report);
+        return Ok(report);
+    }
+    let accuracy = quantised.accuracy(&samples)?;
+    describe_accuracy(&accuracy, &mut report);
     let mut times = Times::default();
     measure(
         &quantised,
@@ -58,8 +69,6 @@ pub(crate) fn run(args: &args::Bench, progress: &Progress) -> Result<Report, Fai
         progress,
     )?;
     describe(args, &quantised, &times, &mut report);
-    let accuracy = quantised.accuracy(&samples)?;
-    describe_accuracy(&accuracy, &mut report);
     let errors = accuracy.outputs.iter().map(|output| output.max_error);
     report.set("max_abs_err", errors.fold(0.0, f64::max));
     let agrees = accuracy
@@ -81,8 +90,6 @@ fn measure(
 ) -> Result<(), Failure> {
     let inputs = quantised.model.graph.quantise_inputs(samples);
     let inputs = inputs.context("quantising the input")?;
-    let widen = |ints: &Ints| (0..ints.len()).map(|i| ints.get(i)).collect();
-    let inputs: Vec<Vec<i64>> = inputs.cells.iter().map(widen).collect();
     let options = &args.weights.options();
     for last in (0..args.runs.get()).rev().map(|left| left == 0) {
         let model = quantised.model.clone();
@@ -93,7 +100,7 @@ fn measure(
         times.setup.push(time);
 
         progress.take_stages();
-        let (proven, time) = timed(|| pk.prove_integers(&inputs));
+        let (proven, time) = timed(|| pk.prove_inputs(&inputs));
         let (statement, proof) = proven.context("proving")?;
         times.prove.push(time);
         times.stages.push(progress.take_stages());

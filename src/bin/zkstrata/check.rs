@@ -4,10 +4,11 @@ use crate::args;
 use crate::failure::{Context, Failure};
 use crate::input::{self, Port, Sample, Side, Wanted};
 use crate::progress::Progress;
-use crate::quantised::{self, Quantised, describe_accuracy};
+use crate::quantised::{self, Quantised, describe_accuracy, judge};
 use crate::report::Report;
 use serde_json::json;
 use std::path::Path;
+use zkstrata::model_ir::quantise::Accuracy;
 
 pub(crate) fn run(args: &args::Check, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["import", "quantise", "accuracy"], 1);
@@ -19,22 +20,30 @@ pub(crate) fn run(args: &args::Check, progress: &Progress) -> Result<Report, Fai
     quantised.describe(&mut report);
     describe_accuracy(&accuracy, &mut report);
     report.set("accepted", true);
-    if let Some(expected) = &args.expected {
-        compare(&quantised, &samples, expected, args.tolerance, &mut report)?;
+    judge(
+        &accuracy,
+        &args.model,
+        &args.closeness,
+        progress,
+        &mut report,
+    );
+    if let Some(path) = &args.expected {
+        let expected = expected(&quantised, &samples, path)?;
+        compare(&quantised, &samples, &expected, args.tolerance, &mut report)?;
+        let against = Accuracy::against(&quantised.model, &samples, &expected);
+        let against = against.context("comparing the integer model with expected outputs")?;
+        integers(&against, args, progress, &mut report);
     }
     Ok(report)
 }
 
-/// Compares the float model's outputs with those of a file.
-fn compare(
+/// The outputs of a file, of every sample.
+fn expected(
     quantised: &Quantised,
     samples: &[Sample],
     path: &Path,
-    tolerance: f64,
-    report: &mut Report,
-) -> Result<(), Failure> {
-    let graph = quantised.graph();
-    let ports = Port::outputs(graph);
+) -> Result<Vec<Sample>, Failure> {
+    let ports = Port::outputs(quantised.graph());
     let expected = input::samples(path, &ports, Side::Output, Wanted::All)?;
     if expected.len() != samples.len() {
         let (found, inputs) = (expected.len(), samples.len());
@@ -43,8 +52,21 @@ fn compare(
             "{path}: {found} expected outputs for {inputs} inputs"
         )));
     }
+    Ok(expected)
+}
+
+/// Compares the float model's outputs with expected ones.
+fn compare(
+    quantised: &Quantised,
+    samples: &[Sample],
+    expected: &[Sample],
+    tolerance: f64,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let graph = quantised.graph();
+    let ports = Port::outputs(graph);
     let mut largest = vec![(0.0_f64, 0.0_f64); ports.len()];
-    for (sample, expected) in samples.iter().zip(&expected) {
+    for (sample, expected) in samples.iter().zip(expected) {
         let values = graph.run(sample).context("running the float model")?;
         let outputs = graph.outputs().iter().map(|(_, v)| &values[v.0]);
         for ((found, expected), (error, size)) in outputs.zip(expected).zip(&mut largest) {
@@ -78,4 +100,21 @@ fn compare(
     }
     report.set("expected", json);
     Ok(())
+}
+
+/// Reports how close the integer model is to expected outputs.
+fn integers(against: &Accuracy, args: &args::Check, progress: &Progress, report: &mut Report) {
+    for output in &against.outputs {
+        report.line(format_args!(
+            "output `{}`, integer model against expected: max error {:.3e}, rms error {:.3e} (of \
+             rms {:.3e}), argmax agrees on {:.2}%",
+            output.name,
+            output.max_error,
+            output.rms_error,
+            output.rms,
+            100.0 * output.argmax_agreement
+        ));
+    }
+    report.set("accuracy_expected", quantised::to_json(against));
+    judge(against, &args.model, &args.closeness, progress, report);
 }

@@ -1,6 +1,6 @@
 //! The `zkstrata` command-line tool.
 //!
-//! Exit status: 0 accepted, 1 rejected, 2 usage or input error.
+//! Exit status: 0 accepted, 1 rejected, 2 usage or input error, 3 the integer model is inaccurate.
 
 mod args;
 mod bench;
@@ -38,6 +38,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Exit status of a rejection.
 const REJECTED: u8 = 1;
+/// Exit status of an integer model that is too far from its float model.
+const INACCURATE: u8 = 3;
 /// Exit status of a usage or input error.
 const UNUSABLE: u8 = 2;
 
@@ -68,6 +70,7 @@ fn main() -> ExitCode {
             match (print(&text), verdict) {
                 (Ok(()), Verdict::Accepted) => ExitCode::SUCCESS,
                 (Ok(()), Verdict::Rejected) => REJECTED.into(),
+                (Ok(()), Verdict::Inaccurate) => INACCURATE.into(),
                 (Err(_), _) => UNUSABLE.into(),
             }
         }

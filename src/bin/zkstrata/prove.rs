@@ -5,7 +5,7 @@ use crate::failure::{Context, Failure};
 use crate::input::{self, Port, Side, Wanted};
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::report::{Bytes, Report, Seconds};
+use crate::report::{Bytes, Count, Report, Seconds};
 use crate::{keys, outputs};
 use std::time::Instant;
 use zkstrata::{FileKind, encode_proof};
@@ -25,7 +25,26 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
     let samples = input::samples(&args.input, &ports, Side::Input, wanted)?;
 
     let start = Instant::now();
-    let (statement, proof) = pk.prove(&samples).context(args.input.display())?;
+    let graph = &pk.model().graph;
+    let inputs = graph.quantise_inputs(&samples);
+    let inputs = inputs.context(args.input.display())?;
+    let clamped = inputs.saturated;
+    if clamped > 0 {
+        let what = format!(
+            "{}: {} input cells lie beyond the calibrated range",
+            args.input.display(),
+            Count(clamped)
+        );
+        if args.strict_input {
+            return Err(Failure::new(what).remedy(
+                "set up with calibration samples that reach them, or leave out --strict-input to \
+                 prove the run on clamped ones",
+            ));
+        }
+        progress.warn(format!("{what} and were clamped to it"));
+    }
+    let proven = pk.prove_inputs(&inputs).context(args.input.display());
+    let (statement, proof) = proven?;
     let prove_s = start.elapsed().as_secs_f64();
     let vk = pk.verifying_key();
     // Costs milliseconds, and a broken machine or build never hands out a bad proof.
@@ -39,6 +58,8 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
     report.field("model", vk.digest());
     report.set("model", vk.digest().to_string());
     outputs::describe(&statement, vk.graph(), &mut report);
+    report.field("clamped", format_args!("{} input cells", Count(clamped)));
+    report.set("clamped_inputs", clamped);
     report.field("proving time", Seconds(prove_s));
     report.field("proof", Bytes(proof.len() as u64));
     report.field(

@@ -138,6 +138,43 @@ impl Quantised {
     }
 }
 
+/// Whether a command goes on with an integer model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Judged {
+    /// It is accurate, or may be inaccurate.
+    GoOn,
+    /// It is inaccurate, and the report says so.
+    Refused,
+}
+
+/// Judges an accuracy that was measured.
+pub(crate) fn judge(
+    accuracy: &Accuracy,
+    model: &args::Model,
+    closeness: &args::Closeness,
+    progress: &Progress,
+    report: &mut Report,
+) -> Judged {
+    let Err(inaccurate) = accuracy.verdict() else {
+        report.set_first("accurate", true);
+        return Judged::GoOn;
+    };
+    report.set("accurate", false);
+    if closeness.allow_inaccurate {
+        progress.warn(format!("the integer model is inaccurate: {inaccurate}"));
+        return Judged::GoOn;
+    }
+    let profile = match model.profile {
+        args::Profile::Fast => "--profile accurate or ",
+        args::Profile::Accurate => "",
+    };
+    report.refuse(format_args!(
+        "{inaccurate}; try {profile}more --calibration samples, like the inputs to come, or go on \
+         regardless with --allow-inaccurate"
+    ));
+    Judged::Refused
+}
+
 /// Reports how close the integer model is.
 pub(crate) fn describe_accuracy(accuracy: &Accuracy, report: &mut Report) {
     for output in &accuracy.outputs {
@@ -170,14 +207,19 @@ pub(crate) fn describe_accuracy(accuracy: &Accuracy, report: &mut Report) {
     report.set("accuracy", to_json(accuracy));
 }
 
-fn to_json(accuracy: &Accuracy) -> Value {
+pub(crate) fn to_json(accuracy: &Accuracy) -> Value {
     let outputs = accuracy.outputs.iter().map(|output| {
         json!({
             "name": output.name,
             "max_error": output.max_error,
             "rms_error": output.rms_error,
             "rms": output.rms,
+            "range": output.range,
             "argmax_agreement": output.argmax_agreement,
+            "near_agreement": output.near_agreement,
+            "equal_cells": output.equal_cells,
+            "fault": output.fault().map(|fault| fault.to_string()),
+            "origin": output.origin.as_ref().map(|origin| &origin.node),
         })
     });
     let layers = accuracy.tables.iter().map(|table| {

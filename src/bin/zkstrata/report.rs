@@ -11,6 +11,8 @@ pub(crate) enum Verdict {
     Accepted,
     /// Exit status 1.
     Rejected,
+    /// Exit status 3.
+    Inaccurate,
 }
 
 /// The result of a command, printed at its end in one of two forms.
@@ -46,6 +48,17 @@ impl Report {
         self.verdict = Verdict::Rejected;
     }
 
+    /// Makes the verdict that the integer model is inaccurate, unless it is a rejection.
+    pub(crate) fn refuse(&mut self, reason: impl Display) {
+        let reason = reason.to_string();
+        self.line(format_args!("INACCURATE: {reason}"));
+        if self.verdict == Verdict::Accepted {
+            self.set("accepted", false);
+            self.set("reason", reason);
+            self.verdict = Verdict::Inaccurate;
+        }
+    }
+
     /// Adds a line of text.
     pub(crate) fn line(&mut self, line: impl Display) {
         writeln!(self.text, "{line}").expect("writing to a string succeeds");
@@ -59,6 +72,11 @@ impl Report {
     /// Sets a JSON key.
     pub(crate) fn set(&mut self, key: &str, value: impl Into<Value>) {
         self.json.insert(key.into(), value.into());
+    }
+
+    /// Sets a JSON key that is not set yet.
+    pub(crate) fn set_first(&mut self, key: &str, value: impl Into<Value>) {
+        self.json.entry(key).or_insert(value.into());
     }
 
     pub(crate) fn verdict(&self) -> Verdict {

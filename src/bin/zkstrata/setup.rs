@@ -4,7 +4,7 @@ use crate::args;
 use crate::failure::{Context, Failure};
 use crate::output::{self, Output};
 use crate::progress::Progress;
-use crate::quantised::{self, describe_accuracy};
+use crate::quantised::{self, Judged, describe_accuracy, judge};
 use crate::report::{Bytes, Report, Seconds};
 use crate::security;
 use std::time::Instant;
@@ -13,6 +13,7 @@ use zkstrata::{FileKind, Weights};
 pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["import", "quantise", "accuracy", "setup", "write"], 1);
     let what = format!("cannot create directory {}", args.out.display());
+    let found = args.out.exists();
     std::fs::create_dir_all(&args.out).context(what)?;
     let pk_file = Output::new(args.out.join("model.zkpk"), FileKind::ProvingKey)?;
     let vk_file = Output::new(args.out.join("model.zkvk"), FileKind::VerifyingKey)?;
@@ -23,6 +24,20 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     let mut report = Report::new();
     quantised.describe(&mut report);
     describe_accuracy(&accuracy, &mut report);
+    let judged = judge(
+        &accuracy,
+        &args.model,
+        &args.closeness,
+        progress,
+        &mut report,
+    );
+    if judged == Judged::Refused {
+        if !found {
+            // Empty, but for what somebody else put there meanwhile.
+            let _ = std::fs::remove_dir(&args.out);
+        }
+        return Ok(report);
+    }
 
     let start = Instant::now();
     let options = args.weights.options();

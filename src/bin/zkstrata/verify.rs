@@ -9,7 +9,7 @@ use crate::{files, keys, outputs};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Instant;
-use zkstrata::model_ir::int::Graph;
+use zkstrata::model_ir::int::{Graph, Ints};
 use zkstrata::{FileKind, Statement, VerifyingKey, decode_proof};
 
 pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Failure> {
@@ -74,9 +74,7 @@ fn integers(
             inputs.saturated
         ));
     }
-    let widen =
-        |ints: &zkstrata::model_ir::int::Ints| (0..ints.len()).map(|i| ints.get(i)).collect();
-    Ok(inputs.cells.iter().map(widen).collect())
+    Ok(inputs.cells.iter().map(Ints::to_vec).collect())
 }
 
 /// The first difference between a statement's inputs and the expected ones.
