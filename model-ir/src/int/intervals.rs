@@ -112,6 +112,26 @@ impl Model {
     }
 }
 
+impl Model {
+    /// Widens the intervals of nodes that do not hold all that their operands allow: a layout may
+    /// hide that terms of a sum cancel. `None` if one of them has no bounds.
+    pub(crate) fn widen(&mut self) -> Option<()> {
+        loop {
+            let mut analysis = Analysis::new(&self.graph);
+            let found = self.graph.nodes.iter().enumerate().find_map(|(i, node)| {
+                let found = self.bounds(node, &mut analysis);
+                let holds = found.is_some_and(|found| node.interval.covers(found));
+                (!holds).then_some((i, found))
+            });
+            let Some((i, found)) = found else {
+                return Some(());
+            };
+            let node = &mut self.graph.nodes[i];
+            node.interval = node.interval.hull(found?);
+        }
+    }
+}
+
 fn check_interval(node: &Node, found: Option<Interval>) -> Result<(), ModelError> {
     if found.is_some_and(|found| node.interval.covers(found)) {
         return Ok(());

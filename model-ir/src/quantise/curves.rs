@@ -8,6 +8,7 @@ use super::calibration::Range;
 use super::function::Curve;
 use super::lower::{Handle, Lowered, Rounding};
 use super::plan::Form;
+use super::resolve::NEARLY_ONE;
 use super::{Error, Profile};
 use crate::exact::{exp2, log2_ceil, log2_floor};
 use crate::float::Activation;
@@ -96,6 +97,9 @@ impl Lowered<'_> {
             Activation::Relu if plan.is_whole(v) && is_whole(x) && self.is_wide(x.tensor) => {
                 return self.at_least(v, x.tensor, 0);
             }
+            Activation::Clip { lo, hi } if plan.is_whole(v) && is_whole(x) => {
+                return self.clipped(v, x.tensor, (lo, hi));
+            }
             Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate => {
                 return self.rounded(v, f, x);
             }
@@ -156,6 +160,28 @@ impl Lowered<'_> {
         }
         let (tensor, shift) = self.multiplied(&node.name, x, unit, QUANTISED_BITS)?;
         self.lookup_seen(v, tensor, curve, shift, range)
+    }
+
+    /// Integers between bounds that are integers or infinite.
+    fn clipped(&mut self, v: usize, x: TensorId, (lo, hi): (f32, f32)) -> Result<TensorId, Error> {
+        let bounds = self.interval(x);
+        if !self.is_wide(x) {
+            let bound = |end: f32| (end as i64).clamp(bounds.lo, bounds.hi);
+            let curve = Curve::Clamp {
+                lo: bound(lo),
+                hi: bound(hi),
+            };
+            let name = &self.plan.node(v).name;
+            return self.lookup(name, x, curve, 0, Rounding::Nearest, None);
+        }
+        let mut x = x;
+        if lo as i64 > bounds.lo {
+            x = self.at_least(v, x, lo as i64)?;
+        }
+        if (hi as i64) < bounds.hi {
+            x = self.at_most(v, x, hi as i64)?;
+        }
+        Ok(x)
     }
 
     /// Integers in the units of value `v`, which is not always 1: others may be put beside them.
@@ -366,7 +392,7 @@ impl Lowered<'_> {
 
 /// Whether the integers of an accumulator are its cells.
 fn is_whole(x: Handle) -> bool {
-    x.scale.to_bits() == 1.0_f64.to_bits() && x.shift == 0
+    (x.scale - 1.0).abs() < NEARLY_ONE && x.shift == 0
 }
 
 /// Further bits of an input of which a function is taken.

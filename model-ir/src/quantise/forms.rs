@@ -102,7 +102,7 @@ impl Plan<'_> {
             let Some(ratio) = self.ratio(v)? else {
                 continue;
             };
-            if self.is_coarsened(v) {
+            if self.is_coarsened(v) || self.mixes(v) {
                 return Ok(Some(v));
             }
             let mut inputs = node.inputs.iter();
@@ -157,6 +157,21 @@ impl Plan<'_> {
             }
             _ => false,
         }
+    }
+
+    /// Whether a tie would give integers a scale other than 1, in which they are not exact: that of
+    /// real numbers beside them, or of a part of themselves.
+    fn mixes(&self, v: usize) -> bool {
+        let node = self.node(v);
+        let ties = match &node.op {
+            Op::Add | Op::Sub | Op::Concat { .. } | Op::Max => true,
+            Op::Pool { kind, .. } => *kind != PoolKind::Max,
+            Op::Affine { .. } => self.dequantised(v).is_none(),
+            _ => false,
+        };
+        let given = |u: &ValueId| matches!(self.node(u.0).op, Op::Constant { .. });
+        let integers = |u: &ValueId| self.is_integral(u.0) && !given(u);
+        ties && !self.is_rescaled(v) && !self.is_integral(v) && node.inputs.iter().any(integers)
     }
 
     /// Whether `v` is a constant of multiples of `scale`.

@@ -24,6 +24,9 @@ const MAX_SHIFT: i32 = 36;
 /// Least bits of the largest weight of a layer in models with products of activations, fast and accurate: their
 /// activations have more bits than other models', and so their weights have fewer.
 const LEAST_BITS: [i32; 2] = [9, 12];
+/// Bits of the largest weight of a layer whose quiet results decide: its rounding lets loud cells
+/// leak into them.
+const DEEP_BITS: i32 = 18;
 /// How much coarser, beside their root mean square, weights may be than what they multiply is
 /// beside its own: both are rounded, and the coarser of the two is felt.
 const COARSER: f64 = 4.0;
@@ -86,6 +89,8 @@ fn emit(
     let wanted = if plan.classes.fixed(v).is_some() {
         // As fine as the weights' type allows: the rounding is that of the model itself.
         Some(QUANTISED_BITS - log2_ceil(size))
+    } else if plan.deep[v] {
+        Some(DEEP_BITS - log2_floor(size))
     } else if plan.has_products() {
         let least = match plan.profile {
             Profile::Fast => LEAST_BITS[0],

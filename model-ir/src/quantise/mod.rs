@@ -7,7 +7,8 @@
 //!
 //! 1. [`Graph::simplified`]: exact rewritings of the float graph;
 //! 2. `calibration`: the range of every value; `balance`: features of unlike sizes are brought to
-//!    one before they are mixed; `thresholds`: that of what is compared with constants;
+//!    one before they are mixed; `lift`: masked scores are moved up; `thresholds`: the range of
+//!    what is compared with constants;
 //! 3. `plan`: forms, tied scales, bits;
 //! 4. `lower`: integer nodes, one table node for a linear layer, its residual sums and its
 //!    activation;
@@ -29,6 +30,7 @@ mod factors;
 mod forms;
 mod function;
 mod layout;
+mod lift;
 mod linear;
 mod lower;
 mod maximum;
@@ -45,14 +47,6 @@ mod scales;
 mod tables;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_of_faults;
-#[cfg(test)]
-mod tests_of_integers;
-#[cfg(test)]
-mod tests_of_operators;
-#[cfg(test)]
-mod tests_of_sizes;
 mod thresholds;
 mod verdict;
 mod whole;
@@ -199,7 +193,10 @@ pub enum Error {
         expected: Vec<Vec<usize>>,
     },
     /// A calibration run produced NaN or an infinity.
-    #[error("node `{node}` is NaN or infinite on a calibration sample")]
+    #[error(
+        "node `{node}` is NaN or infinite on a calibration sample: fill in missing values before \
+         the model, and calibrate with samples on which it is finite"
+    )]
     NotFinite {
         /// The node.
         node: String,
@@ -301,6 +298,10 @@ pub fn quantise(
         graph = balanced;
         seen = calibration.ranges(&graph, &balance::channel_axes(&graph))?;
     }
+    if let Some(lifted) = lift::lifted(&graph, &seen.values)? {
+        graph = lifted;
+        seen = calibration.ranges(&graph, &balance::channel_axes(&graph))?;
+    }
     thresholds::cover(&graph, &mut seen.values);
     let plan = plan::Plan::new(&graph, &seen, options.profile)?;
     let mut lowered = lower::lower(&plan, options.shift.unwrap_or(SHIFT))?;
@@ -322,7 +323,9 @@ pub fn quantise(
     let shift = lowered.shift;
     let layers = std::mem::take(&mut lowered.layers);
     let lookups = lowered.lookup_cells();
-    let model = tables::finish(lowered, &mut warnings)?;
+    let mut model = tables::finish(lowered, &mut warnings)?;
+    // What has no bounds is refused by the validation.
+    let _ = model.widen();
     model.validate()?;
     let report = Report {
         shift,

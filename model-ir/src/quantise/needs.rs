@@ -14,7 +14,7 @@ const DIRECT_SHIFT: u32 = 2;
 const GIVEN_BITS: u32 = 15;
 /// How much more than its usual magnitude the size of a value is at least taken to be: one whose
 /// cells are all alike is to have as many steps as others have.
-const SPREAD: f64 = 8.0;
+const SPREAD: f64 = 4.0;
 /// A sum is no longer tied to a term that differs from it by this factor, if their class needs more
 /// bits than a table has.
 const LEAP: f64 = 4.0;

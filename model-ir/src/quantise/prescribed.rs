@@ -43,7 +43,7 @@ impl Plan<'_> {
                 Op::Input { integral } => !integral,
                 Op::Constant { .. } | Op::Dense { .. } | Op::Conv { .. } => true,
                 Op::Affine { .. } => self.pure_scale(u).is_none() && self.forms[u] == Form::Linear,
-                Op::Activation(f) => !f.keeps_scale(),
+                Op::Activation(f) => !f.keeps_scale() && !f.is_integral(),
                 _ => false,
             };
             if !made {

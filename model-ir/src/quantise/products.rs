@@ -27,6 +27,8 @@ const DIRECT_MASKED: u64 = 1 << 60;
 const MASK: u64 = 3;
 /// Largest magnitude of an accumulator that is added up as it is.
 pub(super) const DIRECT_SUM: u64 = 1 << 54;
+/// Largest magnitude of sums of accumulators.
+const SUMS: u64 = 1 << 60;
 /// Largest magnitude of an accumulator whose averages are taken as it is.
 const DIRECT_POOLED: u64 = 1 << 40;
 /// How much finer than the other term a raw term of a sum may be.
@@ -78,6 +80,7 @@ impl Lowered<'_> {
             self.operand(node.inputs[0], u64::MAX)?,
             self.operand(node.inputs[1], u64::MAX)?,
         );
+        let room = self.room(v);
         let fits = |lowered: &Self, a: Handle, b: Handle| {
             let operands = [a, b].map(|x| (x.tensor, lowered.interval(x.tensor)));
             let least = operands.iter().map(|(_, x)| x.max_abs()).min();
@@ -85,6 +88,7 @@ impl Lowered<'_> {
                 Some(0..=MASK) => DIRECT_MASKED,
                 _ => DIRECT_PRODUCT,
             };
+            let most = most.min(room);
             contract_bounds(&op, operands).is_some_and(|i| i.max_abs() <= most)
         };
         // The larger operand is made small first.
@@ -124,12 +128,22 @@ impl Lowered<'_> {
         Ok(self.push(name, Op::Contract(op), vec![a, b], cells, interval))
     }
 
+    /// Largest magnitude of the cells of `v` whose sums, where they are added up next, are bounded.
+    fn room(&self, v: usize) -> u64 {
+        let next = self.plan.consumers[v].iter();
+        let gains = next.filter_map(|&c| match &self.plan.node(c).op {
+            FloatOp::Map(axes) if self.plan.adds_cells(c) => Some(gain(axes)),
+            _ => None,
+        });
+        SUMS / gains.max().unwrap_or(1)
+    }
+
     /// The linear map of value `v`: of its operand's accumulator, if cells are only moved.
     pub(super) fn linear_map(&mut self, v: usize, axes: &[AxisMap]) -> Result<Handle, Error> {
         let node = self.plan.node(v);
         let adds = self.plan.adds_cells(v);
         let x = if adds {
-            self.operand(node.inputs[0], DIRECT_SUM)?
+            self.operand(node.inputs[0], DIRECT_SUM.min(SUMS / gain(axes)))?
         } else {
             self.values[node.inputs[0].0]
         };
@@ -502,6 +516,22 @@ impl Lowered<'_> {
         );
         Ok(Handle { tensor, ..x })
     }
+}
+
+/// How many times the largest cell of its operand a linear map may have, at least 1.
+fn gain(axes: &[AxisMap]) -> u64 {
+    let of_axis = |axis: &AxisMap| match axis {
+        AxisMap::Keep => 1,
+        AxisMap::Matrix(m) => {
+            let mut rows = vec![0_u64; m.output];
+            for &(to, _, weight) in &m.entries {
+                let row = &mut rows[to as usize];
+                *row = row.saturating_add(weight.unsigned_abs());
+            }
+            rows.into_iter().max().unwrap_or(1).max(1)
+        }
+    };
+    axes.iter().map(of_axis).fold(1, u64::saturating_mul)
 }
 
 /// A power of two if `x` is one but for the rounding of single precision.

@@ -11,10 +11,8 @@ use crate::float::{Activation, Op};
 
 /// Largest weight of a layer whose scale is free.
 const FREE_WEIGHT: f64 = 32_767.0;
-/// A function that saturates is taken to reach its bound if calibration saw so large a part of it.
-const SATURATES: f64 = 16.0;
 /// Scales of integers that differ from 1 by less do so by rounding in single precision.
-const NEARLY_ONE: f64 = 1e-5;
+pub(super) const NEARLY_ONE: f64 = 1e-5;
 /// Largest calibrated magnitude of a table's argument: the table's rows are limited, and inputs
 /// beyond the calibration samples need some to spare.
 const ROWS: f64 = 32_000.0;
@@ -30,17 +28,22 @@ impl Plan<'_> {
             // A nonnegative input is taken to be bounded (pixels, counts).
             Op::Input { .. } if self.nonnegative[v] => size,
             Op::Constant { .. } => size,
-            // A softmax's exponentials, which reach 1 and no more.
-            Op::Activation(Activation::Exp) if self.is_never_positive(v) => size.max(1.0),
-            // Saturated functions reach their bound soon.
-            Op::Activation(f @ (Activation::Sigmoid | Activation::Tanh)) => {
-                f.bound().unwrap_or(1.0).min(SATURATES * size)
-            }
+            Op::Activation(f @ (Activation::Sigmoid | Activation::Tanh)) => self.reached(v, f),
             Op::Activation(f) => f
                 .bound()
                 .map_or(with_margin, |bound| with_margin.min(bound)),
             _ => with_margin,
         }
+    }
+
+    /// The largest magnitude that a function which saturates at 1 reaches on what its operand holds.
+    fn reached(&self, v: usize, f: Activation) -> f64 {
+        let operand = self.node(v).inputs[0].0;
+        if self.forms[operand] != Form::Small || self.is_integral(operand) {
+            return 1.0;
+        }
+        let most = self.wanted(operand);
+        f.at(most).abs().max(f.at(-most).abs()).min(1.0)
     }
 
     /// Whether the operand of `v` had a largest cell of 0 in every way that calibration saw: it is
@@ -70,7 +73,10 @@ impl Plan<'_> {
             }
             dyadic[root] |= self.is_rounded(v);
             if let Op::Activation(f) = self.node(v).op {
-                levels[root] = levels[root].or(f.level().map(|level| level / ratio));
+                // A softmax's exponentials reach 1.
+                let one = || (f == Activation::Exp && self.is_never_positive(v)).then_some(1.0);
+                let level = f.level().or_else(one);
+                levels[root] = levels[root].or(level.map(|level| level / ratio));
             }
         }
         // What was always 0 is as fine as most.

@@ -16,13 +16,18 @@ use super::Error;
 use super::function::Curve;
 use super::lower::{Handle, Lowered, Rounding};
 use super::whole::indices;
+use crate::exact::{exp2, log2_floor};
 use crate::float::Activation;
 use crate::int::{Interval, MAX_FACTOR, TensorId};
 
 /// Bits of the multiplier that brings a value to units: those of single precision.
 const UNIT_BITS: i32 = 24;
-/// In these binary digits of a unit a multiple that is an integer may seem less than it.
-const UNSURE: u32 = 10;
+/// Largest shift of a value that is rounded, below which quarters have room.
+const SHIFT: i32 = 46;
+/// Binary digits beyond those that do no harm.
+const SPARE: i32 = 6;
+/// By so much, in binary digits of a unit, a multiple that is an integer may seem less than it.
+const UNSURE: u32 = 5;
 /// Rows of a table that holds a quotient for every dividend.
 const DIVIDENDS: u64 = 1 << 13;
 /// Values of a quotient that one table holds.
@@ -58,6 +63,7 @@ impl Lowered<'_> {
         x: Handle,
     ) -> Result<TensorId, Error> {
         let name = &self.plan.node(v).name;
+        let x = self.legible(v, x)?;
         let minus = |lowered: &mut Self, x: TensorId| lowered.weighted_sum(name, &[(-1, x)]);
         let below = |lowered: &mut Self| {
             let tensor = minus(lowered, x.tensor)?;
@@ -88,6 +94,18 @@ impl Lowered<'_> {
         }
     }
 
+    /// The accumulator `x` without the digits of a unit beyond those that single precision has: a
+    /// product of fine numbers has so many that there is no room for its multiple.
+    fn legible(&mut self, v: usize, x: Handle) -> Result<Handle, Error> {
+        let beyond = -UNIT_BITS - log2_floor(x.scale);
+        if x.shift > 0 || beyond <= SPARE {
+            return Ok(x);
+        }
+        let tensor = self.digits(v, x.tensor, beyond as u32)?;
+        let scale = x.scale * exp2(beyond);
+        Ok(Handle { tensor, scale, ..x })
+    }
+
     /// `f(floor(x / length + quarters / 4))` for a function of integers.
     fn floor(
         &mut self,
@@ -97,12 +115,13 @@ impl Lowered<'_> {
         Step { length, quarters }: Step,
     ) -> Result<TensorId, Error> {
         let node = self.plan.node(v);
-        let (mut tensor, mut shift) = self.multiplied(&node.name, x, length, UNIT_BITS)?;
-        // Half a step of the value, or what its multiplier is rounded by where steps are longer.
+        let room = SHIFT + log2_floor(x.scale / length);
+        let bits = UNIT_BITS.min(room);
+        let (mut tensor, mut shift) = self.multiplied(&node.name, x, length, bits)?;
+        // Half a step of the value, but less than would be felt.
         let half = match self.coefficient(tensor, x.tensor) {
             1 => 0,
-            multiplier if multiplier >> shift == 0 => multiplier / 2,
-            _ => (1_i64 << shift) >> UNSURE,
+            multiplier => (multiplier / 2).min((1_i64 << shift) >> UNSURE),
         };
         let mut more = half;
         if quarters > 0 {
@@ -191,27 +210,51 @@ impl Lowered<'_> {
         self.weighted_sum(name, &[(1 << DIGITS, high), (1, low)])
     }
 
-    /// `x 2^-shift` to the nearest integer, half up, of any size: two digits, the upper one of which
-    /// is `(x + 2^(shift - 1)) 2^-(shift + k)` rounded down.
+    /// `x 2^-shift` to the nearest integer, half up, whatever its size.
     pub(super) fn digits(&mut self, v: usize, x: TensorId, shift: u32) -> Result<TensorId, Error> {
+        self.digits_of(v, x, shift, (1_i64 << shift) >> 1)
+    }
+
+    /// `(x + more) 2^-shift` rounded down, `0 <= more < 2^shift`: one digit, or two of which the upper
+    /// one is `(x + more) 2^-(shift + k)` rounded down.
+    fn digits_of(
+        &mut self,
+        v: usize,
+        x: TensorId,
+        shift: u32,
+        more: i64,
+    ) -> Result<TensorId, Error> {
         let name = &self.plan.node(v).name;
-        let half = (1_i64 << shift) >> 1;
-        let k = DIGITS.min(MAX_FACTOR.ilog2().saturating_sub(shift)).max(1);
         let Interval { lo, hi } = self.interval(x);
-        let upper = Interval {
-            lo: (lo + half) >> (shift + k),
-            hi: (hi + half) >> (shift + k),
+        let whole = Interval {
+            lo: (lo + more) >> shift,
+            hi: (hi + more) >> shift,
         };
+        let rounding = Rounding::Above(more);
         let identity = |Interval { lo, hi }| Curve::Clamp { lo, hi };
-        let nearest = Rounding::Above(half);
-        let high = self.lookup_within(name, x, identity(upper), shift + k, nearest, upper)?;
-        let rest = self.weighted_sum(name, &[(1, x), (-1 << (shift + k), high)])?;
+        if whole.hi.abs_diff(whole.lo) < QUOTIENTS {
+            return self.lookup_within(name, x, identity(whole), shift, rounding, whole);
+        }
+        let high = self.digits_of(v, x, shift + DIGITS, more)?;
+        let part = self.doubled(name, high, shift + DIGITS)?;
+        let rest = self.weighted_sum(name, &[(1, x), (-1, part)])?;
         let digit = Interval {
             lo: 0,
-            hi: (1 << k) - 1,
+            hi: (1 << DIGITS) - 1,
         };
-        let low = self.lookup_within(name, rest, identity(digit), shift, nearest, digit)?;
-        self.weighted_sum(name, &[(1 << k, high), (1, low)])
+        let low = self.lookup_within(name, rest, identity(digit), shift, rounding, digit)?;
+        self.weighted_sum(name, &[(1 << DIGITS, high), (1, low)])
+    }
+
+    /// `2^times x`, by factors that a sum may have.
+    fn doubled(&mut self, name: &str, mut x: TensorId, times: u32) -> Result<TensorId, Error> {
+        let mut left = times;
+        while left > 0 {
+            let some = left.min(MAX_FACTOR.ilog2());
+            x = self.weighted_sum(name, &[(1 << some, x)])?;
+            left -= some;
+        }
+        Ok(x)
     }
 
     /// `x`, or `x + length` below 0. What is no index of the axis has no row in the table, so that

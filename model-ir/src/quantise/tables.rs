@@ -25,10 +25,12 @@ const CONSTANT: f64 = 2.0;
 const LEAST: f64 = 2048.0;
 /// Cells of a lookup whose argument is cut to fewer times the range: doing that costs two more
 /// lookups and a product for each, no more than the table's rows.
-const SATURATED_CELLS: usize = 1 << 14;
+const SATURATED_CELLS: usize = 1 << 10;
 /// Most limbs of a remainder, and most bits of one.
 const MAX_LIMBS: u32 = 4;
 const MAX_LIMB: u32 = 18;
+/// Largest multiple of `2^shift` that an argument stands for.
+const ARGUMENTS: i64 = 1 << 60;
 const MANY_LOOKUPS: usize = 1 << 20;
 const MANY_ROWS: u64 = 1 << 18;
 
@@ -63,17 +65,22 @@ impl Lowered<'_> {
             return Ok(x);
         };
         let bounds = widened(times(calibrated, factor, whole), whole);
-        let name = &self.plan.node(v).name;
         let mut x = x;
         if bounds.lo > whole.lo && curve.is_constant(whole.lo, bounds.lo) {
             x = self.at_least(v, x, bounds.lo << shift)?;
         }
         if bounds.hi < whole.hi && curve.is_constant(bounds.hi, whole.hi) {
-            let minus = self.weighted_sum(name, &[(-1, x)])?;
-            let minus = self.at_least(v, minus, -bounds.hi << shift)?;
-            x = self.weighted_sum(name, &[(-1, minus)])?;
+            x = self.at_most(v, x, bounds.hi << shift)?;
         }
         Ok(x)
+    }
+
+    /// `min(x, bound)`
+    pub(super) fn at_most(&mut self, v: usize, x: TensorId, bound: i64) -> Result<TensorId, Error> {
+        let name = &self.plan.node(v).name;
+        let minus = self.weighted_sum(name, &[(-1, x)])?;
+        let most = self.at_least(v, minus, -bound)?;
+        self.weighted_sum(name, &[(-1, most)])
     }
 
     /// `max(x, bound) = bound + [x >= bound] (x - bound)`
@@ -101,6 +108,8 @@ struct Draft {
     partial: bool,
     /// Union of the readers' static intervals.
     reachable: Interval,
+    /// Largest magnitude of an argument times `2^shift` that all readers have room for.
+    most: i64,
 }
 
 /// Gives tables their domains and tensors their axes.
@@ -153,25 +162,39 @@ fn assign(
         let name = &lowered.nodes[lookup.node.0].name;
         // Rather a large table than none.
         let domain = domain(lookup, name, limit).or_else(|_| domain(lookup, name, MANY_ROWS))?;
-        let joins = |d: &Draft| d.curve == lookup.curve && rows(d.domain.hull(domain)) <= limit;
+        let most = match lowered.nodes[lookup.node.0].op {
+            Op::Table { shift, .. } => ARGUMENTS >> shift,
+            _ => ARGUMENTS,
+        };
+        let joins = |d: &Draft| {
+            let hull = d.domain.hull(domain);
+            let fits = hull.max_abs() <= d.most.min(most).unsigned_abs();
+            d.curve == lookup.curve && rows(hull) <= limit && fits
+        };
         let index = drafts.iter().position(joins).unwrap_or(drafts.len());
         match drafts.get_mut(index) {
             Some(draft) => {
                 draft.domain = draft.domain.hull(domain);
                 draft.reachable = draft.reachable.hull(lookup.argument);
                 draft.partial |= domain != lookup.argument;
+                draft.most = draft.most.min(most);
             }
             None => drafts.push(Draft {
                 curve: lookup.curve,
                 domain,
                 partial: domain != lookup.argument,
                 reachable: lookup.argument,
+                most,
             }),
         }
         chosen.push(index);
     }
     for draft in drafts.iter_mut().filter(|d| d.partial) {
-        draft.domain = widened(draft.domain, draft.reachable);
+        let within = Interval {
+            lo: draft.reachable.lo.max(-draft.most).min(draft.domain.lo),
+            hi: draft.reachable.hi.min(draft.most).max(draft.domain.hi),
+        };
+        draft.domain = widened(draft.domain, within);
     }
     for (lookup, &index) in lowered.lookups.iter().zip(&chosen) {
         let node = &mut lowered.nodes[lookup.node.0];
@@ -236,8 +259,8 @@ fn widened(domain: Interval, reachable: Interval) -> Interval {
     }
 }
 
-/// A calibrated range so many times over, inside `whole`: half as far on the side of which
-/// calibration saw less. It may have seen one kind of samples only, and what is never positive is
+/// A calibrated range so many times over, inside `whole`, and once on the side of which calibration
+/// saw less. It may have seen one kind of samples only, and what is never positive is
 /// so but for its rounding.
 fn times(range: Range, factor: f64, whole: Interval) -> Interval {
     let least = if range.hi - range.lo < CONSTANT {
@@ -245,7 +268,7 @@ fn times(range: Range, factor: f64, whole: Interval) -> Interval {
     } else {
         0.0
     };
-    let other = (range.size() * factor / 2.0).max(least);
+    let other = (range.size() * (factor / 2.0).min(1.0)).max(least);
     let lo = (range.lo * factor).min(-other).floor() as i64;
     let lo = lo.clamp(whole.lo, whole.hi);
     let hi = ((range.hi * factor).max(other).ceil() as i64).clamp(lo, whole.hi);
@@ -292,7 +315,7 @@ mod tests {
         let domain = |whole, calibrated| domain(&lookup(whole, calibrated), "n", 1000);
         let interval = |lo, hi| Ok(Interval { lo, hi });
         assert_eq!(domain((-400, 500), (-1.0, 1.0)), interval(-400, 500));
-        assert_eq!(domain((-4000, 500), (-9.5, 100.0)), interval(-200, 400));
+        assert_eq!(domain((-4000, 500), (-9.5, 100.0)), interval(-100, 400));
         assert_eq!(domain((-4000, 4000), (-9.5, 300.0)), interval(-300, 600));
         assert_eq!(domain((-4000, 4000), (-300.0, -200.0)), interval(-600, 300));
         assert_eq!(domain((-4000, 7), (-240.0, 0.0)), interval(-960, 7));

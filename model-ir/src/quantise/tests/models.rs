@@ -1,9 +1,9 @@
 //! Models from end to end: float against integer.
 
-use super::*;
 use crate::float::random::{Random, random_graph};
 use crate::float::{Activation, GraphBuilder, Op, PoolKind, ValueId, Window};
 use crate::int::Op as IntOp;
+use crate::quantise::*;
 use ndarray::{ArrayD, IxDyn};
 
 fn samples(graph: &Graph, random: &mut Random, n: usize) -> Vec<Vec<ArrayD<f32>>> {

@@ -1,9 +1,9 @@
 //! Every error, and what is reported instead of an error.
 
-use super::*;
 use crate::float::random::Random;
 use crate::float::{Activation, GraphBuilder, Op, PoolKind, ValueId, Window};
 use crate::int::PortKind;
+use crate::quantise::*;
 use ndarray::{ArrayD, IxDyn};
 
 type Samples = Vec<Vec<ArrayD<f32>>>;

@@ -1,10 +1,10 @@
 //! Values of unlike sizes: small ones beside large ones, constants of calibration, steep functions.
 
-use super::*;
 use crate::float::random::Random;
 use crate::float::{
     Activation, AxisMap, AxisMatrix, Contract, GraphBuilder, Op, Steep, ValueId, Window,
 };
+use crate::quantise::*;
 use ndarray::{ArrayD, IxDyn};
 
 const PROFILES: [Profile; 2] = [Profile::Fast, Profile::Accurate];
@@ -282,4 +282,106 @@ fn weights_are_as_fine_as_what_they_multiply() {
     let samples: Vec<_> = (0..8).map(|_| vec![random.array(&[1, 256])]).collect();
     let [fast, accurate] = PROFILES.map(|profile| errors(&graph, &samples, profile)[0]);
     assert!(accurate < fast / 4.0, "{fast} {accurate}");
+}
+
+/// Roundings of products, which have more binary digits than there is room for.
+#[test]
+fn products_are_rounded() {
+    for f in [
+        Activation::Floor,
+        Activation::Round,
+        Activation::Truncate,
+        Activation::Ceil,
+    ] {
+        let square = |b: &mut GraphBuilder, x| {
+            let y = add(b, Op::Contract(Contract::elementwise(1)), &[x, x]);
+            let z = add(b, Op::Contract(Contract::elementwise(1)), &[y, x]);
+            vec![apply(b, f, y), apply(b, f, z), y]
+        };
+        let cells = [1.3, -2.4, 0.2, 7.7, -0.9];
+        close(&format!("{f:?}"), &[5], &cells, [0.002, 0.001], square);
+    }
+}
+
+/// Integers beside real numbers, their parts and their averages, and a quantised output.
+#[test]
+fn integers_are_exact_whatever_reads_them() {
+    let cells = [3025.0, 225.0, 36.0, 7921.0];
+    for profile in PROFILES {
+        let mut b = GraphBuilder::new();
+        let x = b.integral_input("x", &[4]).expect("a shape");
+        let affine = |scale: f32, shift: f32| Op::Affine {
+            scale: ArrayD::from_elem(IxDyn(&[]), scale),
+            shift: ArrayD::from_elem(IxDyn(&[]), shift),
+        };
+        let half = add(&mut b, affine(0.37, 0.0), &[x]);
+        let other = constant(&mut b, &[0.123]);
+        let beside = add(&mut b, Op::Concat { axis: 0 }, &[x, other]);
+        let less = add(&mut b, affine(1.0, -1.0), &[x]);
+        let square = add(&mut b, Op::Contract(Contract::elementwise(1)), &[x, x]);
+        let (lo, hi) = (0.0, 1_000_000.0);
+        let clipped = apply(&mut b, Activation::Clip { lo, hi }, square);
+        let outputs = [x, less, clipped, half, beside];
+        let outputs = outputs.into_iter().enumerate();
+        let outputs = outputs.map(|(i, v)| (format!("y{i}"), v)).collect();
+        let graph = b.finish(outputs).expect("valid");
+        let samples = vec![vec![array(&[4], &cells)]];
+        let calibration = Calibration::from_samples(samples.clone());
+        let model = quantise(&graph, &calibration, &Options::new(profile)).expect("quantises");
+        let accuracy = Accuracy::measure(&graph, &model.model, &samples).expect("runs");
+        for output in &accuracy.outputs[..3] {
+            assert!(output.max_error == 0.0, "{profile:?}: {output:?}");
+        }
+    }
+    let quantised = |b: &mut GraphBuilder, x| {
+        let f = |scale: f32| Activation::Quantize {
+            scale,
+            lo: 0,
+            hi: 255,
+            ties: crate::float::Ties::Even,
+        };
+        let affine = |scale: f32| Op::Affine {
+            scale: ArrayD::from_elem(IxDyn(&[]), scale),
+            shift: ArrayD::from_elem(IxDyn(&[]), 0.0),
+        };
+        let q = apply(b, f(0.02), x);
+        let q = add(b, affine(50.0), &[q]);
+        let q = apply(b, Activation::Round, q);
+        let up = apply(b, Activation::Ceil, x);
+        vec![q, apply(b, f(1.0), up)]
+    };
+    close("quantised", &[2], &[0.9, 5.7], [1e-6, 1e-6], quantised);
+}
+
+/// A difference that a layout makes unrecognisable, of an input that was always 0.
+#[test]
+fn models_of_zeros_are_valid() {
+    let pool = |b: &mut GraphBuilder, x| {
+        let window = Window {
+            kernel: 2,
+            stride: 1,
+            dilation: 1,
+            pad_begin: 0,
+            pad_end: 0,
+        };
+        let y = add(
+            b,
+            Op::Pool {
+                kind: crate::float::PoolKind::Max,
+                windows: vec![window; 2],
+            },
+            &[x],
+        );
+        vec![y, x]
+    };
+    for profile in PROFILES {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", &[1, 1, 3, 3]).expect("a shape");
+        let outputs = pool(&mut b, x).into_iter().enumerate();
+        let outputs = outputs.map(|(i, v)| (format!("y{i}"), v)).collect();
+        let graph = b.finish(outputs).expect("valid");
+        let zeros = vec![vec![ArrayD::zeros(IxDyn(&[1, 1, 3, 3]))]];
+        let calibration = Calibration::from_samples(zeros);
+        quantise(&graph, &calibration, &Options::new(profile)).expect("quantises");
+    }
 }

@@ -1,9 +1,9 @@
 //! Integers are exact, whatever was calibrated, and what the model quantises itself does not bind
 //! the values beside it.
 
-use super::*;
 use crate::float::random::Random;
 use crate::float::{Activation, GraphBuilder, Op, PoolKind, Ties, ValueId, Window};
+use crate::quantise::*;
 use ndarray::{ArrayD, IxDyn};
 
 const PROFILES: [Profile; 2] = [Profile::Fast, Profile::Accurate];

@@ -1,8 +1,8 @@
 //! Operators between activations, alone and in the compositions that models are made of.
 
-use super::*;
 use crate::float::random::Random;
 use crate::float::{Activation, AxisMap, AxisMatrix, Contract, GraphBuilder, Op, ValueId};
+use crate::quantise::*;
 use ndarray::{ArrayD, IxDyn};
 
 /// Inputs uniform in `[-3, 3)`, one per shape; the largest error over 20 samples relative to the

@@ -1,0 +1,7 @@
+//! Whole models through the quantiser and the integer executor, against float.
+
+mod faults;
+mod integers;
+mod models;
+mod operators;
+mod sizes;
