@@ -1,5 +1,6 @@
 //! The options of the command, for the tools that have it.
 
+use crate::random::Settings;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -12,8 +13,11 @@ use zkstrata_model_ir::quantise;
 #[derive(Clone, Debug, Args)]
 pub struct Conformance {
     /// Folder of cases, searched recursively
-    #[arg(value_name = "DIR")]
-    pub directory: PathBuf,
+    #[arg(value_name = "DIR", required_unless_present = "random")]
+    pub directory: Option<PathBuf>,
+    /// Instead of cases: a search by random graphs
+    #[command(flatten)]
+    pub search: RandomGraphs,
     /// Precision of the activations
     #[arg(long, value_enum, default_value = "fast")]
     pub profile: Profiles,
@@ -38,6 +42,48 @@ pub struct Conformance {
     /// Run the cases in this process, where a crash ends them all
     #[arg(long, hide = true)]
     pub in_process: bool,
+}
+
+/// `conformance --random`
+#[derive(Clone, Debug, Args)]
+pub struct RandomGraphs {
+    /// Run this many random graphs instead of cases
+    ///
+    /// Each is compared with an independent reference, as floats and as integers of both profiles.
+    /// Exit status 0 if none is wrong; a refusal that says of what is not.
+    #[arg(long, value_name = "N", conflicts_with_all = ["directory", "prove", "only"])]
+    pub random: Option<u64>,
+    /// Which random graphs: the same seed gives the same ones
+    #[arg(long, value_name = "S", default_value = "1", requires = "random")]
+    pub seed: u64,
+    /// The first random graph; those before it are left out
+    #[arg(long, value_name = "I", default_value = "0", requires = "random")]
+    pub first: u64,
+    /// Start no random graph after this time
+    #[arg(long, value_name = "SECONDS", requires = "random", value_parser = seconds)]
+    pub seconds: Option<Duration>,
+    /// Write the minimal form of each wrong random graph into a folder below this one
+    #[arg(long, value_name = "DIR", requires = "random")]
+    pub found: Option<PathBuf>,
+    /// A Python with onnxruntime, one more reference for random graphs
+    #[arg(long, value_name = "PYTHON", requires = "random")]
+    pub onnxruntime: Option<PathBuf>,
+}
+
+impl RandomGraphs {
+    /// The search, if one is asked for. Both profiles are searched.
+    pub fn settings(&self, threads: Option<NonZeroUsize>) -> Option<Settings> {
+        Some(Settings {
+            graphs: self.random?,
+            seed: self.seed,
+            first: self.first,
+            limit: self.seconds,
+            threads,
+            profiles: Profiles::Both.list(),
+            python: self.onnxruntime.clone(),
+            folder: self.found.clone(),
+        })
+    }
 }
 
 /// The profiles to run.

@@ -23,11 +23,12 @@ mod message;
 mod model;
 pub mod npy;
 mod proof;
+pub mod random;
 mod report;
 mod sample;
 mod suite;
 
-pub use args::{Conformance, Profile, Profiles};
+pub use args::{Conformance, Profile, Profiles, RandomGraphs};
 pub use case::{Case, Figures, Outcome, Stage};
 pub use report::{Counts, Report};
 
@@ -91,7 +92,8 @@ pub fn described(error: &dyn std::error::Error) -> String {
 /// # Errors
 /// A folder that cannot be read or has no cases.
 pub fn run(args: &Conformance, threads: Option<NonZeroUsize>) -> Result<Report, Error> {
-    let entries = suite::find(&args.directory, &args.only)?;
+    let directory = args.directory.as_deref().unwrap_or(Path::new("."));
+    let entries = suite::find(directory, &args.only)?;
     let how = How {
         depth: if args.prove { Depth::Prove } else { Depth::Run },
         constants: if args.no_constants {

@@ -71,6 +71,17 @@ fn check_integers(op: &str, c: i64, attributes: Vec<AttributeProto>, x: &[f32], 
     check(&of_type(model, DataType::Int64), x, expected);
 }
 
+/// The largest of integers is an integer, which meets others without a cast.
+#[test]
+fn the_largest_integer_is_one() {
+    let mut model = vector(18, 3, vec![], node("ReduceMax", &["x"], "m", vec![]));
+    if let Some(graph) = &mut model.graph {
+        graph.node.push(node("Add", &["x", "m"], "y", vec![]));
+    }
+    let model = of_type(model, DataType::Int64);
+    check(&model, &[-2.0, 5.0, 1.0], &[3.0, 10.0, 6.0]);
+}
+
 #[test]
 fn integers_divide_and_shift_as_integers() {
     let x = [-7.0, -6.0, -1.0, 0.0, 5.0, 6.0, 8.0];

@@ -93,6 +93,22 @@ fn trees() {
     refused(&narrow, "feature 1 of 1");
 }
 
+/// A row of zeros has no length, and stays.
+#[test]
+fn rows_of_zeros_are_not_normalised() {
+    let x = arr2(&[[0.0, 0.0], [-4.0, 0.0], [3.0, 4.0]]).into_dyn();
+    let normalised = |norm: &str| {
+        let model = learned("Normalizer", &[3, 2], vec![string("norm", norm)]);
+        let y = outputs(&model, &x).remove(0);
+        y.into_iter()
+            .map(|y| (1e4 * y).round() / 1e4)
+            .collect::<Vec<f32>>()
+    };
+    assert_eq!(normalised("L1"), [0.0, 0.0, -1.0, 0.0, 0.4286, 0.5714]);
+    assert_eq!(normalised("L2"), [0.0, 0.0, -1.0, 0.0, 0.6, 0.8]);
+    assert_eq!(normalised("MAX"), [0.0, 0.0, -4.0, 0.0, 0.75, 1.0]);
+}
+
 #[test]
 fn support_vectors() {
     let x = arr2(&[[1.0, 2.0], [-3.0, 1.0]]).into_dyn();

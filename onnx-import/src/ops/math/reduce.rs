@@ -76,6 +76,9 @@ pub(crate) fn max(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Er
     let Reduction { x, axes, target } = operand(node, writer, 18)?;
     let x = Operand::new(writer, Value::Activation(x), element);
     let (most, mut of_most) = x.maximum(&mut Formula::new(node, writer), &axes)?;
+    if of_most == Element::Float {
+        of_most = element.unmasked();
+    }
     // A mask stays where the axes do.
     if writer.shape(most) != target {
         masked::exact(node, writer, most, of_most)?;

@@ -41,7 +41,7 @@ fn normalised(
 }
 
 /// `x`, which is not negative, and 1 where it is 0: what is divided by it is 0 there.
-fn or_one(f: &mut Formula, x: ValueId) -> Result<ValueId, Error> {
+pub(crate) fn or_one(f: &mut Formula, x: ValueId) -> Result<ValueId, Error> {
     let minus = f.negated(x)?;
     let zero = f.apply(Activation::Step, minus)?;
     f.add(x, zero)

@@ -1,0 +1,732 @@
+//! What is right.
+//!
+//! * Importing, quantising and running never panic. A refusal is right if it names a node or an
+//!   input.
+//! * The float executor gives what the reference gives, up to what single precision may cost: the
+//!   reference is run again with noise of that size at every node, and ten times the largest
+//!   deviation is allowed.
+//! * The integer model gives what the reference gives, up to what its precision may cost: the float
+//!   graph is run again with noise of one step at every node ([`noise`](super::noise)). A float
+//!   output may deviate by three times as much as the noise made it deviate, and by a small part of
+//!   its range; an integer or a truth value is one of those that noise gave at its place.
+//! * Every cell of every integer tensor lies in the interval that the model declares.
+//! * Samples of the calibration are never refused. Another input may be, and is compared only if
+//!   no node of the float graph leaves the range that calibration saw: beyond it the integer model
+//!   saturates, which is its definition.
+//! * Names and the order of nodes change nothing.
+
+use super::graph::{Case, Values};
+use super::noise::{self, Noisy};
+use super::number::Random;
+use super::runtime::Runtime;
+use super::tensor::{Tensor, Type};
+use crate::args::Profile;
+use crate::described;
+use ndarray::{ArrayD, IxDyn};
+use std::cell::{Cell, RefCell};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use zkstrata_model_ir::float::Graph;
+use zkstrata_model_ir::int::{Executor, Model, Trace};
+use zkstrata_model_ir::quantise::{Calibration, Error, Options, quantise};
+
+/// What is wrong with a graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// A panic.
+    Panic,
+    /// The float executor against the reference.
+    Float,
+    /// The integer model against the reference.
+    Integers,
+    /// A cell outside of its declared interval.
+    Interval,
+    /// A calibration sample that the model does not take.
+    Sample,
+    /// An integer model that is none.
+    Malformed,
+    /// A refusal that does not say of what.
+    Nameless,
+    /// The reference against onnxruntime.
+    Reference,
+    /// A dependence on names or on the order of nodes.
+    Order,
+}
+
+/// Something wrong.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Fault {
+    pub(super) kind: Kind,
+    pub(super) profile: Option<Profile>,
+    /// The sample that shows it.
+    pub(super) sample: usize,
+    pub(super) detail: String,
+}
+
+/// What became of a graph.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// It was compared; `loose` if noise was allowed to change some output by more than a tenth.
+    Right {
+        loose: bool,
+    },
+    /// It was turned down, and why.
+    Refused(String),
+    Wrong(Fault),
+    /// The reference cannot run it: no graph of the search.
+    Invalid(String),
+}
+
+/// Whether a graph is also judged by other names and in another order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// As it is.
+    Once,
+    /// Both.
+    Again,
+}
+
+thread_local! {
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Makes panics silent that [`judge`] catches, and their places known to it.
+pub(super) fn silence_panics() {
+    let loud = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if GUARDED.get() {
+            let place = info.location().map(ToString::to_string);
+            PLACE.with(|p| *p.borrow_mut() = place.unwrap_or_default());
+        } else {
+            loud(info);
+        }
+    }));
+}
+
+fn guarded<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    let before = GUARDED.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(f));
+    GUARDED.set(before);
+    result.map_err(|payload| {
+        let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
+        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+        let place = PLACE.with(|p| p.borrow().clone());
+        format!("{} at {place}", text.unwrap_or_default())
+    })
+}
+
+/// Why a graph is not right: a verdict other than that.
+type Stop = Verdict;
+
+fn wrong(kind: Kind, sample: usize, profile: Option<Profile>, detail: String) -> Stop {
+    Verdict::Wrong(Fault {
+        kind,
+        profile,
+        sample,
+        detail,
+    })
+}
+
+/// Judges a graph.
+pub(super) fn judge(
+    case: &Case,
+    profiles: &[Profile],
+    depth: Depth,
+    runtime: Option<&mut Runtime>,
+) -> Verdict {
+    match attempt(case, profiles, depth, runtime) {
+        Ok(loose) => Verdict::Right { loose },
+        Err(stop) => stop,
+    }
+}
+
+/// A graph that was imported, and its runs.
+struct Judged<'a> {
+    case: &'a Case,
+    runs: Vec<Values>,
+    graph: Graph,
+    /// The samples in the order of the graph's inputs.
+    samples: Vec<Vec<ArrayD<f32>>>,
+    /// Every node of the float graph on every sample.
+    floats: Vec<Vec<ArrayD<f32>>>,
+}
+
+fn attempt(
+    case: &Case,
+    profiles: &[Profile],
+    depth: Depth,
+    runtime: Option<&mut Runtime>,
+) -> Result<bool, Stop> {
+    let runs = reference(case)?;
+    if let Some(runtime) = runtime {
+        agree(case, &runs, runtime)?;
+    }
+    let judged = Judged::new(case, runs)?;
+    for i in 0..judged.samples.len() {
+        judged.float(i)?;
+    }
+    let mut loose = false;
+    for &profile in profiles {
+        loose |= judged.integers(profile)?;
+    }
+    if depth == Depth::Again {
+        let mut random = Random::new(case.nodes.len() as u64, case.samples.len() as u64);
+        let other = case.renamed(&mut random);
+        judged.named(&other)?;
+        judged.order(&other.reordered(&mut random))?;
+    }
+    Ok(loose)
+}
+
+/// Every value of the reference, by sample. A graph that was shrunk too far may be none: operands
+/// of the wrong shape.
+fn reference(case: &Case) -> Result<Vec<Values>, Stop> {
+    let runs = guarded(|| (0..case.samples.len()).map(|i| case.run(i)).collect());
+    let runs: Vec<Values> = runs.unwrap_or_else(Err).map_err(Verdict::Invalid)?;
+    if !case.outputs.iter().all(|name| runs[0].contains_key(name)) {
+        return Err(Verdict::Invalid("an output that nothing gives".into()));
+    }
+    Ok(runs)
+}
+
+/// Compares the reference with onnxruntime, which says nothing of what it does not run.
+fn agree(case: &Case, runs: &[Values], runtime: &mut Runtime) -> Result<(), Stop> {
+    let Ok(outputs) = runtime.run(case, &runs[0]) else {
+        return Ok(());
+    };
+    for (i, outputs) in outputs.iter().enumerate() {
+        let mut noisy = None;
+        for (name, found) in case.outputs.iter().zip(outputs) {
+            let cells: Vec<f64> = found.iter().copied().collect();
+            let found = (found.shape(), &*cells);
+            let same = same(case, &runs[i], (i, name), found, Trust::Runtime, &mut noisy);
+            same.map_err(|detail| wrong(Kind::Reference, i, None, detail))?;
+        }
+    }
+    Ok(())
+}
+
+fn imported(bytes: &[u8]) -> Result<Graph, Stop> {
+    let graph = guarded(|| zkstrata_onnx_import::import(bytes));
+    let graph = graph.map_err(|detail| wrong(Kind::Panic, 0, None, detail))?;
+    graph.map_err(|error| refused(&described(&error)))
+}
+
+fn refused(reason: &str) -> Stop {
+    if reason.contains('`') {
+        Verdict::Refused(reason.to_owned())
+    } else {
+        wrong(Kind::Nameless, 0, None, reason.to_owned())
+    }
+}
+
+fn samples(case: &Case, graph: &Graph) -> Vec<Vec<ArrayD<f32>>> {
+    let places = graph.inputs().map(|value| {
+        let name = &graph.nodes()[value.0].name;
+        case.inputs.iter().position(|n| n == name)
+    });
+    let places: Vec<usize> = places
+        .map(|k| k.expect("inputs keep their names"))
+        .collect();
+    let array = |t: &Tensor| {
+        let cells = t.cells.iter().map(|&x| x as f32).collect();
+        ArrayD::from_shape_vec(IxDyn(&t.shape), cells).expect("a cell each")
+    };
+    let samples = case.samples.iter();
+    samples
+        .map(|s| places.iter().map(|&k| array(&s[k])).collect())
+        .collect()
+}
+
+/// The largest magnitude of finite cells.
+fn size(cells: &[f64]) -> f64 {
+    let finite = cells.iter().filter(|x| x.is_finite());
+    finite.fold(0.0, |m, x| m.max(x.abs()))
+}
+
+impl<'a> Judged<'a> {
+    fn new(case: &'a Case, runs: Vec<Values>) -> Result<Self, Stop> {
+        let graph = imported(&case.encode(&runs[0]))?;
+        let samples = samples(case, &graph);
+        let mut floats = Vec::new();
+        for (i, sample) in samples.iter().enumerate() {
+            let run = guarded(|| graph.run(sample));
+            let run = run.map_err(|detail| wrong(Kind::Panic, i, None, detail))?;
+            floats.push(run.map_err(|e| wrong(Kind::Float, i, None, described(&e)))?);
+        }
+        Ok(Self {
+            case,
+            runs,
+            graph,
+            samples,
+            floats,
+        })
+    }
+
+    /// The largest magnitude of an output on any sample; 1 if it is always 0.
+    fn range(&self, name: &str) -> f64 {
+        let most = self
+            .runs
+            .iter()
+            .map(|run| size(&run[name].cells))
+            .fold(0.0, f64::max);
+        if most > 0.0 { most } else { 1.0 }
+    }
+
+    fn float(&self, i: usize) -> Result<(), Stop> {
+        let mut noisy = None;
+        for (name, value) in self.graph.outputs() {
+            let found = &self.floats[i][value.0];
+            let cells: Vec<f64> = found.iter().map(|&x| x.into()).collect();
+            let found = (found.shape(), &*cells);
+            let same = same(
+                self.case,
+                &self.runs[i],
+                (i, name),
+                found,
+                Trust::Ours,
+                &mut noisy,
+            );
+            same.map_err(|detail| wrong(Kind::Float, i, None, detail))?;
+        }
+        Ok(())
+    }
+
+    fn integers(&self, profile: Profile) -> Result<bool, Stop> {
+        let count = self.samples.len();
+        let calibration = Calibration::from_samples(self.samples[..count - 1].to_vec());
+        let model = guarded(|| quantise(&self.graph, &calibration, &Options::new(profile.into())));
+        let model = model.map_err(|detail| wrong(Kind::Panic, 0, Some(profile), detail))?;
+        let model = model.map_err(|error| match error {
+            Error::Model(_) | Error::Run(_) | Error::Graph(_) => {
+                wrong(Kind::Malformed, 0, Some(profile), described(&error))
+            }
+            error => refused(&described(&error)),
+        });
+        let model = model?.model;
+        let executor = Executor::new(&model)
+            .map_err(|e| wrong(Kind::Sample, 0, Some(profile), described(&e)))?;
+        let mut loose = false;
+        let mut noisy = Noisy::new(&self.graph, &self.floats[..count - 1], profile);
+        for i in (0..count).rev() {
+            let known = i + 1 < count || self.is_inside();
+            let run = guarded(|| {
+                let inputs = model.graph.quantise_inputs(&self.samples[i..=i]);
+                let inputs = inputs.map_err(|e| described(&e))?;
+                executor.run(&inputs.cells).map_err(|e| described(&e))
+            });
+            let run = run.map_err(|detail| wrong(Kind::Panic, i, Some(profile), detail))?;
+            let trace = match run {
+                Ok(trace) => trace,
+                Err(detail) if known => {
+                    return Err(wrong(Kind::Sample, i, Some(profile), detail));
+                }
+                Err(_) => continue,
+            };
+            intervals(&model, &trace).map_err(|d| wrong(Kind::Interval, i, Some(profile), d))?;
+            let compared = self.outputs(&model, &trace, i, known, profile, &mut noisy);
+            loose |= compared.map_err(|d| wrong(Kind::Integers, i, Some(profile), d))?;
+        }
+        Ok(loose)
+    }
+
+    /// Whether the last sample leaves no range that the others span, at any node.
+    fn is_inside(&self) -> bool {
+        let Some((last, others)) = self.floats.split_last() else {
+            return false;
+        };
+        last.iter().enumerate().all(|(v, x)| {
+            let seen = others.iter().flat_map(|run| &run[v]);
+            let (lo, hi) = hull(seen.copied());
+            let (a, b) = hull(x.iter().copied());
+            let room = 1e-6 * hi.max(-lo);
+            a.is_finite() && b.is_finite() && lo - room <= a && b <= hi + room
+        })
+    }
+
+    /// Compares the outputs of a run; whether noise allowed much.
+    fn outputs(
+        &self,
+        model: &Model,
+        trace: &Trace,
+        i: usize,
+        known: bool,
+        profile: Profile,
+        noisy: &mut Noisy<'_>,
+    ) -> Result<bool, String> {
+        let mut loose = false;
+        for port in &model.graph.outputs {
+            let name = &port.name;
+            let expected = &self.runs[i][name];
+            if port.shape != expected.shape {
+                return Err(format!(
+                    "output {name}: shape {:?}, expected {:?}",
+                    port.shape, expected.shape
+                ));
+            }
+            let tensor = &trace.tensors[port.tensor.0];
+            let found: Vec<f64> = (0..tensor.len())
+                .map(|k| tensor.get(k) as f64 * port.scale)
+                .collect();
+            if expected.kind == Type::Bool
+                && let Some(k) = found
+                    .iter()
+                    .position(|&x| x.abs() > 1e-9 && (x - 1.0).abs() > 1e-9)
+            {
+                return Err(format!(
+                    "output {name}: cell {k} is {}, no truth value",
+                    found[k]
+                ));
+            }
+            if expected.kind.is_integer()
+                && let Some(k) = found.iter().position(|x| (x - x.round()).abs() > 1e-6)
+            {
+                return Err(format!(
+                    "output {name}: cell {k} is {}, no integer",
+                    found[k]
+                ));
+            }
+            if !known || expected.cells.iter().any(|x| !x.is_finite()) {
+                continue;
+            }
+            let range = self.range(name);
+            let slack = if expected.kind.is_float() {
+                base(profile) * range
+            } else {
+                1e-6
+            };
+            let pairs = || found.iter().zip(&expected.cells).enumerate();
+            if pairs().all(|(_, (&x, &y))| (x - y).abs() <= slack) {
+                continue;
+            }
+            let value = self.graph.outputs().iter().find(|(n, _)| n == name);
+            let value = value.ok_or("an output is missing")?.1;
+            let others = noisy.values(&self.samples[i], i, value.0);
+            let cells = |k: usize| others.iter().map(move |x| x[k]);
+            let worst = |k: usize| {
+                cells(k)
+                    .map(|x| (x - expected.cells[k]).abs())
+                    .fold(0.0, most)
+            };
+            let pooled = (0..found.len()).map(worst).fold(0.0, f64::max);
+            loose |= pooled > 0.1 * range;
+            for (k, (&x, &y)) in pairs() {
+                let allowed = if expected.kind.is_float() {
+                    (x - y).abs() <= slack + 3.0 * pooled
+                } else {
+                    between(x, y, cells(k))
+                };
+                if !allowed {
+                    let part = (x - y).abs() / range;
+                    return Err(format!(
+                        "output {name}: cell {k} is {x}, expected {y}: an error of {part:.3} of the \
+                         range {range:.3e}; noise makes {:.3}",
+                        pooled / range
+                    ));
+                }
+            }
+        }
+        Ok(loose)
+    }
+
+    /// Whether the model is that of the same graph by other names.
+    fn named(&self, other: &Case) -> Result<(), Stop> {
+        let model = |case: &Case| {
+            let graph = imported(&case.encode(&reference(case)?[0]))?;
+            let mut samples = samples(case, &graph);
+            samples.pop();
+            let calibration = Calibration::from_samples(samples);
+            let options = Options::new(Profile::Fast.into());
+            let model = quantise(&graph, &calibration, &options);
+            let mut model = model.map_err(|e| refused(&described(&e)))?.model;
+            let Model { graph, .. } = &mut model;
+            graph.nodes.iter_mut().for_each(|node| node.name.clear());
+            let ports = graph.inputs.iter_mut().chain(&mut graph.outputs);
+            ports.for_each(|port| port.name.clear());
+            Ok::<_, Stop>(model)
+        };
+        if model(self.case)? == model(other)? {
+            return Ok(());
+        }
+        let detail = "other names give another model".into();
+        Err(wrong(Kind::Order, 0, Some(Profile::Fast), detail))
+    }
+
+    /// Whether the same graph in another order is right as well.
+    fn order(&self, other: &Case) -> Result<(), Stop> {
+        let detail = match attempt(other, &[Profile::Fast], Depth::Once, None) {
+            Err(Verdict::Wrong(fault)) => fault.detail,
+            Err(Verdict::Refused(reason)) => reason,
+            _ => return Ok(()),
+        };
+        let detail = format!("in another order: {detail}");
+        Err(wrong(Kind::Order, 0, Some(Profile::Fast), detail))
+    }
+}
+
+/// How exact an executor of single precision is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Functions are exact to the last bits.
+    Ours,
+    /// Functions are approximated by polynomials, and what is not finite is anybody's.
+    Runtime,
+}
+
+/// Whether an output of single precision is the reference's, on sample `i`.
+pub(super) fn same(
+    case: &Case,
+    run: &Values,
+    (i, name): (usize, &str),
+    (shape, found): (&[usize], &[f64]),
+    trust: Trust,
+    noisy: &mut Option<Vec<Values>>,
+) -> Result<(), String> {
+    let expected = &run[name];
+    if shape != expected.shape {
+        let expected = &expected.shape;
+        return Err(format!(
+            "output {name}: shape {shape:?}, expected {expected:?}"
+        ));
+    }
+    let range = size(&expected.cells);
+    let (relative, absolute, noise) = match trust {
+        Trust::Ours => (2e-6, 1e-18, 1.0),
+        Trust::Runtime => (2e-4, 1e-6, 100.0),
+    };
+    let float = expected.kind.is_float();
+    let slack = if float {
+        relative * range + absolute
+    } else {
+        0.0
+    };
+    let silent = |x: f64| trust == Trust::Runtime && !x.is_finite();
+    let close = |x: f64, y: f64| !y.is_finite() || silent(x) || (x - y).abs() <= slack;
+    let pairs = || found.iter().zip(&expected.cells).enumerate();
+    if pairs().all(|(_, (&x, &y))| close(x, y)) {
+        return Ok(());
+    }
+    let noisy = noisy.get_or_insert_with(|| noise::of_single_precision(case, i, noise));
+    let cells = |k: usize| noisy.iter().map(move |run| run[name].cells[k]);
+    let worst = |k: usize| {
+        let off = cells(k).map(|x| (x - expected.cells[k]).abs());
+        off.fold(0.0, most)
+    };
+    let pooled = (0..found.len()).map(worst).fold(0.0, f64::max);
+    for (k, (&x, &y)) in pairs() {
+        let allowed = if float {
+            (x - y).abs() <= slack + 10.0 * pooled || pooled == f64::INFINITY
+        } else {
+            between(x, y, cells(k))
+        };
+        if !close(x, y) && !allowed {
+            let (x, y) = (format!("{x:e}"), format!("{y:e}"));
+            return Err(format!(
+                "output {name}: cell {k} is {x}, the reference has {y}"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The larger one; infinite if either is not finite.
+fn most(a: f64, b: f64) -> f64 {
+    if b.is_finite() {
+        a.max(b)
+    } else {
+        f64::INFINITY
+    }
+}
+
+/// The part of its range by which every float output may be off.
+fn base(profile: Profile) -> f64 {
+    match profile {
+        Profile::Fast => 0.02,
+        Profile::Accurate => 0.003,
+    }
+}
+
+/// Whether `x` lies where noise put a cell whose reference is `y`.
+fn between(x: f64, y: f64, noisy: impl Iterator<Item = f64>) -> bool {
+    let (lo, hi) = noisy.fold((y, y), |(lo, hi), z| (lo.min(z), hi.max(z)));
+    let room = hi - lo + 1e-6;
+    lo - room <= x && x <= hi + room
+}
+
+fn hull(cells: impl Iterator<Item = f32>) -> (f32, f32) {
+    cells.fold((f32::INFINITY, f32::NEG_INFINITY), |(lo, hi), x| {
+        if x.is_nan() {
+            (f32::NAN, f32::NAN)
+        } else {
+            (lo.min(x), hi.max(x))
+        }
+    })
+}
+
+fn intervals(model: &Model, trace: &Trace) -> Result<(), String> {
+    for (node, tensor) in model.graph.nodes.iter().zip(&trace.tensors) {
+        for k in 0..tensor.len() {
+            let x = tensor.get(k);
+            if !node.interval.contains(x) {
+                return Err(format!(
+                    "node `{}`: cell {k} is {x}, not in {}",
+                    node.name, node.interval
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::graph::{Attribute, Node};
+    use zkstrata_model_ir::int::Ints;
+
+    /// Float, integer and truth outputs of one input.
+    fn example() -> Case {
+        let line = |cells: &[f64]| vec![Tensor::new(Type::Float, &[4], cells.to_vec())];
+        Case {
+            nodes: vec![
+                Node::new("Tanh", &["x"], "t"),
+                Node::new("ArgMax", &["x"], "i").with("axis", Attribute::Int(0)),
+                Node::new("Less", &["x", "c"], "b"),
+            ],
+            constants: [("c".to_owned(), Tensor::scalar(Type::Float, 0.25))].into(),
+            inputs: vec!["x".into()],
+            outputs: vec!["t".into(), "i".into(), "b".into()],
+            samples: vec![
+                line(&[0.1, -0.9, 0.8, 0.5]),
+                line(&[-0.7, 0.9, 0.6, -0.4]),
+                line(&[0.7, -0.5, 0.1, 0.6]),
+            ],
+        }
+    }
+
+    fn judged(case: &Case) -> Judged<'_> {
+        let runs = reference(case).ok().expect("the reference runs it");
+        Judged::new(case, runs).ok().expect("it is imported")
+    }
+
+    /// Adds to the first cell of an output of the float graph, and whether that is a fault.
+    fn is_float_fault(name: &str, by: f32) -> bool {
+        let case = example();
+        let mut judged = judged(&case);
+        assert_eq!(judged.float(0), Ok(()));
+        let outputs = judged.graph.outputs();
+        let (_, value) = outputs.iter().find(|(n, _)| n == name).expect("an output");
+        let cells = judged.floats[0][value.0].iter_mut();
+        cells.take(1).for_each(|x| *x += by);
+        judged.float(0).is_err()
+    }
+
+    #[test]
+    fn another_float_result_is_a_fault() {
+        assert!(is_float_fault("t", 1e-4));
+        assert!(!is_float_fault("t", 1e-8));
+        assert!(is_float_fault("i", 1.0));
+        assert!(is_float_fault("b", -1.0));
+    }
+
+    /// Adds to the first cell of an output of the integer model, in parts of 1.
+    fn is_integer_fault(name: &str, profile: Profile, by: f64) -> bool {
+        let case = example();
+        let judged = judged(&case);
+        let calibration = Calibration::from_samples(judged.samples.clone());
+        let model = quantise(&judged.graph, &calibration, &Options::new(profile.into()));
+        let model = model.expect("it quantises").model;
+        let inputs = model
+            .graph
+            .quantise_inputs(&judged.samples[..1])
+            .expect("an input");
+        let executor = Executor::new(&model).expect("valid");
+        let mut trace = executor.run(&inputs.cells).expect("it runs");
+        let mut noisy = Noisy::new(&judged.graph, &judged.floats, profile);
+        let mut compare = |trace: &Trace| {
+            judged
+                .outputs(&model, trace, 0, true, profile, &mut noisy)
+                .is_err()
+        };
+        assert!(!compare(&trace));
+        let port = model
+            .graph
+            .outputs
+            .iter()
+            .find(|port| port.name == name)
+            .expect("an output");
+        let tensor = &mut trace.tensors[port.tensor.0];
+        let mut cells: Vec<i64> = (0..tensor.len()).map(|k| tensor.get(k)).collect();
+        cells[0] += (by / port.scale).round() as i64;
+        *tensor = Ints::I64(cells);
+        compare(&trace)
+    }
+
+    #[test]
+    fn another_integer_result_is_a_fault() {
+        for profile in [Profile::Fast, Profile::Accurate] {
+            assert!(is_integer_fault("t", profile, 0.3));
+            assert!(is_integer_fault("i", profile, 1.0));
+            assert!(is_integer_fault("b", profile, -1.0));
+            assert!(is_integer_fault("b", profile, 1.0));
+            assert!(!is_integer_fault("t", profile, 0.0));
+        }
+        assert!(is_integer_fault("t", Profile::Accurate, 0.05));
+    }
+
+    #[test]
+    fn a_cell_outside_of_its_interval_is_a_fault() {
+        let case = example();
+        let judged = judged(&case);
+        let calibration = Calibration::from_samples(judged.samples.clone());
+        let model = quantise(
+            &judged.graph,
+            &calibration,
+            &Options::new(Profile::Fast.into()),
+        );
+        let mut model = model.expect("it quantises").model;
+        let inputs = model
+            .graph
+            .quantise_inputs(&judged.samples[..1])
+            .expect("an input");
+        let executor = Executor::new(&model).expect("valid");
+        let trace = executor.run(&inputs.cells).expect("it runs");
+        assert_eq!(intervals(&model, &trace), Ok(()));
+        let interval = &mut model.graph.nodes.last_mut().expect("a node").interval;
+        (interval.lo, interval.hi) = (7, 8);
+        assert!(intervals(&model, &trace).is_err());
+    }
+
+    #[test]
+    fn another_sample_is_compared_inside_of_the_ranges_only() {
+        let mut case = example();
+        case.outputs = vec!["t".into()];
+        case.prune();
+        assert!(judged(&case).is_inside());
+        case.samples[2][0].cells[0] = 1.5;
+        assert!(!judged(&case).is_inside());
+    }
+
+    #[test]
+    fn names_and_order_are_compared() {
+        let case = example();
+        let mut random = Random::new(1, 1);
+        let mut other = case.renamed(&mut random);
+        let judged = judged(&case);
+        assert_eq!(judged.named(&other), Ok(()));
+        assert_eq!(judged.order(&other.reordered(&mut random)), Ok(()));
+        other.constants.values_mut().for_each(|t| t.cells[0] = 0.5);
+        assert!(judged.named(&other).is_err());
+    }
+
+    #[test]
+    fn panics_and_nameless_refusals_are_faults() {
+        silence_panics();
+        let caught = guarded(|| assert!(example().nodes.is_empty(), "three nodes"));
+        assert!(
+            caught.is_err_and(|text| text.contains("three nodes") && text.contains("judge.rs"))
+        );
+        assert!(matches!(refused("node `x`: no"), Verdict::Refused(_)));
+        assert!(matches!(refused("no"), Verdict::Wrong(_)));
+    }
+}

@@ -1,0 +1,25 @@
+//! A search for graphs that go wrong: random graphs of the imported operators, each run by a
+//! reference that follows the text of the ONNX standard, by the float executor and as an integer
+//! model of either profile.
+//!
+//! Graph `i` of a search is a function of the seed and of `i` alone. [`judge`] says what is right; a
+//! graph that is wrong is shrunk to a minimal one ([`shrink`]), which can be written as a folder
+//! that `conformance` and `check` read.
+
+#[cfg(test)]
+mod candle;
+mod generate;
+mod graph;
+mod judge;
+mod noise;
+mod number;
+mod reference;
+mod runtime;
+mod save;
+mod search;
+mod shrink;
+mod tensor;
+#[cfg(test)]
+mod tests;
+
+pub use search::{Finding, Search, Settings, search};
