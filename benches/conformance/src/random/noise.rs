@@ -28,6 +28,10 @@ pub(super) fn of_single_precision(case: &Case, sample: usize, factor: f64) -> Ve
                     .map(|t| size(t))
                     .fold(most.max(1.0), f64::max);
             }
+            // Rows are divided by their deviations, which may be small beside their cells.
+            if node.is_some_and(|node| node.op == "MeanVarianceNormalization") {
+                most = 1e4;
+            }
             let unit = 6e-8 * factor * most;
             for x in &mut tensor.cells {
                 if seed % 2 == 0 {
@@ -64,6 +68,24 @@ fn size(x: &Tensor) -> f64 {
         .iter()
         .filter(|_| float)
         .fold(0.0, |m, c| m.max(c.abs()))
+}
+
+/// By value: whether it is only compared with 0.
+fn compared(graph: &Graph) -> Vec<bool> {
+    let mut compared = vec![false; graph.nodes().len()];
+    let mut other = vec![false; graph.nodes().len()];
+    for node in graph.nodes() {
+        let compares = matches!(
+            node.op,
+            Op::Activation(Activation::Step | Activation::IsZero)
+        );
+        let uses = if compares { &mut compared } else { &mut other };
+        node.inputs.iter().for_each(|x| uses[x.0] = true);
+    }
+    let differs = |v: usize| matches!(graph.nodes()[v].op, Op::Sub | Op::Add | Op::Affine { .. });
+    (0..compared.len())
+        .map(|v| compared[v] && !other[v] && differs(v))
+        .collect()
 }
 
 /// A float graph with noise of the size of a profile's steps.
@@ -148,13 +170,13 @@ impl<'a> Noisy<'a> {
                 }
             }
         }
+        let compared = compared(graph);
         for v in 0..sizes.len() {
+            // The largest of cells is one of them, and differences are compared as they are.
+            let chooses = matches!(graph.nodes()[v].op, Op::Max | Op::Maximum { .. });
+            let quiet = exact[v] || chooses || compared[v] || moved[v];
             let size = step(profile) * sizes[v] + fine_step(profile) * tied[v];
-            steps.push(if exact[v] || (moved[v] && tied[v] == sizes[v]) {
-                0.0
-            } else {
-                size
-            });
+            steps.push(if quiet { 0.0 } else { size });
         }
         Self {
             graph,

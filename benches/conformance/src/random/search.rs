@@ -276,6 +276,15 @@ fn described(case: &Case) -> String {
 }
 
 impl Search {
+    /// Operators that are imported and have no recipe, with their domains.
+    pub fn without_recipe() -> Vec<String> {
+        let has = |op: &str| generate::RECIPES.iter().any(|recipe| recipe.op == op);
+        let imported = zkstrata_onnx_import::operators().filter(|(_, op, _)| !has(op));
+        imported
+            .map(|(domain, op, _)| format!("{domain}.{op}"))
+            .collect()
+    }
+
     /// Refused graphs.
     pub fn refusals(&self) -> u64 {
         self.refused.values().map(|r| r.count).sum()
@@ -289,6 +298,7 @@ impl Search {
             "loose": self.loose,
             "refused": self.refused,
             "operators": self.operators,
+            "without_recipe": Self::without_recipe(),
             "wrong": self.findings,
             "seconds": self.seconds,
         });
@@ -326,6 +336,11 @@ impl fmt::Display for Search {
         for (op, count) in &self.operators {
             writeln!(f, "  {op}: {count}")?;
         }
+        writeln!(
+            f,
+            "\nwithout a recipe: {}",
+            Self::without_recipe().join(" ")
+        )?;
         writeln!(f, "\nrefused:")?;
         let mut reasons: Vec<_> = self.refused.iter().collect();
         reasons.sort_by_key(|(reason, of)| (std::cmp::Reverse(of.count), *reason));

@@ -95,17 +95,21 @@ pub(super) fn run(node: &Node, values: &Values) -> Result<Vec<Tensor>, String> {
     ];
     for family in families {
         if let Some(mut results) = family(&call)? {
-            // Every result has numbers of single precision.
+            // Every result has numbers of single precision, which has 0 for smaller ones.
             for tensor in results.iter_mut().filter(|t| t.kind.is_float()) {
-                tensor
-                    .cells
-                    .iter_mut()
-                    .for_each(|x| *x = f64::from(*x as f32));
+                tensor.cells.iter_mut().for_each(|x| *x = single(*x));
             }
             return Ok(results);
         }
     }
     Err(format!("the reference has no {}", node.op))
+}
+
+fn single(x: f64) -> f64 {
+    if x.abs() < f64::from(f32::MIN_POSITIVE) {
+        return 0.0;
+    }
+    f64::from(x as f32)
 }
 
 /// What a family of operators says of a node: its results if it is one of them.

@@ -31,8 +31,9 @@ pub(super) fn run(call: &Call<'_>) -> Results {
                 let norm = if p == 1 {
                     row.iter().map(|x| x.abs()).sum::<f64>()
                 } else {
-                    row.iter().map(|x| x * x).sum::<f64>().sqrt()
+                    f64::from(row.iter().map(|x| x * x).sum::<f64>() as f32).sqrt()
                 };
+                let norm = if norm < 1e-19 { 0.0 } else { norm };
                 let unit = |x: &f64| if norm == 0.0 { 0.0 } else { x / norm };
                 row.iter().map(unit).collect()
             })?)
