@@ -231,7 +231,7 @@ impl Lowered<'_> {
         mut x: Handle,
     ) -> Result<(Handle, Range), Error> {
         let node = self.plan.node(v);
-        let mut range = self.plan.ranges[node.inputs[0].0];
+        let mut range = self.argument_range(node.inputs[0].0);
         if !f.is_monotone() {
             return Ok((x, range));
         }
@@ -264,6 +264,24 @@ impl Lowered<'_> {
             }
         }
         Ok((x, range))
+    }
+
+    /// The calibrated range of `u`, or that of its rounding if it is what is left of larger values
+    /// that were always the same.
+    fn argument_range(&self, u: usize) -> Range {
+        let range = self.plan.ranges[u];
+        let operands = self.plan.node(u).inputs.iter();
+        let largest = operands
+            .map(|w| self.plan.ranges[w.0].size())
+            .fold(0.0, f64::max);
+        let noise = largest * exp2(-(self.plan.profile.bits() as i32));
+        if range.size() >= noise {
+            return range;
+        }
+        Range {
+            lo: -noise,
+            hi: noise,
+        }
     }
 
     /// `f` of the accumulator `x` of this range, by as many tables as it takes.

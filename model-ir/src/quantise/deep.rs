@@ -39,10 +39,14 @@ impl Plan<'_> {
             }
             let node = self.node(v);
             let follows = match &node.op {
-                Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } | Op::Add | Op::Map(_) => {
-                    true
-                }
-                Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } => true,
+                Op::Dense { .. }
+                | Op::Conv { .. }
+                | Op::Affine { .. }
+                | Op::Add
+                | Op::Map(_)
+                | Op::Reshape { .. }
+                | Op::Transpose { .. }
+                | Op::Take { .. } => true,
                 Op::Contract(_) => node.inputs[0] == node.inputs[1],
                 Op::Input { .. }
                 | Op::Constant { .. }

@@ -96,7 +96,10 @@ fn emit(
             Profile::Fast => LEAST_BITS[0],
             Profile::Accurate => LEAST_BITS[1],
         };
-        Some(least - log2_floor(size))
+        // The smallest weight counts where it is an output's only one.
+        let spread = if single { spread(&layer.weights) } else { 0 };
+        let room = most_bits - log2_ceil(size);
+        Some((least + spread - log2_floor(size)).min(room.max(least - log2_floor(size))))
     } else {
         // An input of more bits than usual would take them from the weights.
         let bits = plan.bits_of(plan.node(v).inputs[0].0);
@@ -145,6 +148,20 @@ fn emit(
         small: false,
         scale,
     })
+}
+
+/// Binary digits between the largest and the smallest weight that is not 0.
+fn spread(weights: &[f32]) -> i32 {
+    let sizes = weights
+        .iter()
+        .map(|w| f64::from(w.abs()))
+        .filter(|&w| w > 0.0);
+    let (least, most) = sizes.fold((f64::INFINITY, 0.0_f64), |(a, b), w| (a.min(w), b.max(w)));
+    if most > 0.0 {
+        log2_ceil(most / least)
+    } else {
+        0
+    }
 }
 
 /// Binary digits by which the weights of layer `v` with this shift are too coarse: see [`COARSER`].

@@ -331,7 +331,7 @@ impl Lowered<'_> {
         let unit = match (self.quantised_next(v), (0..=SIMPLE_RATIO).find(exact)) {
             // Ties are rounded as the model does only in a unit that has them.
             (Some(_), Some(split)) => part(split),
-            (Some(scale), None) => scale * exp2(-QUANTISED_BITS),
+            (Some(scale), None) => (scale * exp2(-QUANTISED_BITS)).min(least),
             (None, _) => {
                 let most = self.multiplier_bits() + 1;
                 part((0..=most).find(fits).unwrap_or(most))

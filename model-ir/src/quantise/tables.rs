@@ -25,7 +25,7 @@ const CONSTANT: f64 = 2.0;
 const LEAST: f64 = 2048.0;
 /// Cells of a lookup whose argument is cut to fewer times the range: doing that costs two more
 /// lookups and a product for each, no more than the table's rows.
-const SATURATED_CELLS: usize = 1 << 10;
+const SATURATED_CELLS: usize = 1 << 9;
 /// Most limbs of a remainder, and most bits of one.
 const MAX_LIMBS: u32 = 4;
 const MAX_LIMB: u32 = 18;
@@ -64,7 +64,16 @@ impl Lowered<'_> {
         let Some(factor) = FACTORS.into_iter().find(fits) else {
             return Ok(x);
         };
-        let bounds = widened(times(calibrated, factor, whole), whole);
+        // The same for most, so that they share a table.
+        let most = MAX_ROWS as i64 / 2;
+        let usual = Interval {
+            lo: whole.lo.max(-most),
+            hi: whole.hi.min(most - 1),
+        };
+        let bounds = match times(calibrated, factor, whole) {
+            needed if usual.covers(needed) => usual,
+            needed => widened(needed, whole),
+        };
         let mut x = x;
         if bounds.lo > whole.lo && curve.is_constant(whole.lo, bounds.lo) {
             x = self.at_least(v, x, bounds.lo << shift)?;

@@ -605,8 +605,13 @@ mod tests {
     }
 
     fn judged(case: &Case) -> Judged<'_> {
-        let runs = reference(case).ok().expect("the reference runs it");
-        Judged::new(case, runs).ok().expect("it is imported")
+        let Ok(runs) = reference(case) else {
+            panic!("the reference does not run {case:?}")
+        };
+        let Ok(judged) = Judged::new(case, runs) else {
+            panic!("{case:?} is not imported")
+        };
+        judged
     }
 
     /// Adds to the first cell of an output of the float graph, and whether that is a fault.

@@ -43,7 +43,8 @@ pub(super) fn array(x: &Tensor) -> Vec<u8> {
         Type::Uint8 => "|u1",
         Type::Bool => "|b1",
     };
-    let shape: String = x.shape.iter().map(|n| format!("{n}, ")).collect();
+    let shape: Vec<String> = x.shape.iter().map(|n| format!("{n},")).collect();
+    let shape = shape.join(" ");
     let mut header = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({shape}), }}");
     // The cells start at a multiple of 64 bytes.
     while (header.len() + 11) % 64 != 0 {

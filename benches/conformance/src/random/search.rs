@@ -129,7 +129,7 @@ fn one(settings: &Settings, index: u64, mut runtime: Option<&mut Runtime>, found
     let verdict = judge::judge(
         &case,
         settings.profiles,
-        if index % 4 == 0 {
+        if index.is_multiple_of(4) {
             Depth::Again
         } else {
             Depth::Once

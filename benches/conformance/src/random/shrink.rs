@@ -186,7 +186,7 @@ fn fewer_samples(case: &Case, k: usize) -> Option<Case> {
     let mut smaller = case.clone();
     if case.samples.len() == 2 {
         // One sample for both.
-        smaller.samples[1 - k] = case.samples[k].clone();
+        smaller.samples[1 - k].clone_from(&case.samples[k]);
     } else {
         smaller.samples.remove(k);
     }

@@ -385,3 +385,35 @@ fn models_of_zeros_are_valid() {
         quantise(&graph, &calibration, &Options::new(profile)).expect("quantises");
     }
 }
+
+/// A layer of features of unlike sizes in a model with products, whose weights have few bits.
+#[test]
+fn unlike_features_are_kept_before_a_softmax() {
+    let mut random = Random::new(11);
+    let mut b = GraphBuilder::new();
+    let sizes = [1500.0, 0.3, 20.0, 1.0, 100.0];
+    let x = b.input("x", &[1, 5]).expect("a shape");
+    let weight = ArrayD::from_shape_fn(IxDyn(&[5, 3]), |i| {
+        random.array(&[1])[0] * 3.0 / sizes[i[0]]
+    });
+    let y = add(&mut b, Op::Dense { weight, bias: None }, &[x]);
+    let e = apply(&mut b, Activation::Exp, y);
+    let along = |m| Op::Map(vec![AxisMap::Keep, AxisMap::Matrix(m)]);
+    let sum = add(&mut b, along(AxisMatrix::sum(3, 1)), &[e]);
+    let factor = apply(&mut b, Activation::Reciprocal, sum);
+    let factor = add(&mut b, along(AxisMatrix::select(1, &[0; 3])), &[factor]);
+    let y = add(&mut b, Op::Contract(Contract::elementwise(2)), &[e, factor]);
+    let graph = b.finish(vec![("y".into(), y)]).expect("valid");
+    let mut sample = || {
+        let mut x = random.array(&[1, 5]);
+        x.iter_mut()
+            .zip(sizes)
+            .for_each(|(x, size)| *x *= size / 2.0);
+        vec![x]
+    };
+    let samples: Vec<_> = (0..16).map(|_| sample()).collect();
+    for (profile, limit) in [(Profile::Fast, 0.03), (Profile::Accurate, 0.005)] {
+        let error = errors(&graph, &samples, profile)[0];
+        assert!(error < limit, "{profile:?}: {error}");
+    }
+}

@@ -16,13 +16,11 @@ pub(super) fn gemm(m: &mut Maker, op: &'static str) -> Option<Node> {
     let n = m.random.pick(&[1, 2, 3, 5]);
     let of_b = if tb == 1 { [n, k] } else { [k, n] };
     let b = if m.random.chance(0.3) {
-        m.value(|t| {
-            t.kind.is_float() && t.rank() == 2 && t.shape[if tb == 1 { 1 } else { 0 }] == k
-        })?
+        m.value(|t| t.kind.is_float() && t.rank() == 2 && t.shape[usize::from(tb == 1)] == k)?
     } else {
         m.weights(Type::Float, &of_b)
     };
-    let n = m.of(&b).shape[if tb == 1 { 0 } else { 1 }];
+    let n = m.of(&b).shape[usize::from(tb != 1)];
     let mut node = Node::new(op, &[&x, &b], "?")
         .with("transA", Attribute::Int(ta as i64))
         .with("transB", Attribute::Int(tb as i64));
@@ -144,7 +142,7 @@ pub(super) fn conv(m: &mut Maker, op: &'static str) -> Option<Node> {
     let (node, kernel) = windows(m, Node::new(op, &[&x], "?"), &shape[2..], true)?;
     let c = shape[1];
     let groups = if m.random.chance(0.3) {
-        m.random.pick(&[c, if c % 2 == 0 { 2 } else { 1 }])
+        m.random.pick(&[c, if c.is_multiple_of(2) { 2 } else { 1 }])
     } else {
         1
     };
@@ -231,7 +229,9 @@ pub(super) fn group_norm(m: &mut Maker, op: &'static str) -> Option<Node> {
     if shape.len() < 3 {
         return None;
     }
-    let groups: Vec<usize> = (1..=shape[1]).filter(|g| shape[1] % g == 0).collect();
+    let groups: Vec<usize> = (1..=shape[1])
+        .filter(|g| shape[1].is_multiple_of(*g))
+        .collect();
     let groups = m.random.pick(&groups);
     Some(node.with("num_groups", Attribute::Int(groups as i64)))
 }

@@ -39,10 +39,10 @@ pub(super) fn run(call: &Call<'_>) -> Results {
             let (c, x, y) = (call.x(0)?, call.x(1)?, call.x(2)?);
             let shape = broadcast(&[&c.shape, &x.shape, &y.shape]).ok_or("shapes")?;
             let cell = |i: &[usize]| {
-                if c.spread(i) != 0.0 {
-                    x.spread(i)
-                } else {
+                if c.spread(i) == 0.0 {
                     y.spread(i)
+                } else {
+                    x.spread(i)
                 }
             };
             if c.kind != Type::Bool || x.kind != y.kind {
