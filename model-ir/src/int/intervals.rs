@@ -112,6 +112,7 @@ impl Model {
     }
 }
 
+#[cfg(feature = "executor")]
 impl Model {
     /// Widens the intervals of nodes that do not hold all that their operands allow: a layout may
     /// hide that terms of a sum cancel. `None` if one of them has no bounds.
