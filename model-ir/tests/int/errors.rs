@@ -253,7 +253,7 @@ fn rearrangements() {
         });
         assert_eq!(fault, F::Permutation(perm));
     }
-    for map in [vec![], vec![6; 6], vec![0; (1 << 16) + 1]] {
+    for map in [vec![], vec![6; 6], vec![0; (1 << 20) + 1]] {
         let fault = node_fault(GATHER, |g| g.nodes[GATHER].op = Op::Gather { map });
         assert_eq!(fault, F::Gather);
     }
