@@ -54,7 +54,7 @@ const OTHERWISE: &[(&str, &str)] = &[
     ("ReduceSum", "empty axes reduce nothing"),
     ("ScatterND", "its reduction is not read"),
     ("Squeeze", "axes that are not given squeeze otherwise"),
-    ("Transpose", "scalars and the default order"),
+    ("Transpose", "by default only the last two axes change"),
 ];
 
 #[test]

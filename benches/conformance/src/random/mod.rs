@@ -2,8 +2,8 @@
 //! reference that follows the text of the ONNX standard, by the float executor and as an integer
 //! model of either profile.
 //!
-//! Graph `i` of a search is a function of the seed and of `i` alone. [`judge`] says what is right; a
-//! graph that is wrong is shrunk to a minimal one ([`shrink`]), which can be written as a folder
+//! Graph `i` of a search is a function of the seed and of `i` alone. `judge` says what is right; a
+//! graph that is wrong is shrunk to a minimal one (`shrink`), which can be written as a folder
 //! that `conformance` and `check` read.
 #![allow(
     clippy::float_cmp,
