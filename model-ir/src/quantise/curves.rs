@@ -158,7 +158,7 @@ impl Lowered<'_> {
             };
             return self.lookup(&node.name, x.tensor, curve, 0, Rounding::Nearest, None);
         }
-        let (tensor, shift) = self.multiplied(&node.name, x, unit, QUANTISED_BITS)?;
+        let (tensor, shift) = self.multiplied(v, x, unit, QUANTISED_BITS)?;
         self.lookup_seen(v, tensor, curve, shift, range)
     }
 
@@ -166,10 +166,11 @@ impl Lowered<'_> {
     fn clipped(&mut self, v: usize, x: TensorId, (lo, hi): (f32, f32)) -> Result<TensorId, Error> {
         let bounds = self.interval(x);
         if !self.is_wide(x) {
-            let bound = |end: f32| (end as i64).clamp(bounds.lo, bounds.hi);
+            // What the bounds of the operand become.
+            let reached = |end: i64| end.clamp(lo as i64, hi as i64);
             let curve = Curve::Clamp {
-                lo: bound(lo),
-                hi: bound(hi),
+                lo: reached(bounds.lo),
+                hi: reached(bounds.hi),
             };
             let name = &self.plan.node(v).name;
             return self.lookup(name, x, curve, 0, Rounding::Nearest, None);
@@ -245,7 +246,10 @@ impl Lowered<'_> {
         let (below, above) = (range.lo.min(0.0), range.hi.max(0.0));
         for end in [below, above] {
             let Some(limit) = tail(end) else { continue };
-            let bound = (limit / x.scale).round() as i64;
+            // Away from 0: beyond the limit, the function is what it is there.
+            let bound = end.signum() * (limit.abs() / x.scale).ceil();
+            let limit = bound * x.scale;
+            let bound = bound as i64;
             let constant = vec![bound];
             let constant = self.broadcast_constant(&node.name, constant, &[1], &node.shape)?;
             // max(x, bound) from below, -max(-x, -bound) from above.
@@ -270,10 +274,7 @@ impl Lowered<'_> {
     /// that were always the same.
     fn argument_range(&self, u: usize) -> Range {
         let range = self.plan.ranges[u];
-        let operands = self.plan.node(u).inputs.iter();
-        let largest = operands
-            .map(|w| self.plan.ranges[w.0].size())
-            .fold(0.0, f64::max);
+        let largest = self.plan.largest_part(u);
         let noise = largest * exp2(-(self.plan.profile.bits() as i32));
         if range.size() >= noise {
             return range;

@@ -46,7 +46,7 @@ impl Plan<'_> {
     }
 
     /// The value whose cells `v` has but for their places and a common factor.
-    fn origin(&self, mut v: usize) -> usize {
+    pub(super) fn origin(&self, mut v: usize) -> usize {
         while self.moves(v) || self.factor(v).is_some() {
             v = self.node(v).inputs[0].0;
         }

@@ -25,7 +25,7 @@ impl Plan<'_> {
                     Form::Raw
                 }
                 Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => Form::Linear,
-                Op::Concat { .. } | Op::Max if self.is_rescaled(v) => Form::Raw,
+                Op::Concat { .. } | Op::Pad { .. } | Op::Max if self.is_rescaled(v) => Form::Raw,
                 Op::Max | Op::Maximum { .. }
                     if node.inputs.iter().any(|u| forms[u.0] == Form::Raw) =>
                 {
@@ -64,7 +64,7 @@ impl Plan<'_> {
             return Form::Raw;
         }
         let term = |u: &ValueId| match forms[u.0] {
-            form if self.adds_directly(u.0) => form,
+            form if self.adds_directly(v, u.0) => form,
             _ => Form::Small,
         };
         let terms: Vec<Form> = inputs.iter().map(term).collect();
@@ -167,6 +167,7 @@ impl Plan<'_> {
             Op::Add | Op::Sub | Op::Concat { .. } | Op::Max => true,
             Op::Pool { kind, .. } => *kind != PoolKind::Max,
             Op::Affine { .. } => self.dequantised(v).is_none(),
+            Op::Activation(f) => f.keeps_scale(),
             _ => false,
         };
         let given = |u: &ValueId| matches!(self.node(u.0).op, Op::Constant { .. });
@@ -202,9 +203,12 @@ impl Plan<'_> {
                 _ => None,
             },
             Op::Map(_) => (!self.adds_cells(v)).then_some(1.0),
-            Op::Add | Op::Sub | Op::Concat { .. } | Op::Max | Op::Maximum { .. } => {
-                (self.forms[v] != Form::Raw).then_some(1.0)
-            }
+            Op::Add
+            | Op::Sub
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Max
+            | Op::Maximum { .. } => (self.forms[v] != Form::Raw).then_some(1.0),
             _ => Some(1.0),
         })
     }

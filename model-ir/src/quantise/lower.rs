@@ -17,7 +17,7 @@ use crate::int::{
 };
 
 /// Largest shift of a lookup.
-const MAX_SHIFT: u32 = 48;
+pub(super) const MAX_SHIFT: u32 = 48;
 
 /// A value of the float graph as an integer tensor; with a shift, an accumulator.
 #[derive(Clone, Copy, Debug)]
@@ -176,7 +176,7 @@ impl Lowered<'_> {
                 Ok(Handle { tensor, ..handle })
             }
             FloatOp::Concat { axis } => self.concat(v, *axis),
-            FloatOp::Pad { pads, value } => self.pad(v, pads, *value).map(small),
+            FloatOp::Pad { pads, value } => self.pad(v, pads, *value),
             FloatOp::Contract(labels) => self.contract(v, labels),
             FloatOp::Map(axes) => self.linear_map(v, axes),
             FloatOp::Take { indices, .. } => self.take(v, indices),
@@ -474,7 +474,7 @@ impl Lowered<'_> {
         let mut terms = Vec::new();
         for (&value, sign) in node.inputs.iter().zip(signs) {
             let handle = self.values[value.0];
-            if self.plan.adds_directly(value.0) || handle.small {
+            if self.plan.adds_directly(v, value.0) || handle.small {
                 terms.push((sign, handle.tensor, handle.shift));
             } else {
                 terms.push((sign, self.small(value)?.tensor, 0));

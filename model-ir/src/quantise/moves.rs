@@ -45,15 +45,16 @@ impl Lowered<'_> {
         })
     }
 
-    /// The operand with a border, or cropped.
+    /// The operand with a border, or cropped; in the operand's own unit if the value of the border is
+    /// so large that it would be lost beside it.
     pub(super) fn pad(
         &mut self,
         v: usize,
         pads: &[(i64, i64)],
         value: f32,
-    ) -> Result<TensorId, Error> {
+    ) -> Result<Handle, Error> {
         let node = self.plan.node(v);
-        let x = self.small(node.inputs[0])?.tensor;
+        let x = self.small(node.inputs[0])?;
         let shape = &self.plan.node(node.inputs[0].0).shape;
         let mut axes = keep(shape);
         for (i, &(before, after)) in pads.iter().enumerate() {
@@ -61,8 +62,15 @@ impl Lowered<'_> {
                 axes[i] = shifted(shape[i], node.shape[i], -before);
             }
         }
-        let fill = (f64::from(value) / self.plan.scale(v)).round() as i64;
-        self.map(&node.name, x, Map { axes, fill })
+        let small = self.plan.form(v) == Form::Small;
+        let scale = if small { self.plan.scale(v) } else { x.scale };
+        let fill = (f64::from(value) / scale).round() as i64;
+        Ok(Handle {
+            tensor: self.map(&node.name, x.tensor, Map { axes, fill })?,
+            shift: 0,
+            small,
+            scale,
+        })
     }
 }
 

@@ -208,9 +208,12 @@ impl Plan<'_> {
         let given = self.classes_of(&balance::given(self.graph));
         let leap = |v: usize| {
             let node = self.node(v);
-            let joins = matches!(node.op, Op::Add | Op::Sub | Op::Concat { .. } | Op::Max);
-            if !joins
-                || self.forms[v] == Form::Raw
+            let border = match node.op {
+                Op::Add | Op::Sub | Op::Concat { .. } | Op::Max => 0.0,
+                Op::Pad { value, .. } if value != 0.0 => f64::from(value.abs()),
+                _ => return None,
+            };
+            if self.forms[v] == Form::Raw
                 || given[self.classes.root(v).0]
                 || bits[self.classes.root(v).0] <= GIVEN_BITS
             {
@@ -218,8 +221,12 @@ impl Plan<'_> {
             }
             let size = self.ranges[v].size();
             let ratio = |u: &ValueId| {
-                let ratio = self.ranges[u.0].size() / size;
-                ratio.max(1.0 / ratio)
+                let part = self.ranges[u.0].size();
+                let whole = self.whole_size(u.0);
+                (part / size)
+                    .max(size / part)
+                    .max(whole / size)
+                    .max(border / whole)
             };
             let tied = node
                 .inputs
@@ -233,6 +240,14 @@ impl Plan<'_> {
         };
         let leaps = (0..self.forms.len()).filter_map(leap);
         leaps.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(v, _)| v)
+    }
+
+    /// The size of what `v` is a rearranged part of.
+    fn whole_size(&self, mut v: usize) -> f64 {
+        while self.moves(v) && !self.is_rescaled(v) {
+            v = self.node(v).inputs[0].0;
+        }
+        self.ranges[v].size()
     }
 
     /// Whether the cells of `v` are rounded to the steps of its class, and more than one function
@@ -387,7 +402,7 @@ impl Plan<'_> {
                 Op::Max | Op::Maximum { .. } if self.forms[c] == Form::Raw => {
                     self.forms[v] == Form::Linear
                 }
-                Op::Add | Op::Sub => !self.adds_directly(v),
+                Op::Add | Op::Sub => !self.adds_directly(c, v),
                 Op::Affine { .. } if !is_layer(c) => false,
                 Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => {
                     !matches!(self.forms[v], Form::Exact(_))

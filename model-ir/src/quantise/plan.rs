@@ -171,9 +171,14 @@ impl<'a> Plan<'a> {
         self.needs_small[v]
     }
 
-    /// Whether a sum takes its operand `v` as an accumulator.
-    pub(super) fn adds_directly(&self, v: usize) -> bool {
-        self.consumers[v].len() == 1 && !self.outputs[v]
+    /// Whether the sum `v` takes its operand `u` as an accumulator. Cells of one value are taken
+    /// alike, so that equal ones have a difference of 0.
+    pub(super) fn adds_directly(&self, v: usize, u: usize) -> bool {
+        let alone = |u: usize| self.consumers[u].len() == 1 && !self.outputs[u];
+        let inputs = &self.node(v).inputs;
+        let origin = self.origin(u);
+        let alike = inputs.iter().filter(|w| self.origin(w.0) == origin);
+        alike.map(|w| w.0).all(alone)
     }
 
     /// Whether `v` has the scale of its operands, with no tie.
@@ -245,6 +250,36 @@ impl<'a> Plan<'a> {
                 (same && first != 0.0).then_some(f64::from(first))
             }
             _ => None,
+        }
+    }
+
+    /// Largest magnitude of what `v` adds up, which may be far larger than the sum; 0 if it is no
+    /// sum.
+    pub(super) fn largest_part(&self, v: usize) -> f64 {
+        let node = self.node(v);
+        let sizes = node.inputs.iter().map(|u| self.ranges[u.0].size());
+        match &node.op {
+            Op::Add | Op::Sub => sizes.fold(0.0, f64::max),
+            Op::Map(_) if self.adds_cells(v) => sizes.fold(0.0, f64::max),
+            Op::Affine { shift, .. } => {
+                let most = shift.iter().fold(0.0_f32, |most, t| most.max(t.abs()));
+                f64::from(most)
+            }
+            Op::Map(_)
+            | Op::Dense { .. }
+            | Op::Conv { .. }
+            | Op::Input { .. }
+            | Op::Constant { .. }
+            | Op::Activation(_)
+            | Op::Pool { .. }
+            | Op::Max
+            | Op::Maximum { .. }
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Take { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Contract(_) => 0.0,
         }
     }
 

@@ -101,10 +101,23 @@ impl Plan<'_> {
                     let zero = self.dequantised(v).map(|(_, zero)| zero);
                     integers.zip(zero).map(|(q, z)| (q.lo - z, q.hi - z))
                 }
-                _ if self.selects(v) && self.classes.fixed(v).is_some() => {
+                _ if self.selects(v) => self.classes.fixed(v).and_then(|scale| {
                     let parts = node.inputs.iter().map(|u| bounds[u.0]);
-                    parts.reduce(|a, b| Some(hull(a?, b?))).flatten()
-                }
+                    let (lo, hi) = parts.reduce(|a, b| Some(hull(a?, b?)))??;
+                    let bound = |end: f32| (f64::from(end) / scale).round() as i64;
+                    Some(match node.op {
+                        Op::Activation(Activation::Relu) => (lo.max(0), hi.max(0)),
+                        Op::Activation(Activation::Clip {
+                            lo: least,
+                            hi: most,
+                        }) => {
+                            let reached = |x: i64| x.max(bound(least)).min(bound(most));
+                            (reached(lo), reached(hi))
+                        }
+                        Op::Pad { value, .. } => hull((lo, hi), (bound(value), bound(value))),
+                        _ => (lo, hi),
+                    })
+                }),
                 _ => None,
             };
         }

@@ -40,6 +40,9 @@ const SIMPLE_RATIO: i32 = 6;
 /// Largest coefficient that brings an operand of a sum to the unit of the others.
 const MAX_COEFFICIENT: f64 = (1_u64 << 31) as f64;
 
+/// Bits of a multiplier that is as good as any.
+const MULTIPLIER: i32 = 14;
+
 impl Lowered<'_> {
     /// Bits that a multiplier must have for its rounding not to be felt.
     fn multiplier_bits(&self) -> i32 {
@@ -374,21 +377,24 @@ impl Lowered<'_> {
         quantises.then(|| self.plan.scale(consumer))
     }
 
-    /// `m X` and `S` with `m 2^-S` the ratio of its scale to `unit`, `m` of `bits` bits.
+    /// `m X` and `S` with `m 2^-S` the ratio of its scale to `unit`, `m` of `bits` bits; for value
+    /// `v`.
     pub(super) fn multiplied(
         &mut self,
-        name: &str,
+        v: usize,
         x: Handle,
         unit: f64,
         bits: i32,
     ) -> Result<(TensorId, u32), Error> {
+        let name = &self.plan.node(v).name;
+        let x = self.roomy(v, x, unit, bits)?;
         let ratio = x.scale / unit;
         let power = -log2_round(ratio);
         if (ratio * exp2(power) - 1.0).abs() < 1e-12 && power >= 0 {
             return Ok((x.tensor, power as u32));
         }
         // As many bits as there is room for.
-        let room = self.interval(x.tensor).max_abs().leading_zeros() as i32 - 4;
+        let room = self.multiples(x.tensor);
         let bits = bits.min(room.max(1));
         let shift = (bits - log2_floor(ratio)).max(1);
         let shift = if bits < room {
@@ -405,6 +411,25 @@ impl Lowered<'_> {
         }
         let tensor = self.weighted_sum(name, &[(multiplier as i64, x.tensor)])?;
         Ok((tensor, shift as u32))
+    }
+
+    /// The accumulator `x` without the lowest digits that are no part of a `unit`, if they leave too
+    /// little room for a multiplier.
+    fn roomy(&mut self, v: usize, x: Handle, unit: f64, bits: i32) -> Result<Handle, Error> {
+        let lacking = bits.min(MULTIPLIER) - self.multiples(x.tensor);
+        let spare = log2_floor(unit / x.scale) - MULTIPLIER;
+        let digits = lacking.min(spare);
+        if digits <= 0 || x.shift > 0 {
+            return Ok(x);
+        }
+        let tensor = self.digits(v, x.tensor, digits as u32)?;
+        let scale = x.scale * exp2(digits);
+        Ok(Handle { tensor, scale, ..x })
+    }
+
+    /// Bits of the largest multiplier of a tensor.
+    fn multiples(&self, x: TensorId) -> i32 {
+        self.interval(x).max_abs().leading_zeros() as i32 - 4
     }
 
     /// The factor by which [`multiplied`](Self::multiplied) made `product` of `x`.
@@ -432,7 +457,7 @@ impl Lowered<'_> {
             let shift = shift.max(0);
             (x.scale * exp2(shift), shift)
         } else {
-            let (tensor, shift) = self.multiplied(name, x, wanted, self.multiplier_bits())?;
+            let (tensor, shift) = self.multiplied(v, x, wanted, self.multiplier_bits())?;
             x.tensor = tensor;
             (wanted, shift as i32)
         };

@@ -6,6 +6,7 @@
 
 use super::Error;
 use super::plan::{Form, Plan};
+use super::tables::ROOM;
 use crate::exact::{exp2, log2_ceil};
 use crate::float::{Activation, Op};
 
@@ -39,10 +40,14 @@ impl Plan<'_> {
     /// The largest magnitude that a function which saturates at 1 reaches on what its operand holds.
     fn reached(&self, v: usize, f: Activation) -> f64 {
         let operand = self.node(v).inputs[0].0;
-        if self.forms[operand] != Form::Small || self.is_integral(operand) {
+        let most = if self.is_integral(operand) {
             return 1.0;
-        }
-        let most = self.wanted(operand);
+        } else if self.forms[operand] == Form::Small {
+            self.wanted(operand)
+        } else {
+            // As far as tables have room.
+            ROOM * self.ranges[operand].size()
+        };
         f.at(most).abs().max(f.at(-most).abs()).min(1.0)
     }
 

@@ -14,7 +14,7 @@
 
 use super::Error;
 use super::function::Curve;
-use super::lower::{Handle, Lowered, Rounding};
+use super::lower::{Handle, Lowered, MAX_SHIFT, Rounding};
 use super::whole::indices;
 use crate::exact::{exp2, log2_floor};
 use crate::float::Activation;
@@ -36,22 +36,12 @@ const QUOTIENTS: u64 = 1 << 15;
 const DIGITS: u32 = 12;
 
 /// What is counted when a value is rounded down: steps of this length, from some quarters of a
-/// step below 0 on.
+/// step below 0 on, and between which bounds the count is kept.
 #[derive(Clone, Copy)]
 struct Step {
     length: f64,
     quarters: i64,
-}
-
-impl Step {
-    const UNIT: Self = Self {
-        length: 1.0,
-        quarters: 0,
-    };
-    const HALVES: Self = Self {
-        length: 2.0,
-        quarters: 1,
-    };
+    bounds: (i64, i64),
 }
 
 impl Lowered<'_> {
@@ -69,26 +59,38 @@ impl Lowered<'_> {
             let tensor = minus(lowered, x.tensor)?;
             Ok::<_, Error>(Handle { tensor, ..x })
         };
+        let (lo, hi) = self.plan.interval(v);
+        let units = |lo, hi| Step {
+            length: 1.0,
+            quarters: 0,
+            bounds: (lo, hi),
+        };
         match f {
-            Activation::Floor => self.floor(v, x, f, Step::UNIT),
+            Activation::Floor => self.floor(v, x, f, units(lo, hi)),
             Activation::Ceil => {
                 let x = below(self)?;
-                let floor = self.floor(v, x, Activation::Floor, Step::UNIT)?;
+                let floor = self.floor(v, x, Activation::Floor, units(-hi, -lo))?;
                 minus(self, floor)
             }
             Activation::Round => {
-                let above = self.floor(v, x, Activation::Floor, Step::HALVES)?;
+                let most = lo.abs().max(hi.abs());
+                let halves = Step {
+                    length: 2.0,
+                    quarters: 1,
+                    bounds: (-most, most),
+                };
+                let above = self.floor(v, x, Activation::Floor, halves)?;
                 let x = below(self)?;
-                let below = self.floor(v, x, Activation::Floor, Step::HALVES)?;
+                let below = self.floor(v, x, Activation::Floor, halves)?;
                 self.weighted_sum(name, &[(1, above), (-1, below)])
             }
             _ => {
-                let above = self.floor(v, x, Activation::Relu, Step::UNIT)?;
+                let above = self.floor(v, x, Activation::Relu, units(0, hi.max(0)))?;
                 if self.interval(x.tensor).lo >= 0 {
                     return Ok(above);
                 }
                 let x = below(self)?;
-                let below = self.floor(v, x, Activation::Relu, Step::UNIT)?;
+                let below = self.floor(v, x, Activation::Relu, units(0, (-lo).max(0)))?;
                 self.weighted_sum(name, &[(1, above), (-1, below)])
             }
         }
@@ -107,17 +109,16 @@ impl Lowered<'_> {
     }
 
     /// `f(floor(x / length + quarters / 4))` for a function of integers.
-    fn floor(
-        &mut self,
-        v: usize,
-        x: Handle,
-        f: Activation,
-        Step { length, quarters }: Step,
-    ) -> Result<TensorId, Error> {
+    fn floor(&mut self, v: usize, x: Handle, f: Activation, step: Step) -> Result<TensorId, Error> {
+        let Step {
+            length,
+            quarters,
+            bounds: (lo, hi),
+        } = step;
         let node = self.plan.node(v);
         let room = SHIFT + log2_floor(x.scale / length);
         let bits = UNIT_BITS.min(room);
-        let (mut tensor, mut shift) = self.multiplied(&node.name, x, length, bits)?;
+        let (mut tensor, mut shift) = self.multiplied(v, x, length, bits)?;
         // Half a step of the value, but less than would be felt.
         let half = match self.coefficient(tensor, x.tensor) {
             1 => 0,
@@ -131,7 +132,6 @@ impl Lowered<'_> {
             }
             more += quarters << (shift - 2);
         }
-        let (lo, hi) = self.plan.interval(v);
         let size = self.plan.ranges[node.inputs[0].0].size() / length + 1.0;
         let calibrated = super::calibration::Range {
             lo: -size,
@@ -141,7 +141,7 @@ impl Lowered<'_> {
             function: f,
             step: 1.0,
             unit: self.plan.scale(v),
-            lo: if f == Activation::Relu { 0 } else { lo },
+            lo,
             hi,
         };
         let rounding = Rounding::Above(more);
@@ -235,15 +235,20 @@ impl Lowered<'_> {
         if whole.hi.abs_diff(whole.lo) < QUOTIENTS {
             return self.lookup_within(name, x, identity(whole), shift, rounding, whole);
         }
-        let high = self.digits_of(v, x, shift + DIGITS, more)?;
-        let part = self.doubled(name, high, shift + DIGITS)?;
+        // The last digit has what is left of the shifts.
+        let digits = match MAX_SHIFT.saturating_sub(shift) {
+            0 => return Err(Error::overflow(name)),
+            left => left.min(DIGITS),
+        };
+        let high = self.digits_of(v, x, shift + digits, more)?;
+        let part = self.doubled(name, high, shift + digits)?;
         let rest = self.weighted_sum(name, &[(1, x), (-1, part)])?;
         let digit = Interval {
             lo: 0,
-            hi: (1 << DIGITS) - 1,
+            hi: (1 << digits) - 1,
         };
         let low = self.lookup_within(name, rest, identity(digit), shift, rounding, digit)?;
-        self.weighted_sum(name, &[(1 << DIGITS, high), (1, low)])
+        self.weighted_sum(name, &[(1 << digits, high), (1, low)])
     }
 
     /// `2^times x`, by factors that a sum may have.

@@ -18,7 +18,7 @@ const MAX_ROWS: u64 = 1 << 16;
 /// How many times the calibrated range a table has, the most that fit.
 const FACTORS: [f64; 3] = [ROOM, 2.0, 1.0];
 /// Times the calibrated range that leave room enough for inputs unlike the samples.
-const ROOM: f64 = 4.0;
+pub(super) const ROOM: f64 = 4.0;
 /// Arguments that calibration saw within so many steps were always the same but for their rounding,
 /// of which the samples then say nothing: the least room on either side of 0.
 const CONSTANT: f64 = 2.0;
