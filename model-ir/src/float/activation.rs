@@ -83,6 +83,11 @@ pub enum Activation {
         /// The exponent.
         exponent: f32,
     },
+    /// `x^exponent`, and 0 at 0: what is divided by nothing is nothing.
+    Inverse {
+        /// The exponent, negative.
+        exponent: f32,
+    },
     /// A steep function of `min(max(x, lo), hi)`, away from its pole.
     Within {
         /// The function.
@@ -259,7 +264,8 @@ impl Activation {
             Self::Log => libm::log(x),
             Self::Sqrt => x.sqrt(),
             Self::Reciprocal => 1.0 / x,
-            Self::Power { exponent } => libm::pow(x, exponent.into()),
+            Self::Inverse { .. } if x == 0.0 => 0.0,
+            Self::Power { exponent } | Self::Inverse { exponent } => libm::pow(x, exponent.into()),
             Self::Within { function, lo, hi } => {
                 function.activation().at(x.clamp(lo.into(), hi.into()))
             }
@@ -312,7 +318,9 @@ impl Activation {
             | Self::Acosh => true,
             Self::Clip { lo, .. } => lo >= 0.0,
             Self::ThresholdedRelu { alpha } => alpha >= 0.0,
-            Self::Power { exponent } => exponent % 2.0 == 0.0 || exponent.fract() != 0.0,
+            Self::Power { exponent } | Self::Inverse { exponent } => {
+                exponent % 2.0 == 0.0 || exponent.fract() != 0.0
+            }
             Self::Quantize { lo, .. } => lo >= 0,
             Self::Within { function, .. } => function != Steep::Log,
             _ => false,
@@ -336,7 +344,9 @@ impl Activation {
             Self::Log => Some(Steep::Log),
             Self::Sqrt => Some(Steep::Sqrt),
             Self::Reciprocal => Some(Steep::Reciprocal),
-            Self::Power { exponent } if exponent < 1.0 => Some(Steep::Power { exponent }),
+            Self::Power { exponent } | Self::Inverse { exponent } if exponent < 1.0 => {
+                Some(Steep::Power { exponent })
+            }
             Self::Within { function, .. } => Some(function),
             _ => None,
         }
@@ -420,7 +430,9 @@ impl Activation {
     pub fn domain(self) -> (f64, f64) {
         match self {
             Self::Log | Self::Sqrt => (0.0, f64::INFINITY),
-            Self::Power { exponent } if exponent.fract() != 0.0 => (0.0, f64::INFINITY),
+            Self::Power { exponent } | Self::Inverse { exponent } if exponent.fract() != 0.0 => {
+                (0.0, f64::INFINITY)
+            }
             Self::Asin | Self::Acos | Self::Atanh => (-1.0, 1.0),
             Self::Acosh => (1.0, f64::INFINITY),
             Self::Within { lo, hi, .. } => (lo.into(), hi.into()),
@@ -439,7 +451,9 @@ impl Activation {
                 vec![("alpha", alpha), ("beta", beta), ("gamma", gamma)]
             }
             Self::HardSigmoid { alpha, beta } => vec![("alpha", alpha), ("beta", beta)],
-            Self::Power { exponent } => vec![("exponent", exponent)],
+            Self::Power { exponent } | Self::Inverse { exponent } => {
+                vec![("exponent", exponent)]
+            }
             Self::Quantize { scale, .. } => vec![("scale", scale)],
             _ => vec![],
         };

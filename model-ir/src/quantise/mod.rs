@@ -323,10 +323,12 @@ pub fn quantise(
     let shift = lowered.shift;
     let layers = std::mem::take(&mut lowered.layers);
     let lookups = lowered.lookup_cells();
-    let mut model = tables::finish(lowered, &mut warnings)?;
+    let (mut model, mut domains) = tables::finish(lowered)?;
     // What has no bounds is refused by the validation.
     let _ = model.widen();
     model.validate()?;
+    domains.cover(&mut model, calibration)?;
+    warnings.extend(domains.warnings());
     let report = Report {
         shift,
         bits: options.profile.bits(),

@@ -7,12 +7,14 @@
 //! long as the union of their domains keeps the limit.
 
 use super::Error;
-use super::calibration::Range;
+use super::calibration::{Calibration, Range};
 use super::compact::compact;
 use super::function::Curve;
 use super::layout;
 use super::lower::{Lookup, Lowered};
-use crate::int::{Function, Graph, Interval, Model, Op, Table, TableId, TensorId};
+use crate::int::{
+    Executor, Function, Graph, Interval, Model, Op, RunError, Table, TableId, TensorId,
+};
 
 const MAX_ROWS: u64 = 1 << 16;
 /// How many times the calibrated range a table has, the most that fit.
@@ -111,7 +113,7 @@ impl Lowered<'_> {
 
 /// A table before it is filled.
 struct Draft {
-    curve: usize,
+    curve: Curve,
     domain: Interval,
     /// Whether a reader's static interval is not covered.
     partial: bool,
@@ -121,14 +123,40 @@ struct Draft {
     most: i64,
 }
 
+impl Draft {
+    /// The arguments that it may have at all.
+    fn reachable(&self) -> Interval {
+        Interval {
+            lo: self.reachable.lo.max(-self.most).min(self.domain.lo),
+            hi: self.reachable.hi.min(self.most).max(self.domain.hi),
+        }
+    }
+}
+
+/// The tables of functions, and who reads them.
+pub(super) struct Domains {
+    drafts: Vec<Draft>,
+    readers: Vec<Reader>,
+}
+
+/// A node that reads a table.
+struct Reader {
+    node: String,
+    table: usize,
+    argument: Interval,
+    calibrated: Option<Range>,
+}
+
 /// Gives tables their domains and tensors their axes.
-pub(super) fn finish(mut lowered: Lowered, warnings: &mut Vec<String>) -> Result<Model, Error> {
+pub(super) fn finish(mut lowered: Lowered) -> Result<(Model, Domains), Error> {
     let limit = if lowered.lookup_cells() > MANY_LOOKUPS {
         MANY_ROWS
     } else {
         MAX_ROWS
     };
-    let mut tables = assign(&mut lowered, limit, warnings)?;
+    let domains = Domains::new(&mut lowered, limit)?;
+    let functions = domains.drafts.iter().map(|d| d.curve.table(d.domain));
+    let mut tables: Vec<Table> = functions.collect();
     let usual = lowered.shift;
     for node in &mut lowered.nodes {
         let cells = node.cells();
@@ -145,7 +173,7 @@ pub(super) fn finish(mut lowered: Lowered, warnings: &mut Vec<String>) -> Result
     })?;
     let nodes = compact(nodes, &mut ports);
     let outputs = ports.split_off(inputs);
-    Ok(Model {
+    let model = Model {
         graph: Graph {
             nodes,
             tables,
@@ -156,73 +184,134 @@ pub(super) fn finish(mut lowered: Lowered, warnings: &mut Vec<String>) -> Result
         },
         weights: lowered.weights,
         biases: lowered.biases,
-    })
+    };
+    Ok((model, domains))
 }
 
-/// Builds the function tables and names them in their nodes.
-fn assign(
-    lowered: &mut Lowered,
-    limit: u64,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<Table>, Error> {
-    let mut drafts: Vec<Draft> = vec![];
-    let mut chosen = vec![];
-    for lookup in &lowered.lookups {
-        let name = &lowered.nodes[lookup.node.0].name;
-        // Rather a large table than none.
-        let domain = domain(lookup, name, limit).or_else(|_| domain(lookup, name, MANY_ROWS))?;
-        let most = match lowered.nodes[lookup.node.0].op {
-            Op::Table { shift, .. } => ARGUMENTS >> shift,
-            _ => ARGUMENTS,
-        };
-        let joins = |d: &Draft| {
-            let hull = d.domain.hull(domain);
-            let fits = hull.max_abs() <= d.most.min(most).unsigned_abs();
-            d.curve == lookup.curve && rows(hull) <= limit && fits
-        };
-        let index = drafts.iter().position(joins).unwrap_or(drafts.len());
-        match drafts.get_mut(index) {
-            Some(draft) => {
-                draft.domain = draft.domain.hull(domain);
-                draft.reachable = draft.reachable.hull(lookup.argument);
-                draft.partial |= domain != lookup.argument;
-                draft.most = draft.most.min(most);
+impl Domains {
+    /// Chooses the function tables and names them in their nodes.
+    fn new(lowered: &mut Lowered, limit: u64) -> Result<Self, Error> {
+        let mut drafts: Vec<Draft> = vec![];
+        let mut readers = vec![];
+        for lookup in &lowered.lookups {
+            let node = &mut lowered.nodes[lookup.node.0];
+            // Rather a large table than none.
+            let domain = domain(lookup, &node.name, limit)
+                .or_else(|_| domain(lookup, &node.name, MANY_ROWS))?;
+            let Op::Table { shift, table, .. } = &mut node.op else {
+                continue;
+            };
+            let most = ARGUMENTS >> *shift;
+            let curve = lowered.curves[lookup.curve];
+            let joins = |d: &Draft| {
+                let hull = d.domain.hull(domain);
+                let fits = hull.max_abs() <= d.most.min(most).unsigned_abs();
+                d.curve == curve && rows(hull) <= limit && fits
+            };
+            let index = drafts.iter().position(joins).unwrap_or(drafts.len());
+            match drafts.get_mut(index) {
+                Some(draft) => {
+                    draft.domain = draft.domain.hull(domain);
+                    draft.reachable = draft.reachable.hull(lookup.argument);
+                    draft.partial |= domain != lookup.argument;
+                    draft.most = draft.most.min(most);
+                }
+                None => drafts.push(Draft {
+                    curve,
+                    domain,
+                    partial: domain != lookup.argument,
+                    reachable: lookup.argument,
+                    most,
+                }),
             }
-            None => drafts.push(Draft {
-                curve: lookup.curve,
-                domain,
-                partial: domain != lookup.argument,
-                reachable: lookup.argument,
-                most,
-            }),
-        }
-        chosen.push(index);
-    }
-    for draft in drafts.iter_mut().filter(|d| d.partial) {
-        let within = Interval {
-            lo: draft.reachable.lo.max(-draft.most).min(draft.domain.lo),
-            hi: draft.reachable.hi.min(draft.most).max(draft.domain.hi),
-        };
-        draft.domain = widened(draft.domain, within);
-    }
-    for (lookup, &index) in lowered.lookups.iter().zip(&chosen) {
-        let node = &mut lowered.nodes[lookup.node.0];
-        if let Op::Table { table, .. } = &mut node.op {
             *table = TableId(index);
+            readers.push(Reader {
+                node: node.name.clone(),
+                table: index,
+                argument: lookup.argument,
+                calibrated: lookup.calibrated,
+            });
         }
-        let (domain, whole) = (drafts[index].domain, lookup.argument);
-        if !domain.covers(whole) {
-            let calibrated = lookup.calibrated.map_or((0.0, 0.0), |r| (r.lo, r.hi));
-            warnings.push(format!(
-                "node `{}`: its argument may lie in {whole}, was in {:.0}..={:.0} during \
-                 calibration, and its table covers {domain}: an input that leaves it cannot be \
-                 proven",
-                node.name, calibrated.0, calibrated.1
-            ));
+        for draft in drafts.iter_mut().filter(|d| d.partial) {
+            draft.domain = widened(draft.domain, draft.reachable());
         }
+        Ok(Self { drafts, readers })
     }
-    let curve = |draft: &Draft| -> Curve { lowered.curves[draft.curve] };
-    Ok(drafts.iter().map(|d| curve(d).table(d.domain)).collect())
+
+    /// Runs `model`, which has these tables, on the samples of the calibration, and widens the
+    /// tables that they leave: what calibration saw is never refused.
+    pub(super) fn cover(
+        &mut self,
+        model: &mut Model,
+        calibration: &Calibration,
+    ) -> Result<(), Error> {
+        if !self.drafts.iter().any(|draft| draft.partial) {
+            return Ok(());
+        }
+        let mut executor = Executor::new(model)?;
+        for sample in calibration.samples() {
+            let inputs = model.graph.quantise_inputs(std::slice::from_ref(sample))?;
+            while let Err(error) = executor.run(&inputs.cells) {
+                let RunError::OutsideDomain {
+                    node, table, value, ..
+                } = error
+                else {
+                    return Err(error.into());
+                };
+                self.widen(model, table, value, &node)?;
+                executor = Executor::new(model)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes room for the argument `value`, and beyond it as much again as it was too far.
+    fn widen(
+        &mut self,
+        model: &mut Model,
+        table: TableId,
+        value: i64,
+        node: &str,
+    ) -> Result<(), Error> {
+        let draft = &mut self.drafts[table.0];
+        let reachable = draft.reachable();
+        let needed = draft.domain.with(value);
+        if rows(needed) > MANY_ROWS || !reachable.contains(value) {
+            return Err(Error::Table {
+                node: node.into(),
+                rows: rows(needed),
+                limit: MANY_ROWS,
+            });
+        }
+        let beyond = value + (value - value.clamp(draft.domain.lo, draft.domain.hi));
+        let roomy = needed.with(beyond.clamp(reachable.lo, reachable.hi));
+        let hull = if rows(roomy) > MANY_ROWS {
+            needed
+        } else {
+            roomy
+        };
+        draft.domain = widened(hull, reachable);
+        model.graph.tables[table.0] = draft.curve.table(draft.domain);
+        Ok(())
+    }
+
+    /// What inputs beyond the calibration may run into.
+    pub(super) fn warnings(&self) -> impl Iterator<Item = String> + '_ {
+        let leaves = |reader: &&Reader| {
+            let domain = self.drafts[reader.table].domain;
+            !domain.covers(reader.argument)
+        };
+        self.readers.iter().filter(leaves).map(|reader| {
+            let Reader { node, argument, .. } = reader;
+            let domain = self.drafts[reader.table].domain;
+            let (lo, hi) = reader.calibrated.map_or((0.0, 0.0), |r| (r.lo, r.hi));
+            format!(
+                "node `{node}`: its argument may lie in {argument}, was in {lo:.0}..={hi:.0} during \
+                 calibration, and its table covers {domain}: an input that leaves it cannot be \
+                 proven"
+            )
+        })
+    }
 }
 
 /// Bits of the limbs of a remainder of `shift` bits: one if its range table is the model's usual

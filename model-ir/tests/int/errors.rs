@@ -3,7 +3,7 @@
 use super::models::{AFFINE, GATHER, MAP, PERMUTE, SUM, TABLE, small};
 use zkstrata_model_ir::int::{
     BiasId, Entry, Executor, Graph, GraphError, Interval, Ints, MAX_CELLS, MapAxis, Model,
-    ModelError, NodeFault, Op, PortFault, RunError, Tap, TensorId, WeightId, run,
+    ModelError, NodeFault, Op, PortFault, RunError, TableId, Tap, TensorId, WeightId, run,
 };
 
 /// The fault after `change`, which must be one of node `index`.
@@ -425,6 +425,7 @@ fn runs() {
         outside,
         RunError::OutsideDomain {
             node: "t".into(),
+            table: TableId(0),
             value: 31,
             domain: Interval { lo: -30, hi: 30 },
         }

@@ -14,9 +14,7 @@ use ndarray::{Array2, ArrayD, arr1};
 use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
 use crate::Error;
-use crate::ops::logic::truth;
 use crate::ops::math::arithmetic::affine;
-use crate::ops::nn::norm::or_one;
 use crate::ops::one;
 use crate::scope::node::Node;
 use crate::scope::value::{Value, finite};
@@ -115,20 +113,16 @@ pub(crate) fn normalizer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Val
     let factor = match norm {
         "L2" => {
             let squares = f.dot(x, x, &axes)?;
-            let squares = or_one(&mut f, squares)?;
-            f.apply(Activation::Power { exponent: -0.5 }, squares)?
+            f.apply(Activation::Inverse { exponent: -0.5 }, squares)?
         }
         "L1" => {
             let size = f.apply(Activation::Abs, x)?;
             let size = f.sum(size, &axes)?;
-            let size = or_one(&mut f, size)?;
-            f.apply(Activation::Reciprocal, size)?
+            f.apply(Activation::Inverse { exponent: -1.0 }, size)?
         }
         "MAX" => {
             let most = f.maximum(x, &axes)?;
-            let zero = truth::is_zero(&mut f, most)?;
-            let most = f.add(most, zero)?;
-            f.apply(Activation::Reciprocal, most)?
+            f.apply(Activation::Inverse { exponent: -1.0 }, most)?
         }
         other => return Err(node.bad_attribute("norm", format!("is `{other}`"))),
     };

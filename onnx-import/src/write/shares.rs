@@ -2,10 +2,26 @@
 
 use std::collections::BTreeSet;
 
-use zkstrata_model_ir::float::{Activation, ValueId};
+use ndarray::{ArrayD, IxDyn};
+use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
 use crate::Error;
 use crate::write::formula::Formula;
+
+/// `value` for every cell of `x` if each has all of its row to itself.
+fn alone(
+    f: &mut Formula,
+    x: ValueId,
+    axes: &BTreeSet<usize>,
+    value: f32,
+) -> Result<Option<ValueId>, Error> {
+    let shape = f.shape(x);
+    if axes.iter().any(|&axis| shape[axis] != 1) {
+        return Ok(None);
+    }
+    let value = ArrayD::from_elem(IxDyn(&shape), value);
+    f.put(Op::Constant { value }, &[]).map(Some)
+}
 
 /// `x - max x`, `exp` of it, and the sum of that over `axes`.
 fn exponentials(
@@ -26,6 +42,9 @@ pub(crate) fn shares(
     x: ValueId,
     axes: &BTreeSet<usize>,
 ) -> Result<ValueId, Error> {
+    if let Some(all) = alone(f, x, axes, 1.0)? {
+        return Ok(all);
+    }
     let (_, powers, sum) = exponentials(f, x, axes)?;
     let factor = f.apply(Activation::Reciprocal, sum)?;
     f.product(powers, factor)
@@ -37,6 +56,9 @@ pub(crate) fn log_shares(
     x: ValueId,
     axes: &BTreeSet<usize>,
 ) -> Result<ValueId, Error> {
+    if let Some(nothing) = alone(f, x, axes, 0.0)? {
+        return Ok(nothing);
+    }
     let (below, _, sum) = exponentials(f, x, axes)?;
     let log = f.apply(Activation::Log, sum)?;
     f.sub(below, log)

@@ -19,7 +19,7 @@ mod packed;
 mod rearrange;
 mod window;
 
-use super::{Graph, Interval, Ints, Model, ModelError, Node, Op, TensorId, Trace};
+use super::{Graph, Interval, Ints, Model, ModelError, Node, Op, TableId, TensorId, Trace};
 use affine::Layer;
 use cell::{Cell, each_type};
 use contract::ContractPlan;
@@ -57,7 +57,7 @@ enum Step {
     Sum(Vec<i64>),
     Permute(PermutePlan),
     Gather(Vec<u32>),
-    Lookup(LookupPlan),
+    Lookup(LookupPlan, TableId),
     Contract(Box<ContractPlan>),
     Constant(Vec<i64>),
 }
@@ -90,12 +90,15 @@ impl Executor {
                 ranges,
                 offset,
                 ..
-            } => Step::Lookup(LookupPlan::new(
-                &graph.tables[table.0],
-                Rounding::new(&graph.tables, ranges, *offset),
-                interval(node.inputs[0]),
-                node.interval,
-            )),
+            } => {
+                let plan = LookupPlan::new(
+                    &graph.tables[table.0],
+                    Rounding::new(&graph.tables, ranges, *offset),
+                    interval(node.inputs[0]),
+                    node.interval,
+                );
+                Step::Lookup(plan, *table)
+            }
             Op::Contract(contract) => {
                 let intervals = [0, 1].map(|k| interval(node.inputs[k]));
                 Step::Contract(Box::new(ContractPlan::new(contract, intervals, node)))
@@ -151,10 +154,11 @@ impl Executor {
                 Step::Gather(map) => (rearrange::gather(map, x(0), node.interval, batch), vec![]),
                 Step::Contract(plan) => (plan.run([x(0), x(1)], batch), vec![]),
                 Step::Constant(cells) => (rearrange::constant(cells, node.interval, batch), vec![]),
-                Step::Lookup(plan) => {
+                Step::Lookup(plan, table) => {
                     plan.run(x(0), node.interval)
                         .map_err(|outside| RunError::OutsideDomain {
                             node: node.name.clone(),
+                            table: *table,
                             value: outside.0,
                             domain: plan.domain(),
                         })?
@@ -290,6 +294,8 @@ pub enum RunError {
     OutsideDomain {
         /// The table node.
         node: String,
+        /// Its table.
+        table: TableId,
         /// The argument.
         value: i64,
         /// The table's domain.

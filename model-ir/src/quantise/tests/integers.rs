@@ -1,29 +1,13 @@
 //! Integers are exact, whatever was calibrated, and what the model quantises itself does not bind
 //! the values beside it.
 
+use super::common::{add, affine, apply, scalar};
 use crate::float::random::Random;
 use crate::float::{Activation, GraphBuilder, Op, PoolKind, Ties, ValueId, Window};
 use crate::quantise::*;
 use ndarray::{ArrayD, IxDyn};
 
 const PROFILES: [Profile; 2] = [Profile::Fast, Profile::Accurate];
-
-fn add(b: &mut GraphBuilder, op: Op, inputs: &[ValueId]) -> ValueId {
-    b.add("node", op, inputs).expect("shapes agree")
-}
-
-fn apply(b: &mut GraphBuilder, f: Activation, x: ValueId) -> ValueId {
-    add(b, Op::Activation(f), &[x])
-}
-
-fn scalar(x: f32) -> ArrayD<f32> {
-    ArrayD::from_elem(IxDyn(&[]), x)
-}
-
-fn affine(b: &mut GraphBuilder, x: ValueId, scale: f32, shift: f32) -> ValueId {
-    let (scale, shift) = (scalar(scale), scalar(shift));
-    add(b, Op::Affine { scale, shift }, &[x])
-}
 
 fn array(cells: &[f32]) -> ArrayD<f32> {
     ArrayD::from_shape_vec(IxDyn(&[cells.len()]), cells.to_vec()).expect("a list")

@@ -1,5 +1,6 @@
 //! Operators between activations, alone and in the compositions that models are made of.
 
+use super::common::{add, affine, apply, scalar};
 use crate::float::random::Random;
 use crate::float::{Activation, AxisMap, AxisMatrix, Contract, GraphBuilder, Op, ValueId};
 use crate::quantise::*;
@@ -56,23 +57,6 @@ fn check(
         let error = worst(shapes, &build, profile);
         assert!(error <= limit, "{name}, {profile:?}: {error}");
     }
-}
-
-fn add(b: &mut GraphBuilder, op: Op, inputs: &[ValueId]) -> ValueId {
-    b.add("node", op, inputs).expect("shapes agree")
-}
-
-fn apply(b: &mut GraphBuilder, f: Activation, x: ValueId) -> ValueId {
-    add(b, Op::Activation(f), &[x])
-}
-
-fn scalar(x: f32) -> ArrayD<f32> {
-    ArrayD::from_elem(IxDyn(&[]), x)
-}
-
-fn affine(b: &mut GraphBuilder, x: ValueId, scale: f32, shift: f32) -> ValueId {
-    let (scale, shift) = (scalar(scale), scalar(shift));
-    add(b, Op::Affine { scale, shift }, &[x])
 }
 
 /// A map of the last of two axes.

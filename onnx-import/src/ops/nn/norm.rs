@@ -40,13 +40,6 @@ fn normalised(
     Ok([f.product(d, factor)?, mean, factor])
 }
 
-/// `x`, which is not negative, and 1 where it is 0: what is divided by it is 0 there.
-pub(crate) fn or_one(f: &mut Formula, x: ValueId) -> Result<ValueId, Error> {
-    let minus = f.negated(x)?;
-    let zero = f.apply(Activation::Step, minus)?;
-    f.add(x, zero)
-}
-
 /// The attribute `epsilon`, finite and not negative.
 fn epsilon(node: &Node, default: f32) -> Result<f32, Error> {
     let epsilon = node.float("epsilon")?.unwrap_or(default);
@@ -297,9 +290,8 @@ pub(crate) fn mean_variance(node: &mut Node, writer: &mut Writer) -> Result<Vec<
     let mean = f.mean(x, &axes)?;
     let d = f.sub(x, mean)?;
     let squares = f.dot(d, d, &axes)?;
-    let squares = or_one(&mut f, squares)?;
     let variance = f.affine(squares, 1.0 / count as f32, 0.0)?;
-    let factor = f.apply(Activation::Power { exponent: -0.5 }, variance)?;
+    let factor = f.apply(Activation::Inverse { exponent: -0.5 }, variance)?;
     one(Value::Activation(f.product(d, factor)?))
 }
 
@@ -316,13 +308,11 @@ pub(crate) fn length(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>,
         1 => {
             let size = f.apply(Activation::Abs, x)?;
             let size = f.sum(size, &axes)?;
-            let size = or_one(&mut f, size)?;
-            f.apply(Activation::Reciprocal, size)?
+            f.apply(Activation::Inverse { exponent: -1.0 }, size)?
         }
         2 => {
             let squares = f.dot(x, x, &axes)?;
-            let squares = or_one(&mut f, squares)?;
-            f.apply(Activation::Power { exponent: -0.5 }, squares)?
+            f.apply(Activation::Inverse { exponent: -0.5 }, squares)?
         }
         other => return Err(node.bad_attribute("p", format!("is {other}, expected 1 or 2"))),
     };
