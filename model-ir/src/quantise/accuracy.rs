@@ -1,19 +1,12 @@
 //! How far an integer model is from its float graph on given samples.
 
+use super::policy;
 use super::ports::Inputs;
-use super::verdict::NEAR_TIE;
 use super::{Error, Origin, origin};
 use crate::float::Graph;
 use crate::int::{Executor, Function, Interval, Model, Op, Port, PortKind, Trace};
 use ndarray::ArrayD;
 use rayon::prelude::*;
-
-/// Samples that run at once.
-const BATCH: usize = 16;
-/// Fewer cells than these do not show the range of an output.
-const FEW_CELLS: usize = 10;
-/// Values that differ by this share of their size are one constant, rounded.
-const ROUNDING: f64 = 1e-5;
 
 /// Differences between the float and the integer model over samples.
 #[derive(Clone, Debug, PartialEq)]
@@ -165,8 +158,8 @@ where
     let ports = &model.graph.outputs;
     let mut differences: Vec<Differences> = ports.iter().map(|_| Differences::new()).collect();
     let mut saturated_inputs = 0;
-    for (i, batch) in samples.chunks(BATCH).enumerate() {
-        let expected = expected(i * BATCH, batch)?;
+    for (i, batch) in samples.chunks(policy::BATCH).enumerate() {
+        let expected = expected(i * policy::BATCH, batch)?;
         let Inputs { cells, saturated } = model.graph.quantise_inputs(batch)?;
         saturated_inputs += saturated;
         let trace = executor.run(&cells)?;
@@ -208,7 +201,7 @@ impl Extent {
     }
 
     fn is_constant(&self) -> bool {
-        self.length() <= ROUNDING * self.magnitude()
+        self.length() <= policy::ROUNDING * self.magnitude()
     }
 }
 
@@ -250,14 +243,17 @@ impl Differences {
     fn finish(self, port: &Port) -> OutputAccuracy {
         let cells = self.cells.max(1) as f64;
         let samples = self.gaps.len().max(1);
-        let few = self.cells < FEW_CELLS;
+        let few = self.cells < policy::FEW_CELLS;
         let range = if few || self.float.is_constant() {
             self.float.length().max(self.float.magnitude())
         } else {
             self.float.length()
         };
         let variance = self.square / cells - (self.sum / cells).powi(2);
-        let near = self.gaps.iter().filter(|&&gap| gap <= NEAR_TIE * range);
+        let near = self
+            .gaps
+            .iter()
+            .filter(|&&gap| gap <= policy::NEAR_TIE * range);
         OutputAccuracy {
             name: port.name.clone(),
             kind: port.kind,

@@ -5,16 +5,10 @@
 //! windows have fewer taps, `D` is a common multiple of the counts and `c_i = D / n_i`.
 
 use super::Error;
+use super::policy;
 use crate::exact::exp2;
 use crate::float::{PoolKind, Window};
 use crate::int::{MapAxis, Tap};
-
-/// Common multiples above this are replaced by a multiple of the kernel's size of about
-/// [`APPROXIMATE`], exact for interior windows and within one percent at the borders.
-const MAX_MULTIPLE: usize = 64;
-const APPROXIMATE: usize = 256;
-/// Largest shift of an average: its range table has `2^16` rows.
-const MAX_SHIFT: u32 = 16;
 
 /// An average pool's sums and divisor.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,12 +46,13 @@ impl Average {
                 coefs,
             });
         }
-        if average.divisor > 1 << MAX_SHIFT {
+        if average.divisor > 1 << policy::MOST_SHIFT {
             return Err(Error::Unsupported {
                 node: node.into(),
                 reason: format!(
-                    "an average over windows of {} cells; split it into pools of at most 2^{MAX_SHIFT}",
-                    average.divisor
+                    "an average over windows of {} cells; split it into pools of at most 2^{}",
+                    average.divisor,
+                    policy::MOST_SHIFT
                 ),
             });
         }
@@ -99,9 +94,10 @@ fn division(kind: PoolKind, window: &Window, n: usize) -> (usize, Vec<i64>) {
         return (counts[0], vec![]);
     }
     let multiple = counts.iter().try_fold(1, |m, &c| {
-        Some(m / gcd(m, c) * c).filter(|&m| m <= MAX_MULTIPLE)
+        Some(m / gcd(m, c) * c).filter(|&m| m <= policy::MOST_MULTIPLE)
     });
-    let divisor = multiple.unwrap_or_else(|| (APPROXIMATE / window.kernel).max(1) * window.kernel);
+    let divisor = multiple
+        .unwrap_or_else(|| (policy::APPROXIMATE_MULTIPLE / window.kernel).max(1) * window.kernel);
     let factor = |&c: &usize| ((2 * divisor + c) / (2 * c)) as i64;
     (divisor, counts.iter().map(factor).collect())
 }

@@ -8,17 +8,11 @@
 //! like sizes. Layers that lose nothing stay as they are.
 
 use super::calibration::Range;
+use super::policy;
 use super::{Error, Profile};
 use crate::exact::{exp2, log2_ceil};
 use crate::float::{AxisMap, Graph, GraphBuilder, Node, Op, ValueId};
 use ndarray::{ArrayD, Axis, IxDyn};
-
-/// Rounding may move a layer's result by so many steps of its own; what moves it further is mended.
-const FELT: f64 = 4.0;
-/// And only what balancing makes better by this factor.
-const WORTH: f64 = 4.0;
-/// A channel is centred if it lies farther from 0 than so many times its width.
-const OFF_CENTRE: f64 = 2.0;
 
 /// The axis of a value along which a layer, or what compares features, mixes its cells.
 pub(super) fn channel_axes(graph: &Graph) -> Vec<Option<usize>> {
@@ -62,8 +56,8 @@ pub(super) fn balanced(
         let before = noise(&columns, |_| ranges[source].size());
         let after = noise(&columns, |j| half_width(channels[j]).max(f64::MIN_POSITIVE));
         let step = ranges[v].size() * profile.margin() * exp2(1 - profile.bits() as i32);
-        let felt = before * exp2(1 - profile.bits() as i32) > FELT * step;
-        (felt && before > WORTH * after).then(|| Balance::new(node, channels))
+        let felt = before * exp2(1 - profile.bits() as i32) > policy::FELT_STEPS * step;
+        (felt && before > policy::BALANCE_WORTH * after).then(|| Balance::new(node, channels))
     };
     let balances: Vec<Option<Balance>> = graph.nodes().iter().enumerate().map(plan).collect();
     if balances.iter().all(Option::is_none) {
@@ -108,7 +102,7 @@ fn half_width(range: Range) -> f64 {
 
 fn off_centre(range: Range) -> bool {
     let width = range.hi - range.lo;
-    width > 0.0 && f64::midpoint(range.lo, range.hi).abs() > OFF_CENTRE * width
+    width > 0.0 && f64::midpoint(range.lo, range.hi).abs() > policy::OFF_CENTRE * width
 }
 
 /// The weights that read channel `j`: the row `j` of all outputs. `None` for what is no layer.
@@ -176,7 +170,14 @@ impl Balance {
             if size > 0.0 { log2_ceil(size) } else { 0 }
         };
         let exponents = channels.iter().zip(&centres).map(exponent);
-        let sizes: Vec<f32> = exponents.map(|k| exp2(k.clamp(-100, 100)) as f32).collect();
+        let sizes: Vec<f32> = exponents
+            .map(|k| {
+                exp2(k.clamp(
+                    *policy::BALANCED_POWERS.start(),
+                    *policy::BALANCED_POWERS.end(),
+                )) as f32
+            })
+            .collect();
         let layer = layer(&node.op, &sizes, &centres);
         let spatial = match &node.op {
             Op::Conv { windows, .. } => windows.len(),

@@ -1,5 +1,6 @@
 //! Calibration: the range of every float tensor over sample inputs.
 
+use super::policy;
 use super::{Error, factors, whole};
 use crate::float::{Graph, Op};
 use ndarray::{ArrayD, Axis, IxDyn};
@@ -12,9 +13,6 @@ pub struct Calibration {
     samples: Vec<Vec<ArrayD<f32>>>,
     synthetic: bool,
 }
-
-/// Number of synthetic samples.
-const SYNTHETIC: usize = 32;
 
 /// Smallest and largest value of a tensor.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -141,7 +139,7 @@ impl Calibration {
             inputs.map(array).collect()
         };
         Self {
-            samples: (0..SYNTHETIC).map(|_| sample()).collect(),
+            samples: (0..policy::SYNTHETIC_SAMPLES).map(|_| sample()).collect(),
             synthetic: true,
         }
     }

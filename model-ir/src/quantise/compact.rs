@@ -5,13 +5,8 @@
 //! times the 825 live ones. Reading a copy with a single axis of 825 (an [`Op::Gather`]) costs one
 //! small sumcheck and the verifier `O(825)`, and the weights are padded to 1024 rows.
 
+use super::policy;
 use crate::int::{Node, Op, Port, TensorId};
-
-/// Cells of a commitment that a gather must save to be worth its sumcheck.
-const WORTH: usize = 1 << 14;
-
-/// Largest tensor that is copied to save cells: a key has the map of every copy.
-const MOST_COPIED: usize = 1 << 16;
 
 fn padded(axes: &[usize]) -> usize {
     axes.iter().map(|n| n.next_power_of_two()).product()
@@ -30,7 +25,7 @@ pub(super) fn compact(nodes: Vec<Node>, ports: &mut [Port]) -> Vec<Node> {
             let source = &placed[node.inputs[0].0];
             let cells: usize = source.axes.iter().product();
             let dense = affine.windows.is_empty() && affine.groups.is_empty();
-            if dense && saved >= WORTH && cells <= MOST_COPIED {
+            if dense && saved >= policy::GATHER_WORTH && cells <= policy::MOST_COPIED {
                 let axes = affine.lead.iter().copied().chain([rows]);
                 let copy = Node {
                     name: node.name.clone(),

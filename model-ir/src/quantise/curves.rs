@@ -4,29 +4,15 @@
 //! the smaller the table; `q` is chosen so that rounding the argument moves the result by half a
 //! unit at most, as far as the table's rows allow.
 
+use super::Error;
 use super::calibration::Range;
 use super::function::Curve;
 use super::lower::{Handle, Lowered, Rounding};
 use super::plan::Form;
-use super::resolve::NEARLY_ONE;
-use super::{Error, Profile};
+use super::policy;
 use crate::exact::{exp2, log2_ceil, log2_floor};
 use crate::float::Activation;
 use crate::int::TensorId;
-
-/// Steps across the calibrated range, twice over, that a curve may take.
-const CURVE_ROWS: [f64; 2] = [8192.0, 32768.0];
-/// Points at which a curve's slope is sampled.
-const SAMPLES: i32 = 256;
-/// Bits of the multipliers of values that the model quantises itself: as many as single precision
-/// has.
-pub(super) const QUANTISED_BITS: i32 = 24;
-/// Rows of a table that quantises an accumulator without a multiplier.
-const QUANTISED_ROWS: u64 = 1 << 14;
-/// Further bits of an input whose logarithm or quotient is taken: what is near 0 decides there.
-const STEEP_BITS: u32 = 9;
-/// Binary digits of a comparison's table.
-const STEP_BITS: u32 = 12;
 
 impl Lowered<'_> {
     /// The function of value `v`, small.
@@ -147,7 +133,7 @@ impl Lowered<'_> {
             return self.lookup_seen(v, x.tensor, curve, x.shift, range);
         }
         let interval = self.interval(x.tensor);
-        if interval.hi.abs_diff(interval.lo) < QUANTISED_ROWS {
+        if interval.hi.abs_diff(interval.lo) < policy::QUANTISED_ROWS {
             // A table of its own: ties are rounded as the model does.
             let curve = Curve::Real {
                 function: f,
@@ -158,7 +144,7 @@ impl Lowered<'_> {
             };
             return self.lookup(&node.name, x.tensor, curve, 0, Rounding::Nearest, None);
         }
-        let (tensor, shift) = self.multiplied(v, x, unit, QUANTISED_BITS)?;
+        let (tensor, shift) = self.multiplied(v, x, unit, policy::QUANTISED_BITS)?;
         self.lookup_seen(v, tensor, curve, shift, range)
     }
 
@@ -207,7 +193,7 @@ impl Lowered<'_> {
 
     /// Whether a table of all values of `x` would be large.
     fn is_wide(&self, x: TensorId) -> bool {
-        self.interval(x).max_abs() > 1 << STEP_BITS
+        self.interval(x).max_abs() > 1 << policy::STEP_BITS
     }
 
     /// `[x >= 0]`, as the integers 0 and 1.
@@ -218,7 +204,7 @@ impl Lowered<'_> {
     /// A curve that depends on the sign of `x` only, which is that of `x` rounded down.
     fn step(&mut self, name: &str, x: TensorId, curve: Curve) -> Result<TensorId, Error> {
         let bits = u64::BITS - self.interval(x).max_abs().leading_zeros();
-        let shift = bits.saturating_sub(STEP_BITS);
+        let shift = bits.saturating_sub(policy::STEP_BITS);
         self.lookup(name, x, curve, shift, Rounding::Down, None)
     }
 
@@ -236,11 +222,11 @@ impl Lowered<'_> {
         if !f.is_monotone() {
             return Ok((x, range));
         }
-        let tolerance = self.plan.scale(v) / 4.0;
+        let tolerance = self.plan.scale(v) * policy::TAIL_TOLERANCE;
         // From where on, in powers of two on its side of 0, the function is as good as at the end.
         let tail = |end: f64| {
-            let powers = (-4..60).map(|k| end.signum() * exp2(k));
-            let mut powers = powers.take_while(|t| 8.0 * t.abs() < end.abs());
+            let powers = policy::TAIL_POWERS.map(|k| end.signum() * exp2(k));
+            let mut powers = powers.take_while(|t| policy::TAIL_WORTH * t.abs() < end.abs());
             powers.find(|&t| (f.at(t) - f.at(end)).abs() <= tolerance)
         };
         let (below, above) = (range.lo.min(0.0), range.hi.max(0.0));
@@ -382,17 +368,14 @@ impl Lowered<'_> {
         if error(range) <= allowed {
             return None;
         }
-        let bends = (1..=10).rev().map(|k| range.hi * exp2(-k));
+        let bends = policy::BENDS.rev().map(|k| range.hi * exp2(-k));
         let mut bends = bends.filter(|&bend| bend > range.lo);
         bends.find(|&lo| error(Range { lo, ..range }) <= allowed / 2.0)
     }
 
     /// The shift that leaves as many rows as a curve may have for a range of `size` integers.
     fn coarsest(&self, size: f64) -> i32 {
-        let rows = match self.plan.profile {
-            Profile::Fast => CURVE_ROWS[0],
-            Profile::Accurate => CURVE_ROWS[1],
-        };
+        let rows = self.plan.profile.numbers().curve_rows;
         log2_ceil((2.0 * size / rows).max(1.0))
     }
 
@@ -400,8 +383,8 @@ impl Lowered<'_> {
     fn argument_shift(&self, v: usize, f: Activation, x: Handle, range: Range) -> u32 {
         let slope = steepest(f, range);
         let wanted = self.plan.scale(v) / (2.0 * slope) / x.scale;
-        // At least 256 steps, whatever the slope.
-        let most = log2_floor((range.size() / x.scale / 256.0).max(1.0));
+        // A least number of steps, whatever the slope.
+        let most = log2_floor((range.size() / x.scale / policy::LEAST_STEPS).max(1.0));
         let wanted = log2_floor(wanted.max(1.0)).min(most);
         let further = pole_bits(f) as i32;
         let coarsest = (self.coarsest(range.size() / x.scale) - further).max(0);
@@ -411,13 +394,13 @@ impl Lowered<'_> {
 
 /// Whether the integers of an accumulator are its cells.
 fn is_whole(x: Handle) -> bool {
-    (x.scale - 1.0).abs() < NEARLY_ONE && x.shift == 0
+    (x.scale - 1.0).abs() < policy::NEARLY_ONE && x.shift == 0
 }
 
 /// Further bits of an input of which a function is taken.
 pub(super) fn further_bits(f: Activation) -> u32 {
     match f.steep() {
-        Some(_) => STEEP_BITS,
+        Some(_) => policy::STEEP_BITS,
         None => pole_bits(f),
     }
 }
@@ -425,23 +408,29 @@ pub(super) fn further_bits(f: Activation) -> u32 {
 /// Further bits of the argument of a curve with poles in its domain, where it is steeper than all
 /// others.
 fn pole_bits(f: Activation) -> u32 {
-    if f == Activation::Tan { 2 } else { 0 }
+    if f == Activation::Tan {
+        policy::POLE_BITS
+    } else {
+        0
+    }
 }
 
 /// The steepest slope of `f` between samples of a range and its surroundings.
 fn steepest(f: Activation, range: Range) -> f64 {
     let (first, last) = f.domain();
     // Somewhat beyond what was seen, which may be a single value.
-    let beyond = range.size() / 8.0;
+    let beyond = range.size() * policy::SLOPE_BEYOND;
     let (lo, hi) = (
         (range.lo - beyond).max(first),
         (range.hi + beyond).min(last),
     );
-    let width = (hi - lo) / f64::from(SAMPLES);
+    let width = (hi - lo) / f64::from(policy::SLOPE_SAMPLES);
     if width <= 0.0 {
-        return 1e-9;
+        return policy::LEAST_SLOPE;
     }
     let y = |i: i32| f.at(lo + width * f64::from(i));
-    let slopes = (0..SAMPLES).map(|i| (y(i + 1) - y(i)).abs() / width);
-    slopes.filter(|s| s.is_finite()).fold(1e-9, f64::max)
+    let slopes = (0..policy::SLOPE_SAMPLES).map(|i| (y(i + 1) - y(i)).abs() / width);
+    slopes
+        .filter(|s| s.is_finite())
+        .fold(policy::LEAST_SLOPE, f64::max)
 }

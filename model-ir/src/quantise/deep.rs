@@ -3,19 +3,12 @@
 //! A logarithm, a root or a quotient of a sum of squares asks for the same relative precision in
 //! its quiet cells as in its loud ones, which may be `10^10` times as large: no number of steps of
 //! one table has both. The squares, their sums and linear maps are exact in wide integers; so the
-//! layer that is squared is rounded to [`BITS`] bits in two digits, the maps read accumulators, and
+//! layer that is squared is rounded to [`policy::DEEP_BITS`] bits in two digits, the maps read accumulators, and
 //! the function at the end is bent into tables of its own for every part of its range.
 
 use super::plan::{Form, Plan};
+use super::policy;
 use crate::float::Op;
-
-/// A steep function of values whose ratio is beyond this needs more than one table's steps.
-const RATIO: f64 = 1024.0;
-/// Bits of a layer's result that is squared, signed, and of inputs before it: squares of numbers of
-/// half as many bits are known to one part in `2^6`, and sums of squares times weights fit.
-pub(super) const BITS: u32 = 20;
-/// Bits of an input from which such values follow.
-pub(super) const GIVEN: u32 = 24;
 
 impl Plan<'_> {
     /// What steep functions of values of unlike sizes follow from, up to inputs and tables.
@@ -29,7 +22,7 @@ impl Plan<'_> {
             }
             let u = node.inputs[0].0;
             let lo = self.ranges[u].lo.max(f.domain().0);
-            if lo > 0.0 && self.ranges[u].hi > RATIO * lo {
+            if lo > 0.0 && self.ranges[u].hi > policy::STEEP_RATIO * lo {
                 pending.push(u);
             }
         }
@@ -69,8 +62,8 @@ impl Plan<'_> {
     pub(super) fn deep_bits(&self, v: usize) -> u32 {
         match (&self.node(v).op, self.forms[v]) {
             _ if !self.deep[v] => 0,
-            (Op::Input { .. }, _) => GIVEN,
-            (_, Form::Linear) => BITS,
+            (Op::Input { .. }, _) => policy::DEEP_GIVEN_BITS,
+            (_, Form::Linear) => policy::DEEP_BITS,
             _ => 0,
         }
     }

@@ -6,12 +6,10 @@
 //! than 0; the others are clamped.
 
 use super::calibration::{Range, Usual, range};
+use super::policy;
 use crate::float::{AxisMap, Graph, Op};
 use ndarray::{ArrayD, IxDyn};
 use std::collections::BTreeSet;
-
-/// Positions are counted in single precision, which is exact below.
-const MOST_CELLS: usize = 1 << 24;
 
 /// A function, the values with its cells up to the product, the product's other factor, and for
 /// each axis of the last such value the one of the other factor with the same label.
@@ -80,7 +78,7 @@ impl Factor {
     ) {
         let v = self.moved[0];
         let matters = |x: &f32| *x != 0.0;
-        if values[v].len() > MOST_CELLS || values[self.other].iter().all(matters) {
+        if values[v].len() > policy::COUNTED_CELLS || values[self.other].iter().all(matters) {
             return;
         }
         let shape = IxDyn(values[v].shape());

@@ -3,11 +3,10 @@
 use super::Error;
 use super::average::Average;
 use super::plan::{Form, Plan};
+use super::policy;
 use super::scales::Scales;
 use crate::float::{Activation, Op, PoolKind, ValueId};
 
-/// Terms of a sum whose sizes differ by more than this factor have units of their own.
-const UNLIKE: f64 = 8.0;
 impl Plan<'_> {
     /// The form of every value.
     pub(super) fn find_forms(&self) -> Result<Vec<Form>, Error> {
@@ -74,7 +73,9 @@ impl Plan<'_> {
         // A common unit would be coarse for one of them.
         let sizes: Vec<f64> = inputs.iter().map(|u| self.ranges[u.0].size()).collect();
         let most = sizes.iter().copied().fold(0.0, f64::max);
-        let unlike = sizes.iter().any(|&size| size > 0.0 && size * UNLIKE < most);
+        let unlike = sizes
+            .iter()
+            .any(|&size| size > 0.0 && size * policy::UNLIKE < most);
         // A difference is smaller than what it is tied to.
         let difference = |u: &ValueId| {
             matches!(self.node(u.0).op, Op::Add | Op::Sub) && matches!(forms[u.0], Form::Exact(_))

@@ -5,11 +5,9 @@
 //! function's domain are those of its ends, and a pole has the value a quarter of a step beside it:
 //! the rounding of the argument may have moved it there.
 
+use super::policy;
 use crate::float::Activation;
 use crate::int::{Function, Interval, Table};
-
-/// Points, in powers of two, at which a curve that looks constant is evaluated.
-const POINTS: u32 = 40;
 
 /// A function on all integers, before its domain is known.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,7 +53,7 @@ impl Curve {
 
     /// Whether the values at `lo`, `hi` and points between are the same.
     pub(super) fn is_constant(self, lo: i64, hi: i64) -> bool {
-        let (y, mut steps) = (self.at(lo), (0..=POINTS).rev());
+        let (y, mut steps) = (self.at(lo), (0..=policy::CONSTANT_POINTS).rev());
         // At both ends, and the denser the nearer to 0.
         let point = |k: u32| {
             if lo < 0 {

@@ -7,15 +7,9 @@
 
 use super::Error;
 use super::calibration::Range;
+use super::policy;
 use crate::float::{Activation, Graph, GraphBuilder, Op, ValueId};
 use std::collections::BTreeSet;
-
-/// `exp(-32)` is 0 in every table.
-const FAR: f64 = 32.0;
-/// Room for maxima unlike those of calibration, in lengths of their range.
-const ROOM: f64 = 2.0;
-/// Clipping must make the range shorter by this factor to be worth a lookup.
-const WORTH: f64 = 4.0;
 
 /// The graph with clipped scores, if there are any to clip.
 pub(super) fn lifted(graph: &Graph, ranges: &[Range]) -> Result<Option<Graph>, Error> {
@@ -76,9 +70,10 @@ fn floors(graph: &Graph, ranges: &[Range]) -> Vec<Option<f32>> {
             return None;
         }
         let maxima = ranges[most];
-        let floor = maxima.lo - FAR.max(ROOM * (maxima.hi - maxima.lo));
+        let floor = maxima.lo - policy::FAR_BELOW.max(policy::LIFT_ROOM * (maxima.hi - maxima.lo));
         let shorter = ranges[u].hi - floor.min(ranges[u].hi);
-        let worth = ranges[u].lo < floor && (ranges[u].hi - ranges[u].lo) > WORTH * shorter;
+        let worth =
+            ranges[u].lo < floor && (ranges[u].hi - ranges[u].lo) > policy::LIFT_WORTH * shorter;
         let integral = |x: f64| x.floor() as f32;
         worth.then(|| integral(floor))
     };

@@ -1,39 +1,14 @@
 //! Linear layers: weights at scale `s_w = (s_out / s_in) * 2^-S`, bias at scale `s_in * s_w`.
 
+use super::Error;
 use super::lower::{Handle, Lowered};
 use super::moves::{keep, window_axis};
 use super::plan::{Form, Plan};
-use super::products::DIRECT_SUM;
-use super::{Error, Profile};
+use super::policy;
 use crate::exact::{exp2, log2_ceil, log2_floor};
 use crate::float::{Node, Op};
 use crate::int::{Affine, Interval, Op as IntOp, TensorId, WeightId, affine_bounds};
 use ndarray::ArrayD;
-
-/// Largest magnitude of a weight. Beyond it the input's scale is so much coarser than the
-/// output's that the calibrated ranges must be wrong.
-const MAX_WEIGHT: f64 = (1 << MAX_BITS) as f64;
-const MAX_BITS: i32 = 24;
-
-/// About the largest weight of a layer whose output the model quantises itself, and its largest
-/// shift.
-const QUANTISED_WEIGHT: f64 = (1 << QUANTISED_BITS) as f64;
-const QUANTISED_BITS: i32 = 28;
-const MAX_SHIFT: i32 = 36;
-
-/// Least bits of the largest weight of a layer in models with products of activations, fast and accurate: their
-/// activations have more bits than other models', and so their weights have fewer.
-const LEAST_BITS: [i32; 2] = [9, 12];
-/// Bits of the largest weight of a layer whose quiet results decide: its rounding lets loud cells
-/// leak into them.
-const DEEP_BITS: i32 = 18;
-/// How much coarser, beside their root mean square, weights may be than what they multiply is
-/// beside its own: both are rounded, and the coarser of the two is felt.
-const COARSER: f64 = 4.0;
-/// Bits of the weights of an affine map of an accumulator.
-const RAW_BITS: i32 = 14;
-/// Bits of the largest sums that such a map may have, and a shift and its rounding after it.
-const ROOM: i32 = 60;
 
 /// A layer before its constants are quantised.
 struct Layer {
@@ -85,17 +60,18 @@ fn emit(
     let size = f64::from(largest) * input_scale / plan.scale(v);
     // Where every output has one weight, there is room for larger ones.
     let single = matches!(plan.node(v).op, Op::Affine { .. });
-    let most_bits = if single { QUANTISED_BITS } else { MAX_BITS };
+    let most_bits = if single {
+        policy::FINEST_WEIGHT_BITS
+    } else {
+        policy::WEIGHT_BITS
+    };
     let wanted = if plan.classes.fixed(v).is_some() {
         // As fine as the weights' type allows: the rounding is that of the model itself.
-        Some(QUANTISED_BITS - log2_ceil(size))
+        Some(policy::FINEST_WEIGHT_BITS - log2_ceil(size))
     } else if plan.deep[v] {
-        Some(DEEP_BITS - log2_floor(size))
+        Some(policy::DEEP_WEIGHT_BITS - log2_floor(size))
     } else if plan.has_products() {
-        let least = match plan.profile {
-            Profile::Fast => LEAST_BITS[0],
-            Profile::Accurate => LEAST_BITS[1],
-        };
+        let least = plan.profile.numbers().least_weight_bits;
         // The smallest weight counts where it is an output's only one.
         let spread = if single { spread(&layer.weights) } else { 0 };
         let room = most_bits - log2_ceil(size);
@@ -109,7 +85,9 @@ fn emit(
         Some(((shift + further.max(finer)) as i32).min(room))
     };
     let shift = match wanted {
-        Some(wanted) if shift > 0 && size > 0.0 => wanted.clamp(shift as i32, MAX_SHIFT) as u32,
+        Some(wanted) if shift > 0 && size > 0.0 => {
+            wanted.clamp(shift as i32, policy::MOST_LAYER_SHIFT) as u32
+        }
         _ => shift,
     };
     // Integers are exact, however coarse beside the result: their weights need no more than fits.
@@ -123,9 +101,9 @@ fn emit(
         .iter()
         .fold(0.0_f64, |m, w| m.max(quantised(w).abs()));
     let most = if plan.classes.fixed(v).is_some() || plan.has_products() || single {
-        2.0 * QUANTISED_WEIGHT
+        exp2(policy::FINEST_WEIGHT_BITS + 1)
     } else {
-        MAX_WEIGHT
+        exp2(policy::WEIGHT_BITS)
     };
     if largest > most {
         return Err(Error::Weight {
@@ -164,13 +142,13 @@ fn spread(weights: &[f32]) -> i32 {
     }
 }
 
-/// Binary digits by which the weights of layer `v` with this shift are too coarse: see [`COARSER`].
+/// Binary digits by which the weights of layer `v` with this shift are too coarse: see [`policy::COARSER`].
 fn finer(plan: &Plan, v: usize, weights: &[f32], input_scale: f64, shift: u32) -> u32 {
     let squares: f64 = weights.iter().map(|&w| f64::from(w) * f64::from(w)).sum();
     let rms = (squares / weights.len().max(1) as f64).sqrt();
     let step = plan.scale(v) * exp2(-(shift as i32)) / input_scale;
     let input = plan.node(v).inputs[0].0;
-    let excess = step / rms * plan.usual[input].rms() / (COARSER * input_scale);
+    let excess = step / rms * plan.usual[input].rms() / (policy::COARSER * input_scale);
     if excess.is_finite() && excess > 1.0 {
         log2_ceil(excess) as u32
     } else {
@@ -179,24 +157,24 @@ fn finer(plan: &Plan, v: usize, weights: &[f32], input_scale: f64, shift: u32) -
 }
 
 /// The linear layer of value `v` of an accumulator that is not made small: the weights have as many
-/// bits as it takes to be exact, or else [`RAW_BITS`], or as many as the sums leave room for.
+/// bits as it takes to be exact, or else [`policy::RAW_WEIGHT_BITS`], or as many as the sums leave room for.
 pub(super) fn raw(lowered: &mut Lowered, v: usize) -> Result<Handle, Error> {
     let node = lowered.plan.node(v);
     let shape = &lowered.plan.node(node.inputs[0].0).shape;
-    let x = lowered.operand(node.inputs[0], DIRECT_SUM)?;
+    let x = lowered.operand(node.inputs[0], policy::DIRECT_SUM)?;
     let layer = Layer::new(node, shape);
     let whole = |bits: &i32| {
         let integer = |w: &f32| (f64::from(*w) * exp2(*bits)).fract() == 0.0;
         layer.weights.iter().all(integer)
     };
     let largest = layer.weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
-    let most = RAW_BITS - log2_ceil(largest.max(f32::MIN_POSITIVE).into());
+    let most = policy::RAW_WEIGHT_BITS - log2_ceil(largest.max(f32::MIN_POSITIVE).into());
     let rows = layer.affine.rows().max(1);
     let row = |row: &[f32]| row.iter().map(|w| f64::from(w.abs())).sum::<f64>();
     let rows = layer.weights.chunks((layer.weights.len() / rows).max(1));
     let gain = rows.map(row).fold(0.0, f64::max);
     let size = gain.max(f64::MIN_POSITIVE) * lowered.interval(x.tensor).max_abs().max(1) as f64;
-    let most = most.min(ROOM - log2_ceil(size));
+    let most = most.min(policy::RAW_SUM_BITS - log2_ceil(size));
     let bits = (0..most).find(whole).unwrap_or(most);
     let scale = x.scale * exp2(-bits);
     let quantised = |w: &f32| (f64::from(*w) * exp2(bits)).round() as i32;

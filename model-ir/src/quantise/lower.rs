@@ -7,17 +7,14 @@ use super::calibration::Range;
 use super::function::Curve;
 use super::moves::keep;
 use super::plan::{Form, Plan};
-use super::products::DIRECT_SUM;
+use super::policy;
 use super::{Error, linear, maximum};
 use crate::exact::exp2;
 use crate::float::{Op as FloatOp, PoolKind, ValueId};
 use crate::int::{
-    BiasId, Interval, Known, Map, MapAxis, Node, Op, Port, Steps, TableId, TensorId,
+    BiasId, Interval, Known, MAX_SHIFT, Map, MapAxis, Node, Op, Port, Steps, TableId, TensorId,
     dependent_sum_bounds, map_bounds,
 };
-
-/// Largest shift of a lookup.
-pub(super) const MAX_SHIFT: u32 = 48;
 
 /// A value of the float graph as an integer tensor; with a shift, an accumulator.
 #[derive(Clone, Copy, Debug)]
@@ -183,8 +180,8 @@ impl Lowered<'_> {
             FloatOp::Max => self.max(v),
             FloatOp::Maximum { axis } => {
                 let n = self.plan.node(node.inputs[0].0).shape[*axis];
-                let x = if raw && n <= maximum::SHALLOW {
-                    self.operand(node.inputs[0], DIRECT_SUM)?
+                let x = if raw && n <= policy::SHALLOW {
+                    self.operand(node.inputs[0], policy::DIRECT_SUM)?
                 } else {
                     self.small(node.inputs[0])?
                 };

@@ -10,18 +10,9 @@ use super::average::{offset, outputs};
 use super::function::Curve;
 use super::lower::{Lowered, Rounding};
 use super::moves::{keep, shifted};
+use super::policy;
 use crate::float::Window;
 use crate::int::{Interval, Map, MapAxis, Tap, TensorId};
-
-/// Axes up to this length have maxima of any values; along longer ones every level of products
-/// would multiply the claims on the operand by three.
-pub(super) const SHALLOW: usize = 8;
-/// Differences beyond this are multiplied by their sign along long axes.
-const DEEP: i64 = 1 << 17;
-/// Differences beyond this are multiplied by their sign instead of being looked up.
-const WIDE: i64 = 1 << 13;
-/// Largest window of an axis: every tap but one is a table node.
-const MAX_TAPS: usize = 64;
 
 /// `X[tap] + sum of tables`
 #[derive(Clone, Debug)]
@@ -42,12 +33,13 @@ pub(super) fn pool(
     let mut x = x;
     for axis in cheapest_order(windows, &shape[2..]) {
         let window = &windows[axis];
-        if window.kernel > MAX_TAPS {
+        if window.kernel > policy::MOST_TAPS {
             return Err(Error::Unsupported {
                 node: node.name.clone(),
                 reason: format!(
-                    "a maximum over {} taps of an axis; split it into pools of at most {MAX_TAPS}",
-                    window.kernel
+                    "a maximum over {} taps of an axis; split it into pools of at most {}",
+                    window.kernel,
+                    policy::MOST_TAPS
                 ),
             });
         }
@@ -143,7 +135,11 @@ pub(super) fn reduce(
     let node = lowered.plan.node(v);
     let mut shape = lowered.plan.node(node.inputs[0].0).shape.clone();
     let mut x = x;
-    let most = if shape[axis] > SHALLOW { DEEP } else { WIDE };
+    let most = if shape[axis] > policy::SHALLOW {
+        policy::WIDE_ON_LONG_AXES
+    } else {
+        policy::WIDE
+    };
     while shape[axis] > 1 {
         let n = shape[axis];
         let half = n.div_ceil(2);
@@ -169,7 +165,7 @@ impl Lowered<'_> {
         a: TensorId,
         b: TensorId,
     ) -> Result<TensorId, Error> {
-        self.greater_of(v, a, b, WIDE)
+        self.greater_of(v, a, b, policy::WIDE)
     }
 
     /// The same with a table of differences up to `most`.

@@ -38,6 +38,7 @@ mod moves;
 mod needs;
 mod origin;
 mod plan;
+mod policy;
 mod ports;
 mod prescribed;
 mod products;
@@ -54,27 +55,12 @@ mod whole;
 pub use accuracy::{Accuracy, OutputAccuracy, TableUse, argmax};
 pub use calibration::{Calibration, unstack};
 pub use origin::Origin;
+pub use policy::{MAX_ERROR, MAX_UNEXPLAINED, MIN_AGREEMENT, NEAR_TIE};
 pub use ports::{InputError, Inputs};
-pub use verdict::{Fault, Inaccurate, MAX_ERROR, MAX_UNEXPLAINED, MIN_AGREEMENT, NEAR_TIE};
+pub use verdict::{Fault, Inaccurate};
 
 use crate::float::{self, Graph};
 use crate::int::{self, Interval};
-
-/// The usual shift.
-const SHIFT: u32 = 12;
-/// The shift of [`Profile::Fast`] models whose lookups are fewer than [`FEW_LOOKUPS`]: a range
-/// table of `2^12` rows would outweigh them.
-///
-/// Measured against `S = 12` on models of handwritten digits, a dense and a convolutional one:
-/// root mean square error of the logits 0.8 and 1.2 % instead of 0.3 and 0.6 %, the same top-1
-/// accuracy. With 12-bit activations the error would be tenfold that of `S = 12`.
-const SMALL_SHIFT: u32 = 8;
-const FEW_LOOKUPS: usize = 1 << 12;
-/// A layer whose largest weight is below this loses too much (`S = 6`, with weights of about 10,
-/// has logit errors of 4 %): the small shift is not used then.
-const COARSE_WEIGHT: i64 = 24;
-/// Largest shift: the range table has `2^S` rows.
-const MAX_SHIFT: u32 = 16;
 
 /// Bits of the activations and margin of their scales.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,18 +76,12 @@ impl Profile {
     /// Bits of an activation: `0 ..= 2^b - 1` for tensors that cannot be negative,
     /// `-(2^(b-1) - 1) ..= 2^(b-1) - 1` for the others.
     pub fn bits(self) -> u32 {
-        match self {
-            Self::Fast => 8,
-            Self::Accurate => 12,
-        }
+        self.numbers().bits
     }
 
     /// What the largest calibrated magnitude is multiplied by.
     pub fn margin(self) -> f64 {
-        match self {
-            Self::Fast => 1.25,
-            Self::Accurate => 2.0,
-        }
+        self.numbers().margin
     }
 }
 
@@ -288,7 +268,10 @@ pub fn quantise(
     calibration: &Calibration,
     options: &Options,
 ) -> Result<Quantised, Error> {
-    if let Some(shift) = options.shift.filter(|s| !(1..=MAX_SHIFT).contains(s)) {
+    if let Some(shift) = options
+        .shift
+        .filter(|s| !(1..=policy::MOST_SHIFT).contains(s))
+    {
         return Err(Error::Shift(shift));
     }
     let mut graph = graph.simplified();
@@ -304,13 +287,17 @@ pub fn quantise(
     }
     thresholds::cover(&graph, &mut seen.values);
     let plan = plan::Plan::new(&graph, &seen, options.profile)?;
-    let mut lowered = lower::lower(&plan, options.shift.unwrap_or(SHIFT))?;
+    let mut lowered = lower::lower(&plan, options.shift.unwrap_or(policy::SHIFT))?;
     let small = options.profile == Profile::Fast
-        && lowered.lookup_cells() < FEW_LOOKUPS
+        && lowered.lookup_cells() < policy::FEW_LOOKUPS
         && !plan.has_products();
     if options.shift.is_none() && small {
-        let coarser = lower::lower(&plan, SMALL_SHIFT)?;
-        if coarser.layers.iter().all(|&(_, w)| w >= COARSE_WEIGHT) {
+        let coarser = lower::lower(&plan, policy::SMALL_SHIFT)?;
+        if coarser
+            .layers
+            .iter()
+            .all(|&(_, w)| w >= policy::COARSE_WEIGHT)
+        {
             lowered = coarser;
         }
     }

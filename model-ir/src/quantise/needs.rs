@@ -1,57 +1,12 @@
 //! What is known of values beyond their ranges, what their consumers need, and how many bits they
 //! get.
 
+use super::balance;
 use super::curves::further_bits;
 use super::plan::{Form, Plan};
-use super::{Profile, balance};
+use super::policy;
 use crate::exact::log2_ceil;
 use crate::float::{Activation, Op, ValueId};
-
-/// An exact accumulator of at most this shift feeds a linear layer as it is.
-const DIRECT_SHIFT: u32 = 2;
-
-/// Bits of inputs that no layer takes and of scores whose maximum is taken: as many as a 16-bit integer has.
-const GIVEN_BITS: u32 = 15;
-/// How much more than its usual magnitude the size of a value is at least taken to be: one whose
-/// cells are all alike is to have as many steps as others have.
-const SPREAD: f64 = 4.0;
-/// A sum is no longer tied to a term that differs from it by this factor, if their class needs more
-/// bits than a table has.
-const LEAP: f64 = 4.0;
-/// Most bits of an input of features of unlike sizes: it is read as an integer of 64 bits, and its
-/// multiples have room.
-const MOST_BITS: u32 = 40;
-
-impl Profile {
-    /// Least bits of small values that are model outputs or operands of products, sums and
-    /// comparisons: they cost no more than others, and rounding them is not averaged out as in a
-    /// layer.
-    fn fine_bits(self) -> u32 {
-        match self {
-            Self::Fast => 12,
-            Self::Accurate => 15,
-        }
-    }
-
-    /// Bits of the activations of models with products of activations.
-    fn precise_bits(self) -> u32 {
-        match self {
-            Self::Fast => 11,
-            Self::Accurate => 14,
-        }
-    }
-
-    /// Bits of an input that is compared: nearly those of single precision.
-    const COMPARED: u32 = 24;
-
-    /// Least steps in the mean magnitude of a value that has a few far larger cells.
-    fn usual_steps(self) -> f64 {
-        match self {
-            Self::Fast => 4.0,
-            Self::Accurate => 32.0,
-        }
-    }
-}
 
 impl Plan<'_> {
     /// Which values cannot be negative.
@@ -108,8 +63,8 @@ impl Plan<'_> {
         // Few numbers, so that tables of like values are shared.
         let larger = |(root, bits): (usize, u32)| match (bits, all_given[root]) {
             (0, _) => 0,
-            (bits, true) => bits.min(MOST_BITS),
-            (bits, false) => bits.clamp(Profile::Fast.fine_bits(), GIVEN_BITS),
+            (bits, true) => bits.min(policy::MOST_BITS),
+            (bits, false) => bits.clamp(policy::FAST_FINE_BITS, policy::GIVEN_BITS),
         };
         let large: Vec<u32> = self
             .usual_bits()
@@ -130,11 +85,11 @@ impl Plan<'_> {
                 } else {
                     0
                 };
-                (Profile::COMPARED + further).min(MOST_BITS)
+                (policy::COMPARED_BITS + further).min(policy::MOST_BITS)
             } else if all_given[root] && self.scales_up(v) > 0 {
-                (GIVEN_BITS + self.scales_up(v)).min(MOST_BITS)
+                (policy::GIVEN_BITS + self.scales_up(v)).min(policy::MOST_BITS)
             } else if self.is_balanced(v, &given) {
-                self.profile.fine_bits()
+                self.profile.numbers().fine_bits
             } else if self.is_fine(v, linear || products) {
                 let layer =
                     |&c: &usize| matches!(self.node(c).op, Op::Dense { .. } | Op::Conv { .. });
@@ -143,16 +98,16 @@ impl Plan<'_> {
                 let row = |&c: &usize| matches!(self.node(c).op, Op::Maximum { .. });
                 let scores = self.forms[v] == Form::Raw && self.consumers[v].iter().any(row);
                 if scores {
-                    GIVEN_BITS.max(self.profile.fine_bits() + 1)
+                    policy::GIVEN_BITS.max(self.profile.numbers().fine_bits + 1)
                 } else if given && !self.consumers[v].iter().any(layer) {
                     let further = |&c: &usize| match self.node(c).op {
                         Op::Activation(f) => further_bits(f),
                         _ => 0,
                     };
-                    GIVEN_BITS + self.consumers[v].iter().map(further).max().unwrap_or(0)
+                    policy::GIVEN_BITS + self.consumers[v].iter().map(further).max().unwrap_or(0)
                 } else {
                     // Scales of raw values are rounded up to a power of two times their own.
-                    self.profile.fine_bits() + u32::from(self.forms[v] == Form::Raw)
+                    self.profile.numbers().fine_bits + u32::from(self.forms[v] == Form::Raw)
                 }
             } else {
                 0
@@ -166,7 +121,7 @@ impl Plan<'_> {
     /// Bits of the activations but for what needs more.
     fn ordinary_bits(&self) -> u32 {
         if self.has_products() {
-            self.profile.precise_bits()
+            self.profile.numbers().precise_bits
         } else {
             self.profile.bits()
         }
@@ -184,14 +139,14 @@ impl Plan<'_> {
             // In steps of the usual magnitude, of which all of the value has more.
             let magnitude = self.usual[v]
                 .magnitude()
-                .min(self.ranges[v].size() / SPREAD);
+                .min(self.ranges[v].size() / policy::SPREAD);
             if magnitude > 0.0 {
                 least[root] = least[root].min(magnitude / ratio);
             }
             signed[root] |= !self.nonnegative[v];
         }
         let bits = |root: usize| {
-            let steps = most[root] / least[root] * self.profile.usual_steps();
+            let steps = most[root] / least[root] * self.profile.numbers().usual_steps;
             let needed = log2_ceil(steps + 1.0) as u32 + u32::from(signed[root]);
             let more = !self.whole[root] && needed > self.ordinary_bits();
             if more { needed } else { 0 }
@@ -215,7 +170,7 @@ impl Plan<'_> {
             };
             if self.forms[v] == Form::Raw
                 || given[self.classes.root(v).0]
-                || bits[self.classes.root(v).0] <= GIVEN_BITS
+                || bits[self.classes.root(v).0] <= policy::GIVEN_BITS
             {
                 return None;
             }
@@ -236,7 +191,9 @@ impl Plan<'_> {
                 .map(ratio)
                 .filter(|r| r.is_finite())
                 .fold(0.0, f64::max);
-            (LEAP..f64::INFINITY).contains(&leap).then_some((v, leap))
+            (policy::LEAP..f64::INFINITY)
+                .contains(&leap)
+                .then_some((v, leap))
         };
         let leaps = (0..self.forms.len()).filter_map(leap);
         leaps.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(v, _)| v)
@@ -422,7 +379,7 @@ impl Plan<'_> {
             };
             let coarse = |&c: &usize| {
                 let free = free[self.classes.root(c).0];
-                is_layer(c) && !free && shift > DIRECT_SHIFT
+                is_layer(c) && !free && shift > policy::DIRECT_SHIFT
             };
             *needed |= self.consumers[v].iter().any(coarse);
         }

@@ -9,14 +9,10 @@
 //! are wrong themselves; where none is, errors that are small add up, and the largest is named.
 
 use super::Error;
+use super::policy;
 use crate::float::{Graph, ValueId};
 use crate::int::{Executor, Graph as IntGraph, Ints};
 use ndarray::ArrayD;
-
-/// Samples that are compared node by node.
-const SAMPLES: usize = 16;
-/// A value with a larger relative error is wrong.
-const WRONG: f64 = 0.2;
 
 /// The first node on the way to an output whose value is wrong.
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +80,7 @@ pub(super) fn origins(
         graph,
         model,
         executor,
-        &samples[..SAMPLES.min(samples.len())],
+        &samples[..policy::ORIGIN_SAMPLES.min(samples.len())],
     )?;
     let origin = |&output: &usize| first(graph, &errors, graph.outputs()[output].1);
     Ok(outputs.iter().map(origin).collect())
@@ -135,7 +131,7 @@ fn first(graph: &Graph, errors: &[Option<f64>], output: ValueId) -> Origin {
         if let Some(error) = errors[v].filter(|&error| error > least_exact.1) {
             least_exact = (v, error);
         }
-        let found = wrong[v] && errors[v].is_some_and(|error| error > WRONG);
+        let found = wrong[v] && errors[v].is_some_and(|error| error > policy::WRONG);
         first = found.then_some(v).or(first);
         // What is not known to be right may be wrong.
         let leads = wrong[v] && (v == output.0 || found || errors[v].is_none());

@@ -6,10 +6,8 @@
 //! the quantisation is a function of it like any other.
 
 use super::plan::{Form, Plan};
+use super::policy;
 use crate::float::{Activation, Op, PoolKind};
-
-/// Zero points of quantised tensors are smaller: they are integers of 16 bits.
-const ZERO_POINT: f64 = (1 << 16) as f64;
 
 impl Plan<'_> {
     /// Quantisations of values that must keep their own scale.
@@ -83,7 +81,8 @@ impl Plan<'_> {
         let zero = -f64::from(first) / scale;
         let near = zero.round();
         let exact = (zero - near).abs() <= f64::from(f32::EPSILON) * near.abs();
-        (same && exact && near != 0.0 && near.abs() < ZERO_POINT).then_some((scale, near as i64))
+        (same && exact && near != 0.0 && near.abs() < policy::ZERO_POINT)
+            .then_some((scale, near as i64))
     }
 
     /// By value: the integers of what the model quantises itself.

@@ -8,11 +8,11 @@
 
 use super::Error;
 use super::calibration::Range;
-use super::curves::QUANTISED_BITS;
 use super::function::Curve;
 use super::lower::{Handle, Lowered};
 use super::moves::keep;
 use super::plan::Form;
+use super::policy;
 use crate::exact::{exp2, log2_ceil, log2_floor, log2_round};
 use crate::float::{Activation, AxisMap, Contract as FloatContract, Op as FloatOp, ValueId};
 use crate::int::{
@@ -20,33 +20,10 @@ use crate::int::{
 };
 use ndarray::ArrayD;
 
-/// Largest magnitude of a product of accumulators as they are.
-const DIRECT_PRODUCT: u64 = 1 << 54;
-/// The same for products with truth values, and the largest of those in any model.
-const DIRECT_MASKED: u64 = 1 << 60;
-const MASK: u64 = 3;
-/// Largest magnitude of an accumulator that is added up as it is.
-pub(super) const DIRECT_SUM: u64 = 1 << 54;
-/// Largest magnitude of sums of accumulators.
-const SUMS: u64 = 1 << 60;
-/// Largest magnitude of an accumulator whose averages are taken as it is.
-const DIRECT_POOLED: u64 = 1 << 40;
-/// How much finer than the other term a raw term of a sum may be.
-const FINER: f64 = (1 << 24) as f64;
-/// Readers for which a raw sum is made small.
-const READERS: usize = 3;
-/// Binary digits of ratios of scales that count as simple: 3 to 2, 5 to 16.
-const SIMPLE_RATIO: i32 = 6;
-/// Largest coefficient that brings an operand of a sum to the unit of the others.
-const MAX_COEFFICIENT: f64 = (1_u64 << 31) as f64;
-
-/// Bits of a multiplier that is as good as any.
-const MULTIPLIER: i32 = 14;
-
 impl Lowered<'_> {
     /// Bits that a multiplier must have for its rounding not to be felt.
     fn multiplier_bits(&self) -> i32 {
-        self.plan.profile.bits() as i32 + 2
+        self.plan.profile.bits() as i32 + policy::MULTIPLIER_BITS
     }
 
     /// A raw accumulator.
@@ -67,7 +44,7 @@ impl Lowered<'_> {
         // A sum that is read often is committed: each reader makes a claim on all its terms.
         let sum = matches!(self.plan.node(value.0).op, FloatOp::Add | FloatOp::Sub)
             && self.plan.form(value.0) == Form::Raw;
-        let fits = fits && !(sum && self.plan.consumers[value.0].len() >= READERS);
+        let fits = fits && !(sum && self.plan.consumers[value.0].len() >= policy::READERS);
         if fits && !(linear && self.plan.needs_small(value.0)) {
             return Ok(handle);
         }
@@ -88,8 +65,8 @@ impl Lowered<'_> {
             let operands = [a, b].map(|x| (x.tensor, lowered.interval(x.tensor)));
             let least = operands.iter().map(|(_, x)| x.max_abs()).min();
             let most = match least {
-                Some(0..=MASK) => DIRECT_MASKED,
-                _ => DIRECT_PRODUCT,
+                Some(0..=policy::MASK) => policy::DIRECT_MASKED,
+                _ => policy::DIRECT_PRODUCT,
             };
             let most = most.min(room);
             contract_bounds(&op, operands).is_some_and(|i| i.max_abs() <= most)
@@ -138,7 +115,7 @@ impl Lowered<'_> {
             FloatOp::Map(axes) if self.plan.adds_cells(c) => Some(gain(axes)),
             _ => None,
         });
-        SUMS / gains.max().unwrap_or(1)
+        policy::SUMS / gains.max().unwrap_or(1)
     }
 
     /// The linear map of value `v`: of its operand's accumulator, if cells are only moved.
@@ -146,7 +123,10 @@ impl Lowered<'_> {
         let node = self.plan.node(v);
         let adds = self.plan.adds_cells(v);
         let x = if adds {
-            self.operand(node.inputs[0], DIRECT_SUM.min(SUMS / gain(axes)))?
+            self.operand(
+                node.inputs[0],
+                policy::DIRECT_SUM.min(policy::SUMS / gain(axes)),
+            )?
         } else {
             self.values[node.inputs[0].0]
         };
@@ -180,7 +160,7 @@ impl Lowered<'_> {
 
     /// The average pool of value `v`, whose scale is not tied to its operand's.
     pub(super) fn raw_average(&mut self, v: usize) -> Result<Handle, Error> {
-        let x = self.operand(self.plan.node(v).inputs[0], DIRECT_POOLED)?;
+        let x = self.operand(self.plan.node(v).inputs[0], policy::DIRECT_POOLED)?;
         let (sum, divisor) = self.pool_sum(v, x)?;
         Ok(Self::raw(sum.tensor, sum.scale / divisor as f64))
     }
@@ -193,7 +173,7 @@ impl Lowered<'_> {
         shift: &ArrayD<f32>,
     ) -> Result<Handle, Error> {
         let node = self.plan.node(v);
-        let x = self.operand(node.inputs[0], DIRECT_SUM)?;
+        let x = self.operand(node.inputs[0], policy::DIRECT_SUM)?;
         if self.plan.is_integral(v) && x.scale.to_bits() == 1.0_f64.to_bits() {
             let integers = shift.iter().map(|&t| t as i64).collect();
             let constant =
@@ -216,7 +196,8 @@ impl Lowered<'_> {
             .iter()
             .fold(0.0_f64, |m, &t| m.max(f64::from(t).abs()));
         let mut split = 0;
-        while split < self.multiplier_bits() && largest / scale * exp2(split) < 1024.0 {
+        while split < self.multiplier_bits() && largest / scale * exp2(split) < policy::AFFINE_STEPS
+        {
             let exact = |&t: &f32| (f64::from(t) / scale * exp2(split)).fract() == 0.0;
             if shift.iter().all(exact) {
                 break;
@@ -275,11 +256,11 @@ impl Lowered<'_> {
         let node = self.plan.node(v);
         let mut terms = vec![];
         for (&value, sign) in node.inputs.iter().zip(signs) {
-            terms.push((sign, self.operand(value, DIRECT_SUM)?));
+            terms.push((sign, self.operand(value, policy::DIRECT_SUM)?));
         }
         // What is far finer than the other term need not be.
         for k in 0..2 {
-            if terms[k].1.scale * FINER < terms[1 - k].1.scale {
+            if terms[k].1.scale * policy::FINER < terms[1 - k].1.scale {
                 terms[k].1 = self.small(node.inputs[k])?;
             }
         }
@@ -316,7 +297,7 @@ impl Lowered<'_> {
         let fits = |&split: &i32| {
             // Exact at once, or as exact as the bits ask for.
             let tolerance = match split {
-                0 => 1e-9,
+                0 => policy::EXACT_RATIO,
                 _ => exp2(-self.multiplier_bits() - 1),
             };
             terms.iter().all(|(_, x)| {
@@ -331,10 +312,13 @@ impl Lowered<'_> {
             })
         };
         let part = |split: i32| least * exp2(-split);
-        let unit = match (self.quantised_next(v), (0..=SIMPLE_RATIO).find(exact)) {
+        let unit = match (
+            self.quantised_next(v),
+            (0..=policy::SIMPLE_RATIO).find(exact),
+        ) {
             // Ties are rounded as the model does only in a unit that has them.
             (Some(_), Some(split)) => part(split),
-            (Some(scale), None) => (scale * exp2(-QUANTISED_BITS)).min(least),
+            (Some(scale), None) => (scale * exp2(-policy::QUANTISED_BITS)).min(least),
             (None, _) => {
                 let most = self.multiplier_bits() + 1;
                 part((0..=most).find(fits).unwrap_or(most))
@@ -343,14 +327,14 @@ impl Lowered<'_> {
         let mut weighted = vec![];
         for &(sign, x) in terms {
             let ratio = (x.scale / unit).round();
-            if ratio <= MAX_COEFFICIENT {
+            if ratio <= policy::MOST_COEFFICIENT {
                 weighted.push((sign * ratio as i64, x.tensor));
                 continue;
             }
             // In two factors.
-            let first = (x.scale / unit / MAX_COEFFICIENT).ceil();
+            let first = (x.scale / unit / policy::MOST_COEFFICIENT).ceil();
             let second = (x.scale / unit / first).round();
-            if first > MAX_COEFFICIENT {
+            if first > policy::MOST_COEFFICIENT {
                 return Err(Error::Scale {
                     node: node.name.clone(),
                     scale: x.scale / least,
@@ -390,7 +374,7 @@ impl Lowered<'_> {
         let x = self.roomy(v, x, unit, bits)?;
         let ratio = x.scale / unit;
         let power = -log2_round(ratio);
-        if (ratio * exp2(power) - 1.0).abs() < 1e-12 && power >= 0 {
+        if (ratio * exp2(power) - 1.0).abs() < policy::NEARLY_POWER && power >= 0 {
             return Ok((x.tensor, power as u32));
         }
         // As many bits as there is room for.
@@ -403,7 +387,7 @@ impl Lowered<'_> {
             shift
         };
         let multiplier = (ratio * exp2(shift)).round();
-        if multiplier > MAX_COEFFICIENT {
+        if multiplier > policy::MOST_COEFFICIENT {
             return Err(Error::Scale {
                 node: name.into(),
                 scale: ratio,
@@ -416,8 +400,8 @@ impl Lowered<'_> {
     /// The accumulator `x` without the lowest digits that are no part of a `unit`, if they leave too
     /// little room for a multiplier.
     fn roomy(&mut self, v: usize, x: Handle, unit: f64, bits: i32) -> Result<Handle, Error> {
-        let lacking = bits.min(MULTIPLIER) - self.multiples(x.tensor);
-        let spare = log2_floor(unit / x.scale) - MULTIPLIER;
+        let lacking = bits.min(policy::ENOUGH_MULTIPLIER_BITS) - self.multiples(x.tensor);
+        let spare = log2_floor(unit / x.scale) - policy::ENOUGH_MULTIPLIER_BITS;
         let digits = lacking.min(spare);
         if digits <= 0 || x.shift > 0 {
             return Ok(x);
@@ -492,7 +476,7 @@ impl Lowered<'_> {
         let mut terms = vec![];
         for &value in &node.inputs {
             let x = if raw {
-                self.operand(value, DIRECT_SUM)?
+                self.operand(value, policy::DIRECT_SUM)?
             } else {
                 self.small(value)?
             };

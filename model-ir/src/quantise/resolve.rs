@@ -6,19 +6,9 @@
 
 use super::Error;
 use super::plan::{Form, Plan};
-use super::tables::ROOM;
+use super::policy;
 use crate::exact::{exp2, log2_ceil};
 use crate::float::{Activation, Op};
-
-/// Largest weight of a layer whose scale is free.
-const FREE_WEIGHT: f64 = 32_767.0;
-/// Scales of integers that differ from 1 by less do so by rounding in single precision.
-pub(super) const NEARLY_ONE: f64 = 1e-5;
-/// Largest calibrated magnitude of a table's argument: the table's rows are limited, and inputs
-/// beyond the calibration samples need some to spare.
-const ROWS: f64 = 32_000.0;
-/// Scales outside are a sign of ranges that no arithmetic of doubles can serve.
-const USABLE: std::ops::Range<f64> = 1e-60..1e60;
 
 impl Plan<'_> {
     /// Largest absolute value that the small form of `v` must hold.
@@ -46,7 +36,7 @@ impl Plan<'_> {
             self.wanted(operand)
         } else {
             // As far as tables have room.
-            ROOM * self.ranges[operand].size()
+            policy::RANGE_ROOM * self.ranges[operand].size()
         };
         f.at(most).abs().max(f.at(-most).abs()).min(1.0)
     }
@@ -74,7 +64,8 @@ impl Plan<'_> {
                 least[root] = least[root].max(self.wanted(v) / most as f64 / ratio);
             }
             if self.feeds_table(v) {
-                least[root] = least[root].max(self.ranges[v].size() / ROWS / ratio);
+                least[root] =
+                    least[root].max(self.ranges[v].size() / policy::ARGUMENT_ROWS / ratio);
             }
             dyadic[root] |= self.is_rounded(v);
             if let Op::Activation(f) = self.node(v).op {
@@ -108,7 +99,7 @@ impl Plan<'_> {
         };
         // Integers are exact: a factor and its inverse leave them what they are.
         let exact = |v: usize| match scale(v, &roots) {
-            scale if self.is_integral(v) && (scale - 1.0).abs() < NEARLY_ONE => 1.0,
+            scale if self.is_integral(v) && (scale - 1.0).abs() < policy::NEARLY_ONE => 1.0,
             scale => scale,
         };
         self.scales = (0..n).map(exact).collect();
@@ -119,7 +110,7 @@ impl Plan<'_> {
                 && self.forms[v] == Form::Linear
                 && let Some(weight) = self.largest_weight(v)
             {
-                let step = self.feed_scale(v) * weight / FREE_WEIGHT;
+                let step = self.feed_scale(v) * weight / policy::FREE_WEIGHT;
                 chosen[root] = chosen[root].max(step / ratio);
             }
         }
@@ -129,7 +120,7 @@ impl Plan<'_> {
                 self.scales[v] = round_up(chosen[root]) * ratio;
             }
         }
-        match (0..n).find(|&v| !USABLE.contains(&self.scales[v])) {
+        match (0..n).find(|&v| !policy::USABLE_SCALES.contains(&self.scales[v])) {
             Some(v) => Err(Error::Scale {
                 node: self.node(v).name.clone(),
                 scale: self.scales[v],

@@ -14,26 +14,12 @@
 
 use super::Error;
 use super::function::Curve;
-use super::lower::{Handle, Lowered, MAX_SHIFT, Rounding};
+use super::lower::{Handle, Lowered, Rounding};
+use super::policy;
 use super::whole::indices;
 use crate::exact::{exp2, log2_floor};
 use crate::float::Activation;
-use crate::int::{Interval, MAX_FACTOR, TensorId};
-
-/// Bits of the multiplier that brings a value to units: those of single precision.
-const UNIT_BITS: i32 = 24;
-/// Largest shift of a value that is rounded, below which quarters have room.
-const SHIFT: i32 = 46;
-/// Binary digits beyond those that do no harm.
-const SPARE: i32 = 6;
-/// By so much, in binary digits of a unit, a multiple that is an integer may seem less than it.
-const UNSURE: u32 = 5;
-/// Rows of a table that holds a quotient for every dividend.
-const DIVIDENDS: u64 = 1 << 13;
-/// Values of a quotient that one table holds.
-const QUOTIENTS: u64 = 1 << 15;
-/// Binary digits of the lower part of a quotient.
-const DIGITS: u32 = 12;
+use crate::int::{Interval, MAX_FACTOR, MAX_SHIFT, TensorId};
 
 /// What is counted when a value is rounded down: steps of this length, from some quarters of a
 /// step below 0 on, and between which bounds the count is kept.
@@ -99,8 +85,8 @@ impl Lowered<'_> {
     /// The accumulator `x` without the digits of a unit beyond those that single precision has: a
     /// product of fine numbers has so many that there is no room for its multiple.
     fn legible(&mut self, v: usize, x: Handle) -> Result<Handle, Error> {
-        let beyond = -UNIT_BITS - log2_floor(x.scale);
-        if x.shift > 0 || beyond <= SPARE {
+        let beyond = -policy::UNIT_BITS - log2_floor(x.scale);
+        if x.shift > 0 || beyond <= policy::SPARE_DIGITS {
             return Ok(x);
         }
         let tensor = self.digits(v, x.tensor, beyond as u32)?;
@@ -116,13 +102,13 @@ impl Lowered<'_> {
             bounds: (lo, hi),
         } = step;
         let node = self.plan.node(v);
-        let room = SHIFT + log2_floor(x.scale / length);
-        let bits = UNIT_BITS.min(room);
+        let room = policy::ROUNDED_SHIFT + log2_floor(x.scale / length);
+        let bits = policy::UNIT_BITS.min(room);
         let (mut tensor, mut shift) = self.multiplied(v, x, length, bits)?;
         // Half a step of the value, but less than would be felt.
         let half = match self.coefficient(tensor, x.tensor) {
             1 => 0,
-            multiplier => (multiplier / 2).min((1_i64 << shift) >> UNSURE),
+            multiplier => (multiplier / 2).min((1_i64 << shift) >> policy::UNSURE_DIGITS),
         };
         let mut more = half;
         if quarters > 0 {
@@ -177,7 +163,7 @@ impl Lowered<'_> {
             return Ok(x);
         }
         let down = Rounding::Down;
-        if hi.abs_diff(lo) < DIVIDENDS {
+        if hi.abs_diff(lo) < policy::DIVIDENDS {
             let curve = Curve::Real {
                 function: Activation::FloorDiv {
                     divisor: u32::try_from(divisor).map_err(|_| Error::overflow(name))?,
@@ -189,7 +175,7 @@ impl Lowered<'_> {
             };
             return self.lookup_within(name, x, curve, 0, down, bounds);
         }
-        if quotients.hi.abs_diff(quotients.lo) < QUOTIENTS {
+        if quotients.hi.abs_diff(quotients.lo) < policy::QUOTIENTS {
             let (multiplier, more, shift) =
                 reciprocal(divisor, bounds).ok_or_else(|| Error::overflow(name))?;
             let x = self.weighted_sum(name, &[(multiplier, x)])?;
@@ -199,7 +185,7 @@ impl Lowered<'_> {
             };
             return self.lookup_within(name, x, curve, shift, Rounding::Above(more), quotients);
         }
-        let whole = divisor << DIGITS;
+        let whole = divisor << policy::QUOTIENT_DIGITS;
         let high = self.quotient_within(v, x, whole, bounds)?;
         let rest = self.weighted_sum(name, &[(1, x), (-whole, high)])?;
         let rests = Interval {
@@ -207,7 +193,7 @@ impl Lowered<'_> {
             hi: whole - 1,
         };
         let low = self.quotient_within(v, rest, divisor, rests)?;
-        self.weighted_sum(name, &[(1 << DIGITS, high), (1, low)])
+        self.weighted_sum(name, &[(1 << policy::QUOTIENT_DIGITS, high), (1, low)])
     }
 
     /// `x 2^-shift` to the nearest integer, half up, whatever its size.
@@ -232,13 +218,13 @@ impl Lowered<'_> {
         };
         let rounding = Rounding::Above(more);
         let identity = |Interval { lo, hi }| Curve::Clamp { lo, hi };
-        if whole.hi.abs_diff(whole.lo) < QUOTIENTS {
+        if whole.hi.abs_diff(whole.lo) < policy::QUOTIENTS {
             return self.lookup_within(name, x, identity(whole), shift, rounding, whole);
         }
         // The last digit has what is left of the shifts.
         let digits = match MAX_SHIFT.saturating_sub(shift) {
             0 => return Err(Error::overflow(name)),
-            left => left.min(DIGITS),
+            left => left.min(policy::QUOTIENT_DIGITS),
         };
         let high = self.digits_of(v, x, shift + digits, more)?;
         let part = self.doubled(name, high, shift + digits)?;

@@ -4,8 +4,7 @@
 //! that add or move integers (a sum needs equal scales, an average pool divides by its window
 //! through the scale); a class's scale is the largest that a member demands.
 
-/// Relative difference of ratios that counts as rounding.
-const SLACK: f64 = 1e-9;
+use super::policy;
 
 /// The classes of `0..len`.
 #[derive(Clone, Debug)]
@@ -43,7 +42,7 @@ impl Scales {
         let (root, ratio) = self.root(v);
         let of_root = scale / ratio;
         let fixed = *self.fixed[root].get_or_insert(of_root);
-        (fixed / of_root - 1.0).abs() <= SLACK
+        (fixed / of_root - 1.0).abs() <= policy::RATIO_SLACK
     }
 
     /// The scale of `v` if a member of its class prescribes it.
@@ -59,7 +58,7 @@ impl Scales {
         // scale(a) = ratio * of_b / of_a * scale(b), on roots.
         let ratio = ratio * of_b / of_a;
         if a == b {
-            return (ratio - 1.0).abs() <= SLACK;
+            return (ratio - 1.0).abs() <= policy::RATIO_SLACK;
         }
         if let Some(scale) = self.fixed[a]
             && !self.fix(b, scale / ratio)

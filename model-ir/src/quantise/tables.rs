@@ -12,29 +12,10 @@ use super::compact::compact;
 use super::function::Curve;
 use super::layout;
 use super::lower::{Lookup, Lowered};
+use super::policy;
 use crate::int::{
-    Executor, Function, Graph, Interval, Model, Op, RunError, Table, TableId, TensorId,
+    Executor, Function, Graph, Interval, MAX_LIMBS, Model, Op, RunError, Table, TableId, TensorId,
 };
-
-const MAX_ROWS: u64 = 1 << 16;
-/// How many times the calibrated range a table has, the most that fit.
-const FACTORS: [f64; 3] = [ROOM, 2.0, 1.0];
-/// Times the calibrated range that leave room enough for inputs unlike the samples.
-pub(super) const ROOM: f64 = 4.0;
-/// Arguments that calibration saw within so many steps were always the same but for their rounding,
-/// of which the samples then say nothing: the least room on either side of 0.
-const CONSTANT: f64 = 2.0;
-const LEAST: f64 = 2048.0;
-/// Cells of a lookup whose argument is cut to fewer times the range: doing that costs two more
-/// lookups and a product for each, no more than the table's rows.
-const SATURATED_CELLS: usize = 1 << 9;
-/// Most limbs of a remainder, and most bits of one.
-const MAX_LIMBS: u32 = 4;
-const MAX_LIMB: u32 = 18;
-/// Largest multiple of `2^shift` that an argument stands for.
-const ARGUMENTS: i64 = 1 << 60;
-const MANY_LOOKUPS: usize = 1 << 20;
-const MANY_ROWS: u64 = 1 << 18;
 
 impl Lowered<'_> {
     /// Cells of all table nodes in one inference.
@@ -58,16 +39,19 @@ impl Lowered<'_> {
             lo: lo >> shift,
             hi: (hi >> shift) + 1,
         };
-        let roomy = || times(calibrated, ROOM, whole);
-        if self.cells(x) > SATURATED_CELLS || rows(whole) <= MAX_ROWS || rows(roomy()) <= MAX_ROWS {
+        let roomy = || times(calibrated, policy::RANGE_ROOM, whole);
+        if self.cells(x) > policy::SATURATED_CELLS
+            || rows(whole) <= policy::MOST_ROWS
+            || rows(roomy()) <= policy::MOST_ROWS
+        {
             return Ok(x);
         }
-        let fits = |&factor: &f64| rows(times(calibrated, factor, whole)) <= MAX_ROWS;
-        let Some(factor) = FACTORS.into_iter().find(fits) else {
+        let fits = |&factor: &f64| rows(times(calibrated, factor, whole)) <= policy::MOST_ROWS;
+        let Some(factor) = policy::RANGE_FACTORS.into_iter().find(fits) else {
             return Ok(x);
         };
         // The same for most, so that they share a table.
-        let most = MAX_ROWS as i64 / 2;
+        let most = policy::MOST_ROWS as i64 / 2;
         let usual = Interval {
             lo: whole.lo.max(-most),
             hi: whole.hi.min(most - 1),
@@ -149,10 +133,10 @@ struct Reader {
 
 /// Gives tables their domains and tensors their axes.
 pub(super) fn finish(mut lowered: Lowered) -> Result<(Model, Domains), Error> {
-    let limit = if lowered.lookup_cells() > MANY_LOOKUPS {
-        MANY_ROWS
+    let limit = if lowered.lookup_cells() > policy::MANY_LOOKUPS {
+        policy::MANY_ROWS
     } else {
-        MAX_ROWS
+        policy::MOST_ROWS
     };
     let domains = Domains::new(&mut lowered, limit)?;
     let functions = domains.drafts.iter().map(|d| d.curve.table(d.domain));
@@ -197,11 +181,11 @@ impl Domains {
             let node = &mut lowered.nodes[lookup.node.0];
             // Rather a large table than none.
             let domain = domain(lookup, &node.name, limit)
-                .or_else(|_| domain(lookup, &node.name, MANY_ROWS))?;
+                .or_else(|_| domain(lookup, &node.name, policy::MANY_ROWS))?;
             let Op::Table { shift, table, .. } = &mut node.op else {
                 continue;
             };
-            let most = ARGUMENTS >> *shift;
+            let most = policy::MOST_ARGUMENT >> *shift;
             let curve = lowered.curves[lookup.curve];
             let joins = |d: &Draft| {
                 let hull = d.domain.hull(domain);
@@ -276,16 +260,16 @@ impl Domains {
         let draft = &mut self.drafts[table.0];
         let reachable = draft.reachable();
         let needed = draft.domain.with(value);
-        if rows(needed) > MANY_ROWS || !reachable.contains(value) {
+        if rows(needed) > policy::MANY_ROWS || !reachable.contains(value) {
             return Err(Error::Table {
                 node: node.into(),
                 rows: rows(needed),
-                limit: MANY_ROWS,
+                limit: policy::MANY_ROWS,
             });
         }
         let beyond = value + (value - value.clamp(draft.domain.lo, draft.domain.hi));
         let roomy = needed.with(beyond.clamp(reachable.lo, reachable.hi));
-        let hull = if rows(roomy) > MANY_ROWS {
+        let hull = if rows(roomy) > policy::MANY_ROWS {
             needed
         } else {
             roomy
@@ -320,9 +304,10 @@ fn limbs(shift: u32, usual: u32, cells: usize) -> Vec<u32> {
     if shift == 0 {
         return vec![];
     }
-    let fits = |bits: u32| bits <= MAX_LIMB && 1_usize << bits <= cells.max(1 << usual);
-    let count = (1..=MAX_LIMBS).find(|&n| fits(shift.div_ceil(n)));
-    let count = count.unwrap_or(MAX_LIMBS);
+    let fits = |bits: u32| bits <= policy::LIMB_BITS && 1_usize << bits <= cells.max(1 << usual);
+    let most = MAX_LIMBS as u32;
+    let count = (1..=most).find(|&n| fits(shift.div_ceil(n)));
+    let count = count.unwrap_or(most);
     (0..count).map(|i| (shift + i) / count).collect()
 }
 
@@ -361,8 +346,8 @@ fn widened(domain: Interval, reachable: Interval) -> Interval {
 /// saw less. It may have seen one kind of samples only, and what is never positive is
 /// so but for its rounding.
 fn times(range: Range, factor: f64, whole: Interval) -> Interval {
-    let least = if range.hi - range.lo < CONSTANT {
-        LEAST
+    let least = if range.hi - range.lo < policy::CONSTANT_STEPS {
+        policy::CONSTANT_ROOM
     } else {
         0.0
     };
@@ -380,7 +365,7 @@ fn domain(lookup: &Lookup, name: &str, limit: u64) -> Result<Interval, Error> {
         return Ok(whole);
     }
     let times = |factor: f64| Some(times(lookup.calibrated?, factor, whole));
-    let mut fitting = FACTORS.into_iter().filter_map(times);
+    let mut fitting = policy::RANGE_FACTORS.into_iter().filter_map(times);
     let domain = fitting.find(|&i| rows(i) <= limit);
     domain.ok_or_else(|| Error::Table {
         node: name.into(),

@@ -5,12 +5,8 @@
 //! clamping changes no comparison.
 
 use super::calibration::Range;
+use super::policy;
 use crate::float::{Activation, AxisMap, Graph, Op};
-
-/// How far past a threshold, in parts of the largest magnitude.
-const PAST: f64 = 1.0 / 64.0;
-/// A threshold of more times the calibrated magnitude would cost too much precision.
-const FARTHEST: f64 = 64.0;
 
 /// Extends the ranges of inputs past the thresholds that they are compared with.
 pub(super) fn cover(graph: &Graph, ranges: &mut [Range]) {
@@ -41,7 +37,7 @@ pub(super) fn cover(graph: &Graph, ranges: &mut [Range]) {
         let size = range.size();
         for (&scale, &shift) in scale.iter().zip(&shift) {
             let threshold = -f64::from(shift) / f64::from(scale);
-            if integral || threshold.abs() <= FARTHEST * size {
+            if integral || threshold.abs() <= policy::FARTHEST_THRESHOLD * size {
                 range.reach_past(threshold);
             }
         }
@@ -50,7 +46,7 @@ pub(super) fn cover(graph: &Graph, ranges: &mut [Range]) {
 
 impl Range {
     fn reach_past(&mut self, threshold: f64) {
-        let past = PAST * self.size().max(threshold.abs());
+        let past = policy::PAST_THRESHOLD * self.size().max(threshold.abs());
         if threshold >= self.hi {
             self.hi = threshold + past;
         }

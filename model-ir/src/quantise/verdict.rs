@@ -9,24 +9,16 @@
 //!   that an output of mostly one value, such as the probabilities of a thousand classes, is not
 //!   good for being mostly that value;
 //! * its largest cell is float's in [`MIN_AGREEMENT`] of the samples, if it has several cells. Float
-//!   decides nothing where two cells are within [`NEAR_TIE`] of its range: either will do;
+//!   decides nothing where two cells are within [`NEAR_TIE`](super::NEAR_TIE) of its range: either will do;
 //! * integers, as labels and truth values are, are judged by that error alone, and only if fewer than
 //!   [`MIN_AGREEMENT`] of them are float's: the distance of labels means nothing, but where integers
 //!   are pixels, one of them that is off by one does not matter.
 
 use super::accuracy::{Accuracy, OutputAccuracy};
 use super::origin::Origin;
+use super::policy::{MAX_ERROR, MAX_UNEXPLAINED, MIN_AGREEMENT};
 use crate::int::PortKind;
 use std::fmt;
-
-/// Largest root mean square error, as a share of the range of float's output.
-pub const MAX_ERROR: f64 = 0.05;
-/// Largest root mean square error, as a share of the standard deviation of float's output.
-pub const MAX_UNEXPLAINED: f64 = 0.5;
-/// Smallest share of samples whose largest cell is float's, and of integers that are float's.
-pub const MIN_AGREEMENT: f64 = 0.9;
-/// Cells that differ by this share of the range are both the largest.
-pub const NEAR_TIE: f64 = 0.01;
 
 /// What is wrong with an output.
 #[derive(Clone, Copy, Debug, PartialEq)]

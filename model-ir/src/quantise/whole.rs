@@ -7,14 +7,10 @@
 
 use super::Error;
 use super::calibration::Range;
+use super::policy;
 use crate::float::{Activation, AxisMap, Contract, Graph, Node, Op, PoolKind, ValueId};
 use crate::int::Interval;
 use ndarray::ArrayD;
-
-/// Constants below this are exact in single precision, and so are sums with them.
-const EXACT: f32 = (1 << 24) as f32;
-/// Room for what rounds real numbers: so many times their calibrated magnitude.
-const ROUNDED: f64 = 4.0;
 
 /// The integers of every value, if it has integers only.
 pub(super) fn find(graph: &Graph, ranges: &[Range]) -> Vec<Option<Interval>> {
@@ -81,7 +77,7 @@ pub(super) fn check(
 /// The integers that an input takes.
 fn declared(range: Range, indexed: Option<Interval>) -> Interval {
     indexed.unwrap_or_else(|| {
-        let size = range.size().clamp(1.0, f64::from(EXACT)) as u64;
+        let size = range.size().clamp(1.0, f64::from(policy::EXACT_INTEGER)) as u64;
         let most = (2 * size + 1).next_power_of_two() as i64 - 1;
         let lo = if range.lo < 0.0 { -most } else { 0 };
         Interval { lo, hi: most }
@@ -129,7 +125,7 @@ pub(super) fn indices(length: u32) -> Interval {
 }
 
 fn whole(x: f32) -> Option<i64> {
-    (x.fract() == 0.0 && x.abs() < EXACT).then_some(x as i64)
+    (x.fract() == 0.0 && x.abs() < policy::EXACT_INTEGER).then_some(x as i64)
 }
 
 /// The hull of cells that are all integers.
@@ -280,7 +276,7 @@ fn activation(f: Activation, x: Option<Interval>, range: Range) -> Option<Interv
             Some(x),
         ) => Some(x),
         _ if f.is_integral() => {
-            let most = (ROUNDED * range.size()).ceil() as i64 + 1;
+            let most = (policy::ROUNDED_ROOM * range.size()).ceil() as i64 + 1;
             Some(Interval {
                 lo: -most,
                 hi: most,
