@@ -375,6 +375,28 @@ impl Activation {
         }
     }
 
+    /// Whether the function goes from -1 or 0 to 1 and is nearly that where its argument is large, so
+    /// that what it reaches follows from what its argument reaches.
+    pub fn saturates(self) -> bool {
+        matches!(self, Self::Sigmoid | Self::Tanh)
+    }
+
+    /// The largest magnitude of a function that [saturates](Self::saturates) for arguments of
+    /// magnitudes up to `most`.
+    pub fn reached(self, most: f64) -> f64 {
+        self.at(most).abs().max(self.at(-most).abs()).min(1.0)
+    }
+
+    /// Whether a function of real values jumps at its threshold.
+    pub fn jumps(self) -> bool {
+        matches!(self, Self::ThresholdedRelu { .. } | Self::Shrink { .. })
+    }
+
+    /// Whether there are poles inside its domain.
+    pub fn has_poles(self) -> bool {
+        matches!(self, Self::Tan)
+    }
+
     /// Whether the function commutes with positive factors, so that it acts on integers of any
     /// scale alike; for [`Self::Clip`] with its bounds in the same scale. [`Self::Quantize`] is a
     /// clip of integers of the scale that it prescribes.

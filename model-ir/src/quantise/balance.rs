@@ -7,26 +7,45 @@
 //! centre `c` for each channel: the inner map is a layer of its own, whose result has channels of
 //! like sizes. Layers that lose nothing stay as they are.
 
-use super::calibration::Range;
+use super::calibration::{Range, Ranges};
 use super::policy;
+use super::prepare::{copied, rewritten};
 use super::{Error, Profile};
 use crate::exact::{exp2, log2_ceil};
-use crate::float::{AxisMap, Graph, GraphBuilder, Node, Op, ValueId};
+use crate::float::{Graph, Node, Op};
 use ndarray::{ArrayD, Axis, IxDyn};
 
 /// The axis of a value along which a layer, or what compares features, mixes its cells.
 pub(super) fn channel_axes(graph: &Graph) -> Vec<Option<usize>> {
     let nodes = graph.nodes();
     let last = |v: usize| nodes[v].shape.len().checked_sub(1);
-    let given = |v: usize| matches!(nodes[v].op, Op::Input { .. });
+    let given = |v: usize| nodes[v].op.is_input();
     let mut axes: Vec<Option<usize>> = (0..nodes.len())
         .map(|v| last(v).filter(|_| given(v)))
         .collect();
     for node in nodes {
-        match node.op {
-            Op::Dense { .. } => axes[node.inputs[0].0] = last(node.inputs[0].0),
-            Op::Conv { .. } => axes[node.inputs[0].0] = Some(1),
-            _ => {}
+        let axis = match node.op {
+            Op::Dense { .. } => last(node.inputs[0].0),
+            Op::Conv { .. } => Some(1),
+            Op::Input { .. }
+            | Op::Constant { .. }
+            | Op::Affine { .. }
+            | Op::Activation(_)
+            | Op::Pool { .. }
+            | Op::Add
+            | Op::Sub
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Contract(_)
+            | Op::Map(_)
+            | Op::Take { .. }
+            | Op::Max
+            | Op::Maximum { .. } => None,
+        };
+        if axis.is_some() {
+            axes[node.inputs[0].0] = axis;
         }
     }
     axes
@@ -40,30 +59,39 @@ pub(super) fn unlikeness(channels: Option<&Vec<Range>>) -> f64 {
     if most > 0.0 { most / least } else { 1.0 }
 }
 
-/// The graph with balanced layers, if there are any to balance; `channels` has the ranges along
+/// The graph with balanced layers, if there are any to balance; `seen` has the ranges along
 /// [`channel_axes`].
 pub(super) fn balanced(
     graph: &Graph,
-    ranges: &[Range],
-    channels: &[Option<Vec<Range>>],
+    seen: &Ranges,
     profile: Profile,
 ) -> Result<Option<Graph>, Error> {
-    let given = given(graph);
+    let (ranges, given) = (&seen.values, given(graph));
+    let step = exp2(1 - profile.bits() as i32);
     let plan = |(v, node): (usize, &Node)| {
         let source = node.inputs.first()?.0;
-        let channels = channels[source].as_ref().filter(|_| given[source])?;
+        let channels = seen.channels[source].as_ref().filter(|_| given[source])?;
         let columns = columns(&node.op, channels.len())?;
         let before = noise(&columns, |_| ranges[source].size());
         let after = noise(&columns, |j| half_width(channels[j]).max(f64::MIN_POSITIVE));
-        let step = ranges[v].size() * profile.margin() * exp2(1 - profile.bits() as i32);
-        let felt = before * exp2(1 - profile.bits() as i32) > policy::FELT_STEPS * step;
+        let own = ranges[v].size() * profile.margin() * step;
+        let felt = before * step > policy::FELT_STEPS * own;
         (felt && before > policy::BALANCE_WORTH * after).then(|| Balance::new(node, channels))
     };
     let balances: Vec<Option<Balance>> = graph.nodes().iter().enumerate().map(plan).collect();
     if balances.iter().all(Option::is_none) {
         return Ok(None);
     }
-    rebuilt(graph, balances).map(Some)
+    rewritten(graph, |b, v, inputs| {
+        let node = &graph.nodes()[v];
+        let Some(balance) = &balances[v] else {
+            return copied(b, node, inputs);
+        };
+        let (scale, shift) = (balance.scale.clone(), balance.shift.clone());
+        let inner = b.add(&node.name, Op::Affine { scale, shift }, inputs)?;
+        b.add(&node.name, balance.layer.clone(), &[inner])
+    })
+    .map(Some)
 }
 
 /// Values whose integers are those of inputs and constants, moved.
@@ -74,17 +102,21 @@ pub(super) fn given(graph: &Graph) -> Vec<bool> {
         given.push(match &node.op {
             Op::Input { integral } => !integral,
             Op::Constant { .. } => true,
-            Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } | Op::Concat { .. } => {
-                all()
+            op @ (Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } | Op::Map(_)) => {
+                op.selects() && all()
             }
-            Op::Map(axes) => {
-                let moves = |axis: &AxisMap| match axis {
-                    AxisMap::Keep => true,
-                    AxisMap::Matrix(m) => m.selects(),
-                };
-                axes.iter().all(moves) && all()
-            }
-            _ => false,
+            Op::Concat { .. } => all(),
+            Op::Dense { .. }
+            | Op::Conv { .. }
+            | Op::Affine { .. }
+            | Op::Activation(_)
+            | Op::Pool { .. }
+            | Op::Add
+            | Op::Sub
+            | Op::Pad { .. }
+            | Op::Contract(_)
+            | Op::Max
+            | Op::Maximum { .. } => false,
         });
     }
     given
@@ -227,35 +259,4 @@ fn layer(op: &Op, sizes: &[f32], centres: &[f32]) -> Op {
         *bias = Some(ndarray::Array1::from_vec(sums).into_dyn());
     }
     op
-}
-
-fn rebuilt(graph: &Graph, balances: Vec<Option<Balance>>) -> Result<Graph, Error> {
-    let mut b = GraphBuilder::new();
-    let mut values: Vec<ValueId> = Vec::with_capacity(graph.nodes().len());
-    for (node, balance) in graph.nodes().iter().zip(balances) {
-        let inputs: Vec<ValueId> = node.inputs.iter().map(|v| values[v.0]).collect();
-        let value = match (&node.op, balance) {
-            (Op::Input { integral: true }, _) => b.integral_input(&node.name, &node.shape)?,
-            (Op::Input { integral: false }, _) => b.input(&node.name, &node.shape)?,
-            (
-                _,
-                Some(Balance {
-                    scale,
-                    shift,
-                    layer,
-                }),
-            ) => {
-                let inner = b.add(&node.name, Op::Affine { scale, shift }, &inputs)?;
-                b.add(&node.name, layer, &[inner])?
-            }
-            (op, None) => b.add(&node.name, op.clone(), &inputs)?,
-        };
-        values.push(value);
-    }
-    for note in graph.notes() {
-        b.note(note.clone());
-    }
-    let outputs = graph.outputs().iter();
-    let outputs = outputs.map(|(name, v)| (name.clone(), values[v.0]));
-    Ok(b.finish(outputs.collect())?)
 }

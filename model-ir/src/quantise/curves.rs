@@ -4,12 +4,12 @@
 //! the smaller the table; `q` is chosen so that rounding the argument moves the result by half a
 //! unit at most, as far as the table's rows allow.
 
-use super::Error;
 use super::calibration::Range;
+use super::forms::Form;
 use super::function::Curve;
 use super::lower::{Handle, Lowered, Rounding};
-use super::plan::Form;
 use super::policy;
+use super::{Error, bits};
 use crate::exact::{exp2, log2_ceil, log2_floor};
 use crate::float::Activation;
 use crate::int::TensorId;
@@ -21,7 +21,7 @@ impl Lowered<'_> {
             tensor: self.curve(v, f)?,
             shift: 0,
             small: true,
-            scale: self.plan.scale(v),
+            scale: self.plan.scales.of(v),
         })
     }
 
@@ -30,8 +30,8 @@ impl Lowered<'_> {
         let node = plan.node(v);
         let value = node.inputs[0];
         let x = self.values[value.0];
-        let (least, most) = plan.interval(v);
-        let unit = plan.scale(v);
+        let (least, most) = plan.bits.interval(v);
+        let unit = plan.scales.of(v);
         let real = |step: f64| Curve::Real {
             function: f,
             step,
@@ -39,7 +39,7 @@ impl Lowered<'_> {
             lo: least,
             hi: most,
         };
-        let raw = plan.form(value.0) == Form::Raw;
+        let raw = plan.forms.of(value.0) == Form::Raw;
         let curve = match f {
             Activation::Relu if !raw => Curve::Clamp { lo: 0, hi: most },
             Activation::LeakyRelu { .. } if !raw => Curve::Real {
@@ -60,7 +60,7 @@ impl Lowered<'_> {
                 return self.quantised(v, x, f, (lo.into(), hi.into()));
             }
             Activation::Step => return self.step(&node.name, x.tensor, real(1.0)),
-            Activation::IsZero if self.is_wide(x.tensor) && plan.is_whole(v) => {
+            Activation::IsZero if self.is_wide(x.tensor) && plan.ties.is_whole(v) => {
                 // [x >= 0] [-x >= 0]
                 let negative = self.weighted_sum(&node.name, &[(-1, x.tensor)])?;
                 let a = self.step_of(&node.name, x.tensor)?;
@@ -76,21 +76,21 @@ impl Lowered<'_> {
             {
                 return self.in_units(v, x.tensor);
             }
-            Activation::Abs if plan.is_whole(v) && is_whole(x) => {
+            Activation::Abs if plan.ties.is_whole(v) && is_whole(x) => {
                 let minus = self.weighted_sum(&node.name, &[(-1, x.tensor)])?;
                 return self.maximum_of(v, x.tensor, minus);
             }
-            Activation::Relu if plan.is_whole(v) && is_whole(x) && self.is_wide(x.tensor) => {
+            Activation::Relu if plan.ties.is_whole(v) && is_whole(x) && self.is_wide(x.tensor) => {
                 return self.at_least(v, x.tensor, 0);
             }
-            Activation::Clip { lo, hi } if plan.is_whole(v) && is_whole(x) => {
+            Activation::Clip { lo, hi } if plan.ties.is_whole(v) && is_whole(x) => {
                 return self.clipped(v, x.tensor, (lo, hi));
             }
             Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate => {
                 return self.rounded(v, f, x);
             }
             Activation::FloorDiv { .. } | Activation::Index { .. }
-                if !plan.is_integral(value.0) || !is_whole(x) =>
+                if !plan.facts.is_integral(value.0) || !is_whole(x) =>
             {
                 return Err(Error::Unsupported {
                     node: node.name.clone(),
@@ -110,7 +110,7 @@ impl Lowered<'_> {
                 return self.pieces(v, x, range, f);
             }
         };
-        let range = self.range_in(value.0, plan.scale(value.0));
+        let range = self.range_in(value.0, plan.scales.of(value.0));
         self.lookup_seen(v, x.tensor, curve, x.shift, range)
     }
 
@@ -125,8 +125,8 @@ impl Lowered<'_> {
         let plan = self.plan;
         let node = plan.node(v);
         let value = node.inputs[0];
-        let unit = plan.scale(v);
-        let tied = plan.form(value.0) != Form::Raw && !plan.is_rescaled(v);
+        let unit = plan.scales.of(v);
+        let tied = plan.forms.of(value.0) != Form::Raw && !plan.forms.is_rescaled(v);
         let curve = Curve::Clamp { lo, hi };
         let range = self.range_in(value.0, unit);
         if tied {
@@ -173,11 +173,11 @@ impl Lowered<'_> {
 
     /// Integers in the units of value `v`, which is not always 1: others may be put beside them.
     fn in_units(&mut self, v: usize, x: TensorId) -> Result<TensorId, Error> {
-        let unit = self.plan.scale(v);
+        let unit = self.plan.scales.of(v);
         if unit.to_bits() == 1.0_f64.to_bits() {
             return Ok(x);
         }
-        let (lo, hi) = self.plan.interval(v);
+        let (lo, hi) = self.plan.bits.interval(v);
         let curve = Curve::Real {
             function: Activation::Floor,
             step: 1.0,
@@ -186,7 +186,7 @@ impl Lowered<'_> {
             hi,
         };
         let name = &self.plan.node(v).name;
-        let Range { lo, hi } = self.plan.ranges[v];
+        let Range { lo, hi } = self.plan.facts.ranges[v];
         let calibrated = Some(Range { lo, hi });
         self.lookup(name, x, curve, 0, Rounding::Nearest, calibrated)
     }
@@ -222,7 +222,7 @@ impl Lowered<'_> {
         if !f.is_monotone() {
             return Ok((x, range));
         }
-        let tolerance = self.plan.scale(v) * policy::TAIL_TOLERANCE;
+        let tolerance = self.plan.scales.of(v) * policy::TAIL_TOLERANCE;
         // From where on, in powers of two on its side of 0, the function is as good as at the end.
         let tail = |end: f64| {
             let powers = policy::TAIL_POWERS.map(|k| end.signum() * exp2(k));
@@ -259,9 +259,9 @@ impl Lowered<'_> {
     /// The calibrated range of `u`, or that of its rounding if it is what is left of larger values
     /// that were always the same.
     fn argument_range(&self, u: usize) -> Range {
-        let range = self.plan.ranges[u];
-        let largest = self.plan.largest_part(u);
-        let noise = largest * exp2(-(self.plan.profile.bits() as i32));
+        let range = self.plan.facts.ranges[u];
+        let largest = self.plan.facts.largest_part(u);
+        let noise = largest * exp2(-(self.plan.facts.profile.bits() as i32));
         if range.size() >= noise {
             return range;
         }
@@ -299,11 +299,11 @@ impl Lowered<'_> {
             lo: range.lo / step,
             hi: range.hi / step,
         };
-        let (lo, hi) = self.plan.interval(v);
+        let (lo, hi) = self.plan.bits.interval(v);
         let curve = Curve::Real {
             function: f,
             step,
-            unit: self.plan.scale(v),
+            unit: self.plan.scales.of(v),
             lo,
             hi,
         };
@@ -327,7 +327,7 @@ impl Lowered<'_> {
         // On a step of both tables, the same value in both.
         let grid = exp2(self.argument_shift(v, f, x, above) as i32);
         let bound = ((bend / x.scale / grid).round() * grid) as i64;
-        let value = f.at(bound as f64 * x.scale) / self.plan.scale(v);
+        let value = f.at(bound as f64 * x.scale) / self.plan.scales.of(v);
         let constant =
             |lowered: &mut Self, n| lowered.broadcast_constant(name, vec![n], &[1], &node.shape);
         let corner = constant(self, bound)?;
@@ -359,12 +359,13 @@ impl Lowered<'_> {
             let shift = self.coarsest(range.size() / x.scale);
             let half = x.scale * exp2(shift) / 2.0;
             // What is beyond the values that are kept is cut off.
-            let most = self.plan.wanted(v);
+            let most = self.plan.forms.wanted(v);
             let y = |x: f64| f.at(x).clamp(-most, most);
             let difference = (y(range.lo + half) - y(range.lo)).abs();
             if shift > 0 { difference } else { 0.0 }
         };
-        let allowed = self.plan.ranges[v].size() * exp2(1 - self.plan.profile.bits() as i32);
+        let allowed =
+            self.plan.facts.ranges[v].size() * exp2(1 - self.plan.facts.profile.bits() as i32);
         if error(range) <= allowed {
             return None;
         }
@@ -375,18 +376,18 @@ impl Lowered<'_> {
 
     /// The shift that leaves as many rows as a curve may have for a range of `size` integers.
     fn coarsest(&self, size: f64) -> i32 {
-        let rows = self.plan.profile.numbers().curve_rows;
+        let rows = self.plan.facts.profile.numbers().curve_rows;
         log2_ceil((2.0 * size / rows).max(1.0))
     }
 
     /// `q` for the function of value `v` on the accumulator `x`.
     fn argument_shift(&self, v: usize, f: Activation, x: Handle, range: Range) -> u32 {
         let slope = steepest(f, range);
-        let wanted = self.plan.scale(v) / (2.0 * slope) / x.scale;
+        let wanted = self.plan.scales.of(v) / (2.0 * slope) / x.scale;
         // A least number of steps, whatever the slope.
         let most = log2_floor((range.size() / x.scale / policy::LEAST_STEPS).max(1.0));
         let wanted = log2_floor(wanted.max(1.0)).min(most);
-        let further = pole_bits(f) as i32;
+        let further = bits::pole_bits(f) as i32;
         let coarsest = (self.coarsest(range.size() / x.scale) - further).max(0);
         coarsest.max(wanted) as u32
     }
@@ -395,24 +396,6 @@ impl Lowered<'_> {
 /// Whether the integers of an accumulator are its cells.
 fn is_whole(x: Handle) -> bool {
     (x.scale - 1.0).abs() < policy::NEARLY_ONE && x.shift == 0
-}
-
-/// Further bits of an input of which a function is taken.
-pub(super) fn further_bits(f: Activation) -> u32 {
-    match f.steep() {
-        Some(_) => policy::STEEP_BITS,
-        None => pole_bits(f),
-    }
-}
-
-/// Further bits of the argument of a curve with poles in its domain, where it is steeper than all
-/// others.
-fn pole_bits(f: Activation) -> u32 {
-    if f == Activation::Tan {
-        policy::POLE_BITS
-    } else {
-        0
-    }
 }
 
 /// The steepest slope of `f` between samples of a range and its surroundings.

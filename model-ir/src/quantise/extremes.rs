@@ -6,67 +6,70 @@
 //! a value is made small where it is made: the maximum and the comparison read the same integers,
 //! and some cell equals the maximum whatever the input.
 
-use super::plan::Plan;
-use crate::float::{Activation, Op};
+use crate::float::{Activation, Graph, Op};
 
-impl Plan<'_> {
-    /// Which values are compared with their own maximum.
-    pub(super) fn find_extremes(&self) -> Vec<bool> {
-        let mut extremes = vec![false; self.graph.nodes().len()];
-        for (v, node) in self.graph.nodes().iter().enumerate() {
-            if !matches!(node.op, Op::Sub | Op::Add) || !self.decides(v) {
-                continue;
-            }
-            let origins = [0, 1].map(|k| self.origin(node.inputs[k].0));
-            for (x, most) in [(origins[0], origins[1]), (origins[1], origins[0])] {
-                if x != most && self.maximised(most) == x {
-                    extremes[x] = true;
-                }
+/// Which values are compared with their own maximum.
+pub(super) fn find(graph: &Graph, consumers: &[Vec<usize>]) -> Vec<bool> {
+    let mut extremes = vec![false; graph.nodes().len()];
+    for (v, node) in graph.nodes().iter().enumerate() {
+        if !node.op.adds() || !decides(graph, consumers, v) {
+            continue;
+        }
+        let origins = [0, 1].map(|k| origin(graph, node.inputs[k].0));
+        for (x, most) in [(origins[0], origins[1]), (origins[1], origins[0])] {
+            if x != most && maximised(graph, most) == x {
+                extremes[x] = true;
             }
         }
-        extremes
     }
+    extremes
+}
 
-    /// Whether `v` is compared with 0.
-    fn decides(&self, v: usize) -> bool {
-        self.consumers[v].iter().any(|&c| match &self.node(c).op {
-            Op::Activation(f) => matches!(f, Activation::Step | Activation::IsZero),
-            Op::Affine { .. } => self.decides(c),
-            _ => self.moves(c) && self.decides(c),
-        })
-    }
-
-    /// Whether `v` has the cells of its only operand, rearranged or some of them.
-    pub(super) fn moves(&self, v: usize) -> bool {
-        match &self.node(v).op {
-            Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } => true,
-            Op::Map(_) => !self.adds_cells(v),
-            _ => false,
+/// Whether `v` is compared with 0.
+fn decides(graph: &Graph, consumers: &[Vec<usize>], v: usize) -> bool {
+    consumers[v].iter().any(|&c| match &graph.nodes()[c].op {
+        Op::Activation(f) => matches!(f, Activation::Step | Activation::IsZero),
+        Op::Affine { .. } => decides(graph, consumers, c),
+        op @ (Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } | Op::Map(_)) => {
+            op.moves() && decides(graph, consumers, c)
         }
-    }
+        Op::Input { .. }
+        | Op::Constant { .. }
+        | Op::Dense { .. }
+        | Op::Conv { .. }
+        | Op::Pool { .. }
+        | Op::Add
+        | Op::Sub
+        | Op::Concat { .. }
+        | Op::Pad { .. }
+        | Op::Contract(_)
+        | Op::Max
+        | Op::Maximum { .. } => false,
+    })
+}
 
-    /// The value whose cells `v` has but for their places and a common factor.
-    pub(super) fn origin(&self, mut v: usize) -> usize {
-        while self.moves(v) || self.factor(v).is_some() {
-            v = self.node(v).inputs[0].0;
-        }
-        v
+/// The value whose cells `v` has but for their places and a common factor.
+pub(super) fn origin(graph: &Graph, mut v: usize) -> usize {
+    let nodes = graph.nodes();
+    while nodes[v].op.moves() || nodes[v].op.factor().is_some() {
+        v = nodes[v].inputs[0].0;
     }
+    v
+}
 
-    /// The value whose maximum over some axes `v` is, or `v`.
-    fn maximised(&self, mut v: usize) -> usize {
-        while matches!(self.node(v).op, Op::Maximum { .. }) {
-            v = self.origin(self.node(v).inputs[0].0);
-        }
-        v
+/// The value whose maximum over some axes `v` is, or `v`.
+fn maximised(graph: &Graph, mut v: usize) -> usize {
+    while graph.nodes()[v].op.reduces_to_maximum() {
+        v = origin(graph, graph.nodes()[v].inputs[0].0);
     }
+    v
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::float::random::Random;
-    use crate::float::{AxisMap, AxisMatrix, Contract, Graph, GraphBuilder, ValueId};
+    use crate::float::{AxisMap, AxisMatrix, Contract, GraphBuilder, ValueId};
     use crate::int;
     use crate::quantise::{Calibration, Options, Profile, quantise};
     use ndarray::{ArrayD, IxDyn};

@@ -6,10 +6,10 @@
 //! than 0; the others are clamped.
 
 use super::calibration::{Range, Usual, range};
+use super::facts::{consumers, outputs};
 use super::policy;
-use crate::float::{AxisMap, Graph, Op};
+use crate::float::Graph;
 use ndarray::{ArrayD, IxDyn};
-use std::collections::BTreeSet;
 
 /// A function, the values with its cells up to the product, the product's other factor, and for
 /// each axis of the last such value the one of the other factor with the same label.
@@ -22,26 +22,20 @@ pub(super) struct Factor {
 /// The functions that are factors of one product each, and nothing else.
 pub(super) fn find(graph: &Graph) -> Vec<Factor> {
     let nodes = graph.nodes();
-    let mut consumers: Vec<Vec<usize>> = vec![vec![]; nodes.len()];
-    for (v, node) in nodes.iter().enumerate() {
-        node.inputs.iter().for_each(|x| consumers[x.0].push(v));
-    }
-    let outputs: BTreeSet<usize> = graph.outputs().iter().map(|(_, v)| v.0).collect();
+    let (consumers, outputs) = (consumers(graph), outputs(graph));
     let only_consumer = |v: usize| match consumers[v].as_slice() {
-        &[consumer] if !outputs.contains(&v) => Some(consumer),
+        &[consumer] if !outputs[v] => Some(consumer),
         _ => None,
     };
     let factor = |v: usize| {
-        let function = matches!(nodes[v].op, Op::Activation(_));
+        let function = nodes[v].op.activation().is_some();
         let mut moved = vec![v];
         let mut consumer = only_consumer(v).filter(|_| function)?;
-        while moves(&nodes[consumer].op) {
+        while nodes[consumer].op.selects() {
             moved.push(consumer);
             consumer = only_consumer(consumer)?;
         }
-        let Op::Contract(labels) = &nodes[consumer].op else {
-            return None;
-        };
+        let labels = nodes[consumer].op.contract()?;
         let [left, right] = [nodes[consumer].inputs[0].0, nodes[consumer].inputs[1].0];
         let (own, others, other) = match moved.last()? {
             last if *last == left && left != right => (&labels.left, &labels.right, right),
@@ -53,17 +47,6 @@ pub(super) fn find(graph: &Graph) -> Vec<Factor> {
         Some(Factor { moved, other, axes })
     };
     (0..nodes.len()).filter_map(factor).collect()
-}
-
-fn moves(op: &Op) -> bool {
-    match op {
-        Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } => true,
-        Op::Map(axes) => axes.iter().all(|axis| match axis {
-            AxisMap::Keep => true,
-            AxisMap::Matrix(m) => m.selects(),
-        }),
-        _ => false,
-    }
 }
 
 impl Factor {

@@ -1,69 +1,152 @@
-//! The forms of values, and which scales are tied to each other.
+//! Forms: what integers stand for a value.
+//!
+//! A value is either *small* (cells of `b` bits at its scale `s`) or an *accumulator*: an exact
+//! integer at scale `s * 2^-k` that a table node of shift `k` makes small. Linear layers give
+//! accumulators of shift `S`; a sum of small values is one of shift 0; a sum pool over `D` cells
+//! one of shift `k = ceil(log2 D)` at scale `s_in / D`. Products and weighted sums of activations
+//! are *raw*: their scale is the product of their operands' and is tied to nothing; they are made
+//! small with a multiplier. Activations, sums and model outputs take accumulators as they are;
+//! layers need small values.
+//!
+//! Forms follow from the facts and from the set of *rescaled* values, whose ties would contradict
+//! others: their scale is that of their operands, raw.
 
-use super::Error;
-use super::average::Average;
-use super::plan::{Form, Plan};
-use super::policy;
-use super::scales::Scales;
-use crate::float::{Activation, Op, PoolKind, ValueId};
+use super::facts::Facts;
+use super::{Error, deep, policy};
+use crate::float::{Op, PoolKind, ValueId};
+use std::collections::BTreeSet;
 
-impl Plan<'_> {
-    /// The form of every value.
-    pub(super) fn find_forms(&self) -> Result<Vec<Form>, Error> {
-        let mut forms: Vec<Form> = Vec::new();
-        for (v, node) in self.graph.nodes().iter().enumerate() {
-            let operand = |k: usize| forms[node.inputs[k].0];
-            let form = match &node.op {
-                Op::Affine { .. } if self.dequantised(v).is_some() => Form::Small,
-                Op::Affine { .. } if self.pure_scale(v).is_some() => operand(0),
-                Op::Affine { .. } if operand(0) == Form::Raw => Form::Raw,
-                Op::Affine { .. } if self.uniform(v).is_some() && operand(0) != Form::Linear => {
-                    Form::Raw
-                }
-                Op::Dense { .. } | Op::Conv { .. } if self.deep[v] && operand(0) == Form::Raw => {
-                    Form::Raw
-                }
-                Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => Form::Linear,
-                Op::Concat { .. } | Op::Pad { .. } | Op::Max if self.is_rescaled(v) => Form::Raw,
-                Op::Max | Op::Maximum { .. }
-                    if node.inputs.iter().any(|u| forms[u.0] == Form::Raw) =>
-                {
-                    Form::Raw
-                }
-                Op::Input { .. }
-                | Op::Constant { .. }
-                | Op::Activation(_)
-                | Op::Concat { .. }
-                | Op::Pad { .. }
-                | Op::Max
-                | Op::Maximum { .. } => Form::Small,
-                Op::Pool { kind, windows } => match kind {
-                    PoolKind::Max => Form::Small,
-                    _ if self.is_rescaled(v) || operand(0) == Form::Raw => Form::Raw,
-                    _ => {
-                        let input = &self.node(node.inputs[0].0).shape;
-                        Form::Exact(Average::new(*kind, windows, input, &node.name)?.shift())
-                    }
-                },
-                Op::Add | Op::Sub => self.sum_form(v, &forms),
-                Op::Contract(_) => Form::Raw,
-                Op::Map(_) if self.adds_cells(v) => Form::Raw,
-                Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } | Op::Map(_) => {
-                    operand(0)
-                }
-            };
-            forms.push(form);
+/// The form of a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Cells of `b` bits.
+    Small,
+    /// A linear layer's accumulator, perhaps with other values added: shift `S`, or 0 when its
+    /// scale is free.
+    Linear,
+    /// An accumulator whose scale follows from its operands, of this shift.
+    Exact(u32),
+    /// An accumulator whose scale follows from its operands and has no relation to its small
+    /// form's.
+    Raw,
+}
+
+/// The form of every value, and what follows from it alone.
+#[derive(Debug)]
+pub(super) struct Forms {
+    of: Vec<Form>,
+    rescaled: BTreeSet<usize>,
+    pure_scale: Vec<Option<f64>>,
+    feeds_curve: Vec<bool>,
+    deep_bits: Vec<u32>,
+    wanted: Vec<f64>,
+}
+
+impl Forms {
+    /// The forms with this set of rescaled values.
+    pub(super) fn new(facts: &Facts, rescaled: BTreeSet<usize>) -> Result<Self, Error> {
+        let n = facts.len();
+        let mut forms = Self {
+            of: Vec::with_capacity(n),
+            pure_scale: (0..n).map(|v| pure_scale(facts, &rescaled, v)).collect(),
+            rescaled,
+            feeds_curve: vec![],
+            deep_bits: vec![],
+            wanted: vec![],
+        };
+        for v in 0..n {
+            let form = forms.form(facts, v)?;
+            forms.of.push(form);
+        }
+        forms.feeds_curve = (0..n).map(|v| forms.is_curved(facts, v)).collect();
+        forms.deep_bits = (0..n).map(|v| deep::bits(facts, forms.of[v], v)).collect();
+        for v in 0..n {
+            let wanted = forms.largest(facts, v);
+            forms.wanted.push(wanted);
         }
         Ok(forms)
     }
 
-    fn sum_form(&self, v: usize, forms: &[Form]) -> Form {
-        let inputs = &self.node(v).inputs;
-        if self.is_rescaled(v) || inputs.iter().any(|u| forms[u.0] == Form::Raw) {
+    /// The form of `v`.
+    pub(super) fn of(&self, v: usize) -> Form {
+        self.of[v]
+    }
+
+    /// Whether `v` has the scale of its operands, with no tie.
+    pub(super) fn is_rescaled(&self, v: usize) -> bool {
+        self.rescaled.contains(&v)
+    }
+
+    /// The rescaled values.
+    pub(super) fn rescaled(&self) -> &BTreeSet<usize> {
+        &self.rescaled
+    }
+
+    /// The single factor of an affine map that only changes the scale. A multiple of integers keeps
+    /// their scale, so that its cells are integers too.
+    pub(super) fn pure_scale(&self, v: usize) -> Option<f64> {
+        self.pure_scale[v]
+    }
+
+    /// Whether `v` is an accumulator that a curve takes.
+    pub(super) fn feeds_curve(&self, v: usize) -> bool {
+        self.feeds_curve[v]
+    }
+
+    /// Bits of a deep value, which is made small only where it is squared or given; 0 of others.
+    pub(super) fn deep_bits(&self, v: usize) -> u32 {
+        self.deep_bits[v]
+    }
+
+    /// Largest absolute value that the small form of `v` must hold.
+    pub(super) fn wanted(&self, v: usize) -> f64 {
+        self.wanted[v]
+    }
+
+    /// The form of `v`, where those of its operands are known.
+    fn form(&self, facts: &Facts, v: usize) -> Result<Form, Error> {
+        let node = facts.node(v);
+        let operand = |k: usize| self.of[node.inputs[k].0];
+        let raw = || node.inputs.iter().any(|u| self.of[u.0] == Form::Raw);
+        Ok(match &node.op {
+            Op::Input { .. } | Op::Constant { .. } | Op::Activation(_) => Form::Small,
+            Op::Dense { .. } | Op::Conv { .. } if facts.deep[v] && raw() => Form::Raw,
+            Op::Dense { .. } | Op::Conv { .. } => Form::Linear,
+            Op::Affine { .. } if facts.dequantised[v].is_some() => Form::Small,
+            Op::Affine { .. } if self.pure_scale[v].is_some() => operand(0),
+            Op::Affine { .. } if raw() => Form::Raw,
+            Op::Affine { .. } if node.op.uniform().is_some() && operand(0) != Form::Linear => {
+                Form::Raw
+            }
+            Op::Affine { .. } => Form::Linear,
+            Op::Concat { .. } | Op::Pad { .. } | Op::Max if self.is_rescaled(v) => Form::Raw,
+            Op::Max | Op::Maximum { .. } if raw() => Form::Raw,
+            Op::Concat { .. } | Op::Pad { .. } | Op::Max | Op::Maximum { .. } => Form::Small,
+            Op::Pool { kind, .. } => match kind {
+                PoolKind::Max => Form::Small,
+                PoolKind::AverageInside | PoolKind::AveragePadded => {
+                    if self.is_rescaled(v) || raw() {
+                        Form::Raw
+                    } else {
+                        Form::Exact(facts.average(v)?.shift())
+                    }
+                }
+            },
+            Op::Add | Op::Sub => self.sum(facts, v),
+            Op::Contract(_) => Form::Raw,
+            Op::Map(_) if node.op.adds_cells() => Form::Raw,
+            Op::Map(_) | Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } => operand(0),
+        })
+    }
+
+    /// The form of a sum.
+    fn sum(&self, facts: &Facts, v: usize) -> Form {
+        let inputs = &facts.node(v).inputs;
+        if self.is_rescaled(v) || inputs.iter().any(|u| self.of[u.0] == Form::Raw) {
             return Form::Raw;
         }
-        let term = |u: &ValueId| match forms[u.0] {
-            form if self.adds_directly(v, u.0) => form,
+        let term = |u: &ValueId| match self.of[u.0] {
+            form if facts.adds_directly(v, u.0) => form,
             _ => Form::Small,
         };
         let terms: Vec<Form> = inputs.iter().map(term).collect();
@@ -71,160 +154,80 @@ impl Plan<'_> {
             return Form::Linear;
         }
         // A common unit would be coarse for one of them.
-        let sizes: Vec<f64> = inputs.iter().map(|u| self.ranges[u.0].size()).collect();
+        let sizes: Vec<f64> = inputs.iter().map(|u| facts.ranges[u.0].size()).collect();
         let most = sizes.iter().copied().fold(0.0, f64::max);
         let unlike = sizes
             .iter()
             .any(|&size| size > 0.0 && size * policy::UNLIKE < most);
         // A difference is smaller than what it is tied to.
-        let difference = |u: &ValueId| {
-            matches!(self.node(u.0).op, Op::Add | Op::Sub) && matches!(forms[u.0], Form::Exact(_))
-        };
+        let difference =
+            |u: &ValueId| facts.op(u.0).adds() && matches!(self.of[u.0], Form::Exact(_));
         if unlike || inputs.iter().any(difference) {
             return Form::Raw;
         }
         let shift = |form: &Form| match form {
             Form::Exact(k) => *k,
-            _ => 0,
+            Form::Small | Form::Linear | Form::Raw => 0,
         };
         Form::Exact(terms.iter().map(shift).max().unwrap_or(0))
     }
 
-    /// Builds the classes; the value to rescale if its tie contradicts others.
-    pub(super) fn tie(&mut self) -> Result<Option<usize>, Error> {
-        self.classes = Scales::new(self.forms.len());
-        for (v, node) in self.graph.nodes().iter().enumerate() {
-            if let Op::Activation(Activation::Quantize { scale, .. }) = node.op {
-                self.classes.fix(v, scale.into());
-            }
-            if let Some((scale, _)) = self.dequantised(v) {
-                self.classes.fix(v, scale);
-            }
-            let Some(ratio) = self.ratio(v)? else {
-                continue;
-            };
-            if self.is_coarsened(v) || self.mixes(v) {
-                return Ok(Some(v));
-            }
-            let mut inputs = node.inputs.iter();
-            if inputs.all(|input| self.classes.tie(v, input.0, ratio)) {
-                continue;
-            }
-            let root = self.classes.root(v).0;
-            let ratio_tie = |&u: &usize| {
-                let averages =
-                    matches!(&self.node(u).op, Op::Pool { kind, .. } if *kind != PoolKind::Max);
-                let factor = self.pure_scale(u).is_some();
-                let exact = matches!(self.forms[u], Form::Exact(_)) && averages;
-                exact || factor
-            };
-            let inputs = node.inputs.iter().map(|input| self.classes.root(input.0).0);
-            let roots: Vec<usize> = inputs.chain([root]).collect();
-            let ratio_tie = |&u: &usize| {
-                ratio_tie(&u) && roots.contains(&self.classes.root(u).0) && !self.is_rescaled(u)
-            };
-            let own = matches!(
-                node.op,
-                Op::Add | Op::Sub | Op::Concat { .. } | Op::Activation(Activation::Quantize { .. })
-            );
-            let culprit = (0..=v).rev().find(ratio_tie).or(own.then_some(v));
-            return match culprit {
-                Some(culprit) => Ok(Some(culprit)),
-                None => Err(Error::Unsupported {
-                    node: node.name.clone(),
-                    reason: "its operands are quantised with different scales: quantise them \
-                             alike"
-                        .into(),
-                }),
-            };
-        }
-        Ok(None)
+    fn is_curved(&self, facts: &Facts, v: usize) -> bool {
+        let curve = |op: &Op| op.activation().is_some_and(|f| !f.keeps_scale());
+        self.of[v] != Form::Small && facts.is_read_by(v, curve)
     }
 
-    /// Whether a tie would give `v` or an operand a scale that the model prescribes for another: of
-    /// averages, which have finer values, and of what is joined to other values.
-    fn is_coarsened(&self, v: usize) -> bool {
-        let node = self.node(v);
-        let fixed = |u: &ValueId| self.classes.fixed(u.0).is_some();
-        match &node.op {
-            Op::Pool { kind, .. } => *kind != PoolKind::Max && node.inputs.iter().any(fixed),
-            Op::Add | Op::Sub | Op::Max | Op::Concat { .. } => {
-                let mut scales = node.inputs.iter().map(|u| self.classes.fixed(u.0));
-                let Some(scale) = scales.find_map(|scale| scale) else {
-                    return false;
-                };
-                let fits = |u: &ValueId| fixed(u) || self.is_multiple(u.0, scale);
-                !node.inputs.iter().all(fits)
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether a tie would give integers a scale other than 1, in which they are not exact: that of
-    /// real numbers beside them, or of a part of themselves.
-    fn mixes(&self, v: usize) -> bool {
-        let node = self.node(v);
-        let ties = match &node.op {
-            Op::Add | Op::Sub | Op::Concat { .. } | Op::Max => true,
-            Op::Pool { kind, .. } => *kind != PoolKind::Max,
-            Op::Affine { .. } => self.dequantised(v).is_none(),
-            Op::Activation(f) => f.keeps_scale(),
-            _ => false,
-        };
-        let given = |u: &ValueId| matches!(self.node(u.0).op, Op::Constant { .. });
-        let integers = |u: &ValueId| self.is_integral(u.0) && !given(u);
-        ties && !self.is_rescaled(v) && !self.is_integral(v) && node.inputs.iter().any(integers)
-    }
-
-    /// Whether `v` is a constant of multiples of `scale`.
-    fn is_multiple(&self, v: usize, scale: f64) -> bool {
-        let multiple = |x: &f32| {
-            let n = f64::from(*x) / scale;
-            (n - n.round()).abs() <= f64::from(f32::EPSILON) * n.abs()
-        };
-        matches!(&self.node(v).op, Op::Constant { value } if value.iter().all(multiple))
-    }
-
-    /// Scale of `v` relative to its operands' if they are tied.
-    fn ratio(&self, v: usize) -> Result<Option<f64>, Error> {
-        let node = self.node(v);
-        let raw = |k: usize| self.forms[node.inputs[k].0] == Form::Raw;
-        Ok(match &node.op {
+    /// The largest value to hold of `v`, where those of its operands are known.
+    fn largest(&self, facts: &Facts, v: usize) -> f64 {
+        let size = facts.ranges[v].size();
+        let with_margin = size * facts.profile.margin();
+        match facts.op(v) {
+            // A nonnegative input is taken to be bounded (pixels, counts).
+            Op::Input { .. } if facts.nonnegative[v] => size,
+            Op::Constant { .. } => size,
+            Op::Activation(f) if f.saturates() => self.reached(facts, v),
+            Op::Activation(f) => f
+                .bound()
+                .map_or(with_margin, |bound| with_margin.min(bound)),
             Op::Input { .. }
-            | Op::Constant { .. }
             | Op::Dense { .. }
             | Op::Conv { .. }
-            | Op::Contract(_) => None,
-            Op::Activation(f) => {
-                (f.keeps_scale() && !raw(0) && !self.is_rescaled(v)).then_some(1.0)
-            }
-            Op::Affine { .. } => self.pure_scale(v).map(f64::abs),
-            Op::Pool { kind, .. } if *kind != PoolKind::Max => match self.forms[v] {
-                Form::Exact(_) => Some(self.average(v)?.ratio()),
-                _ => None,
-            },
-            Op::Map(_) => (!self.adds_cells(v)).then_some(1.0),
-            Op::Add
+            | Op::Affine { .. }
+            | Op::Pool { .. }
+            | Op::Add
             | Op::Sub
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
             | Op::Concat { .. }
             | Op::Pad { .. }
+            | Op::Contract(_)
+            | Op::Map(_)
+            | Op::Take { .. }
             | Op::Max
-            | Op::Maximum { .. } => (self.forms[v] != Form::Raw).then_some(1.0),
-            _ => Some(1.0),
-        })
+            | Op::Maximum { .. } => with_margin,
+        }
     }
 
-    /// The division of average pool `v`.
-    pub(super) fn average(&self, v: usize) -> Result<Average, Error> {
-        let node = self.node(v);
-        let Op::Pool { kind, windows } = &node.op else {
-            unreachable!("asked of pools only");
+    /// The largest magnitude that the saturating function of `v` reaches on what its operand holds.
+    fn reached(&self, facts: &Facts, v: usize) -> f64 {
+        let operand = facts.node(v).inputs[0].0;
+        let function = facts.op(v).activation();
+        let Some(f) = function.filter(|_| !facts.is_integral(operand)) else {
+            return 1.0;
         };
-        Average::new(
-            *kind,
-            windows,
-            &self.node(node.inputs[0].0).shape,
-            &node.name,
-        )
+        f.reached(match self.of[operand] {
+            Form::Small => self.wanted[operand],
+            // As far as tables have room.
+            Form::Linear | Form::Exact(_) | Form::Raw => {
+                policy::RANGE_ROOM * facts.ranges[operand].size()
+            }
+        })
     }
+}
+
+fn pure_scale(facts: &Facts, rescaled: &BTreeSet<usize>, v: usize) -> Option<f64> {
+    let node = facts.node(v);
+    let factor = node.op.factor().filter(|_| !rescaled.contains(&v))?;
+    let multiple = facts.is_integral(v) && facts.is_integral(node.inputs[0].0);
+    (!multiple || factor.abs() <= 1.0).then_some(factor)
 }

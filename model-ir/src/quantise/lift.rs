@@ -5,75 +5,57 @@
 //! are lost; so the scores are clipped from below, further under the least maximum that calibration
 //! saw than an exponential tells from 0.
 
-use super::Error;
-use super::calibration::Range;
-use super::policy;
-use crate::float::{Activation, Graph, GraphBuilder, Op, ValueId};
-use std::collections::BTreeSet;
+use super::calibration::{Range, Ranges};
+use super::facts::{consumers, outputs};
+use super::prepare::{copied, rewritten};
+use super::{Error, Profile, policy};
+use crate::float::{Activation, Graph, Op};
 
 /// The graph with clipped scores, if there are any to clip.
-pub(super) fn lifted(graph: &Graph, ranges: &[Range]) -> Result<Option<Graph>, Error> {
-    let floors = floors(graph, ranges);
+pub(super) fn lifted(graph: &Graph, seen: &Ranges, _: Profile) -> Result<Option<Graph>, Error> {
+    let floors = floors(graph, &seen.values);
     if floors.iter().all(Option::is_none) {
         return Ok(None);
     }
-    let mut b = GraphBuilder::new();
-    let mut values: Vec<ValueId> = Vec::with_capacity(floors.len());
-    for (node, floor) in graph.nodes().iter().zip(floors) {
-        let inputs: Vec<ValueId> = node.inputs.iter().map(|v| values[v.0]).collect();
-        let value = match node.op {
-            Op::Input { integral: true } => b.integral_input(&node.name, &node.shape)?,
-            Op::Input { integral: false } => b.input(&node.name, &node.shape)?,
-            _ => b.add(&node.name, node.op.clone(), &inputs)?,
+    rewritten(graph, |b, v, inputs| {
+        let node = &graph.nodes()[v];
+        let value = copied(b, node, inputs)?;
+        let Some(lo) = floors[v] else {
+            return Ok(value);
         };
-        values.push(match floor {
-            Some(lo) => {
-                let hi = f32::INFINITY;
-                let clip = Op::Activation(Activation::Clip { lo, hi });
-                b.add(&node.name, clip, &[value])?
-            }
-            None => value,
-        });
-    }
-    for note in graph.notes() {
-        b.note(note.clone());
-    }
-    let outputs = graph.outputs().iter();
-    let outputs = outputs.map(|(name, v)| (name.clone(), values[v.0]));
-    Ok(Some(b.finish(outputs.collect())?))
+        let hi = f32::INFINITY;
+        let clip = Op::Activation(Activation::Clip { lo, hi });
+        b.add(&node.name, clip, &[value])
+    })
+    .map(Some)
 }
 
 /// By value: from where on the scores of a softmax are lifted.
 fn floors(graph: &Graph, ranges: &[Range]) -> Vec<Option<f32>> {
     let nodes = graph.nodes();
-    let mut consumers: Vec<Vec<usize>> = vec![vec![]; nodes.len()];
-    for (v, node) in nodes.iter().enumerate() {
-        node.inputs.iter().for_each(|x| consumers[x.0].push(v));
-    }
-    let outputs: BTreeSet<usize> = graph.outputs().iter().map(|(_, v)| v.0).collect();
+    let (consumers, outputs) = (consumers(graph), outputs(graph));
     let exponentials = |v: usize| {
-        let exponential = |&c: &usize| matches!(nodes[c].op, Op::Activation(Activation::Exp));
-        !outputs.contains(&v) && consumers[v].iter().all(exponential)
+        let exponential = |&c: &usize| nodes[c].op.activation() == Some(Activation::Exp);
+        !outputs[v] && consumers[v].iter().all(exponential)
     };
     let floor = |u: usize| {
         // The maximum, and differences of which only exponentials are taken.
-        let maximum = |&c: &usize| matches!(nodes[c].op, Op::Maximum { .. });
-        let (maxima, others): (Vec<usize>, Vec<usize>) =
-            consumers[u].iter().partition(|c| maximum(c));
-        let difference = |&s: &usize| {
-            matches!(nodes[s].op, Op::Sub) && nodes[s].inputs[0].0 == u && exponentials(s)
-        };
+        let maximum = |c: &&usize| nodes[**c].op.reduces_to_maximum();
+        let (maxima, others): (Vec<usize>, Vec<usize>) = consumers[u].iter().partition(maximum);
+        let difference =
+            |&s: &usize| nodes[s].op.subtracts() && nodes[s].inputs[0].0 == u && exponentials(s);
         let &[most] = maxima.as_slice() else {
             return None;
         };
-        if outputs.contains(&u) || others.is_empty() || !others.iter().all(difference) {
+        if outputs[u] || others.is_empty() || !others.iter().all(difference) {
             return None;
         }
         let maxima = ranges[most];
-        let floor = maxima.lo - policy::FAR_BELOW.max(policy::LIFT_ROOM * (maxima.hi - maxima.lo));
-        let shorter = ranges[u].hi - floor.min(ranges[u].hi);
-        let worth =
-            ranges[u].lo < floor && (ranges[u].hi - ranges[u].lo) > policy::LIFT_WORTH * shorter;
+        let room = policy::LIFT_ROOM * (maxima.hi - maxima.lo);
+        let floor = maxima.lo - policy::FAR_BELOW.max(room);
+        let Range { lo, hi } = ranges[u];
+        let shorter = hi - floor.min(hi);
+        let worth = lo < floor && (hi - lo) > policy::LIFT_WORTH * shorter;
         let integral = |x: f64| x.floor() as f32;
         worth.then(|| integral(floor))
     };

@@ -1,9 +1,10 @@
 //! Linear layers: weights at scale `s_w = (s_out / s_in) * 2^-S`, bias at scale `s_in * s_w`.
 
 use super::Error;
+use super::forms::Form;
 use super::lower::{Handle, Lowered};
 use super::moves::{keep, window_axis};
-use super::plan::{Form, Plan};
+use super::plan::Plan;
 use super::policy;
 use crate::exact::{exp2, log2_ceil, log2_floor};
 use crate::float::{Node, Op};
@@ -48,16 +49,16 @@ fn emit(
     layer: Layer,
 ) -> Result<Handle, Error> {
     let name = &lowered.plan.node(v).name;
-    debug_assert_ne!(lowered.plan.form(v), Form::Small);
+    debug_assert_ne!(lowered.plan.forms.of(v), Form::Small);
     let plan = lowered.plan;
-    let whole = plan.is_whole(v) && plan.is_whole(plan.node(v).inputs[0].0);
-    let shift = if plan.is_free(v) || whole {
+    let whole = plan.ties.is_whole(v) && plan.ties.is_whole(plan.node(v).inputs[0].0);
+    let shift = if plan.needs.is_free(v) || whole {
         0
     } else {
         lowered.shift
     };
     let largest = layer.weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
-    let size = f64::from(largest) * input_scale / plan.scale(v);
+    let size = f64::from(largest) * input_scale / plan.scales.of(v);
     // Where every output has one weight, there is room for larger ones.
     let single = matches!(plan.node(v).op, Op::Affine { .. });
     let most_bits = if single {
@@ -65,21 +66,21 @@ fn emit(
     } else {
         policy::WEIGHT_BITS
     };
-    let wanted = if plan.classes.fixed(v).is_some() {
+    let wanted = if plan.ties.fixed(v).is_some() {
         // As fine as the weights' type allows: the rounding is that of the model itself.
         Some(policy::FINEST_WEIGHT_BITS - log2_ceil(size))
-    } else if plan.deep[v] {
+    } else if plan.facts.deep[v] {
         Some(policy::DEEP_WEIGHT_BITS - log2_floor(size))
-    } else if plan.has_products() {
-        let least = plan.profile.numbers().least_weight_bits;
+    } else if plan.facts.has_products {
+        let least = plan.facts.profile.numbers().least_weight_bits;
         // The smallest weight counts where it is an output's only one.
         let spread = if single { spread(&layer.weights) } else { 0 };
         let room = most_bits - log2_ceil(size);
         Some((least + spread - log2_floor(size)).min(room.max(least - log2_floor(size))))
     } else {
         // An input of more bits than usual would take them from the weights.
-        let bits = plan.bits_of(plan.node(v).inputs[0].0);
-        let further = bits.saturating_sub(plan.profile.bits());
+        let bits = plan.bits.of(plan.node(v).inputs[0].0);
+        let further = bits.saturating_sub(plan.facts.profile.bits());
         let room = most_bits - log2_ceil(size);
         let finer = finer(plan, v, &layer.weights, input_scale, shift);
         Some(((shift + further.max(finer)) as i32).min(room))
@@ -92,15 +93,15 @@ fn emit(
     };
     // Integers are exact, however coarse beside the result: their weights need no more than fits.
     let room = most_bits - log2_ceil(size);
-    let exact = plan.is_whole(plan.node(v).inputs[0].0) && (0..shift as i32).contains(&room);
+    let exact = plan.ties.is_whole(plan.node(v).inputs[0].0) && (0..shift as i32).contains(&room);
     let shift = if exact { room as u32 } else { shift };
-    let scale = plan.scale(v) * exp2(-(shift as i32));
+    let scale = plan.scales.of(v) * exp2(-(shift as i32));
     let quantised = |w: &f32| (f64::from(*w) * (input_scale / scale)).round();
     let largest = layer
         .weights
         .iter()
         .fold(0.0_f64, |m, w| m.max(quantised(w).abs()));
-    let most = if plan.classes.fixed(v).is_some() || plan.has_products() || single {
+    let most = if plan.ties.fixed(v).is_some() || plan.facts.has_products || single {
         exp2(policy::FINEST_WEIGHT_BITS + 1)
     } else {
         exp2(policy::WEIGHT_BITS)
@@ -146,9 +147,9 @@ fn spread(weights: &[f32]) -> i32 {
 fn finer(plan: &Plan, v: usize, weights: &[f32], input_scale: f64, shift: u32) -> u32 {
     let squares: f64 = weights.iter().map(|&w| f64::from(w) * f64::from(w)).sum();
     let rms = (squares / weights.len().max(1) as f64).sqrt();
-    let step = plan.scale(v) * exp2(-(shift as i32)) / input_scale;
+    let step = plan.scales.of(v) * exp2(-(shift as i32)) / input_scale;
     let input = plan.node(v).inputs[0].0;
-    let excess = step / rms * plan.usual[input].rms() / (policy::COARSER * input_scale);
+    let excess = step / rms * plan.facts.usual[input].rms() / (policy::COARSER * input_scale);
     if excess.is_finite() && excess > 1.0 {
         log2_ceil(excess) as u32
     } else {

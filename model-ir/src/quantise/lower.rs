@@ -4,9 +4,10 @@
 //! afterwards, and tables get their domains last, when every argument's interval is known.
 
 use super::calibration::Range;
+use super::forms::Form;
 use super::function::Curve;
 use super::moves::keep;
-use super::plan::{Form, Plan};
+use super::plan::Plan;
 use super::policy;
 use super::{Error, linear, maximum};
 use crate::exact::exp2;
@@ -102,21 +103,21 @@ pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, E
         values: vec![],
         requantised: std::collections::BTreeMap::new(),
     };
-    for v in 0..plan.graph.nodes().len() {
+    for v in 0..plan.facts.graph.nodes().len() {
         let handle = lowered.value(v)?;
         lowered.values.push(handle);
-        if plan.extremes[v] {
+        if plan.facts.extremes[v] {
             lowered.values[v] = lowered.small(ValueId(v))?;
         }
     }
-    for (name, value) in plan.graph.outputs() {
+    for (name, value) in plan.facts.graph.outputs() {
         let handle = lowered.values[value.0];
         lowered.outputs.push(Port {
             name: name.clone(),
             tensor: handle.tensor,
             shape: plan.node(value.0).shape.clone(),
             scale: handle.scale,
-            kind: plan.kind(value.0),
+            kind: plan.facts.kind(value.0),
         });
     }
     Ok(lowered)
@@ -125,8 +126,8 @@ pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, E
 impl Lowered<'_> {
     fn value(&mut self, v: usize) -> Result<Handle, Error> {
         let node = self.plan.node(v);
-        let raw = self.plan.form(v) == Form::Raw;
-        let scale = self.plan.scale(v);
+        let raw = self.plan.forms.of(v) == Form::Raw;
+        let scale = self.plan.scales.of(v);
         let small = |tensor| Handle {
             tensor,
             shift: 0,
@@ -143,10 +144,13 @@ impl Lowered<'_> {
             FloatOp::Dense { .. } | FloatOp::Conv { .. } if raw => linear::raw(self, v),
             FloatOp::Dense { .. } | FloatOp::Conv { .. } => linear::layer(self, v),
             FloatOp::Affine { shift, .. } => {
-                if let Some((_, zero)) = self.plan.dequantised(v) {
+                if let Some((_, zero)) = self.plan.facts.dequantised[v] {
                     return self.dequantised(v, zero);
                 }
-                match (self.plan.pure_scale(v), self.plan.uniform(v)) {
+                match (
+                    self.plan.forms.pure_scale(v),
+                    self.plan.node(v).op.uniform(),
+                ) {
                     (Some(factor), _) => self.rescale(v, factor),
                     (None, Some(factor)) if raw => self.raw_affine(v, factor, shift),
                     (None, None) if raw => linear::raw(self, v),
@@ -382,7 +386,7 @@ impl Lowered<'_> {
     pub(super) fn small(&mut self, value: ValueId) -> Result<Handle, Error> {
         let handle = self.values[value.0];
         // Integers are exact: they are small enough as they are, or nothing is.
-        let exact = self.plan.is_whole(value.0) && handle.shift == 0;
+        let exact = self.plan.ties.is_whole(value.0) && handle.shift == 0;
         if handle.small || exact {
             let small = true;
             return Ok(Handle { small, ..handle });
@@ -390,19 +394,19 @@ impl Lowered<'_> {
         if let Some(&known) = self.requantised.get(&value.0) {
             return Ok(known);
         }
-        let small = if self.plan.form(value.0) == Form::Raw {
+        let small = if self.plan.forms.of(value.0) == Form::Raw {
             self.requantised(value.0, handle)?
-        } else if self.plan.deep_bits(value.0) > 0 {
+        } else if self.plan.forms.deep_bits(value.0) > 0 {
             Handle {
                 tensor: self.digits(value.0, handle.tensor, handle.shift)?,
                 shift: 0,
                 small: true,
-                scale: self.plan.scale(value.0),
+                scale: self.plan.scales.of(value.0),
             }
         } else {
-            let (lo, hi) = self.plan.interval(value.0);
+            let (lo, hi) = self.plan.bits.interval(value.0);
             let curve = Curve::Clamp { lo, hi };
-            let scale = self.plan.scale(value.0);
+            let scale = self.plan.scales.of(value.0);
             let range = self.range_in(value.0, scale);
             Handle {
                 tensor: self.lookup_seen(value.0, handle.tensor, curve, handle.shift, range)?,
@@ -417,8 +421,8 @@ impl Lowered<'_> {
 
     /// What a linear layer reads: a small value, or an accumulator that feeds it directly.
     pub(super) fn feed(&mut self, value: ValueId) -> Result<Handle, Error> {
-        let raw = self.plan.form(value.0) == Form::Raw;
-        if raw || self.plan.needs_small(value.0) || self.values[value.0].small {
+        let raw = self.plan.forms.of(value.0) == Form::Raw;
+        if raw || self.plan.needs.small(value.0) || self.values[value.0].small {
             return self.small(value);
         }
         Ok(self.values[value.0])
@@ -426,7 +430,7 @@ impl Lowered<'_> {
 
     /// The calibrated range of value `v` in units of `step`.
     pub(super) fn range_in(&self, v: usize, step: f64) -> Range {
-        let Range { lo, hi } = self.plan.ranges[v];
+        let Range { lo, hi } = self.plan.facts.ranges[v];
         Range {
             lo: lo / step,
             hi: hi / step,
@@ -435,7 +439,7 @@ impl Lowered<'_> {
 
     fn input(&mut self, v: usize) -> TensorId {
         let node = self.plan.node(v);
-        let (lo, hi) = self.plan.interval(v);
+        let (lo, hi) = self.plan.bits.interval(v);
         let cells = node.shape.iter().product();
         let interval = Interval { lo, hi };
         let tensor = self.push(&node.name, Op::Input, vec![], cells, interval);
@@ -443,8 +447,8 @@ impl Lowered<'_> {
             name: node.name.clone(),
             tensor,
             shape: node.shape.clone(),
-            scale: self.plan.scale(v),
-            kind: self.plan.kind(v),
+            scale: self.plan.scales.of(v),
+            kind: self.plan.facts.kind(v),
         });
         tensor
     }
@@ -471,7 +475,7 @@ impl Lowered<'_> {
         let mut terms = Vec::new();
         for (&value, sign) in node.inputs.iter().zip(signs) {
             let handle = self.values[value.0];
-            if self.plan.adds_directly(v, value.0) || handle.small {
+            if self.plan.facts.adds_directly(v, value.0) || handle.small {
                 terms.push((sign, handle.tensor, handle.shift));
             } else {
                 terms.push((sign, self.small(value)?.tensor, 0));
@@ -484,7 +488,7 @@ impl Lowered<'_> {
             tensor: self.weighted_sum(&node.name, &terms)?,
             shift,
             small: false,
-            scale: self.plan.scale(v) * exp2(-(shift as i32)),
+            scale: self.plan.scales.of(v) * exp2(-(shift as i32)),
         })
     }
 
@@ -494,28 +498,28 @@ impl Lowered<'_> {
         let x = self.small(node.inputs[0])?;
         let constant = self.broadcast_constant(&node.name, vec![-zero], &[1], &node.shape)?;
         let tensor = self.weighted_sum(&node.name, &[(1, x.tensor), (1, constant)])?;
-        let scale = self.plan.scale(v);
+        let scale = self.plan.scales.of(v);
         Ok(Handle { tensor, scale, ..x })
     }
 
     fn average_pool(&mut self, v: usize) -> Result<Handle, Error> {
         let x = self.small(self.plan.node(v).inputs[0])?;
         let (Handle { tensor, .. }, _) = self.pool_sum(v, x)?;
-        let Form::Exact(shift) = self.plan.form(v) else {
+        let Form::Exact(shift) = self.plan.forms.of(v) else {
             unreachable!("the others are raw");
         };
         Ok(Handle {
             tensor,
             shift,
             small: false,
-            scale: self.plan.scale(v) * exp2(-(shift as i32)),
+            scale: self.plan.scales.of(v) * exp2(-(shift as i32)),
         })
     }
 
     /// The sums of an average pool of `x` at its scale, and what they are divided by.
     pub(super) fn pool_sum(&mut self, v: usize, x: Handle) -> Result<(Handle, usize), Error> {
         let node = self.plan.node(v);
-        let average = self.plan.average(v)?;
+        let average = self.plan.facts.average(v)?;
         let mut axes = keep(&node.shape[..2]);
         axes.extend(average.axes.iter().cloned());
         let tensor = self.map(&node.name, x.tensor, Map { axes, fill: 0 })?;

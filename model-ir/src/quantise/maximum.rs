@@ -97,7 +97,7 @@ fn along(
     let width = {
         let Interval { lo, hi } = lowered.interval(x);
         // One table for all differences and for the activations of as many bits.
-        (hi - lo).max(lowered.plan.most(v, true))
+        (hi - lo).max(lowered.plan.bits.most(v, true))
     };
     let relu = Curve::Clamp { lo: 0, hi: width };
     let combine = |lowered: &mut Lowered, a: &Maximum, b: &Maximum| -> Result<Maximum, Error> {
@@ -179,7 +179,7 @@ impl Lowered<'_> {
         let name = &self.plan.node(v).name;
         let difference = self.weighted_sum(name, &[(1, a), (-1, b)])?;
         let (x, y) = (self.interval(a), self.interval(b));
-        let width = (x.hi - y.lo).max(self.plan.most(v, true)).max(0);
+        let width = (x.hi - y.lo).max(self.plan.bits.most(v, true)).max(0);
         let excess = if width.max(self.interval(difference).max_abs() as i64) > most {
             let c = self.step_of(name, difference)?;
             self.cellwise_product(name, c, difference)?

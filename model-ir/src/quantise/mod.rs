@@ -5,14 +5,16 @@
 //! `out = T[(acc + 2^(S-1)) >> S]` with no multiplier, zero point or per-channel vector. The
 //! passes, in order:
 //!
-//! 1. [`Graph::simplified`]: exact rewritings of the float graph;
-//! 2. `calibration`: the range of every value; `balance`: features of unlike sizes are brought to
-//!    one before they are mixed; `lift`: masked scores are moved up; `thresholds`: the range of
-//!    what is compared with constants;
-//! 3. `plan`: forms, tied scales, bits;
-//! 4. `lower`: integer nodes, one table node for a linear layer, its residual sums and its
+//! 1. `prepare`: rewritings of the float graph, and the ranges of its values;
+//! 2. `facts`: what is known of every value;
+//! 3. `ties`: the forms of values, and which of them have scales in fixed ratios;
+//! 4. `bits`, `needs`, `scales`: of every value's small form;
+//! 5. `lower`: integer nodes, one table node for a linear layer, its residual sums and its
 //!    activation;
-//! 5. `layout`: physical axes; `tables`: domains.
+//! 6. `tables`: domains of tables, and `layout`: physical axes.
+//!
+//! Every pass up to lowering is a value that is made once, of those before it, and read by those
+//! after it. `policy` has all numbers, and `rules` what passes ask of operators.
 //!
 //! The result is a function of the graph, the samples and the options: every float operation
 //! on the way is deterministic IEEE arithmetic in a fixed order.
@@ -20,13 +22,17 @@
 mod accuracy;
 mod average;
 mod balance;
+mod bits;
 mod calibration;
+mod classes;
 mod compact;
+mod compared;
 mod curves;
 mod cuts;
 mod deep;
 mod extremes;
 mod factors;
+mod facts;
 mod forms;
 mod function;
 mod layout;
@@ -40,15 +46,18 @@ mod origin;
 mod plan;
 mod policy;
 mod ports;
+mod prepare;
 mod prescribed;
 mod products;
-mod resolve;
 mod rounding;
+mod rules;
 mod scales;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod thresholds;
+mod ties;
+mod tying;
 mod verdict;
 mod whole;
 
@@ -59,6 +68,12 @@ pub use policy::{MAX_ERROR, MAX_UNEXPLAINED, MIN_AGREEMENT, NEAR_TIE};
 pub use ports::{InputError, Inputs};
 pub use verdict::{Fault, Inaccurate};
 
+use self::bits::Bits;
+use self::facts::Facts;
+use self::lower::Lowered;
+use self::needs::Needs;
+use self::plan::Plan;
+use self::scales::Scales;
 use crate::float::{self, Graph};
 use crate::int::{self, Interval};
 
@@ -274,60 +289,81 @@ pub fn quantise(
     {
         return Err(Error::Shift(shift));
     }
-    let mut graph = graph.simplified();
-    let mut seen = calibration.ranges(&graph, &balance::channel_axes(&graph))?;
-    let balanced = balance::balanced(&graph, &seen.values, &seen.channels, options.profile)?;
-    if let Some(balanced) = balanced {
-        graph = balanced;
-        seen = calibration.ranges(&graph, &balance::channel_axes(&graph))?;
-    }
-    if let Some(lifted) = lift::lifted(&graph, &seen.values)? {
-        graph = lifted;
-        seen = calibration.ranges(&graph, &balance::channel_axes(&graph))?;
-    }
-    thresholds::cover(&graph, &mut seen.values);
-    let plan = plan::Plan::new(&graph, &seen, options.profile)?;
-    let mut lowered = lower::lower(&plan, options.shift.unwrap_or(policy::SHIFT))?;
-    let small = options.profile == Profile::Fast
-        && lowered.lookup_cells() < policy::FEW_LOOKUPS
-        && !plan.has_products();
-    if options.shift.is_none() && small {
-        let coarser = lower::lower(&plan, policy::SMALL_SHIFT)?;
-        if coarser
-            .layers
-            .iter()
-            .all(|&(_, w)| w >= policy::COARSE_WEIGHT)
-        {
-            lowered = coarser;
-        }
-    }
-    let mut warnings = vec![];
+    let profile = options.profile;
+    let (graph, seen) = prepare::prepared(graph, calibration, profile)?;
+    let facts = Facts::new(&graph, &seen, profile)?;
+    let (forms, ties) = ties::settled(&facts)?;
+    let bits = Bits::new(&facts, &forms, &ties);
+    let needs = Needs::new(&facts, &forms, &ties);
+    let scales = Scales::new(&facts, &forms, &ties, &bits, &needs)?;
+    let plan = Plan {
+        facts,
+        forms,
+        ties,
+        bits,
+        needs,
+        scales,
+    };
+    let lowered = lowered(&plan, options)?;
+    let mut report = Report::of(&lowered, &plan);
     if calibration.is_synthetic() {
-        warnings.push(
-            "calibrated with synthetic samples: the ranges may not fit real inputs".to_owned(),
-        );
+        let warning =
+            "calibrated with synthetic samples: the ranges may not fit real inputs".to_owned();
+        report.warnings.push(warning);
     }
-    let shift = lowered.shift;
-    let layers = std::mem::take(&mut lowered.layers);
-    let lookups = lowered.lookup_cells();
     let (mut model, mut domains) = tables::finish(lowered)?;
     // What has no bounds is refused by the validation.
     let _ = model.widen();
     model.validate()?;
     domains.cover(&mut model, calibration)?;
-    warnings.extend(domains.warnings());
-    let report = Report {
-        shift,
-        bits: options.profile.bits(),
-        parameters: model.weights.iter().map(Vec::len).sum(),
-        macs: model.graph.nodes.iter().map(macs).sum(),
-        lookups,
-        rows: model.graph.tables.iter().map(|t| t.len).sum(),
-        layers,
-        warnings,
-        notes: graph.notes().to_vec(),
-    };
+    report.warnings.extend(domains.warnings());
+    report.count(&model);
     Ok(Quantised { model, report })
+}
+
+/// The integer nodes, with the shift that is asked for or fits best.
+fn lowered<'a>(plan: &'a Plan<'a>, options: &Options) -> Result<Lowered<'a>, Error> {
+    if let Some(shift) = options.shift {
+        return lower::lower(plan, shift);
+    }
+    let usual = lower::lower(plan, policy::SHIFT)?;
+    let small = options.profile == Profile::Fast
+        && usual.lookup_cells() < policy::FEW_LOOKUPS
+        && !plan.facts.has_products;
+    if !small {
+        return Ok(usual);
+    }
+    let coarser = lower::lower(plan, policy::SMALL_SHIFT)?;
+    let mut weights = coarser.layers.iter().map(|&(_, w)| w);
+    if weights.all(|w| w >= policy::COARSE_WEIGHT) {
+        Ok(coarser)
+    } else {
+        Ok(usual)
+    }
+}
+
+impl Report {
+    /// What is known before there are tables.
+    fn of(lowered: &Lowered, plan: &Plan) -> Self {
+        Self {
+            shift: lowered.shift,
+            bits: plan.facts.profile.bits(),
+            parameters: 0,
+            macs: 0,
+            lookups: lowered.lookup_cells(),
+            rows: 0,
+            layers: lowered.layers.clone(),
+            warnings: vec![],
+            notes: plan.facts.graph.notes().to_vec(),
+        }
+    }
+
+    /// Counts what the finished model has.
+    fn count(&mut self, model: &int::Model) {
+        self.parameters = model.weights.iter().map(Vec::len).sum();
+        self.macs = model.graph.nodes.iter().map(macs).sum();
+        self.rows = model.graph.tables.iter().map(|t| t.len).sum();
+    }
 }
 
 /// Multiplications by weights of one node.

@@ -1,7 +1,7 @@
 //! Operators that only move integers, and the axes of windows.
 
+use super::forms::Form;
 use super::lower::{Handle, Lowered};
-use super::plan::Form;
 use super::{Error, average};
 use crate::float::Window;
 use crate::int::{Map, MapAxis, Op, Tap, TensorId};
@@ -40,7 +40,7 @@ impl Lowered<'_> {
         Ok(Handle {
             tensor: self.weighted_sum(&node.name, &terms)?,
             shift: 0,
-            small: self.plan.form(v) == Form::Small,
+            small: self.plan.forms.of(v) == Form::Small,
             scale,
         })
     }
@@ -62,8 +62,12 @@ impl Lowered<'_> {
                 axes[i] = shifted(shape[i], node.shape[i], -before);
             }
         }
-        let small = self.plan.form(v) == Form::Small;
-        let scale = if small { self.plan.scale(v) } else { x.scale };
+        let small = self.plan.forms.of(v) == Form::Small;
+        let scale = if small {
+            self.plan.scales.of(v)
+        } else {
+            x.scale
+        };
         let fill = (f64::from(value) / scale).round() as i64;
         Ok(Handle {
             tensor: self.map(&node.name, x.tensor, Map { axes, fill })?,

@@ -8,10 +8,10 @@
 
 use super::Error;
 use super::calibration::Range;
+use super::forms::Form;
 use super::function::Curve;
 use super::lower::{Handle, Lowered};
 use super::moves::keep;
-use super::plan::Form;
 use super::policy;
 use crate::exact::{exp2, log2_ceil, log2_floor, log2_round};
 use crate::float::{Activation, AxisMap, Contract as FloatContract, Op as FloatOp, ValueId};
@@ -23,7 +23,7 @@ use ndarray::ArrayD;
 impl Lowered<'_> {
     /// Bits that a multiplier must have for its rounding not to be felt.
     fn multiplier_bits(&self) -> i32 {
-        self.plan.profile.bits() as i32 + policy::MULTIPLIER_BITS
+        self.plan.facts.profile.bits() as i32 + policy::MULTIPLIER_BITS
     }
 
     /// A raw accumulator.
@@ -40,12 +40,12 @@ impl Lowered<'_> {
     pub(super) fn operand(&mut self, value: ValueId, limit: u64) -> Result<Handle, Error> {
         let handle = self.values[value.0];
         let fits = self.interval(handle.tensor).max_abs() <= limit;
-        let linear = self.plan.form(value.0) == Form::Linear;
+        let linear = self.plan.forms.of(value.0) == Form::Linear;
         // A sum that is read often is committed: each reader makes a claim on all its terms.
         let sum = matches!(self.plan.node(value.0).op, FloatOp::Add | FloatOp::Sub)
-            && self.plan.form(value.0) == Form::Raw;
-        let fits = fits && !(sum && self.plan.consumers[value.0].len() >= policy::READERS);
-        if fits && !(linear && self.plan.needs_small(value.0)) {
+            && self.plan.forms.of(value.0) == Form::Raw;
+        let fits = fits && !(sum && self.plan.facts.consumers[value.0].len() >= policy::READERS);
+        if fits && !(linear && self.plan.needs.small(value.0)) {
             return Ok(handle);
         }
         self.small(value)
@@ -110,9 +110,9 @@ impl Lowered<'_> {
 
     /// Largest magnitude of the cells of `v` whose sums, where they are added up next, are bounded.
     fn room(&self, v: usize) -> u64 {
-        let next = self.plan.consumers[v].iter();
+        let next = self.plan.facts.consumers[v].iter();
         let gains = next.filter_map(|&c| match &self.plan.node(c).op {
-            FloatOp::Map(axes) if self.plan.adds_cells(c) => Some(gain(axes)),
+            FloatOp::Map(axes) if self.plan.node(c).op.adds_cells() => Some(gain(axes)),
             _ => None,
         });
         policy::SUMS / gains.max().unwrap_or(1)
@@ -121,7 +121,7 @@ impl Lowered<'_> {
     /// The linear map of value `v`: of its operand's accumulator, if cells are only moved.
     pub(super) fn linear_map(&mut self, v: usize, axes: &[AxisMap]) -> Result<Handle, Error> {
         let node = self.plan.node(v);
-        let adds = self.plan.adds_cells(v);
+        let adds = self.plan.node(v).op.adds_cells();
         let x = if adds {
             self.operand(
                 node.inputs[0],
@@ -174,7 +174,7 @@ impl Lowered<'_> {
     ) -> Result<Handle, Error> {
         let node = self.plan.node(v);
         let x = self.operand(node.inputs[0], policy::DIRECT_SUM)?;
-        if self.plan.is_integral(v) && x.scale.to_bits() == 1.0_f64.to_bits() {
+        if self.plan.facts.is_integral(v) && x.scale.to_bits() == 1.0_f64.to_bits() {
             let integers = shift.iter().map(|&t| t as i64).collect();
             let constant =
                 self.broadcast_constant(&node.name, integers, shift.shape(), &node.shape)?;
@@ -348,17 +348,17 @@ impl Lowered<'_> {
 
     /// The scale with which the model quantises value `v` next, if it does nothing else with it.
     fn quantised_next(&self, v: usize) -> Option<f64> {
-        if self.plan.form(v) != Form::Raw {
+        if self.plan.forms.of(v) != Form::Raw {
             return None;
         }
-        let &[consumer] = self.plan.consumers[v].as_slice() else {
+        let &[consumer] = self.plan.facts.consumers[v].as_slice() else {
             return None;
         };
         let quantises = matches!(
             self.plan.node(consumer).op,
             FloatOp::Activation(Activation::Quantize { .. })
         );
-        quantises.then(|| self.plan.scale(consumer))
+        quantises.then(|| self.plan.scales.of(consumer))
     }
 
     /// `m X` and `S` with `m 2^-S` the ratio of its scale to `unit`, `m` of `bits` bits; for value
@@ -389,7 +389,7 @@ impl Lowered<'_> {
         let multiplier = (ratio * exp2(shift)).round();
         if multiplier > policy::MOST_COEFFICIENT {
             return Err(Error::Scale {
-                node: name.into(),
+                node: name.clone(),
                 scale: ratio,
             });
         }
@@ -400,8 +400,9 @@ impl Lowered<'_> {
     /// The accumulator `x` without the lowest digits that are no part of a `unit`, if they leave too
     /// little room for a multiplier.
     fn roomy(&mut self, v: usize, x: Handle, unit: f64, bits: i32) -> Result<Handle, Error> {
-        let lacking = bits.min(policy::ENOUGH_MULTIPLIER_BITS) - self.multiples(x.tensor);
-        let spare = log2_floor(unit / x.scale) - policy::ENOUGH_MULTIPLIER_BITS;
+        let enough = policy::ENOUGH_MULTIPLIER_BITS;
+        let lacking = bits.min(enough) - self.multiples(x.tensor);
+        let spare = log2_floor(unit / x.scale) - enough;
         let digits = lacking.min(spare);
         if digits <= 0 || x.shift > 0 {
             return Ok(x);
@@ -427,14 +428,14 @@ impl Lowered<'_> {
     /// The small form of a raw accumulator of value `v`.
     pub(super) fn requantised(&mut self, v: usize, mut x: Handle) -> Result<Handle, Error> {
         let name = &self.plan.node(v).name;
-        let (lo, hi) = self.plan.interval(v);
+        let (lo, hi) = self.plan.bits.interval(v);
         let bounds = self.interval(x.tensor);
-        let loose = self.plan.is_loose(v) && !self.plan.is_whole(v);
+        let loose = self.plan.ties.is_loose(v) && !self.plan.ties.is_whole(v);
         // What was always 0 and is tied to nothing has the scale at which all of it fits.
-        let wanted = if loose && self.plan.ranges[v].size() <= 0.0 {
+        let wanted = if loose && self.plan.facts.ranges[v].size() <= 0.0 {
             x.scale * (bounds.max_abs() as f64 / hi.max(1) as f64).max(1.0)
         } else {
-            self.plan.scale(v)
+            self.plan.scales.of(v)
         };
         let shift = log2_ceil(wanted / x.scale);
         let (scale, shift) = if loose {
@@ -459,7 +460,7 @@ impl Lowered<'_> {
         let Range {
             lo: least,
             hi: most,
-        } = self.plan.ranges[v];
+        } = self.plan.facts.ranges[v];
         let range = Range {
             lo: least / scale,
             hi: most / scale,
@@ -472,7 +473,7 @@ impl Lowered<'_> {
     /// The elementwise maximum, of small values or in a common unit.
     pub(super) fn max(&mut self, v: usize) -> Result<Handle, Error> {
         let node = self.plan.node(v);
-        let raw = self.plan.form(v) == Form::Raw;
+        let raw = self.plan.forms.of(v) == Form::Raw;
         let mut terms = vec![];
         for &value in &node.inputs {
             let x = if raw {

@@ -45,7 +45,7 @@ impl Lowered<'_> {
             let tensor = minus(lowered, x.tensor)?;
             Ok::<_, Error>(Handle { tensor, ..x })
         };
-        let (lo, hi) = self.plan.interval(v);
+        let (lo, hi) = self.plan.bits.interval(v);
         let units = |lo, hi| Step {
             length: 1.0,
             quarters: 0,
@@ -118,7 +118,7 @@ impl Lowered<'_> {
             }
             more += quarters << (shift - 2);
         }
-        let size = self.plan.ranges[node.inputs[0].0].size() / length + 1.0;
+        let size = self.plan.facts.ranges[node.inputs[0].0].size() / length + 1.0;
         let calibrated = super::calibration::Range {
             lo: -size,
             hi: size,
@@ -126,7 +126,7 @@ impl Lowered<'_> {
         let curve = Curve::Real {
             function: f,
             step: 1.0,
-            unit: self.plan.scale(v),
+            unit: self.plan.scales.of(v),
             lo,
             hi,
         };

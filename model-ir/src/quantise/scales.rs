@@ -1,73 +1,273 @@
-//! Scale classes: values whose scales stand in fixed ratios.
+//! Scales: the real value of the integer 1 of every small form.
 //!
-//! A union-find over values with `scale(v) = ratio(v) * scale(root)`. Ties come from operators
-//! that add or move integers (a sum needs equal scales, an average pool divides by its window
-//! through the scale); a class's scale is the largest that a member demands.
+//! `scale(class) = max over members of wanted(v) / most(v) / ratio(v)`, rounded up to 11
+//! significant bits; for free classes, what gives the largest weight 16 bits; 1 for classes of
+//! integers.
 
-use super::policy;
+use super::bits::Bits;
+use super::facts::Facts;
+use super::forms::{Form, Forms};
+use super::needs::Needs;
+use super::ties::Ties;
+use super::{Error, policy};
+use crate::exact::{exp2, log2_ceil};
+use crate::float::{Activation, Op};
 
-/// The classes of `0..len`.
-#[derive(Clone, Debug)]
+/// The scale of every value.
+#[derive(Debug)]
 pub(super) struct Scales {
-    /// Parent and `scale(v) / scale(parent)`.
-    parent: Vec<(usize, f64)>,
-    /// The scale of a root that a member prescribes.
-    fixed: Vec<Option<f64>>,
+    of: Vec<f64>,
 }
 
 impl Scales {
-    /// `len` values, each a class of its own.
-    pub(super) fn new(len: usize) -> Self {
-        Self {
-            parent: (0..len).map(|v| (v, 1.0)).collect(),
-            fixed: vec![None; len],
+    /// The scales of all values.
+    pub(super) fn new(
+        facts: &Facts,
+        forms: &Forms,
+        ties: &Ties,
+        bits: &Bits,
+        needs: &Needs,
+    ) -> Result<Self, Error> {
+        let choice = Choice {
+            facts,
+            forms,
+            ties,
+            bits,
+            needs,
+        };
+        let of = choice.free(choice.demanded());
+        match of.iter().position(|s| !policy::USABLE_SCALES.contains(s)) {
+            Some(v) => Err(Error::Scale {
+                node: facts.node(v).name.clone(),
+                scale: of[v],
+            }),
+            None => Ok(Self { of }),
         }
     }
 
-    /// The root of `v`'s class and `scale(v) / scale(root)`.
-    pub(super) fn root(&self, v: usize) -> (usize, f64) {
-        let (mut v, mut ratio) = (v, 1.0);
-        loop {
-            let (parent, step) = self.parent[v];
-            if parent == v {
-                return (v, ratio);
+    /// Real value of the integer 1 of the small form of `v`; of the accumulator, if it is free.
+    pub(super) fn of(&self, v: usize) -> f64 {
+        self.of[v]
+    }
+}
+
+/// What members demand of their class's scale, as that of the root.
+#[derive(Clone, Copy, Default)]
+struct Demand {
+    /// The least scale at which all members fit.
+    least: f64,
+    /// Whether it is a power of two.
+    dyadic: bool,
+    /// A magnitude at which most cells may lie.
+    level: Option<f64>,
+}
+
+/// What scales follow from.
+struct Choice<'a> {
+    facts: &'a Facts<'a>,
+    forms: &'a Forms,
+    ties: &'a Ties,
+    bits: &'a Bits,
+    needs: &'a Needs,
+}
+
+impl Choice<'_> {
+    /// The scales that members demand.
+    fn demanded(&self) -> Vec<f64> {
+        let n = self.facts.len();
+        let demands = self.demands();
+        // What was always 0 is as fine as most.
+        let mut positive: Vec<f64> = demands.iter().map(|d| d.least).collect();
+        positive.retain(|&x| x > 0.0);
+        positive.sort_by(f64::total_cmp);
+        let usual = positive.get(positive.len() / 2).copied().unwrap_or(1.0);
+        let of_root = |root: usize| {
+            let demand = demands[root];
+            if let Some(scale) = self.ties.fixed(root) {
+                scale
+            } else if self.ties.is_whole(root) {
+                1.0
+            } else if demand.least <= 0.0 {
+                round_up(usual)
+            } else if demand.dyadic {
+                exp2(log2_ceil(demand.least))
+            } else {
+                levelled(round_up(demand.least), demand.level)
             }
-            ratio *= step;
-            v = parent;
-        }
+        };
+        let roots: Vec<f64> = (0..n).map(of_root).collect();
+        // Integers are exact: a factor and its inverse leave them what they are.
+        let exact = |v: usize| {
+            let (root, ratio) = self.ties.root(v);
+            match roots[root] * ratio {
+                scale if self.facts.is_integral(v) && (scale - 1.0).abs() < policy::NEARLY_ONE => {
+                    1.0
+                }
+                scale => scale,
+            }
+        };
+        (0..n).map(exact).collect()
     }
 
-    /// Prescribes `scale(v)`; whether that is consistent with earlier ties.
-    pub(super) fn fix(&mut self, v: usize, scale: f64) -> bool {
-        let (root, ratio) = self.root(v);
-        let of_root = scale / ratio;
-        let fixed = *self.fixed[root].get_or_insert(of_root);
-        (fixed / of_root - 1.0).abs() <= policy::RATIO_SLACK
+    /// By root: what the members demand.
+    fn demands(&self) -> Vec<Demand> {
+        let mut demands = vec![Demand::default(); self.facts.len()];
+        for v in 0..self.facts.len() {
+            let (root, ratio) = self.ties.root(v);
+            let demand = &mut demands[root];
+            if self.is_made_small(v) {
+                let (_, most) = self.bits.interval(v);
+                let least = self.forms.wanted(v) / most as f64 / ratio;
+                demand.least = demand.least.max(least);
+            }
+            if self.feeds_table(v) {
+                let least = self.facts.ranges[v].size() / policy::ARGUMENT_ROWS / ratio;
+                demand.least = demand.least.max(least);
+            }
+            demand.dyadic |= self.is_rounded(v);
+            let level = self.level(v).map(|level| level / ratio);
+            demand.level = demand.level.or(level);
+        }
+        demands
     }
 
-    /// The scale of `v` if a member of its class prescribes it.
-    pub(super) fn fixed(&self, v: usize) -> Option<f64> {
-        let (root, ratio) = self.root(v);
-        self.fixed[root].map(|scale| scale * ratio)
+    fn is_made_small(&self, v: usize) -> bool {
+        self.facts.op(v).is_source()
+            || self.needs.small(v)
+            || self.forms.feeds_curve(v)
+            || self.forms.of(v) == Form::Raw
     }
 
-    /// Demands `scale(a) = ratio * scale(b)`; whether that is consistent with earlier ties and
-    /// prescriptions. Nothing changes if it is not.
-    pub(super) fn tie(&mut self, a: usize, b: usize, ratio: f64) -> bool {
-        let ((a, of_a), (b, of_b)) = (self.root(a), self.root(b));
-        // scale(a) = ratio * of_b / of_a * scale(b), on roots.
-        let ratio = ratio * of_b / of_a;
-        if a == b {
-            return (ratio - 1.0).abs() <= policy::RATIO_SLACK;
-        }
-        if let Some(scale) = self.fixed[a]
-            && !self.fix(b, scale / ratio)
-        {
-            return false;
-        }
-        self.parent[a] = (b, ratio);
-        true
+    /// The magnitude at which most cells of a function's values may lie.
+    fn level(&self, v: usize) -> Option<f64> {
+        let f = self.facts.op(v).activation()?;
+        // A softmax's exponentials reach 1.
+        let one = || (f == Activation::Exp && self.is_never_positive(v)).then_some(1.0);
+        f.level().or_else(one)
     }
+
+    /// Whether the operand of `v` had a largest cell of 0 in every way that calibration saw: it is
+    /// what is left of a maximum.
+    fn is_never_positive(&self, v: usize) -> bool {
+        let operand = self.facts.node(v).inputs[0].0;
+        self.facts.ranges[operand].hi.abs().to_bits() == 0
+    }
+
+    /// The scales, with those of free classes.
+    fn free(&self, mut scales: Vec<f64>) -> Vec<f64> {
+        let n = scales.len();
+        let mut chosen = vec![0.0_f64; n];
+        for v in (0..n).filter(|&v| self.needs.is_free(v)) {
+            let (root, ratio) = self.ties.root(v);
+            if self.forms.of(v) == Form::Linear
+                && let Some(weight) = self.largest_weight(v, &scales)
+            {
+                let step = self.feed_scale(v, &scales) * weight / policy::FREE_WEIGHT;
+                chosen[root] = chosen[root].max(step / ratio);
+            }
+        }
+        for v in (0..n).filter(|&v| self.needs.is_free(v)) {
+            let (root, ratio) = self.ties.root(v);
+            if chosen[root] > 0.0 {
+                scales[v] = round_up(chosen[root]) * ratio;
+            }
+        }
+        scales
+    }
+
+    /// Whether `v` is an accumulator that a table node reads.
+    fn feeds_table(&self, v: usize) -> bool {
+        let activation = |op: &Op| op.activation().is_some();
+        let read = self.needs.small(v) || self.facts.is_read_by(v, activation);
+        self.forms.of(v) != Form::Small && read
+    }
+
+    /// Whether fractions of `v` decide over integers: binary fractions are kept exactly then.
+    fn is_rounded(&self, v: usize) -> bool {
+        let rounds = |&c: &usize| match self.facts.op(c) {
+            Op::Activation(f) => f.is_integral() || f.jumps(),
+            Op::Sub | Op::Max | Op::Maximum { .. } => self.facts.is_read_by(c, rounds),
+            Op::Input { .. }
+            | Op::Constant { .. }
+            | Op::Dense { .. }
+            | Op::Conv { .. }
+            | Op::Affine { .. }
+            | Op::Pool { .. }
+            | Op::Add
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Contract(_)
+            | Op::Map(_)
+            | Op::Take { .. } => false,
+        };
+        self.facts.consumers[v].iter().any(rounds)
+    }
+
+    /// Largest absolute weight of the linear layer that produces `v`.
+    fn largest_weight(&self, v: usize, scales: &[f64]) -> Option<f64> {
+        let weights = match self.facts.op(v) {
+            Op::Dense { weight, .. } | Op::Conv { weight, .. } => weight,
+            Op::Affine { scale, .. } if self.forms.pure_scale(v).is_none() => scale,
+            Op::Input { .. }
+            | Op::Constant { .. }
+            | Op::Affine { .. }
+            | Op::Activation(_)
+            | Op::Pool { .. }
+            | Op::Add
+            | Op::Sub
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Contract(_)
+            | Op::Map(_)
+            | Op::Take { .. }
+            | Op::Max
+            | Op::Maximum { .. } => return None,
+        };
+        let largest = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
+        // Without weights the bias alone decides.
+        Some(match largest {
+            0.0 => {
+                let wanted = self.forms.wanted(v).max(f64::MIN_POSITIVE);
+                wanted / self.feed_scale(v, scales)
+            }
+            largest => largest.into(),
+        })
+    }
+
+    /// Scale of the integers that the linear layer of `v` reads.
+    fn feed_scale(&self, v: usize, scales: &[f64]) -> f64 {
+        let source = self.facts.node(v).inputs[0].0;
+        match self.forms.of(source) {
+            Form::Exact(shift) if !self.needs.small(source) => {
+                scales[source] * exp2(-(shift as i32))
+            }
+            Form::Exact(_) | Form::Small | Form::Linear | Form::Raw => scales[source],
+        }
+    }
+}
+
+/// Whether it rounds to integers.
+fn rounds(op: &Op) -> bool {
+    op.activation().is_some_and(Activation::is_integral)
+}
+/// The least scale from `scale` on that divides the level at which most cells may lie: an error there
+/// would be the same in all of them, and add up.
+fn levelled(scale: f64, level: Option<f64>) -> f64 {
+    match level.map(|level| (level, (level / scale).floor())) {
+        Some((level, steps)) if steps >= 1.0 => level / steps,
+        _ => scale,
+    }
+}
+
+/// The least number of 11 significant bits that is at least `x > 0`: scales do not depend on the
+/// last bits of a calibration run.
+fn round_up(x: f64) -> f64 {
+    let mask = (1_u64 << 42) - 1;
+    f64::from_bits((x.to_bits() + mask) & !mask)
 }
 
 #[cfg(test)]
@@ -75,30 +275,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ratios_multiply_along_ties() {
-        let mut scales = Scales::new(5);
-        assert!(scales.tie(0, 1, 2.0));
-        assert!(scales.tie(2, 3, 0.25));
-        assert!(scales.tie(1, 3, 3.0));
-        let (root, of_0) = scales.root(0);
-        let (same, of_2) = scales.root(2);
-        assert_eq!(root, same);
-        assert!((of_0 / of_2 - 24.0).abs() < 1e-12);
-        assert!(scales.tie(0, 2, 24.0));
-        assert!(!scales.tie(0, 2, 1.0));
-        assert_eq!(scales.root(4), (4, 1.0));
-    }
-
-    #[test]
-    fn prescribed_scales_hold_for_their_class() {
-        let mut scales = Scales::new(4);
-        assert!(scales.fix(0, 0.5) && scales.fix(3, 4.0));
-        assert!(scales.tie(0, 1, 2.0));
-        assert_eq!(scales.fixed(1), Some(0.25));
-        assert!(scales.tie(2, 3, 1.0));
-        assert!(!scales.tie(1, 2, 1.0));
-        assert_eq!(scales.fixed(2), Some(4.0));
-        assert!(scales.tie(1, 2, 1.0 / 16.0));
-        assert!(!scales.fix(0, 1.0) && scales.fix(0, 0.5));
+    fn rounding_up_keeps_eleven_bits() {
+        assert_eq!(round_up(1.0).to_bits(), 1.0_f64.to_bits());
+        assert_eq!(
+            round_up(1.000_000_1).to_bits(),
+            (1.0 + 1.0 / 1024.0_f64).to_bits()
+        );
+        for x in [0.1, 3.7, 1e-9, 12345.678] {
+            assert!(x <= round_up(x) && round_up(x) < x * (1.0 + 1.0 / 1023.0));
+        }
     }
 }

@@ -6,20 +6,18 @@
 
 use super::calibration::Range;
 use super::policy;
-use crate::float::{Activation, AxisMap, Graph, Op};
+use crate::float::{Activation, Graph};
 
 /// Extends the ranges of inputs past the thresholds that they are compared with.
 pub(super) fn cover(graph: &Graph, ranges: &mut [Range]) {
     let nodes = graph.nodes();
     for node in nodes {
-        if !matches!(
-            node.op,
-            Op::Activation(Activation::Step | Activation::IsZero)
-        ) {
+        let compares = |f| matches!(f, Activation::Step | Activation::IsZero);
+        if !node.op.activation().is_some_and(compares) {
             continue;
         }
         let difference = &nodes[node.inputs[0].0];
-        let Op::Affine { scale, shift } = &difference.op else {
+        let Some((scale, shift)) = difference.op.affine() else {
             continue;
         };
         let Some(input) = selected_from(graph, difference.inputs[0].0) else {
@@ -32,7 +30,7 @@ pub(super) fn cover(graph: &Graph, ranges: &mut [Range]) {
             continue;
         };
         // Integers have no fractions to lose.
-        let integral = matches!(nodes[input].op, Op::Input { integral: true });
+        let integral = nodes[input].op.is_integral_input();
         let range = &mut ranges[input];
         let size = range.size();
         for (&scale, &shift) in scale.iter().zip(&shift) {
@@ -59,30 +57,17 @@ impl Range {
 
 /// The input whose cells `v` has, rearranged or some of them.
 fn selected_from(graph: &Graph, mut v: usize) -> Option<usize> {
-    loop {
-        let node = &graph.nodes()[v];
-        match &node.op {
-            Op::Input { .. } => return Some(v),
-            Op::Map(axes) => {
-                let selects = |axis: &AxisMap| match axis {
-                    AxisMap::Keep => true,
-                    AxisMap::Matrix(m) => m.selects(),
-                };
-                if !axes.iter().all(selects) {
-                    return None;
-                }
-            }
-            Op::Take { .. } | Op::Reshape { .. } | Op::Transpose { .. } => {}
-            _ => return None,
-        }
-        v = node.inputs[0].0;
+    let nodes = graph.nodes();
+    while nodes[v].op.selects() {
+        v = nodes[v].inputs[0].0;
     }
+    nodes[v].op.is_input().then_some(v)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::float::{AxisMatrix, GraphBuilder};
+    use crate::float::{AxisMap, AxisMatrix, GraphBuilder, Op};
     use crate::quantise::{Accuracy, Calibration, Options, Profile, quantise};
     use ndarray::{ArrayD, IxDyn};
 

@@ -1,0 +1,291 @@
+//! Bits: how many every class of tied values gets, and the integers that its members may have.
+//!
+//! A class has as many bits as its most demanding member. What a member demands follows from its
+//! form and from who reads it: values that are rounded once and read by a layer have the profile's
+//! bits, and what decides (outputs, operands of products, scores, comparisons) has more.
+
+use super::compared;
+use super::facts::Facts;
+use super::forms::{Form, Forms};
+use super::ties::Ties;
+use super::{balance, policy};
+use crate::exact::log2_ceil;
+use crate::float::{Activation, Op};
+use crate::int::Interval;
+
+/// The bits of every value's small form, and its integers.
+#[derive(Debug)]
+pub(super) struct Bits {
+    of: Vec<u32>,
+    intervals: Vec<(i64, i64)>,
+}
+
+impl Bits {
+    /// The bits of all values.
+    pub(super) fn new(facts: &Facts, forms: &Forms, ties: &Ties) -> Self {
+        let n = facts.len();
+        let demands = Demands::new(facts, forms, ties);
+        let ordinary = ordinary(facts);
+        let start = |root: usize| if ties.is_whole(root) { 0 } else { ordinary };
+        let mut roots: Vec<u32> = (0..n).map(start).collect();
+        for v in 0..n {
+            let root = ties.root(v).0;
+            roots[root] = roots[root].max(demands.of(v));
+        }
+        let mut bits = Self {
+            of: (0..n).map(|v| roots[ties.root(v).0]).collect(),
+            intervals: vec![],
+        };
+        let interval = |v| bits.integers(facts, forms, ties, v);
+        bits.intervals = (0..n).map(interval).collect();
+        bits
+    }
+
+    /// Bits of the small form of `v`.
+    pub(super) fn of(&self, v: usize) -> u32 {
+        self.of[v]
+    }
+
+    /// Smallest and largest integer of the small form of `v`.
+    pub(super) fn interval(&self, v: usize) -> (i64, i64) {
+        self.intervals[v]
+    }
+
+    /// Largest integer of `v`'s bits, unsigned or symmetric.
+    pub(super) fn most(&self, v: usize, unsigned: bool) -> i64 {
+        let bits = self.of[v];
+        (1 << if unsigned { bits } else { bits - 1 }) - 1
+    }
+
+    fn integers(&self, facts: &Facts, forms: &Forms, ties: &Ties, v: usize) -> (i64, i64) {
+        if let Some(Interval { lo, hi }) = facts.integers[v].filter(|_| ties.is_whole(v)) {
+            return (lo, hi);
+        }
+        if let Some(quantised) = ties.quantised(v) {
+            return quantised;
+        }
+        // At a prescribed scale the integers are as large as they must be.
+        let fixed = ties.fixed(v);
+        let fixed = fixed.map(|scale| (forms.wanted(v) / scale).ceil().max(1.0) as i64);
+        if facts.nonnegative[v] {
+            return (0, fixed.unwrap_or_else(|| self.most(v, true)));
+        }
+        let most = fixed.unwrap_or_else(|| self.most(v, false));
+        (-most, most)
+    }
+}
+
+/// Bits of the activations but for what needs more.
+fn ordinary(facts: &Facts) -> u32 {
+    if facts.has_products {
+        facts.profile.numbers().precise_bits
+    } else {
+        facts.profile.bits()
+    }
+}
+
+/// By root: bits of classes whose largest cells are so much larger than the usual ones of a member
+/// that those would be lost in steps of ordinary bits; 0 of the others.
+pub(super) fn usual(facts: &Facts, forms: &Forms, ties: &Ties) -> Vec<u32> {
+    let n = facts.len();
+    let (mut most, mut least) = (vec![0.0_f64; n], vec![f64::INFINITY; n]);
+    let mut signed = vec![false; n];
+    for v in (0..n).filter(|&v| is_rounded_small(facts, forms, v)) {
+        let (root, ratio) = ties.root(v);
+        most[root] = most[root].max(forms.wanted(v) / ratio);
+        // In steps of the usual magnitude, of which all of the value has more.
+        let size = facts.ranges[v].size();
+        let magnitude = facts.usual[v].magnitude().min(size / policy::SPREAD);
+        if magnitude > 0.0 {
+            least[root] = least[root].min(magnitude / ratio);
+        }
+        signed[root] |= !facts.nonnegative[v];
+    }
+    let bits = |root: usize| {
+        let steps = most[root] / least[root] * facts.profile.numbers().usual_steps;
+        let needed = log2_ceil(steps + 1.0) as u32 + u32::from(signed[root]);
+        let more = !ties.is_whole(root) && needed > ordinary(facts);
+        if more { needed } else { 0 }
+    };
+    (0..n).map(bits).collect()
+}
+
+/// Whether the cells of `v` are rounded to the steps of its class, and more than one function of
+/// them is taken.
+fn is_rounded_small(facts: &Facts, forms: &Forms, v: usize) -> bool {
+    match forms.of(v) {
+        Form::Small => facts.op(v).is_source(),
+        Form::Linear | Form::Exact(_) => facts.is_read_by(v, |op| op.activation().is_none()),
+        Form::Raw => false,
+    }
+}
+
+/// What members demand of their classes.
+struct Demands<'a> {
+    facts: &'a Facts<'a>,
+    forms: &'a Forms,
+    ties: &'a Ties,
+    /// By root: classes of inputs and constants that are compared, and that nothing makes small.
+    compared: Vec<bool>,
+    /// By root: classes of values whose integers are those of inputs.
+    given: Vec<bool>,
+    /// By root: bits for the usual cells beside the largest.
+    large: Vec<u32>,
+    /// Whether inputs of layers are rounded finely: in models of layers only and in those of
+    /// products, where errors of a recurrence add up.
+    precise: bool,
+}
+
+impl<'a> Demands<'a> {
+    fn new(facts: &'a Facts<'a>, forms: &'a Forms, ties: &'a Ties) -> Self {
+        let given = ties.all(&facts.given);
+        // Few numbers, so that tables of like values are shared.
+        let larger = |(root, bits): (usize, u32)| match (bits, given[root]) {
+            (0, _) => 0,
+            (bits, true) => bits.min(policy::MOST_BITS),
+            (bits, false) => bits.clamp(policy::FAST_FINE_BITS, policy::GIVEN_BITS),
+        };
+        let usual = usual(facts, forms, ties).into_iter().enumerate();
+        let ops = || facts.graph.nodes().iter().map(|node| &node.op);
+        let linear = !ops().any(|op| op.activation().is_some() || op.pools());
+        Self {
+            facts,
+            forms,
+            ties,
+            compared: compared::classes(facts, forms, ties),
+            large: usual.map(larger).collect(),
+            given,
+            precise: linear || facts.has_products,
+        }
+    }
+
+    /// The least bits of `v`.
+    fn of(&self, v: usize) -> u32 {
+        let root = self.ties.root(v).0;
+        let least = self.by_use(v, root);
+        least.max(self.large[root]).max(self.forms.deep_bits(v))
+    }
+
+    fn by_use(&self, v: usize, root: usize) -> u32 {
+        if self.ties.is_whole(v) {
+            return self.facts.integers[v].map_or(0, integer_bits);
+        }
+        if self.compared[root] {
+            let further = if self.facts.op(v).is_input() {
+                log2_ceil(balance::unlikeness(self.facts.channels[v].as_ref())) as u32
+            } else {
+                0
+            };
+            return (policy::COMPARED_BITS + further).min(policy::MOST_BITS);
+        }
+        let further = self.scales_up(v);
+        if self.given[root] && further > 0 {
+            (policy::GIVEN_BITS + further).min(policy::MOST_BITS)
+        } else if self.is_balanced(v) {
+            self.facts.profile.numbers().fine_bits
+        } else if self.is_fine(v) {
+            self.fine_bits(v)
+        } else {
+            0
+        }
+    }
+
+    /// Bits of a value whose rounding would be felt.
+    fn fine_bits(&self, v: usize) -> u32 {
+        let fine = self.facts.profile.numbers().fine_bits;
+        let raw = self.forms.of(v) == Form::Raw;
+        // Masked scores: what matters is far smaller than the mask.
+        if raw && self.facts.is_read_by(v, Op::reduces_to_maximum) {
+            return policy::GIVEN_BITS.max(fine + 1);
+        }
+        if self.facts.op(v).is_input() && !self.facts.is_read_by(v, Op::is_layer) {
+            let functions = self.facts.consumers[v].iter();
+            let functions = functions.filter_map(|&c| self.facts.op(c).activation());
+            return policy::GIVEN_BITS + functions.map(further_bits).max().unwrap_or(0);
+        }
+        // Scales of raw values are rounded up to a power of two times their own.
+        fine + u32::from(raw)
+    }
+
+    /// Whether `v` has the features of inputs, brought to one size: few cells that all others
+    /// follow from.
+    fn is_balanced(&self, v: usize) -> bool {
+        let node = self.facts.node(v);
+        if node.op.affine().is_none() || self.forms.of(v) != Form::Linear {
+            return false;
+        }
+        let source = node.inputs[0].0;
+        self.facts.given[source] && self.scales_up(source) > 0
+    }
+
+    /// Binary digits by which a map of the channels of `v` makes small ones larger, beside the
+    /// largest.
+    fn scales_up(&self, v: usize) -> u32 {
+        let ranges = self.facts.ranges;
+        let gain = |&c: &usize| {
+            let op = self.facts.op(c);
+            let (scale, _) = op.affine().filter(|_| op.uniform().is_none())?;
+            let most = scale.iter().fold(0.0_f32, |m, s| m.max(s.abs()));
+            let gain = f64::from(most) * ranges[v].size() / ranges[c].size();
+            gain.is_finite().then_some(gain)
+        };
+        let gains = self.facts.consumers[v].iter().filter_map(gain);
+        log2_ceil(gains.fold(1.0, f64::max)) as u32
+    }
+
+    /// Whether rounding `v` to the profile's bits would be felt.
+    fn is_fine(&self, v: usize) -> bool {
+        let form = self.forms.of(v);
+        // Scores that are compared decide, and are few.
+        if !matches!(form, Form::Small | Form::Raw) {
+            return self.facts.is_read_by(v, Op::reduces_to_maximum);
+        }
+        let output = self.facts.outputs[v] && form == Form::Small;
+        let given = self.facts.op(v).is_given();
+        output
+            || self.facts.consumers[v]
+                .iter()
+                .any(|&c| self.is_felt(c, given))
+    }
+
+    /// Whether consumer `c` feels the rounding of what it reads, which is given or computed.
+    fn is_felt(&self, c: usize, given: bool) -> bool {
+        let op = self.facts.op(c);
+        match op {
+            Op::Contract(_) | Op::Max | Op::Maximum { .. } => true,
+            Op::Map(_) => given || op.adds_cells(),
+            Op::Activation(f) => given || !f.keeps_scale() || self.forms.is_rescaled(c),
+            Op::Add | Op::Sub | Op::Affine { .. } => given || self.forms.of(c) == Form::Raw,
+            Op::Dense { .. } | Op::Conv { .. } => given && self.precise,
+            Op::Pool { .. } => false,
+            Op::Input { .. }
+            | Op::Constant { .. }
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Take { .. } => {
+                given && self.forms.of(c) != Form::Small && self.facts.consumers[c].is_empty()
+            }
+        }
+    }
+}
+
+/// Bits of integers of an interval.
+fn integer_bits(Interval { lo, hi }: Interval) -> u32 {
+    let most = lo.unsigned_abs().max(hi.unsigned_abs()).max(1);
+    most.ilog2() + 1 + u32::from(lo < 0)
+}
+
+/// Further bits of an input of which a function is taken.
+fn further_bits(f: Activation) -> u32 {
+    match f.steep() {
+        Some(_) => policy::STEEP_BITS,
+        None => pole_bits(f),
+    }
+}
+
+/// Further bits of the argument of a curve with poles in its domain.
+pub(super) fn pole_bits(f: Activation) -> u32 {
+    if f.has_poles() { policy::POLE_BITS } else { 0 }
+}

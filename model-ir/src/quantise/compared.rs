@@ -1,0 +1,114 @@
+//! Comparisons: inputs and constants that are compared, and that nothing makes small on the way.
+//!
+//! They have nearly the bits of single precision, so that what lies between a threshold and a cell
+//! beside it is decided as the model does.
+
+use super::facts::Facts;
+use super::forms::{Form, Forms};
+use super::ties::Ties;
+use crate::float::{Activation, Op};
+
+/// How a consumer reads a value.
+#[derive(Clone, Copy)]
+enum Reading {
+    /// It takes a function of the cells, as fine as they are: nothing follows from their integers.
+    Ends,
+    /// Its own integers are as fine.
+    Follows,
+    /// It makes them small.
+    Rounds,
+}
+
+/// By root: classes of inputs and constants that are compared.
+pub(super) fn classes(facts: &Facts, forms: &Forms, ties: &Ties) -> Vec<bool> {
+    let n = facts.len();
+    let (mut wide, mut compared) = (vec![true; n], vec![false; n]);
+    for v in (0..n).rev() {
+        for &c in &facts.consumers[v] {
+            let (ends, follows) = match reading(facts, forms, c) {
+                Reading::Ends => (true, false),
+                Reading::Follows => (false, true),
+                Reading::Rounds => (false, false),
+            };
+            wide[v] &= ends || follows && wide[c];
+            compared[v] |= compares(facts.op(c)) || follows && compared[c];
+        }
+    }
+    let mut classes = vec![true; n];
+    let mut wanted = vec![false; n];
+    for v in 0..n {
+        let root = ties.root(v).0;
+        let given = facts.op(v).is_given();
+        let wide = wide[v] && (given || is_made(facts.op(v)) || forms.of(v) != Form::Small);
+        classes[root] &= wide;
+        wanted[root] |= given && compared[v];
+    }
+    classes.iter().zip(wanted).map(|(&c, w)| c && w).collect()
+}
+
+fn reading(facts: &Facts, forms: &Forms, c: usize) -> Reading {
+    let follows = |so| {
+        if so {
+            Reading::Follows
+        } else {
+            Reading::Rounds
+        }
+    };
+    match facts.op(c) {
+        Op::Sub
+        | Op::Add
+        | Op::Max
+        | Op::Maximum { .. }
+        | Op::Map(_)
+        | Op::Take { .. }
+        | Op::Reshape { .. }
+        | Op::Concat { .. }
+        | Op::Transpose { .. } => follows(forms.of(c) != Form::Linear),
+        Op::Affine { .. } => {
+            let quantised = !facts.is_read_by(c, |op| !quantises(op));
+            follows(forms.of(c) != Form::Linear || quantised)
+        }
+        Op::Activation(f) if !f.keeps_scale() || quantises(facts.op(c)) => Reading::Ends,
+        Op::Contract(_) => Reading::Ends,
+        Op::Activation(_)
+        | Op::Input { .. }
+        | Op::Constant { .. }
+        | Op::Dense { .. }
+        | Op::Conv { .. }
+        | Op::Pool { .. }
+        | Op::Pad { .. } => Reading::Rounds,
+    }
+}
+
+fn quantises(op: &Op) -> bool {
+    matches!(op.activation(), Some(Activation::Quantize { .. }))
+}
+
+/// Whether it decides between cells, or between a cell and a threshold.
+fn compares(op: &Op) -> bool {
+    op.takes_larger() || op.activation().is_some_and(|f| f.is_integral()) || quantises(op)
+}
+
+/// Whether its small cells are integers of its operands.
+fn is_made(op: &Op) -> bool {
+    match op {
+        Op::Max
+        | Op::Maximum { .. }
+        | Op::Reshape { .. }
+        | Op::Concat { .. }
+        | Op::Transpose { .. }
+        | Op::Map(_)
+        | Op::Take { .. } => true,
+        Op::Input { .. }
+        | Op::Constant { .. }
+        | Op::Dense { .. }
+        | Op::Conv { .. }
+        | Op::Affine { .. }
+        | Op::Activation(_)
+        | Op::Pool { .. }
+        | Op::Add
+        | Op::Sub
+        | Op::Pad { .. }
+        | Op::Contract(_) => false,
+    }
+}

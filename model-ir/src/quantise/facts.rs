@@ -1,0 +1,202 @@
+//! Facts: what is known of every value before anything is decided.
+//!
+//! They follow from the graph, its calibrated ranges and the profile, and never change. Every pass
+//! after this one reads them; none may add to them.
+
+use super::average::Average;
+use super::calibration::{Range, Ranges, Usual};
+use super::{Error, Profile, balance, deep, extremes, prescribed, whole};
+use crate::float::{Graph, Node, Op};
+use crate::int::{Interval, PortKind};
+
+/// What is known of every value.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) profile: Profile,
+    /// Calibrated.
+    pub(super) ranges: &'a [Range],
+    pub(super) usual: &'a [Usual],
+    /// By channel, of values whose channels are of interest.
+    pub(super) channels: &'a [Option<Vec<Range>>],
+    /// The nodes that read a value, once for every operand.
+    pub(super) consumers: Vec<Vec<usize>>,
+    /// Whether a value is a model output.
+    pub(super) outputs: Vec<bool>,
+    /// The integers of values whose cells are integers.
+    pub(super) integers: Vec<Option<Interval>>,
+    /// Values that cannot be negative.
+    pub(super) nonnegative: Vec<bool>,
+    /// Values whose integers are those of inputs and constants, moved.
+    pub(super) given: Vec<bool>,
+    /// Scale and zero point of integer inputs that the model makes real.
+    pub(super) dequantised: Vec<Option<(f64, i64)>>,
+    /// Values that are compared with their own maximum.
+    pub(super) extremes: Vec<bool>,
+    /// Values whose small cells decide.
+    pub(super) deep: Vec<bool>,
+    /// Whether the model multiplies activations, as recurrent layers and attention do: errors add
+    /// up, and nothing is gained by small tables.
+    pub(super) has_products: bool,
+}
+
+impl<'a> Facts<'a> {
+    /// The facts about `graph`, whose values were seen in these ranges.
+    pub(super) fn new(graph: &'a Graph, seen: &'a Ranges, profile: Profile) -> Result<Self, Error> {
+        let ranges = &seen.values;
+        let consumers = consumers(graph);
+        let integers = whole::find(graph, ranges);
+        whole::check(graph, ranges, &integers)?;
+        Ok(Self {
+            graph,
+            profile,
+            ranges,
+            usual: &seen.usual,
+            channels: &seen.channels,
+            outputs: outputs(graph),
+            nonnegative: nonnegative(graph, ranges, &integers),
+            given: balance::given(graph),
+            dequantised: prescribed::dequantised(graph),
+            extremes: extremes::find(graph, &consumers),
+            deep: deep::find(graph, ranges),
+            has_products: graph.nodes().iter().any(|node| node.op.multiplies()),
+            consumers,
+            integers,
+        })
+    }
+
+    /// Number of values.
+    pub(super) fn len(&self) -> usize {
+        self.graph.nodes().len()
+    }
+
+    /// The node that produces value `v`.
+    pub(super) fn node(&self, v: usize) -> &'a Node {
+        &self.graph.nodes()[v]
+    }
+
+    /// The operator that produces value `v`.
+    pub(super) fn op(&self, v: usize) -> &'a Op {
+        &self.node(v).op
+    }
+
+    /// Whether an operator that reads `v` is so.
+    pub(super) fn is_read_by(&self, v: usize, so: impl Fn(&Op) -> bool) -> bool {
+        self.consumers[v].iter().any(|&c| so(self.op(c)))
+    }
+
+    /// Whether the cells of `v` are integers.
+    pub(super) fn is_integral(&self, v: usize) -> bool {
+        self.integers[v].is_some()
+    }
+
+    /// What a port that shows `v` says of its values.
+    pub(super) fn kind(&self, v: usize) -> PortKind {
+        if self.is_integral(v) {
+            PortKind::Integer
+        } else {
+            PortKind::Real
+        }
+    }
+
+    /// Whether the sum `v` takes its operand `u` as an accumulator. Cells of one value are taken
+    /// alike, so that equal ones have a difference of 0.
+    pub(super) fn adds_directly(&self, v: usize, u: usize) -> bool {
+        let alone = |u: usize| self.consumers[u].len() == 1 && !self.outputs[u];
+        let inputs = &self.node(v).inputs;
+        let origin = |u: usize| extremes::origin(self.graph, u);
+        let alike = inputs.iter().filter(|w| origin(w.0) == origin(u));
+        alike.map(|w| w.0).all(alone)
+    }
+
+    /// Largest magnitude of what `v` adds up, which may be far larger than the sum; 0 if it is no
+    /// sum.
+    pub(super) fn largest_part(&self, v: usize) -> f64 {
+        let node = self.node(v);
+        let sizes = node.inputs.iter().map(|u| self.ranges[u.0].size());
+        match &node.op {
+            Op::Add | Op::Sub => sizes.fold(0.0, f64::max),
+            Op::Map(_) if node.op.adds_cells() => sizes.fold(0.0, f64::max),
+            Op::Affine { shift, .. } => {
+                let most = shift.iter().fold(0.0_f32, |most, t| most.max(t.abs()));
+                f64::from(most)
+            }
+            Op::Map(_)
+            | Op::Dense { .. }
+            | Op::Conv { .. }
+            | Op::Input { .. }
+            | Op::Constant { .. }
+            | Op::Activation(_)
+            | Op::Pool { .. }
+            | Op::Max
+            | Op::Maximum { .. }
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Take { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Contract(_) => 0.0,
+        }
+    }
+
+    /// The division of average pool `v`.
+    pub(super) fn average(&self, v: usize) -> Result<Average, Error> {
+        let node = self.node(v);
+        let Op::Pool { kind, windows } = &node.op else {
+            unreachable!("asked of pools only");
+        };
+        let input = &self.node(node.inputs[0].0).shape;
+        Average::new(*kind, windows, input, &node.name)
+    }
+}
+
+/// The nodes that read each value, once for every operand.
+pub(super) fn consumers(graph: &Graph) -> Vec<Vec<usize>> {
+    let mut consumers = vec![vec![]; graph.nodes().len()];
+    for (i, node) in graph.nodes().iter().enumerate() {
+        node.inputs.iter().for_each(|v| consumers[v.0].push(i));
+    }
+    consumers
+}
+
+/// Whether each value is a model output.
+pub(super) fn outputs(graph: &Graph) -> Vec<bool> {
+    let mut outputs = vec![false; graph.nodes().len()];
+    for (_, value) in graph.outputs() {
+        outputs[value.0] = true;
+    }
+    outputs
+}
+
+/// Which values cannot be negative.
+fn nonnegative(graph: &Graph, ranges: &[Range], integers: &[Option<Interval>]) -> Vec<bool> {
+    let mut known: Vec<bool> = Vec::with_capacity(graph.nodes().len());
+    for (v, node) in graph.nodes().iter().enumerate() {
+        let all = || node.inputs.iter().all(|i| known[i.0]);
+        if let Some(integers) = integers[v] {
+            known.push(integers.lo >= 0);
+            continue;
+        }
+        known.push(match &node.op {
+            Op::Input { .. } | Op::Constant { .. } => ranges[v].lo >= 0.0,
+            Op::Activation(f) => f.is_nonnegative(),
+            Op::Affine { .. } => node.op.factor().is_some_and(|f| f > 0.0) && all(),
+            Op::Pad { value, .. } => *value >= 0.0 && all(),
+            Op::Contract(c) => {
+                let square = node.inputs[0] == node.inputs[1] && c.left == c.right;
+                square || all()
+            }
+            Op::Map(axes) => all() && axes.iter().all(crate::float::AxisMap::is_nonnegative),
+            Op::Dense { .. } | Op::Conv { .. } | Op::Sub => false,
+            Op::Pool { .. }
+            | Op::Add
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Concat { .. }
+            | Op::Take { .. }
+            | Op::Max
+            | Op::Maximum { .. } => all(),
+        });
+    }
+    known
+}
