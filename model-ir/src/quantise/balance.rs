@@ -12,7 +12,7 @@ use super::policy;
 use super::prepare::{copied, rewritten};
 use super::{Error, Profile};
 use crate::exact::{exp2, log2_ceil};
-use crate::float::{Graph, Node, Op};
+use crate::float::{Graph, Node, Op, Window};
 use ndarray::{ArrayD, Axis, IxDyn};
 
 /// The axis of a value along which a layer, or what compares features, mixes its cells.
@@ -71,12 +71,14 @@ pub(super) fn balanced(
     let plan = |(v, node): (usize, &Node)| {
         let source = node.inputs.first()?.0;
         let channels = seen.channels[source].as_ref().filter(|_| given[source])?;
-        let columns = columns(&node.op, channels.len())?;
+        let layer = Layer::of(&node.op)?;
+        let columns = layer.columns(channels.len())?;
         let before = noise(&columns, |_| ranges[source].size());
         let after = noise(&columns, |j| half_width(channels[j]).max(f64::MIN_POSITIVE));
         let own = ranges[v].size() * profile.margin() * step;
         let felt = before * step > policy::FELT_STEPS * own;
-        (felt && before > policy::BALANCE_WORTH * after).then(|| Balance::new(node, channels))
+        (felt && before > policy::BALANCE_WORTH * after)
+            .then(|| Balance::new(node, &layer, channels))
     };
     let balances: Vec<Option<Balance>> = graph.nodes().iter().enumerate().map(plan).collect();
     if balances.iter().all(Option::is_none) {
@@ -137,29 +139,95 @@ fn off_centre(range: Range) -> bool {
     width > 0.0 && f64::midpoint(range.lo, range.hi).abs() > policy::OFF_CENTRE * width
 }
 
-/// The weights that read channel `j`: the row `j` of all outputs. `None` for what is no layer.
-fn columns(op: &Op, channels: usize) -> Option<Vec<Vec<f64>>> {
-    let (weight, axis) = match op {
-        Op::Dense { weight, .. } => (weight, 0),
-        Op::Conv {
-            weight, groups: 1, ..
-        } => (weight, 1),
-        _ => return None,
-    };
-    let column = |j: usize| -> Vec<f64> {
-        let rows = weight.index_axis(Axis(axis), j);
-        // All taps of an output.
-        let outputs = if axis == 0 {
-            rows.len()
-        } else {
-            weight.shape()[0]
+/// A layer that mixes channels.
+struct Layer<'a> {
+    weight: &'a ArrayD<f32>,
+    bias: Option<&'a ArrayD<f32>>,
+    windows: &'a [Window],
+    /// Axes of the weights: that of the channels, and that of the outputs.
+    channels: usize,
+    outputs: usize,
+}
+
+impl<'a> Layer<'a> {
+    /// The layer of an operator, if it is one that mixes all channels.
+    fn of(op: &'a Op) -> Option<Self> {
+        match op {
+            Op::Dense { weight, bias } => Some(Self {
+                weight,
+                bias: bias.as_ref(),
+                windows: &[],
+                channels: 0,
+                outputs: 1,
+            }),
+            Op::Conv {
+                weight,
+                bias,
+                groups,
+                windows,
+            } => (*groups == 1).then_some(Self {
+                weight,
+                bias: bias.as_ref(),
+                windows,
+                channels: 1,
+                outputs: 0,
+            }),
+            Op::Input { .. }
+            | Op::Constant { .. }
+            | Op::Affine { .. }
+            | Op::Activation(_)
+            | Op::Pool { .. }
+            | Op::Add
+            | Op::Sub
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Contract(_)
+            | Op::Map(_)
+            | Op::Take { .. }
+            | Op::Max
+            | Op::Maximum { .. } => None,
+        }
+    }
+
+    /// The squares of the weights that read channel `j`, added up for every output; `None` if the
+    /// channels are others.
+    fn columns(&self, channels: usize) -> Option<Vec<Vec<f64>>> {
+        let column = |j: usize| -> Vec<f64> {
+            let rows = self.weight.index_axis(Axis(self.channels), j);
+            // All taps of an output.
+            let taps = rows.len() / self.weight.shape()[self.outputs].max(1);
+            let cells: Vec<f64> = rows.iter().map(|&w| f64::from(w)).collect();
+            let size = |tap: &[f64]| tap.iter().map(|w| w * w).sum::<f64>();
+            cells.chunks(taps.max(1)).map(size).collect()
         };
-        let taps = rows.len() / outputs.max(1);
-        let cells: Vec<f64> = rows.iter().map(|&w| f64::from(w)).collect();
-        let size = |tap: &[f64]| tap.iter().map(|w| w * w).sum::<f64>();
-        cells.chunks(taps.max(1)).map(size).collect()
-    };
-    (weight.shape()[axis] == channels).then(|| (0..channels).map(column).collect())
+        let fits = self.weight.shape()[self.channels] == channels;
+        fits.then(|| (0..channels).map(column).collect())
+    }
+
+    /// `W D` and `b + W c`
+    fn balanced(&self, sizes: &[f32], centres: &[f32]) -> (ArrayD<f32>, Option<ArrayD<f32>>) {
+        let mut weight = self.weight.clone();
+        let mut sums: Vec<f64> = match self.bias {
+            Some(bias) => bias.iter().map(|&b| b.into()).collect(),
+            None => vec![0.0; weight.shape()[self.outputs]],
+        };
+        for (j, (&size, &centre)) in sizes.iter().zip(centres).enumerate() {
+            let mut column = weight.index_axis_mut(Axis(self.channels), j);
+            for (k, sum) in sums.iter_mut().enumerate() {
+                // The other axes have the outputs first.
+                let taps = column.index_axis(Axis(0), k);
+                let products = taps.iter().map(|&w| f64::from(w) * f64::from(centre));
+                *sum += products.sum::<f64>();
+            }
+            column.mapv_inplace(|w| w * size);
+        }
+        let changed = self.bias.is_some() || centres.iter().any(|&c| c != 0.0);
+        let sums: Vec<f32> = sums.into_iter().map(|b| b as f32).collect();
+        let bias = changed.then(|| ndarray::Array1::from_vec(sums).into_dyn());
+        (weight, bias)
+    }
 }
 
 /// The rounding of channels of these sizes, each in parts of its size, at the output where it is
@@ -183,11 +251,9 @@ struct Balance {
 }
 
 impl Balance {
-    fn new(node: &Node, channels: &[Range]) -> Self {
-        let padded = match &node.op {
-            Op::Conv { windows, .. } => windows.iter().any(|w| w.pad_begin + w.pad_end > 0),
-            _ => false,
-        };
+    fn new(node: &Node, layer: &Layer, channels: &[Range]) -> Self {
+        let windows = layer.windows;
+        let padded = windows.iter().any(|w| w.pad_begin + w.pad_end > 0);
         let centre = |range: &Range| {
             if off_centre(*range) && !padded {
                 f64::midpoint(range.lo, range.hi) as f32
@@ -210,12 +276,8 @@ impl Balance {
                 )) as f32
             })
             .collect();
-        let layer = layer(&node.op, &sizes, &centres);
-        let spatial = match &node.op {
-            Op::Conv { windows, .. } => windows.len(),
-            _ => 0,
-        };
-        let shape = [&[sizes.len()][..], &vec![1; spatial]].concat();
+        let (weight, bias) = layer.balanced(&sizes, &centres);
+        let shape = [&[sizes.len()][..], &vec![1; windows.len()]].concat();
         let array = |cells: Vec<f32>| {
             ArrayD::from_shape_vec(IxDyn(&shape), cells).expect("one cell a channel")
         };
@@ -223,40 +285,7 @@ impl Balance {
         Self {
             shift: array(shift.collect()),
             scale: array(sizes.iter().map(|size| size.recip()).collect()),
-            layer,
+            layer: node.op.with_weights(weight, bias),
         }
     }
-}
-
-/// `W D` and `b + W c`
-fn layer(op: &Op, sizes: &[f32], centres: &[f32]) -> Op {
-    let mut op = op.clone();
-    let (weight, bias, axis, outputs) = match &mut op {
-        Op::Dense { weight, bias } => (weight, bias, 0, 1),
-        Op::Conv { weight, bias, .. } => (weight, bias, 1, 0),
-        other => return other.clone(),
-    };
-    let count = weight.shape()[outputs];
-    let mut sums: Vec<f64> = match &bias {
-        Some(bias) => bias.iter().map(|&b| b.into()).collect(),
-        None => vec![0.0; count],
-    };
-    for (j, (&size, &centre)) in sizes.iter().zip(centres).enumerate() {
-        for (k, sum) in sums.iter_mut().enumerate() {
-            let column = weight.index_axis(Axis(axis), j);
-            // The other axes have the outputs first.
-            let taps = column.index_axis(Axis(0), k);
-            *sum += taps
-                .iter()
-                .map(|&w| f64::from(w) * f64::from(centre))
-                .sum::<f64>();
-        }
-        let mut column = weight.index_axis_mut(Axis(axis), j);
-        column.mapv_inplace(|w| w * size);
-    }
-    if bias.is_some() || centres.iter().any(|&c| c != 0.0) {
-        let sums = sums.into_iter().map(|b| b as f32).collect::<Vec<f32>>();
-        *bias = Some(ndarray::Array1::from_vec(sums).into_dyn());
-    }
-    op
 }

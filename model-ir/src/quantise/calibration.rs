@@ -2,7 +2,7 @@
 
 use super::policy;
 use super::{Error, factors, whole};
-use crate::float::{Graph, Op};
+use crate::float::Graph;
 use ndarray::{ArrayD, Axis, IxDyn};
 use rayon::prelude::*;
 
@@ -124,12 +124,11 @@ impl Calibration {
     pub fn synthetic(graph: &Graph, seed: u64) -> Self {
         let mut random = Normal(seed);
         let indexed = whole::indexed(graph);
-        let mut cell = |v: usize| match (&graph.nodes()[v].op, indexed[v]) {
-            (Op::Input { integral: true }, Some(indices)) => {
-                (random.next() % (indices.hi.unsigned_abs() + 1)) as f32
-            }
-            (Op::Input { integral: true }, None) => random.draw().abs().floor(),
-            _ => random.draw(),
+        let integral = |v: usize| graph.nodes()[v].op.is_integral_input();
+        let mut cell = |v: usize| match (integral(v), indexed[v]) {
+            (true, Some(indices)) => (random.next() % (indices.hi.unsigned_abs() + 1)) as f32,
+            (true, None) => random.draw().abs().floor(),
+            (false, _) => random.draw(),
         };
         let mut sample = || {
             let inputs = graph.inputs().map(|v| (v.0, &graph.nodes()[v.0].shape));

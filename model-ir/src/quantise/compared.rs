@@ -6,7 +6,7 @@
 use super::facts::Facts;
 use super::forms::{Form, Forms};
 use super::ties::Ties;
-use crate::float::{Activation, Op};
+use crate::float::Op;
 
 /// How a consumer reads a value.
 #[derive(Clone, Copy)]
@@ -65,10 +65,10 @@ fn reading(facts: &Facts, forms: &Forms, c: usize) -> Reading {
         | Op::Concat { .. }
         | Op::Transpose { .. } => follows(forms.of(c) != Form::Linear),
         Op::Affine { .. } => {
-            let quantised = !facts.is_read_by(c, |op| !quantises(op));
+            let quantised = !facts.is_read_by(c, |op| !op.quantises());
             follows(forms.of(c) != Form::Linear || quantised)
         }
-        Op::Activation(f) if !f.keeps_scale() || quantises(facts.op(c)) => Reading::Ends,
+        Op::Activation(f) if !f.keeps_scale() || facts.op(c).quantises() => Reading::Ends,
         Op::Contract(_) => Reading::Ends,
         Op::Activation(_)
         | Op::Input { .. }
@@ -80,13 +80,9 @@ fn reading(facts: &Facts, forms: &Forms, c: usize) -> Reading {
     }
 }
 
-fn quantises(op: &Op) -> bool {
-    matches!(op.activation(), Some(Activation::Quantize { .. }))
-}
-
 /// Whether it decides between cells, or between a cell and a threshold.
 fn compares(op: &Op) -> bool {
-    op.takes_larger() || op.activation().is_some_and(|f| f.is_integral()) || quantises(op)
+    op.takes_larger() || op.activation().is_some_and(|f| f.is_integral()) || op.quantises()
 }
 
 /// Whether its small cells are integers of its operands.

@@ -9,6 +9,7 @@ use super::forms::Form;
 use super::function::Curve;
 use super::lower::{Handle, Lowered, Rounding};
 use super::policy;
+use super::rounding::Way;
 use super::{Error, bits};
 use crate::exact::{exp2, log2_ceil, log2_floor};
 use crate::float::Activation;
@@ -30,88 +31,143 @@ impl Lowered<'_> {
         let node = plan.node(v);
         let value = node.inputs[0];
         let x = self.values[value.0];
-        let (least, most) = plan.bits.interval(v);
-        let unit = plan.scales.of(v);
-        let real = |step: f64| Curve::Real {
-            function: f,
-            step,
-            unit,
-            lo: least,
-            hi: most,
-        };
         let raw = plan.forms.of(value.0) == Form::Raw;
-        let curve = match f {
-            Activation::Relu if !raw => Curve::Clamp { lo: 0, hi: most },
-            Activation::LeakyRelu { .. } if !raw => Curve::Real {
-                function: f,
-                step: 1.0,
-                unit: 1.0,
-                lo: least,
-                hi: most,
-            },
+        let whole = plan.ties.is_whole(v) && is_whole(x);
+        let (least, most) = plan.bits.interval(v);
+        match f {
+            Activation::Relu if !raw => self.scaled(v, x, Curve::Clamp { lo: 0, hi: most }),
+            Activation::LeakyRelu { .. } if !raw => {
+                let curve = Curve::Real {
+                    function: f,
+                    step: 1.0,
+                    unit: 1.0,
+                    lo: least,
+                    hi: most,
+                };
+                self.scaled(v, x, curve)
+            }
             Activation::Clip { lo, hi } if !raw => {
+                let unit = plan.scales.of(v);
                 let bound = |x: f32| ((f64::from(x) / unit).round() as i64).clamp(least, most);
-                Curve::Clamp {
-                    lo: bound(lo),
-                    hi: bound(hi),
-                }
+                let (lo, hi) = (bound(lo), bound(hi));
+                self.scaled(v, x, Curve::Clamp { lo, hi })
             }
-            Activation::Quantize { lo, hi, .. } => {
-                return self.quantised(v, x, f, (lo.into(), hi.into()));
-            }
-            Activation::Step => return self.step(&node.name, x.tensor, real(1.0)),
-            Activation::IsZero if self.is_wide(x.tensor) && plan.ties.is_whole(v) => {
-                // [x >= 0] [-x >= 0]
-                let negative = self.weighted_sum(&node.name, &[(-1, x.tensor)])?;
-                let a = self.step_of(&node.name, x.tensor)?;
-                let b = self.step_of(&node.name, negative)?;
-                return self.cellwise_product(&node.name, a, b);
-            }
-            Activation::IsZero => {
-                let curve = real(x.scale);
-                return self.lookup(&node.name, x.tensor, curve, 0, Rounding::Nearest, None);
-            }
-            Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate
-                if is_whole(x) =>
-            {
-                return self.in_units(v, x.tensor);
-            }
-            Activation::Abs if plan.ties.is_whole(v) && is_whole(x) => {
+            Activation::Quantize { lo, hi, .. } => self.quantised(v, x, f, (lo.into(), hi.into())),
+            Activation::Step => self.step(&node.name, x.tensor, self.real(v, f, 1.0)),
+            Activation::IsZero => self.is_zero(v, x),
+            Activation::Floor => self.onto_integers(v, x, Way::Down),
+            Activation::Ceil => self.onto_integers(v, x, Way::Up),
+            Activation::Round => self.onto_integers(v, x, Way::Nearest),
+            Activation::Truncate => self.onto_integers(v, x, Way::TowardsZero),
+            Activation::Abs if whole => {
                 let minus = self.weighted_sum(&node.name, &[(-1, x.tensor)])?;
-                return self.maximum_of(v, x.tensor, minus);
+                self.maximum_of(v, x.tensor, minus)
             }
-            Activation::Relu if plan.ties.is_whole(v) && is_whole(x) && self.is_wide(x.tensor) => {
-                return self.at_least(v, x.tensor, 0);
-            }
-            Activation::Clip { lo, hi } if plan.ties.is_whole(v) && is_whole(x) => {
-                return self.clipped(v, x.tensor, (lo, hi));
-            }
-            Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate => {
-                return self.rounded(v, f, x);
-            }
-            Activation::FloorDiv { .. } | Activation::Index { .. }
-                if !plan.facts.is_integral(value.0) || !is_whole(x) =>
-            {
-                return Err(Error::Unsupported {
-                    node: node.name.clone(),
-                    reason: "its operand may have fractions: convert it to integers".into(),
-                });
-            }
+            Activation::Relu if whole && self.is_wide(x.tensor) => self.at_least(v, x.tensor, 0),
+            Activation::Clip { lo, hi } if whole => self.clipped(v, x.tensor, (lo, hi)),
             Activation::FloorDiv { divisor } => {
-                let quotient = self.quotient(v, x.tensor, divisor.into())?;
-                return self.in_units(v, quotient);
+                let x = self.integers(v, x)?;
+                let quotient = self.quotient(v, x, divisor.into())?;
+                self.in_units(v, quotient)
             }
             Activation::Index { length } => {
-                let index = self.index(v, x.tensor, length)?;
-                return self.in_units(v, index);
+                let x = self.integers(v, x)?;
+                let index = self.index(v, x, length)?;
+                self.in_units(v, index)
             }
-            _ => {
+            Activation::Relu
+            | Activation::LeakyRelu { .. }
+            | Activation::Clip { .. }
+            | Activation::ThresholdedRelu { .. }
+            | Activation::Shrink { .. }
+            | Activation::Sigmoid
+            | Activation::Tanh
+            | Activation::Elu { .. }
+            | Activation::HardSigmoid { .. }
+            | Activation::HardSwish
+            | Activation::Softplus
+            | Activation::Softsign
+            | Activation::Mish
+            | Activation::Gelu
+            | Activation::GeluTanh
+            | Activation::Swish { .. }
+            | Activation::Exp
+            | Activation::Log
+            | Activation::Sqrt
+            | Activation::Reciprocal
+            | Activation::Power { .. }
+            | Activation::Inverse { .. }
+            | Activation::Within { .. }
+            | Activation::Erf
+            | Activation::Abs
+            | Activation::Sin
+            | Activation::Cos
+            | Activation::Tan
+            | Activation::Asin
+            | Activation::Acos
+            | Activation::Atan
+            | Activation::Sinh
+            | Activation::Cosh
+            | Activation::Asinh
+            | Activation::Acosh
+            | Activation::Atanh => {
                 let (x, range) = self.saturated(v, f, x)?;
-                return self.pieces(v, x, range, f);
+                self.pieces(v, x, range, f)
             }
-        };
-        let range = self.range_in(value.0, plan.scales.of(value.0));
+        }
+    }
+
+    /// The table's function for value `v`, of arguments of this step.
+    fn real(&self, v: usize, function: Activation, step: f64) -> Curve {
+        let (lo, hi) = self.plan.bits.interval(v);
+        Curve::Real {
+            function,
+            step,
+            unit: self.plan.scales.of(v),
+            lo,
+            hi,
+        }
+    }
+
+    /// A function that acts on integers of any scale alike, of an accumulator at the operand's.
+    fn scaled(&mut self, v: usize, x: Handle, curve: Curve) -> Result<TensorId, Error> {
+        let value = self.plan.node(v).inputs[0].0;
+        let range = self.range_in(value, self.plan.scales.of(value));
         self.lookup_seen(v, x.tensor, curve, x.shift, range)
+    }
+
+    fn onto_integers(&mut self, v: usize, x: Handle, way: Way) -> Result<TensorId, Error> {
+        if is_whole(x) {
+            self.in_units(v, x.tensor)
+        } else {
+            self.rounded(v, way, x)
+        }
+    }
+
+    /// `[x == 0]`
+    fn is_zero(&mut self, v: usize, x: Handle) -> Result<TensorId, Error> {
+        let name = &self.plan.node(v).name;
+        if self.is_wide(x.tensor) && self.plan.ties.is_whole(v) {
+            // [x >= 0] [-x >= 0]
+            let negative = self.weighted_sum(name, &[(-1, x.tensor)])?;
+            let a = self.step_of(name, x.tensor)?;
+            let b = self.step_of(name, negative)?;
+            return self.cellwise_product(name, a, b);
+        }
+        let curve = self.real(v, Activation::IsZero, x.scale);
+        self.lookup(name, x.tensor, curve, 0, Rounding::Nearest, None)
+    }
+
+    /// The operand of value `v` if its cells are integers.
+    fn integers(&self, v: usize, x: Handle) -> Result<TensorId, Error> {
+        let node = self.plan.node(v);
+        if self.plan.facts.is_integral(node.inputs[0].0) && is_whole(x) {
+            return Ok(x.tensor);
+        }
+        Err(Error::Unsupported {
+            node: node.name.clone(),
+            reason: "its operand may have fractions: convert it to integers".into(),
+        })
     }
 
     /// The integers of a value that the model quantises itself.
@@ -177,14 +233,7 @@ impl Lowered<'_> {
         if unit.to_bits() == 1.0_f64.to_bits() {
             return Ok(x);
         }
-        let (lo, hi) = self.plan.bits.interval(v);
-        let curve = Curve::Real {
-            function: Activation::Floor,
-            step: 1.0,
-            unit,
-            lo,
-            hi,
-        };
+        let curve = self.real(v, Activation::Floor, 1.0);
         let name = &self.plan.node(v).name;
         let Range { lo, hi } = self.plan.facts.ranges[v];
         let calibrated = Some(Range { lo, hi });
@@ -299,15 +348,7 @@ impl Lowered<'_> {
             lo: range.lo / step,
             hi: range.hi / step,
         };
-        let (lo, hi) = self.plan.bits.interval(v);
-        let curve = Curve::Real {
-            function: f,
-            step,
-            unit: self.plan.scales.of(v),
-            lo,
-            hi,
-        };
-        self.lookup_seen(v, x.tensor, curve, shift, seen)
+        self.lookup_seen(v, x.tensor, self.real(v, f, step), shift, seen)
     }
 
     /// `f(max(x, c)) + f(min(x, c)) - f(c)` with the bend `c`: the tables of the two parts have

@@ -6,7 +6,7 @@
 //! a value is made small where it is made: the maximum and the comparison read the same integers,
 //! and some cell equals the maximum whatever the input.
 
-use crate::float::{Activation, Graph, Op};
+use crate::float::{Graph, Op};
 
 /// Which values are compared with their own maximum.
 pub(super) fn find(graph: &Graph, consumers: &[Vec<usize>]) -> Vec<bool> {
@@ -28,7 +28,7 @@ pub(super) fn find(graph: &Graph, consumers: &[Vec<usize>]) -> Vec<bool> {
 /// Whether `v` is compared with 0.
 fn decides(graph: &Graph, consumers: &[Vec<usize>], v: usize) -> bool {
     consumers[v].iter().any(|&c| match &graph.nodes()[c].op {
-        Op::Activation(f) => matches!(f, Activation::Step | Activation::IsZero),
+        Op::Activation(f) => f.compares_with_zero(),
         Op::Affine { .. } => decides(graph, consumers, c),
         op @ (Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } | Op::Map(_)) => {
             op.moves() && decides(graph, consumers, c)
@@ -69,7 +69,7 @@ fn maximised(graph: &Graph, mut v: usize) -> usize {
 mod tests {
     use super::*;
     use crate::float::random::Random;
-    use crate::float::{AxisMap, AxisMatrix, Contract, GraphBuilder, ValueId};
+    use crate::float::{Activation, AxisMap, AxisMatrix, Contract, GraphBuilder, ValueId};
     use crate::int;
     use crate::quantise::{Calibration, Options, Profile, quantise};
     use ndarray::{ArrayD, IxDyn};

@@ -27,7 +27,21 @@ impl Layer {
             Op::Dense { weight, bias } => dense(weight, bias.as_ref(), shape),
             Op::Conv { weight, bias, .. } => conv(node, weight, bias.as_ref(), shape),
             Op::Affine { scale, shift } => affine(scale, shift, shape),
-            _ => unreachable!("asked of linear layers only"),
+            Op::Input { .. }
+            | Op::Constant { .. }
+            | Op::Activation(_)
+            | Op::Pool { .. }
+            | Op::Add
+            | Op::Sub
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Contract(_)
+            | Op::Map(_)
+            | Op::Take { .. }
+            | Op::Max
+            | Op::Maximum { .. } => unreachable!("asked of linear layers only"),
         }
     }
 }
@@ -60,7 +74,7 @@ fn emit(
     let largest = layer.weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
     let size = f64::from(largest) * input_scale / plan.scales.of(v);
     // Where every output has one weight, there is room for larger ones.
-    let single = matches!(plan.node(v).op, Op::Affine { .. });
+    let single = plan.node(v).op.affine().is_some();
     let most_bits = if single {
         policy::FINEST_WEIGHT_BITS
     } else {

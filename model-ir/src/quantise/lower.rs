@@ -16,6 +16,7 @@ use crate::int::{
     BiasId, Interval, Known, MAX_SHIFT, Map, MapAxis, Node, Op, Port, Steps, TableId, TensorId,
     dependent_sum_bounds, map_bounds,
 };
+use ndarray::ArrayD;
 
 /// A value of the float graph as an integer tensor; with a shift, an accumulator.
 #[derive(Clone, Copy, Debug)]
@@ -143,28 +144,15 @@ impl Lowered<'_> {
             }
             FloatOp::Dense { .. } | FloatOp::Conv { .. } if raw => linear::raw(self, v),
             FloatOp::Dense { .. } | FloatOp::Conv { .. } => linear::layer(self, v),
-            FloatOp::Affine { shift, .. } => {
-                if let Some((_, zero)) = self.plan.facts.dequantised[v] {
-                    return self.dequantised(v, zero);
-                }
-                match (
-                    self.plan.forms.pure_scale(v),
-                    self.plan.node(v).op.uniform(),
-                ) {
-                    (Some(factor), _) => self.rescale(v, factor),
-                    (None, Some(factor)) if raw => self.raw_affine(v, factor, shift),
-                    (None, None) if raw => linear::raw(self, v),
-                    _ => linear::layer(self, v),
-                }
-            }
+            FloatOp::Affine { shift, .. } => self.affine(v, shift),
             FloatOp::Activation(f) => self.activation(v, *f),
             FloatOp::Pool { kind, windows } => match kind {
                 PoolKind::Max => {
                     let x = self.small(node.inputs[0])?.tensor;
                     maximum::pool(self, v, x, windows).map(small)
                 }
-                _ if raw => self.raw_average(v),
-                _ => self.average_pool(v),
+                PoolKind::AverageInside | PoolKind::AveragePadded if raw => self.raw_average(v),
+                PoolKind::AverageInside | PoolKind::AveragePadded => self.average_pool(v),
             },
             FloatOp::Add if raw => self.raw_sum(v, [1, 1]),
             FloatOp::Sub if raw => self.raw_sum(v, [1, -1]),
@@ -192,6 +180,21 @@ impl Lowered<'_> {
                 let tensor = maximum::reduce(self, v, x.tensor, *axis)?;
                 Ok(Handle { tensor, ..x })
             }
+        }
+    }
+
+    /// The affine map of value `v`.
+    fn affine(&mut self, v: usize, shift: &ArrayD<f32>) -> Result<Handle, Error> {
+        if let Some((_, zero)) = self.plan.facts.dequantised[v] {
+            self.dequantised(v, zero)
+        } else if let Some(factor) = self.plan.forms.pure_scale(v) {
+            self.rescale(v, factor)
+        } else if self.plan.forms.of(v) != Form::Raw {
+            linear::layer(self, v)
+        } else if let Some(factor) = self.plan.node(v).op.uniform() {
+            self.raw_affine(v, factor, shift)
+        } else {
+            linear::raw(self, v)
         }
     }
 

@@ -14,15 +14,11 @@ use std::collections::BTreeSet;
 
 /// Quantisations of values that must keep their own scale.
 pub(super) fn untied(facts: &Facts, forms: &Forms) -> BTreeSet<usize> {
-    let quantised = (0..facts.len()).filter(|&v| quantises(facts.op(v)));
+    let quantised = (0..facts.len()).filter(|&v| facts.op(v).quantises());
     let operand = |v: usize| facts.node(v).inputs[0].0;
     quantised
         .filter(|&v| !is_only_quantised(facts, forms, operand(v)))
         .collect()
-}
-
-fn quantises(op: &Op) -> bool {
-    matches!(op.activation(), Some(Activation::Quantize { .. }))
 }
 
 /// Whether `u`, which is quantised next, and all that it selects from can be stored as what they
@@ -73,7 +69,7 @@ fn is_made(facts: &Facts, forms: &Forms, u: usize) -> bool {
 fn selects(op: &Op) -> bool {
     match op {
         Op::Pool { kind, .. } => *kind == PoolKind::Max,
-        Op::Activation(f) => matches!(f, Activation::Relu | Activation::Clip { .. }),
+        Op::Activation(f) => f.clamps(),
         Op::Concat { .. } | Op::Pad { .. } | Op::Max | Op::Maximum { .. } => true,
         Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } | Op::Map(_) => op.moves(),
         Op::Input { .. }
@@ -124,7 +120,7 @@ pub(super) fn quantised(
     }
     // What is quantised next and was stored as that.
     for v in (0..facts.len()).rev() {
-        let passes = quantises(facts.op(v)) || selects(facts.op(v));
+        let passes = facts.op(v).quantises() || selects(facts.op(v));
         let Some(own) = bounds[v].filter(|_| passes && !forms.is_rescaled(v)) else {
             continue;
         };

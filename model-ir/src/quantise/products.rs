@@ -14,7 +14,7 @@ use super::lower::{Handle, Lowered};
 use super::moves::keep;
 use super::policy;
 use crate::exact::{exp2, log2_ceil, log2_floor, log2_round};
-use crate::float::{Activation, AxisMap, Contract as FloatContract, Op as FloatOp, ValueId};
+use crate::float::{AxisMap, Contract as FloatContract, ValueId};
 use crate::int::{
     Contract, Entry, Interval, MAX_GATHER, Map, MapAxis, Op, TensorId, contract_bounds,
 };
@@ -42,8 +42,7 @@ impl Lowered<'_> {
         let fits = self.interval(handle.tensor).max_abs() <= limit;
         let linear = self.plan.forms.of(value.0) == Form::Linear;
         // A sum that is read often is committed: each reader makes a claim on all its terms.
-        let sum = matches!(self.plan.node(value.0).op, FloatOp::Add | FloatOp::Sub)
-            && self.plan.forms.of(value.0) == Form::Raw;
+        let sum = self.plan.node(value.0).op.adds() && self.plan.forms.of(value.0) == Form::Raw;
         let fits = fits && !(sum && self.plan.facts.consumers[value.0].len() >= policy::READERS);
         if fits && !(linear && self.plan.needs.small(value.0)) {
             return Ok(handle);
@@ -111,9 +110,9 @@ impl Lowered<'_> {
     /// Largest magnitude of the cells of `v` whose sums, where they are added up next, are bounded.
     fn room(&self, v: usize) -> u64 {
         let next = self.plan.facts.consumers[v].iter();
-        let gains = next.filter_map(|&c| match &self.plan.node(c).op {
-            FloatOp::Map(axes) if self.plan.node(c).op.adds_cells() => Some(gain(axes)),
-            _ => None,
+        let gains = next.filter_map(|&c| {
+            let op = &self.plan.node(c).op;
+            op.map().filter(|_| op.adds_cells()).map(gain)
         });
         policy::SUMS / gains.max().unwrap_or(1)
     }
@@ -354,10 +353,7 @@ impl Lowered<'_> {
         let &[consumer] = self.plan.facts.consumers[v].as_slice() else {
             return None;
         };
-        let quantises = matches!(
-            self.plan.node(consumer).op,
-            FloatOp::Activation(Activation::Quantize { .. })
-        );
+        let quantises = self.plan.node(consumer).op.quantises();
         quantises.then(|| self.plan.scales.of(consumer))
     }
 

@@ -30,14 +30,19 @@ struct Step {
     bounds: (i64, i64),
 }
 
+/// Where a real number is rounded to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    Down,
+    Up,
+    /// The even one of two nearest integers.
+    Nearest,
+    TowardsZero,
+}
+
 impl Lowered<'_> {
     /// The function of value `v`, which rounds the accumulator `x`.
-    pub(super) fn rounded(
-        &mut self,
-        v: usize,
-        f: Activation,
-        x: Handle,
-    ) -> Result<TensorId, Error> {
+    pub(super) fn rounded(&mut self, v: usize, way: Way, x: Handle) -> Result<TensorId, Error> {
         let name = &self.plan.node(v).name;
         let x = self.legible(v, x)?;
         let minus = |lowered: &mut Self, x: TensorId| lowered.weighted_sum(name, &[(-1, x)]);
@@ -51,14 +56,14 @@ impl Lowered<'_> {
             quarters: 0,
             bounds: (lo, hi),
         };
-        match f {
-            Activation::Floor => self.floor(v, x, f, units(lo, hi)),
-            Activation::Ceil => {
+        match way {
+            Way::Down => self.floor(v, x, Activation::Floor, units(lo, hi)),
+            Way::Up => {
                 let x = below(self)?;
                 let floor = self.floor(v, x, Activation::Floor, units(-hi, -lo))?;
                 minus(self, floor)
             }
-            Activation::Round => {
+            Way::Nearest => {
                 let most = lo.abs().max(hi.abs());
                 let halves = Step {
                     length: 2.0,
@@ -70,7 +75,7 @@ impl Lowered<'_> {
                 let below = self.floor(v, x, Activation::Floor, halves)?;
                 self.weighted_sum(name, &[(1, above), (-1, below)])
             }
-            _ => {
+            Way::TowardsZero => {
                 let above = self.floor(v, x, Activation::Relu, units(0, hi.max(0)))?;
                 if self.interval(x.tensor).lo >= 0 {
                     return Ok(above);

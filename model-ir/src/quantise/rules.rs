@@ -32,6 +32,19 @@ impl Op {
         Some(labels)
     }
 
+    /// What a linear map does to each axis.
+    pub(super) fn map(&self) -> Option<&[AxisMap]> {
+        let Self::Map(axes) = self else {
+            return None;
+        };
+        Some(axes)
+    }
+
+    /// Whether the model quantises its operand itself.
+    pub(super) fn quantises(&self) -> bool {
+        self.activation().is_some_and(Activation::quantises)
+    }
+
     /// The cells of a constant.
     pub(super) fn constant(&self) -> Option<&ArrayD<f32>> {
         let Self::Constant { value } = self else {
@@ -53,6 +66,37 @@ impl Op {
         let (_, shift) = self.affine()?;
         self.uniform()
             .filter(|_| shift.iter().all(|&shift| shift == 0.0))
+    }
+
+    /// The layer with other weights.
+    pub(super) fn with_weights(&self, weight: ArrayD<f32>, bias: Option<ArrayD<f32>>) -> Self {
+        match self {
+            Self::Dense { .. } => Self::Dense { weight, bias },
+            Self::Conv {
+                groups, windows, ..
+            } => Self::Conv {
+                weight,
+                bias,
+                groups: *groups,
+                windows: windows.clone(),
+            },
+            Self::Input { .. }
+            | Self::Constant { .. }
+            | Self::Affine { .. }
+            | Self::Activation(_)
+            | Self::Pool { .. }
+            | Self::Add
+            | Self::Sub
+            | Self::Reshape { .. }
+            | Self::Transpose { .. }
+            | Self::Concat { .. }
+            | Self::Pad { .. }
+            | Self::Contract(_)
+            | Self::Map(_)
+            | Self::Take { .. }
+            | Self::Max
+            | Self::Maximum { .. } => unreachable!("asked of layers only"),
+        }
     }
 
     /// Whether it is a model input.

@@ -12,8 +12,8 @@ use crate::float::{Activation, Graph};
 pub(super) fn cover(graph: &Graph, ranges: &mut [Range]) {
     let nodes = graph.nodes();
     for node in nodes {
-        let compares = |f| matches!(f, Activation::Step | Activation::IsZero);
-        if !node.op.activation().is_some_and(compares) {
+        let function = node.op.activation();
+        if !function.is_some_and(Activation::compares_with_zero) {
             continue;
         }
         let difference = &nodes[node.inputs[0].0];

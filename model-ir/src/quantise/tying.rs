@@ -73,7 +73,7 @@ impl Tying<'_> {
             |u: &usize| has_ratio(u) && roots.contains(&root(*u)) && !self.forms.is_rescaled(*u);
         let own = match self.facts.op(v) {
             Op::Add | Op::Sub | Op::Concat { .. } => true,
-            Op::Activation(f) => matches!(f, Activation::Quantize { .. }),
+            Op::Activation(f) => f.quantises(),
             Op::Input { .. }
             | Op::Constant { .. }
             | Op::Dense { .. }

@@ -8,7 +8,7 @@
 use super::Error;
 use super::calibration::Range;
 use super::policy;
-use crate::float::{Activation, AxisMap, Contract, Graph, Node, Op, PoolKind, ValueId};
+use crate::float::{Activation, AxisMap, Contract, Graph, Node, Op, PoolKind, ValueId, Window};
 use crate::int::Interval;
 use ndarray::ArrayD;
 
@@ -22,7 +22,12 @@ pub(super) fn find(graph: &Graph, ranges: &[Range]) -> Vec<Option<Interval>> {
             Op::Input { integral } => integral.then(|| declared(ranges[v], indexed[v])),
             Op::Constant { value } => hull(value),
             Op::Dense { weight, bias } => of(0).and_then(|x| dense(weight, bias.as_ref(), x)),
-            Op::Conv { .. } => of(0).and_then(|x| conv(&node.op, x)),
+            Op::Conv {
+                weight,
+                bias,
+                windows,
+                ..
+            } => of(0).and_then(|x| conv(weight, bias.as_ref(), windows, x)),
             Op::Affine { scale, shift } => of(0).and_then(|x| affine(scale, shift, node, x)),
             Op::Activation(f) => activation(*f, of(0), ranges[node.inputs[0].0]),
             Op::Pool { kind, .. } => of(0).filter(|_| *kind == PoolKind::Max),
@@ -55,7 +60,7 @@ pub(super) fn check(
     integers: &[Option<Interval>],
 ) -> Result<(), Error> {
     for (v, node) in graph.nodes().iter().enumerate() {
-        let (Op::Input { .. }, Some(allowed)) = (&node.op, integers[v]) else {
+        let Some(allowed) = integers[v].filter(|_| node.op.is_input()) else {
             continue;
         };
         let Range { lo, hi } = ranges[v];
@@ -89,10 +94,23 @@ pub(super) fn indexed(graph: &Graph) -> Vec<Option<Interval>> {
     let mut known: Vec<Option<Interval>> = vec![None; graph.nodes().len()];
     for (v, node) in graph.nodes().iter().enumerate().rev() {
         let own = match &node.op {
-            Op::Activation(Activation::Index { length }) => Some(indices(*length)),
+            Op::Activation(f) => index(*f),
             Op::Reshape { .. } | Op::Transpose { .. } => known[v],
-            Op::Map(axes) if axes.iter().all(keeps_all) => known[v],
-            _ => None,
+            Op::Map(axes) => known[v].filter(|_| axes.iter().all(keeps_all)),
+            Op::Input { .. }
+            | Op::Constant { .. }
+            | Op::Dense { .. }
+            | Op::Conv { .. }
+            | Op::Affine { .. }
+            | Op::Pool { .. }
+            | Op::Add
+            | Op::Sub
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Contract(_)
+            | Op::Take { .. }
+            | Op::Max
+            | Op::Maximum { .. } => None,
         };
         let Some(own) = own else { continue };
         let operand = &mut known[node.inputs[0].0];
@@ -103,6 +121,14 @@ pub(super) fn indexed(graph: &Graph) -> Vec<Option<Interval>> {
         *operand = Some(least);
     }
     known
+}
+
+/// The indices of an axis that a function takes.
+fn index(f: Activation) -> Option<Interval> {
+    let Activation::Index { length } = f else {
+        return None;
+    };
+    Some(indices(length))
 }
 
 /// Whether every cell of the operand is one of the result, so that each must be an index.
@@ -202,16 +228,12 @@ fn dense(weight: &ArrayD<f32>, bias: Option<&ArrayD<f32>>, x: Interval) -> Optio
     )
 }
 
-fn conv(op: &Op, x: Interval) -> Option<Interval> {
-    let Op::Conv {
-        weight,
-        bias,
-        windows,
-        ..
-    } = op
-    else {
-        return None;
-    };
+fn conv(
+    weight: &ArrayD<f32>,
+    bias: Option<&ArrayD<f32>>,
+    windows: &[Window],
+    x: Interval,
+) -> Option<Interval> {
     let padded = windows.iter().any(|w| w.pad_begin + w.pad_end > 0);
     let x = if padded { x.with(0) } else { x };
     let kernels = weight.outer_iter().map(|kernel| {
@@ -219,7 +241,7 @@ fn conv(op: &Op, x: Interval) -> Option<Interval> {
         cells
     });
     let kernels: Vec<Vec<f32>> = kernels.collect();
-    rows(kernels.iter().map(|k| k.iter().collect()), bias.as_ref(), x)
+    rows(kernels.iter().map(|k| k.iter().collect()), bias, x)
 }
 
 fn affine(scale: &ArrayD<f32>, shift: &ArrayD<f32>, node: &Node, x: Interval) -> Option<Interval> {
@@ -240,49 +262,85 @@ fn affine(scale: &ArrayD<f32>, shift: &ArrayD<f32>, node: &Node, x: Interval) ->
 }
 
 fn activation(f: Activation, x: Option<Interval>, range: Range) -> Option<Interval> {
-    let truth = Interval { lo: 0, hi: 1 };
-    match (f, x) {
-        (Activation::Step | Activation::IsZero, _) => Some(truth),
-        (Activation::Index { length }, _) => Some(Interval {
+    match f {
+        Activation::Step | Activation::IsZero => Some(Interval { lo: 0, hi: 1 }),
+        Activation::Index { length } => Some(Interval {
             lo: 0,
             hi: i64::from(length) - 1,
         }),
-        (Activation::Relu, Some(x)) => Some(Interval {
+        Activation::Relu => x.map(|x| Interval {
             lo: x.lo.max(0),
             hi: x.hi.max(0),
         }),
-        (Activation::Abs, Some(x)) => Some(Interval {
+        Activation::Abs => x.map(|x| Interval {
             lo: x.lo.max(-x.hi).max(0),
             hi: x.hi.max(-x.lo),
         }),
-        (Activation::Clip { lo, hi }, Some(x)) => {
-            let bound = |end: f32| match end {
-                f32::NEG_INFINITY => Some(-Interval::LIMIT),
-                f32::INFINITY => Some(Interval::LIMIT),
-                _ => whole(end),
-            };
-            let (lo, hi) = (bound(lo)?, bound(hi)?);
-            Some(Interval {
-                lo: x.lo.clamp(lo, hi),
-                hi: x.hi.clamp(lo, hi),
-            })
-        }
-        (Activation::FloorDiv { divisor }, Some(x)) => Some(Interval {
+        Activation::Clip { lo, hi } => clip(lo, hi, x?),
+        Activation::FloorDiv { divisor } => Some(x.map_or(rounded(range), |x| Interval {
             lo: x.lo.div_euclid(divisor.into()),
             hi: x.hi.div_euclid(divisor.into()),
-        }),
-        (
-            Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate,
-            Some(x),
-        ) => Some(x),
-        _ if f.is_integral() => {
-            let most = (policy::ROUNDED_ROOM * range.size()).ceil() as i64 + 1;
-            Some(Interval {
-                lo: -most,
-                hi: most,
-            })
+        })),
+        Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate => {
+            Some(x.unwrap_or(rounded(range)))
         }
-        _ => None,
+        Activation::LeakyRelu { .. }
+        | Activation::ThresholdedRelu { .. }
+        | Activation::Shrink { .. }
+        | Activation::Sigmoid
+        | Activation::Tanh
+        | Activation::Elu { .. }
+        | Activation::HardSigmoid { .. }
+        | Activation::HardSwish
+        | Activation::Softplus
+        | Activation::Softsign
+        | Activation::Mish
+        | Activation::Gelu
+        | Activation::GeluTanh
+        | Activation::Swish { .. }
+        | Activation::Exp
+        | Activation::Log
+        | Activation::Sqrt
+        | Activation::Reciprocal
+        | Activation::Power { .. }
+        | Activation::Inverse { .. }
+        | Activation::Within { .. }
+        | Activation::Erf
+        | Activation::Sin
+        | Activation::Cos
+        | Activation::Tan
+        | Activation::Asin
+        | Activation::Acos
+        | Activation::Atan
+        | Activation::Sinh
+        | Activation::Cosh
+        | Activation::Asinh
+        | Activation::Acosh
+        | Activation::Atanh
+        | Activation::Quantize { .. } => None,
+    }
+}
+
+/// Integers between bounds that are integers or infinite.
+fn clip(lo: f32, hi: f32, x: Interval) -> Option<Interval> {
+    let bound = |end: f32| match end {
+        f32::NEG_INFINITY => Some(-Interval::LIMIT),
+        f32::INFINITY => Some(Interval::LIMIT),
+        _ => whole(end),
+    };
+    let (lo, hi) = (bound(lo)?, bound(hi)?);
+    Some(Interval {
+        lo: x.lo.clamp(lo, hi),
+        hi: x.hi.clamp(lo, hi),
+    })
+}
+
+/// The integers to which real numbers of this calibrated range are rounded.
+fn rounded(range: Range) -> Interval {
+    let most = (policy::ROUNDED_ROOM * range.size()).ceil() as i64 + 1;
+    Interval {
+        lo: -most,
+        hi: most,
     }
 }
 
