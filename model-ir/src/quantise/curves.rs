@@ -7,7 +7,8 @@
 use super::calibration::Range;
 use super::forms::Form;
 use super::function::Curve;
-use super::lower::{Handle, Lowered, Rounding};
+use super::lookup::Rounding;
+use super::lower::{Handle, Lowered};
 use super::policy;
 use super::rounding::Way;
 use super::{Error, bits};

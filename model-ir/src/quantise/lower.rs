@@ -6,6 +6,7 @@
 use super::calibration::Range;
 use super::forms::Form;
 use super::function::Curve;
+use super::lookup::Lookup;
 use super::moves::keep;
 use super::plan::Plan;
 use super::policy;
@@ -13,8 +14,8 @@ use super::{Error, linear, maximum};
 use crate::exact::exp2;
 use crate::float::{Op as FloatOp, PoolKind, ValueId};
 use crate::int::{
-    BiasId, Interval, Known, MAX_SHIFT, Map, MapAxis, Node, Op, Port, Steps, TableId, TensorId,
-    dependent_sum_bounds, map_bounds,
+    BiasId, Interval, Known, Map, MapAxis, Node, Op, Port, Steps, TensorId, dependent_sum_bounds,
+    map_bounds,
 };
 use ndarray::ArrayD;
 
@@ -26,46 +27,6 @@ pub(super) struct Handle {
     pub(super) small: bool,
     /// Real value of the integer 1.
     pub(super) scale: f64,
-}
-
-/// How the argument of a lookup is rounded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rounding {
-    /// To the nearest integer, half up.
-    Nearest,
-    /// To the largest integer below.
-    Down,
-    /// To the largest integer below what is this much more.
-    Above(i64),
-}
-
-/// How a table node reads its operand.
-#[derive(Clone, Copy)]
-struct Argument {
-    shift: u32,
-    rounding: Rounding,
-    /// Arguments outside have no row.
-    within: Interval,
-    /// Their calibrated range, for float values.
-    calibrated: Option<Range>,
-}
-
-const EVERYWHERE: Interval = Interval {
-    lo: i64::MIN,
-    hi: i64::MAX,
-};
-
-/// A table node whose domain is not yet known.
-#[derive(Clone, Debug)]
-pub(super) struct Lookup {
-    /// The node.
-    pub(super) node: TensorId,
-    /// Index of the curve; the node's [`TableId`] until tables exist.
-    pub(super) curve: usize,
-    /// Static interval of `hi`.
-    pub(super) argument: Interval,
-    /// Calibrated real range of the argument in units of `hi`, for lookups of float values.
-    pub(super) calibrated: Option<Range>,
 }
 
 /// The integer model under construction; [`Node::axes`] is one axis of all cells.
@@ -246,14 +207,9 @@ impl Lowered<'_> {
         Ok(self.push(name, Op::Map(map), vec![x], cells, interval))
     }
 
-    /// A sum node.
-    pub(super) fn weighted_sum(
-        &mut self,
-        name: &str,
-        terms: &[(i64, TensorId)],
-    ) -> Result<TensorId, Error> {
+    /// The interval of a sum, if it is bounded.
+    pub(super) fn sum_bounds(&self, terms: &[(i64, TensorId)]) -> Option<Interval> {
         let (coefs, inputs): (Vec<i64>, Vec<TensorId>) = terms.iter().copied().unzip();
-        let cells = self.cells(inputs[0]);
         // A table node names its curve until tables exist.
         let relu = |op: &Op| match op {
             Op::Table {
@@ -272,117 +228,20 @@ impl Lowered<'_> {
             step: &step,
         };
         let steps = &mut Steps::of_sum();
-        let interval = dependent_sum_bounds(&self.nodes, known, &coefs, &inputs, steps);
+        dependent_sum_bounds(&self.nodes, known, &coefs, &inputs, steps)
+    }
+
+    /// A sum node.
+    pub(super) fn weighted_sum(
+        &mut self,
+        name: &str,
+        terms: &[(i64, TensorId)],
+    ) -> Result<TensorId, Error> {
+        let interval = self.sum_bounds(terms);
+        let (coefs, inputs): (Vec<i64>, Vec<TensorId>) = terms.iter().copied().unzip();
+        let cells = self.cells(inputs[0]);
         let interval = interval.ok_or_else(|| Error::overflow(name))?;
         Ok(self.push(name, Op::Sum { coefs }, inputs, cells, interval))
-    }
-
-    /// A table node.
-    pub(super) fn lookup(
-        &mut self,
-        name: &str,
-        x: TensorId,
-        curve: Curve,
-        shift: u32,
-        rounding: Rounding,
-        calibrated: Option<Range>,
-    ) -> Result<TensorId, Error> {
-        let read = Argument {
-            shift,
-            rounding,
-            within: EVERYWHERE,
-            calibrated,
-        };
-        self.table(name, x, curve, read)
-    }
-
-    /// The table node of value `v` on the accumulator `x`, rounded to the nearest multiple of
-    /// `2^shift`, whose argument was seen in `range`.
-    pub(super) fn lookup_seen(
-        &mut self,
-        v: usize,
-        x: TensorId,
-        curve: Curve,
-        shift: u32,
-        range: Range,
-    ) -> Result<TensorId, Error> {
-        let x = self.saturated_argument(v, x, curve, shift, range)?;
-        let name = &self.plan.node(v).name;
-        self.lookup(name, x, curve, shift, Rounding::Nearest, Some(range))
-    }
-
-    /// A table node that has no arguments but those `within` an interval.
-    pub(super) fn lookup_within(
-        &mut self,
-        name: &str,
-        x: TensorId,
-        curve: Curve,
-        shift: u32,
-        rounding: Rounding,
-        within: Interval,
-    ) -> Result<TensorId, Error> {
-        let read = Argument {
-            shift,
-            rounding,
-            within,
-            calibrated: None,
-        };
-        self.table(name, x, curve, read)
-    }
-
-    /// A table node; one that exists already is shared.
-    fn table(
-        &mut self,
-        name: &str,
-        x: TensorId,
-        curve: Curve,
-        argument: Argument,
-    ) -> Result<TensorId, Error> {
-        let Argument {
-            shift,
-            rounding,
-            within,
-            calibrated,
-        } = argument;
-        if shift > MAX_SHIFT {
-            return Err(Error::overflow(name));
-        }
-        let known = self.curves.iter().position(|&c| c == curve);
-        let curve_id = known.unwrap_or_else(|| {
-            self.curves.push(curve);
-            self.curves.len() - 1
-        });
-        let offset = match rounding {
-            Rounding::Nearest => (1_i64 << shift) >> 1,
-            Rounding::Down => 0,
-            Rounding::Above(more) => more,
-        };
-        let op = Op::Table {
-            table: TableId(curve_id),
-            shift,
-            ranges: vec![],
-            offset,
-        };
-        let same = |l: &&Lookup| {
-            let node = &self.nodes[l.node.0];
-            node.op == op && node.inputs == [x]
-        };
-        if let Some(lookup) = self.lookups.iter().find(same) {
-            return Ok(lookup.node);
-        }
-        let Interval { lo, hi } = self.interval(x);
-        let argument = Interval {
-            lo: ((lo + offset) >> shift).clamp(within.lo, within.hi),
-            hi: ((hi + offset) >> shift).clamp(within.lo, within.hi),
-        };
-        let node = self.push(name, op, vec![x], self.cells(x), curve.image());
-        self.lookups.push(Lookup {
-            node,
-            curve: curve_id,
-            argument,
-            calibrated,
-        });
-        Ok(node)
     }
 
     /// The small form of a value.

@@ -8,7 +8,8 @@
 use super::Error;
 use super::average::{offset, outputs};
 use super::function::Curve;
-use super::lower::{Lowered, Rounding};
+use super::lookup::Rounding;
+use super::lower::Lowered;
 use super::moves::{keep, shifted};
 use super::policy;
 use crate::float::Window;

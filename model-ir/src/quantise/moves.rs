@@ -4,7 +4,7 @@ use super::forms::Form;
 use super::lower::{Handle, Lowered};
 use super::{Error, average};
 use crate::float::Window;
-use crate::int::{Map, MapAxis, Op, Tap, TensorId};
+use crate::int::{MAX_GATHER, Map, MapAxis, Op, Tap, TensorId};
 
 impl Lowered<'_> {
     /// The permutation of a tensor's axes; nothing when only axes of length 1 move.
@@ -75,6 +75,33 @@ impl Lowered<'_> {
             small,
             scale,
         })
+    }
+
+    /// Cells taken at constant positions.
+    pub(super) fn take(&mut self, v: usize, indices: &[u32]) -> Result<Handle, Error> {
+        let node = self.plan.node(v);
+        let x = self.values[node.inputs[0].0];
+        let map = indices.to_vec();
+        let cells = map.len();
+        if cells.max(self.cells(x.tensor)) > MAX_GATHER {
+            return Err(Error::Unsupported {
+                node: node.name.clone(),
+                reason: format!(
+                    "it gathers {cells} of {} cells in no regular way; at most {} are supported",
+                    self.cells(x.tensor),
+                    MAX_GATHER
+                ),
+            });
+        }
+        let interval = self.interval(x.tensor);
+        let tensor = self.push(
+            &node.name,
+            Op::Gather { map },
+            vec![x.tensor],
+            cells,
+            interval,
+        );
+        Ok(Handle { tensor, ..x })
     }
 }
 

@@ -14,7 +14,8 @@
 
 use super::Error;
 use super::function::Curve;
-use super::lower::{Handle, Lowered, Rounding};
+use super::lookup::Rounding;
+use super::lower::{Handle, Lowered};
 use super::policy;
 use super::whole::indices;
 use crate::exact::{exp2, log2_floor};

@@ -11,7 +11,8 @@ use super::calibration::{Calibration, Range};
 use super::compact::compact;
 use super::function::Curve;
 use super::layout;
-use super::lower::{Lookup, Lowered};
+use super::lookup::Lookup;
+use super::lower::Lowered;
 use super::policy;
 use crate::int::{
     Executor, Function, Graph, Interval, MAX_LIMBS, Model, Op, RunError, Table, TableId, TensorId,
@@ -179,9 +180,7 @@ impl Domains {
         let mut readers = vec![];
         for lookup in &lowered.lookups {
             let node = &mut lowered.nodes[lookup.node.0];
-            // Rather a large table than none.
-            let domain = domain(lookup, &node.name, limit)
-                .or_else(|_| domain(lookup, &node.name, policy::MANY_ROWS))?;
+            let domain = domain(lookup, &node.name, &[limit, policy::MANY_ROWS])?;
             let Op::Table { shift, table, .. } = &mut node.op else {
                 continue;
             };
@@ -358,19 +357,21 @@ fn times(range: Range, factor: f64, whole: Interval) -> Interval {
     Interval { lo, hi }
 }
 
-/// The arguments that a lookup's table must cover.
-fn domain(lookup: &Lookup, name: &str, limit: u64) -> Result<Interval, Error> {
+/// The arguments that a lookup's table must cover, within the first of these limits that leaves the
+/// calibrated range: rather a large table than none.
+fn domain(lookup: &Lookup, name: &str, limits: &[u64]) -> Result<Interval, Error> {
     let whole = lookup.argument;
-    if rows(whole) <= limit {
-        return Ok(whole);
-    }
-    let times = |factor: f64| Some(times(lookup.calibrated?, factor, whole));
-    let mut fitting = policy::RANGE_FACTORS.into_iter().filter_map(times);
-    let domain = fitting.find(|&i| rows(i) <= limit);
+    let calibrated = |factor: f64| Some(times(lookup.calibrated?, factor, whole));
+    let within = |&limit: &u64| {
+        let fitting = policy::RANGE_FACTORS.into_iter().filter_map(calibrated);
+        let mut domains = std::iter::once(whole).chain(fitting);
+        domains.find(|&domain| rows(domain) <= limit)
+    };
+    let domain = limits.iter().find_map(within);
     domain.ok_or_else(|| Error::Table {
         node: name.into(),
-        rows: rows(times(1.0).unwrap_or(whole)),
-        limit,
+        rows: rows(calibrated(1.0).unwrap_or(whole)),
+        limit: limits.last().copied().unwrap_or(0),
     })
 }
 
@@ -395,14 +396,14 @@ mod tests {
 
     #[test]
     fn domains_are_static_or_calibrated_with_bits_to_spare() {
-        let domain = |whole, calibrated| domain(&lookup(whole, calibrated), "n", 1000);
+        let domain = |whole, calibrated| domain(&lookup(whole, calibrated), "n", &[1000]);
         let interval = |lo, hi| Ok(Interval { lo, hi });
         assert_eq!(domain((-400, 500), (-1.0, 1.0)), interval(-400, 500));
         assert_eq!(domain((-4000, 500), (-9.5, 100.0)), interval(-100, 400));
         assert_eq!(domain((-4000, 4000), (-9.5, 300.0)), interval(-300, 600));
         assert_eq!(domain((-4000, 4000), (-300.0, -200.0)), interval(-600, 300));
         assert_eq!(domain((-4000, 7), (-240.0, 0.0)), interval(-960, 7));
-        let wide = |calibrated| super::domain(&lookup((-90_000, 90_000), calibrated), "n", 9000);
+        let wide = |calibrated| super::domain(&lookup((-90_000, 90_000), calibrated), "n", &[9000]);
         assert_eq!(wide((0.0, 0.0)), interval(-2048, 2048));
         assert_eq!(wide((700.0, 701.0)), interval(-2048, 2804));
         let refused = domain((-4000, 4000), (-700.0, 700.0));
