@@ -62,60 +62,16 @@ fn emit(
     input_scale: f64,
     layer: Layer,
 ) -> Result<Handle, Error> {
-    let name = &lowered.plan.node(v).name;
-    debug_assert_ne!(lowered.plan.forms.of(v), Form::Small);
     let plan = lowered.plan;
-    let whole = plan.ties.is_whole(v) && plan.ties.is_whole(plan.node(v).inputs[0].0);
-    let shift = if plan.needs.is_free(v) || whole {
-        0
-    } else {
-        lowered.shift
-    };
-    let largest = layer.weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
-    let size = f64::from(largest) * input_scale / plan.scales.of(v);
-    // Where every output has one weight, there is room for larger ones.
-    let single = plan.node(v).op.affine().is_some();
-    let most_bits = if single {
-        policy::FINEST_WEIGHT_BITS
-    } else {
-        policy::WEIGHT_BITS
-    };
-    let wanted = if plan.ties.fixed(v).is_some() {
-        // As fine as the weights' type allows: the rounding is that of the model itself.
-        Some(policy::FINEST_WEIGHT_BITS - log2_ceil(size))
-    } else if plan.facts.deep[v] {
-        Some(policy::DEEP_WEIGHT_BITS - log2_floor(size))
-    } else if plan.facts.has_products {
-        let least = plan.facts.profile.numbers().least_weight_bits;
-        // The smallest weight counts where it is an output's only one.
-        let spread = if single { spread(&layer.weights) } else { 0 };
-        let room = most_bits - log2_ceil(size);
-        Some((least + spread - log2_floor(size)).min(room.max(least - log2_floor(size))))
-    } else {
-        // An input of more bits than usual would take them from the weights.
-        let bits = plan.bits.of(plan.node(v).inputs[0].0);
-        let further = bits.saturating_sub(plan.facts.profile.bits());
-        let room = most_bits - log2_ceil(size);
-        let finer = finer(plan, v, &layer.weights, input_scale, shift);
-        Some(((shift + further.max(finer)) as i32).min(room))
-    };
-    let shift = match wanted {
-        Some(wanted) if shift > 0 && size > 0.0 => {
-            wanted.clamp(shift as i32, policy::MOST_LAYER_SHIFT) as u32
-        }
-        _ => shift,
-    };
-    // Integers are exact, however coarse beside the result: their weights need no more than fits.
-    let room = most_bits - log2_ceil(size);
-    let exact = plan.ties.is_whole(plan.node(v).inputs[0].0) && (0..shift as i32).contains(&room);
-    let shift = if exact { room as u32 } else { shift };
+    let name = &plan.node(v).name;
+    debug_assert_ne!(plan.forms.of(v), Form::Small);
+    let shift = shift(plan, lowered.shift, v, input_scale, &layer.weights);
     let scale = plan.scales.of(v) * exp2(-(shift as i32));
     let quantised = |w: &f32| (f64::from(*w) * (input_scale / scale)).round();
-    let largest = layer
-        .weights
-        .iter()
-        .fold(0.0_f64, |m, w| m.max(quantised(w).abs()));
-    let most = if plan.ties.fixed(v).is_some() || plan.facts.has_products || single {
+    let sizes = layer.weights.iter().map(|w| quantised(w).abs());
+    let largest = sizes.fold(0.0_f64, f64::max);
+    let finest = plan.ties.fixed(v).is_some() || plan.facts.has_products || is_single(plan, v);
+    let most = if finest {
         exp2(policy::FINEST_WEIGHT_BITS + 1)
     } else {
         exp2(policy::WEIGHT_BITS)
@@ -141,6 +97,75 @@ fn emit(
         small: false,
         scale,
     })
+}
+
+/// Whether every output of layer `v` has one weight, so that there is room for larger ones.
+fn is_single(plan: &Plan, v: usize) -> bool {
+    plan.node(v).op.affine().is_some()
+}
+
+/// The shift of the accumulator of layer `v` in a model of this usual shift.
+fn shift(plan: &Plan, usual: u32, v: usize, input_scale: f64, weights: &[f32]) -> u32 {
+    let source = plan.node(v).inputs[0].0;
+    let exact = plan.ties.is_whole(source);
+    if plan.needs.is_free(v) || exact && plan.ties.is_whole(v) {
+        return 0;
+    }
+    let largest = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
+    let size = f64::from(largest) * input_scale / plan.scales.of(v);
+    let most_bits = if is_single(plan, v) {
+        policy::FINEST_WEIGHT_BITS
+    } else {
+        policy::WEIGHT_BITS
+    };
+    let room = most_bits - log2_ceil(size);
+    let least = usual as i32;
+    let shift = if size > 0.0 {
+        let wanted = wanted_shift(plan, usual, v, input_scale, weights, size, room);
+        wanted.clamp(least, policy::MOST_LAYER_SHIFT)
+    } else {
+        least
+    };
+    // Integers are exact, however coarse beside the result: their weights need no more than fits.
+    if exact && (0..shift).contains(&room) {
+        room as u32
+    } else {
+        shift as u32
+    }
+}
+
+/// The shift at which the weights are fine enough: the largest is `size` beside the steps of the
+/// result, and there is room for so many bits of it.
+fn wanted_shift(
+    plan: &Plan,
+    usual: u32,
+    v: usize,
+    input_scale: f64,
+    weights: &[f32],
+    size: f64,
+    room: i32,
+) -> i32 {
+    if plan.ties.fixed(v).is_some() {
+        // As fine as the weights' type allows: the rounding is that of the model itself.
+        policy::FINEST_WEIGHT_BITS - log2_ceil(size)
+    } else if plan.facts.deep[v] {
+        policy::DEEP_WEIGHT_BITS - log2_floor(size)
+    } else if plan.facts.has_products {
+        let least = plan.facts.profile.numbers().least_weight_bits - log2_floor(size);
+        // The smallest weight counts where it is an output's only one.
+        let spread = if is_single(plan, v) {
+            spread(weights)
+        } else {
+            0
+        };
+        (least + spread).min(room.max(least))
+    } else {
+        // An input of more bits than usual would take them from the weights.
+        let bits = plan.bits.of(plan.node(v).inputs[0].0);
+        let further = bits.saturating_sub(plan.facts.profile.bits());
+        let finer = finer(plan, v, weights, input_scale, usual);
+        ((usual + further.max(finer)) as i32).min(room)
+    }
 }
 
 /// Binary digits between the largest and the smallest weight that is not 0.
