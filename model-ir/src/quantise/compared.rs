@@ -6,7 +6,7 @@
 use super::facts::Facts;
 use super::forms::{Form, Forms};
 use super::ties::Ties;
-use crate::float::Op;
+use crate::float::{Activation, Op};
 
 /// How a consumer reads a value.
 #[derive(Clone, Copy)]
@@ -82,7 +82,7 @@ fn reading(facts: &Facts, forms: &Forms, c: usize) -> Reading {
 
 /// Whether it decides between cells, or between a cell and a threshold.
 fn compares(op: &Op) -> bool {
-    op.takes_larger() || op.activation().is_some_and(|f| f.is_integral()) || op.quantises()
+    op.takes_larger() || op.activation().is_some_and(Activation::is_integral) || op.quantises()
 }
 
 /// Whether its small cells are integers of its operands.

@@ -78,8 +78,8 @@ impl Forms {
     }
 
     /// The rescaled values.
-    pub(super) fn rescaled(&self) -> &BTreeSet<usize> {
-        &self.rescaled
+    pub(super) fn into_rescaled(self) -> BTreeSet<usize> {
+        self.rescaled
     }
 
     /// The single factor of an affine map that only changes the scale. A multiple of integers keeps
@@ -109,19 +109,23 @@ impl Forms {
         let operand = |k: usize| self.of[node.inputs[k].0];
         let raw = || node.inputs.iter().any(|u| self.of[u.0] == Form::Raw);
         Ok(match &node.op {
-            Op::Input { .. } | Op::Constant { .. } | Op::Activation(_) => Form::Small,
             Op::Dense { .. } | Op::Conv { .. } if facts.deep[v] && raw() => Form::Raw,
-            Op::Dense { .. } | Op::Conv { .. } => Form::Linear,
             Op::Affine { .. } if facts.dequantised[v].is_some() => Form::Small,
             Op::Affine { .. } if self.pure_scale[v].is_some() => operand(0),
             Op::Affine { .. } if raw() => Form::Raw,
             Op::Affine { .. } if node.op.uniform().is_some() && operand(0) != Form::Linear => {
                 Form::Raw
             }
-            Op::Affine { .. } => Form::Linear,
+            Op::Dense { .. } | Op::Conv { .. } | Op::Affine { .. } => Form::Linear,
             Op::Concat { .. } | Op::Pad { .. } | Op::Max if self.is_rescaled(v) => Form::Raw,
             Op::Max | Op::Maximum { .. } if raw() => Form::Raw,
-            Op::Concat { .. } | Op::Pad { .. } | Op::Max | Op::Maximum { .. } => Form::Small,
+            Op::Input { .. }
+            | Op::Constant { .. }
+            | Op::Activation(_)
+            | Op::Concat { .. }
+            | Op::Pad { .. }
+            | Op::Max
+            | Op::Maximum { .. } => Form::Small,
             Op::Pool { kind, .. } => match kind {
                 PoolKind::Max => Form::Small,
                 PoolKind::AverageInside | PoolKind::AveragePadded => {

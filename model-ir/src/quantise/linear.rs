@@ -182,7 +182,8 @@ fn spread(weights: &[f32]) -> i32 {
     }
 }
 
-/// Binary digits by which the weights of layer `v` with this shift are too coarse: see [`policy::COARSER`].
+/// Binary digits by which the weights of layer `v` with this shift are too coarse: see
+/// [`policy::COARSER`].
 fn finer(plan: &Plan, v: usize, weights: &[f32], input_scale: f64, shift: u32) -> u32 {
     let squares: f64 = weights.iter().map(|&w| f64::from(w) * f64::from(w)).sum();
     let rms = (squares / weights.len().max(1) as f64).sqrt();
@@ -197,7 +198,8 @@ fn finer(plan: &Plan, v: usize, weights: &[f32], input_scale: f64, shift: u32) -
 }
 
 /// The linear layer of value `v` of an accumulator that is not made small: the weights have as many
-/// bits as it takes to be exact, or else [`policy::RAW_WEIGHT_BITS`], or as many as the sums leave room for.
+/// bits as it takes to be exact, or else [`policy::RAW_WEIGHT_BITS`], or as many as the sums leave
+/// room for.
 pub(super) fn raw(lowered: &mut Lowered, v: usize) -> Result<Handle, Error> {
     let node = lowered.plan.node(v);
     let shape = &lowered.plan.node(node.inputs[0].0).shape;

@@ -33,13 +33,13 @@ impl Needs {
             }
         }
         let free: Vec<bool> = (0..n).map(|v| free[ties.root(v).0]).collect();
-        for v in 0..n {
+        for (v, small) in small.iter_mut().enumerate() {
             let coarse = match forms.of(v) {
                 Form::Exact(shift) => shift > policy::DIRECT_SHIFT,
                 Form::Small | Form::Linear | Form::Raw => false,
             };
             let read = |&c: &usize| has_weights(facts, forms, c) && !free[c];
-            small[v] |= coarse && facts.consumers[v].iter().any(read);
+            *small |= coarse && facts.consumers[v].iter().any(read);
         }
         Self { small, free }
     }

@@ -44,7 +44,7 @@ pub(super) fn settled(facts: &Facts) -> Result<(Forms, Ties), Error> {
                 }
             }
         };
-        rescaled = forms.rescaled().clone();
+        rescaled = forms.into_rescaled();
         rescaled.insert(culprit);
     }
 }
