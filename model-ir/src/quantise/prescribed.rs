@@ -69,7 +69,7 @@ fn is_made(facts: &Facts, forms: &Forms, u: usize) -> bool {
 fn selects(op: &Op) -> bool {
     match op {
         Op::Pool { kind, .. } => *kind == PoolKind::Max,
-        Op::Activation(f) => f.clamps(),
+        Op::Activation(f) => f.clamps().is_some(),
         Op::Concat { .. } | Op::Pad { .. } | Op::Max | Op::Maximum { .. } => true,
         Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } | Op::Map(_) => op.moves(),
         Op::Input { .. }
@@ -157,15 +157,9 @@ fn own_integers(
     if let Op::Pad { value, .. } = node.op {
         return Some(hull((lo, hi), (bound(value), bound(value))));
     }
-    Some(match node.op.activation() {
-        Some(Activation::Relu) => (lo.max(0), hi.max(0)),
-        Some(Activation::Clip {
-            lo: least,
-            hi: most,
-        }) => {
-            let reached = |x: i64| x.max(bound(least)).min(bound(most));
-            (reached(lo), reached(hi))
-        }
-        _ => (lo, hi),
-    })
+    let Some((least, most)) = node.op.activation().and_then(Activation::clamps) else {
+        return Some((lo, hi));
+    };
+    let reached = |x: i64| x.max(bound(least)).min(bound(most));
+    Some((reached(lo), reached(hi)))
 }

@@ -265,10 +265,12 @@ impl Activation {
         }
     }
 
-    /// Whether it is the argument between bounds that do not depend on a scale of its own.
-    pub fn clamps(self) -> bool {
+    /// The bounds between which the function keeps its argument, if that is all it does; they may be
+    /// infinite.
+    pub fn clamps(self) -> Option<(f32, f32)> {
         match self {
-            Self::Relu | Self::Clip { .. } => true,
+            Self::Relu => Some((0.0, f32::INFINITY)),
+            Self::Clip { lo, hi } => Some((lo, hi)),
             Self::LeakyRelu { .. }
             | Self::ThresholdedRelu { .. }
             | Self::Shrink { .. }
@@ -311,7 +313,7 @@ impl Activation {
             | Self::Asinh
             | Self::Acosh
             | Self::Atanh
-            | Self::Quantize { .. } => false,
+            | Self::Quantize { .. } => None,
         }
     }
 
