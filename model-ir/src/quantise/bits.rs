@@ -25,8 +25,14 @@ impl Bits {
     pub(super) fn new(facts: &Facts, forms: &Forms, ties: &Ties) -> Self {
         let n = facts.len();
         let demands = Demands::new(facts, forms, ties);
-        let ordinary = ordinary(facts);
-        let start = |root: usize| if ties.is_whole(root) { 0 } else { ordinary };
+        let ordinary = ordinary(facts, ties);
+        let start = |root: usize| {
+            if ties.is_whole(root) {
+                0
+            } else {
+                ordinary[root]
+            }
+        };
         let mut roots: Vec<u32> = (0..n).map(start).collect();
         for v in 0..n {
             let root = ties.root(v).0;
@@ -75,19 +81,23 @@ impl Bits {
     }
 }
 
-/// Bits of the activations but for what needs more.
-fn ordinary(facts: &Facts) -> u32 {
-    if facts.has_products {
-        facts.profile.numbers().precise_bits
-    } else {
-        facts.profile.bits()
-    }
+/// By root: bits of the activations but for what needs more.
+fn ordinary(facts: &Facts, ties: &Ties) -> Vec<u32> {
+    let bits = |precise: bool| {
+        if precise {
+            facts.profile.numbers().precise_bits
+        } else {
+            facts.profile.bits()
+        }
+    };
+    ties.any(&facts.precise).into_iter().map(bits).collect()
 }
 
 /// By root: bits of classes whose largest cells are so much larger than the usual ones of a member
 /// that those would be lost in steps of ordinary bits; 0 of the others.
 pub(super) fn usual(facts: &Facts, forms: &Forms, ties: &Ties) -> Vec<u32> {
     let n = facts.len();
+    let ordinary = ordinary(facts, ties);
     let (mut most, mut least) = (vec![0.0_f64; n], vec![f64::INFINITY; n]);
     let mut signed = vec![false; n];
     for v in (0..n).filter(|&v| is_rounded_small(facts, forms, v)) {
@@ -104,7 +114,7 @@ pub(super) fn usual(facts: &Facts, forms: &Forms, ties: &Ties) -> Vec<u32> {
     let bits = |root: usize| {
         let steps = most[root] / least[root] * facts.profile.numbers().usual_steps;
         let needed = log2_ceil(steps + 1.0) as u32 + u32::from(signed[root]);
-        let more = !ties.is_whole(root) && needed > ordinary(facts);
+        let more = !ties.is_whole(root) && needed > ordinary[root];
         if more { needed } else { 0 }
     };
     (0..n).map(bits).collect()
@@ -131,9 +141,9 @@ struct Demands<'a> {
     given: Vec<bool>,
     /// By root: bits for the usual cells beside the largest.
     large: Vec<u32>,
-    /// Whether inputs of layers are rounded finely: in models of layers only and in those of
-    /// products, where errors of a recurrence add up.
-    precise: bool,
+    /// Whether the model has layers only, whose inputs are rounded finely. So are those that a
+    /// product follows from: errors of a recurrence add up.
+    linear: bool,
 }
 
 impl<'a> Demands<'a> {
@@ -147,7 +157,7 @@ impl<'a> Demands<'a> {
         };
         let usual = usual(facts, forms, ties).into_iter().enumerate();
         let ops = || facts.graph.nodes().iter().map(|node| &node.op);
-        let linear = !ops().any(|op| op.activation().is_some() || op.pools());
+        let nonlinear = ops().any(|op| op.activation().is_some() || op.pools());
         Self {
             facts,
             forms,
@@ -155,7 +165,7 @@ impl<'a> Demands<'a> {
             compared: compared::classes(facts, forms, ties),
             large: usual.map(larger).collect(),
             given,
-            precise: linear || facts.has_products,
+            linear: !nonlinear,
         }
     }
 
@@ -241,22 +251,19 @@ impl<'a> Demands<'a> {
             return self.facts.is_read_by(v, Op::reduces_to_maximum);
         }
         let output = self.facts.outputs[v] && form == Form::Small;
-        let given = self.facts.op(v).is_given();
-        output
-            || self.facts.consumers[v]
-                .iter()
-                .any(|&c| self.is_felt(c, given))
+        output || self.facts.consumers[v].iter().any(|&c| self.is_felt(v, c))
     }
 
-    /// Whether consumer `c` feels the rounding of what it reads, which is given or computed.
-    fn is_felt(&self, c: usize, given: bool) -> bool {
+    /// Whether consumer `c` feels the rounding of `v`.
+    fn is_felt(&self, v: usize, c: usize) -> bool {
         let op = self.facts.op(c);
+        let given = self.facts.op(v).is_given();
         match op {
             Op::Contract(_) | Op::Max | Op::Maximum { .. } => true,
             Op::Map(_) => given || op.adds_cells(),
             Op::Activation(f) => given || !f.keeps_scale() || self.forms.is_rescaled(c),
             Op::Add | Op::Sub | Op::Affine { .. } => given || self.forms.of(c) == Form::Raw,
-            Op::Dense { .. } | Op::Conv { .. } => given && self.precise,
+            Op::Dense { .. } | Op::Conv { .. } => given && (self.linear || self.facts.precise[v]),
             Op::Pool { .. } => false,
             Op::Input { .. }
             | Op::Constant { .. }

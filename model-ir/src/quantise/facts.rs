@@ -35,9 +35,9 @@ pub(super) struct Facts<'a> {
     pub(super) extremes: Vec<bool>,
     /// Values whose small cells decide.
     pub(super) deep: Vec<bool>,
-    /// Whether the model multiplies activations, as recurrent layers and attention do: errors add
-    /// up, and nothing is gained by small tables.
-    pub(super) has_products: bool,
+    /// Values on the way to or from a product of activations, as recurrent layers and attention
+    /// have them: errors add up there, and nothing is gained by small tables.
+    pub(super) precise: Vec<bool>,
 }
 
 impl<'a> Facts<'a> {
@@ -59,7 +59,7 @@ impl<'a> Facts<'a> {
             dequantised: prescribed::dequantised(graph),
             extremes: extremes::find(graph, &consumers),
             deep: deep::find(graph, ranges),
-            has_products: graph.nodes().iter().any(|node| node.op.multiplies()),
+            precise: precise(graph),
             consumers,
             integers,
         })
@@ -168,6 +168,22 @@ pub(super) fn outputs(graph: &Graph) -> Vec<bool> {
     outputs
 }
 
+/// Which values a product of activations follows from, or follow from one.
+fn precise(graph: &Graph) -> Vec<bool> {
+    let nodes = graph.nodes();
+    let (mut before, mut after) = (vec![false; nodes.len()], vec![false; nodes.len()]);
+    for (v, node) in nodes.iter().enumerate() {
+        after[v] = node.op.multiplies() || node.inputs.iter().any(|u| after[u.0]);
+    }
+    for (v, node) in nodes.iter().enumerate().rev() {
+        before[v] |= node.op.multiplies();
+        for u in &node.inputs {
+            before[u.0] |= before[v];
+        }
+    }
+    before.iter().zip(after).map(|(&b, a)| a || b).collect()
+}
+
 /// Which values cannot be negative.
 fn nonnegative(graph: &Graph, ranges: &[Range], integers: &[Option<Interval>]) -> Vec<bool> {
     let mut known: Vec<bool> = Vec::with_capacity(graph.nodes().len());
@@ -199,4 +215,28 @@ fn nonnegative(graph: &Graph, ranges: &[Range], integers: &[Option<Interval>]) -
         });
     }
     known
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::float::{Activation, Contract, GraphBuilder};
+
+    #[test]
+    fn what_no_product_has_to_do_with_is_not_precise() {
+        let mut b = GraphBuilder::new();
+        let [x, y] = ["x", "y"].map(|name| b.input(name, &[4]).expect("a shape"));
+        let mut add = |op: Op, inputs: &[_]| b.add("node", op, inputs).expect("shapes agree");
+        let alone = add(Op::Activation(Activation::Relu), &[x]);
+        let before = add(Op::Activation(Activation::Tanh), &[y]);
+        let product = add(Op::Contract(Contract::elementwise(1)), &[before, y]);
+        let after = add(Op::Activation(Activation::Exp), &[product]);
+        let beside = add(Op::Activation(Activation::Abs), &[before]);
+        let outputs = [alone, after, beside].map(|v| ("out".into(), v));
+        let graph = b.finish(outputs.to_vec()).expect("valid");
+        let precise = precise(&graph);
+        let is = |v: crate::float::ValueId| precise[v.0];
+        assert!([y, before, product, after].into_iter().all(is));
+        assert!(![x, alone, beside].into_iter().any(is));
+    }
 }

@@ -70,7 +70,7 @@ fn emit(
     let quantised = |w: &f32| (f64::from(*w) * (input_scale / scale)).round();
     let sizes = layer.weights.iter().map(|w| quantised(w).abs());
     let largest = sizes.fold(0.0_f64, f64::max);
-    let finest = plan.ties.fixed(v).is_some() || plan.facts.has_products || is_single(plan, v);
+    let finest = plan.ties.fixed(v).is_some() || plan.facts.precise[v] || is_single(plan, v);
     let most = if finest {
         exp2(policy::FINEST_WEIGHT_BITS + 1)
     } else {
@@ -150,7 +150,7 @@ fn wanted_shift(
         policy::FINEST_WEIGHT_BITS - log2_ceil(size)
     } else if plan.facts.deep[v] {
         policy::DEEP_WEIGHT_BITS - log2_floor(size)
-    } else if plan.facts.has_products {
+    } else if plan.facts.precise[v] {
         let least = plan.facts.profile.numbers().least_weight_bits - log2_floor(size);
         // The smallest weight counts where it is an output's only one.
         let spread = if is_single(plan, v) {

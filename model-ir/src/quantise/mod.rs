@@ -83,10 +83,12 @@ use crate::int::{self, Interval};
 /// Bits of the activations and margin of their scales.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
-    /// 8 bits, 11 in models that multiply activations, scales of 1.25 times the calibrated range.
+    /// 8 bits, 11 on the way to or from a product of activations, scales of 1.25 times the
+    /// calibrated range.
     #[default]
     Fast,
-    /// 12 bits, 14 in models that multiply activations, scales of twice the calibrated range.
+    /// 12 bits, 14 on the way to or from a product of activations, scales of twice the calibrated
+    /// range.
     Accurate,
 }
 
@@ -332,7 +334,7 @@ fn lowered<'a>(plan: &'a Plan<'a>, options: &Options) -> Result<Lowered<'a>, Err
     let usual = lower::lower(plan, policy::SHIFT)?;
     let small = options.profile == Profile::Fast
         && usual.lookup_cells() < policy::FEW_LOOKUPS
-        && !plan.facts.has_products;
+        && !plan.facts.precise.contains(&true);
     if !small {
         return Ok(usual);
     }

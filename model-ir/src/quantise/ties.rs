@@ -100,6 +100,15 @@ impl Ties {
         classes
     }
 
+    /// By root: whether any value of a class is so.
+    pub(super) fn any(&self, so: &[bool]) -> Vec<bool> {
+        let mut classes = vec![false; so.len()];
+        for (v, &so) in so.iter().enumerate() {
+            classes[self.root(v).0] |= so;
+        }
+        classes
+    }
+
     /// Where a class of values leaps most, if it has values of too unlike sizes for one scale: a
     /// stream to which a layer adds far larger numbers, or what is put beside others, goes on in a
     /// unit of its own.
