@@ -32,12 +32,12 @@ impl Lowered<'_> {
         let node = plan.node(v);
         let value = node.inputs[0];
         let x = self.values[value.0];
-        let raw = plan.forms.of(value.0) == Form::Raw;
+        let tied = plan.forms.of(value.0) != Form::Raw && !plan.forms.is_rescaled(v);
         let whole = plan.ties.is_whole(v) && is_whole(x);
         let (least, most) = plan.bits.interval(v);
         match f {
-            Activation::Relu if !raw => self.scaled(v, x, Curve::Clamp { lo: 0, hi: most }),
-            Activation::LeakyRelu { .. } if !raw => {
+            Activation::Relu if tied => self.scaled(v, x, Curve::Clamp { lo: 0, hi: most }),
+            Activation::LeakyRelu { .. } if tied => {
                 let curve = Curve::Real {
                     function: f,
                     step: 1.0,
@@ -47,7 +47,7 @@ impl Lowered<'_> {
                 };
                 self.scaled(v, x, curve)
             }
-            Activation::Clip { lo, hi } if !raw => {
+            Activation::Clip { lo, hi } if tied => {
                 let unit = plan.scales.of(v);
                 let bound = |x: f32| ((f64::from(x) / unit).round() as i64).clamp(least, most);
                 let (lo, hi) = (bound(lo), bound(hi));
@@ -381,7 +381,9 @@ impl Lowered<'_> {
         let lower = self.weighted_sum(name, &[(-1, lower)])?;
         let upper = self.piece(v, Handle { tensor: upper, ..x }, above, f)?;
         let lower = self.pieces(v, Handle { tensor: lower, ..x }, below, f)?;
-        let value = constant(self, value.round() as i64)?;
+        // Between the bounds of both tables.
+        let (least, most) = self.plan.bits.interval(v);
+        let value = constant(self, (value.round() as i64).clamp(least, most))?;
         self.weighted_sum(name, &[(1, upper), (1, lower), (-1, value)])
     }
 

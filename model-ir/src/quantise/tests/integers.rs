@@ -1,7 +1,7 @@
 //! Integers are exact, whatever was calibrated, and what the model quantises itself does not bind
 //! the values beside it.
 
-use super::common::{add, affine, apply, scalar};
+use super::common::{add, affine, apply};
 use crate::float::random::Random;
 use crate::float::{Activation, GraphBuilder, Op, PoolKind, Ties, ValueId, Window};
 use crate::quantise::*;

@@ -2,9 +2,7 @@
 
 use super::common::{PROFILES, add, apply, array, close, constant, errors};
 use crate::float::random::Random;
-use crate::float::{
-    Activation, AxisMap, AxisMatrix, Contract, GraphBuilder, Op, Steep, ValueId, Window,
-};
+use crate::float::{Activation, AxisMap, AxisMatrix, Contract, GraphBuilder, Op, Steep, Window};
 use crate::quantise::*;
 use ndarray::{ArrayD, IxDyn};
 
