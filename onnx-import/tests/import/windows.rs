@@ -327,6 +327,17 @@ fn maxima_put_back() {
     let larger = [6.0, 8.0, 16.0, 18.0];
     case(&larger).list(&[1, 1, 5, 5]).is(&put(5, &larger));
     case(&[5.0, 7.0, 13.0, 16.0]).refused("", "16");
+    // Windows that overlap have the same maximum, which is put back once.
+    let y = cells(&[1, 1, 2, 2], &[9.0, 9.0, 4.0, 9.0]);
+    let places = cells(&[1, 1, 2, 2], &[4.0, 4.0, 6.0, 4.0]);
+    let case = Case::new("MaxUnpool", 11)
+        .x(&y)
+        .of(DataType::Int64, &places);
+    let put = cells(
+        &[1, 1, 3, 3],
+        &[0.0, 0.0, 0.0, 0.0, 9.0, 0.0, 4.0, 0.0, 0.0],
+    );
+    case.with(ints("kernel_shape", &[2, 2])).is(&put);
 }
 
 #[test]
