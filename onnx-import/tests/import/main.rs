@@ -28,4 +28,5 @@ mod recurrent;
 mod reductions;
 mod refusals;
 mod resizing;
+mod slices;
 mod windows;
