@@ -17,6 +17,7 @@ mod families;
 mod forests;
 mod fused;
 mod idioms;
+mod indices;
 mod masks;
 mod microsoft;
 mod models;
