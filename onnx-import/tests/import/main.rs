@@ -25,6 +25,7 @@ mod mutations;
 mod normalisation;
 mod operators;
 mod options;
+mod quantised;
 mod recurrent;
 mod reductions;
 mod refusals;

@@ -110,6 +110,10 @@ pub(crate) fn quantised(node: &mut Node, writer: &mut Writer) -> Result<Vec<Valu
         operands.push(match node.take(index) {
             None => None,
             Some(bias @ Value::Constant(_)) => {
+                // The factor of a product is that of its bias too.
+                if form.op == "Gemm" {
+                    scales *= node.float("alpha")?.unwrap_or(1.0);
+                }
                 let zero = ndarray::ArrayD::zeros(scales.shape());
                 let integers = None;
                 let parameters = Parameters {
