@@ -341,6 +341,39 @@ fn functions_of_integers() {
         .is(&pairs);
 }
 
+/// The operator set says which axes share: one since 13, all from `axis` on before.
+#[test]
+fn shares_of_integers() {
+    let (x, y) = (
+        Steps::new(0.0625, 30.0, DataType::Uint8),
+        Steps::new(1.0 / 256.0, 0.0, DataType::Uint8),
+    );
+    let q = x.integers(&[2, 3, 4]);
+    let power = q.mapv(|q| x.real(q).exp());
+    for (opset, axis, axes) in [
+        (13, 2, &[2][..]),
+        (13, 1, &[1]),
+        (13, -1, &[2]),
+        (12, 1, &[1, 2]),
+        (11, 2, &[2]),
+        (12, 0, &[0, 1, 2]),
+    ] {
+        let sum = |at: &[usize]| {
+            let cells = crate::case::indices(&[2, 3, 4]).into_iter();
+            let alike =
+                cells.filter(|other| (0..3).all(|a| axes.contains(&a) || other[a] == at[a]));
+            alike.map(|at| power[&*at]).sum::<f64>()
+        };
+        let shares = fill(&[2, 3, 4], |at| y.round(power[at] / sum(at)));
+        let case = x.given(Case::microsoft("QLinearSoftmax").of(DataType::Uint8, &q));
+        let case = y
+            .given(case)
+            .with(int("axis", axis))
+            .with(int("opset", opset));
+        case.within(0.0).is(&shares);
+    }
+}
+
 #[test]
 fn sums_and_products_of_two() {
     let (a, b) = (

@@ -134,6 +134,8 @@ pub(crate) fn quantised(node: &mut Node, writer: &mut Writer) -> Result<Vec<Valu
     };
     let opset = match node.domain() {
         "ai.onnx" => node.opset(),
+        // Which axes share: one, or all that follow.
+        _ if form.op == "Softmax" => node.int("opset")?.unwrap_or(OPSET),
         _ => OPSET,
     };
     let y = float(node, writer, form.op, opset, operands)?;
@@ -168,7 +170,7 @@ fn float(
         attribute: node.take_attributes(),
         ..NodeProto::default()
     };
-    // These say that the layout is the usual one, and the operator set of Softmax.
+    // These say that the layout is the usual one, and the operator set of Softmax, which is read.
     let flag = |name: &str| proto.attribute.iter().any(|a| a.name == name && a.i != 0);
     if flag("channels_last") {
         return Err(node.unsupported("its channels come last: export them as axis 1"));
