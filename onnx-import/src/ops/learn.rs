@@ -17,7 +17,7 @@ use crate::Error;
 use crate::ops::math::arithmetic::affine;
 use crate::ops::one;
 use crate::scope::node::Node;
-use crate::scope::value::{Value, finite};
+use crate::scope::value::{Element, Value, finite};
 use crate::write::Writer;
 use crate::write::formula::Formula;
 
@@ -83,12 +83,14 @@ pub(crate) fn linear_regressor(node: &mut Node, writer: &mut Writer) -> Result<V
     let Ok(targets) = usize::try_from(targets) else {
         return Err(node.bad_attribute("targets", format!("is {targets}")));
     };
+    node.gives(0, Element::Float);
     one(Value::Activation(linear(node, writer, targets)?))
 }
 
 /// `(X - offset) scale` along the last axis
 pub(crate) fn scaler(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
+    node.gives(0, Element::Float);
     let x = writer.activation(node, 0)?;
     let scale = floats(node, "scale")?.unwrap_or_else(|| vec![1.0]);
     let offset = floats(node, "offset")?.unwrap_or_else(|| vec![0.0]);
@@ -107,6 +109,7 @@ pub(crate) fn scaler(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>,
 pub(crate) fn normalizer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
     let norm = node.string("norm")?.unwrap_or("MAX");
+    node.gives(0, Element::Float);
     let x = writer.activation(node, 0)?;
     let mut f = Formula::new(node, writer);
     let axes = BTreeSet::from([f.shape(x).len().saturating_sub(1)]);

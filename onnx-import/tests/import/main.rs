@@ -18,6 +18,7 @@ mod forests;
 mod fused;
 mod idioms;
 mod indices;
+mod learn;
 mod masks;
 mod microsoft;
 mod models;
