@@ -40,9 +40,7 @@ fn floats(node: &Node, name: &str) -> Result<Option<Vec<f32>>, Error> {
 }
 
 /// `X W^T + b` with `coefficients` as `W`, one row per output.
-fn linear(node: &mut Node, writer: &mut Writer, outputs: usize) -> Result<ValueId, Error> {
-    node.at_most(1)?;
-    let x = writer.activation(node, 0)?;
+fn linear(node: &Node, writer: &mut Writer, x: ValueId, outputs: usize) -> Result<ValueId, Error> {
     let coefficients = floats(node, "coefficients")?.unwrap_or_default();
     let features = coefficients.len().checked_div(outputs).unwrap_or(0);
     let weight = Array2::from_shape_vec((outputs, features), coefficients);
@@ -61,11 +59,18 @@ fn linear(node: &mut Node, writer: &mut Writer, outputs: usize) -> Result<ValueI
 pub(crate) fn linear_classifier(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     let labels = Labels::read(node, "classlabels_ints", "classlabels_strings")?;
     let classes = labels.len();
-    // One row of coefficients per class, or a single one for two classes.
     let _ = node.flag("multi_class")?;
-    let rows = node.floats("intercepts")?.map_or(classes, <[f32]>::len);
+    node.at_most(1)?;
+    let x = writer.activation(node, 0)?;
+    // One row of coefficients per class, or a single one for two classes.
+    let features = writer.shape(x).last().copied().unwrap_or(0);
+    let coefficients = node.floats("coefficients")?.map_or(0, <[f32]>::len);
+    let rows = match node.floats("intercepts")? {
+        Some(intercepts) => intercepts.len(),
+        None => coefficients.checked_div(features).unwrap_or(0),
+    };
     let post = Post::read(node)?;
-    let scores = linear(node, writer, rows)?;
+    let scores = linear(node, writer, x, rows)?;
     match rows {
         _ if rows == classes => finished(node, writer, &labels, scores, post),
         1 => decided(node, writer, &labels, scores, post, Single::Linear),
@@ -83,8 +88,10 @@ pub(crate) fn linear_regressor(node: &mut Node, writer: &mut Writer) -> Result<V
     let Ok(targets) = usize::try_from(targets) else {
         return Err(node.bad_attribute("targets", format!("is {targets}")));
     };
+    node.at_most(1)?;
+    let x = writer.activation(node, 0)?;
     node.gives(0, Element::Float);
-    one(Value::Activation(linear(node, writer, targets)?))
+    one(Value::Activation(linear(node, writer, x, targets)?))
 }
 
 /// `(X - offset) scale` along the last axis

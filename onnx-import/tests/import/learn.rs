@@ -81,6 +81,25 @@ fn linear_models() {
         .refused("Shape", "2 rows of coefficients for 3");
 }
 
+/// Intercepts that are left out are 0.
+#[test]
+fn linear_models_without_intercepts() {
+    let x = spread(&[3, 2]);
+    let score = |n: usize| x[[n, 0]] - 2.0 * x[[n, 1]];
+    let case = Case::learned("LinearClassifier")
+        .input(DataType::Float, &x)
+        .outputs(2);
+    let case = case
+        .with(numbers("coefficients", &[1.0, -2.0]))
+        .with(ints("classlabels_ints", &[0, 1]));
+    let case = case.with(string("post_transform", "LOGISTIC"));
+    let label = fill(&[3], |at| f64::from(score(at[0]) > 0.0));
+    let both = fill(&[3, 2], |at| {
+        1.0 / (1.0 + (-score(at[0]) * [-1.0, 1.0][at[1]]).exp())
+    });
+    case.gives(&[label, both]);
+}
+
 /// A kernel's value of two vectors.
 fn kernel(kind: &str, a: &[f64], b: &[f64]) -> f64 {
     let dot: f64 = a.iter().zip(b).map(|(a, b)| a * b).sum();
