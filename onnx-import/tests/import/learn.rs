@@ -252,6 +252,45 @@ fn features_scaled_and_compared() {
 }
 
 #[test]
+fn missing_numbers_are_replaced() {
+    let x = cells(&[3, 2], &[0.0, 1.0, -1.0, 0.0, 2.5, -1.0]);
+    let case = |values: &[f32]| {
+        Case::learned("Imputer")
+            .x(&x)
+            .with(numbers("imputed_value_floats", values))
+    };
+    let replaced = |missing: f64, values: [f64; 2]| {
+        fill(&[3, 2], |at| {
+            if x[at] == missing {
+                values[at[1]]
+            } else {
+                x[at]
+            }
+        })
+    };
+    case(&[9.0]).is(&replaced(0.0, [9.0, 9.0]));
+    case(&[9.0, 7.5])
+        .with(number("replaced_value_float", -1.0))
+        .is(&replaced(-1.0, [9.0, 7.5]));
+    let whole = cells(&[2, 2], &[0.0, 4.0, 5.0, 0.0]);
+    let integers = Case::learned("Imputer")
+        .of(DataType::Int64, &whole)
+        .with(ints("imputed_value_int64s", &[8, 3]));
+    integers.clone().is(&cells(&[2, 2], &[8.0, 4.0, 5.0, 3.0]));
+    integers
+        .with(int("replaced_value_int64", 5))
+        .is(&cells(&[2, 2], &[0.0, 4.0, 8.0, 0.0]));
+    // No input is NaN.
+    case(&[9.0])
+        .with(number("replaced_value_float", f32::NAN))
+        .is(&x);
+    case(&[1.0, 2.0, 3.0]).refused("", "");
+    Case::learned("Imputer")
+        .x(&x)
+        .refused("", "imputed_value_floats");
+}
+
+#[test]
 fn categories_and_labels() {
     let x = vector(&[3.0, 5.0, 1.0, 4.0]);
     let one_hot = fill(&[4, 3], |at| f64::from(x[at[0]] == [1.0, 5.0, 3.0][at[1]]));
