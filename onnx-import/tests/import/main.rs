@@ -32,4 +32,5 @@ mod reductions;
 mod refusals;
 mod resizing;
 mod slices;
+mod unrolled;
 mod windows;
