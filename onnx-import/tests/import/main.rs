@@ -11,6 +11,7 @@ mod constants;
 mod control;
 mod convolutions;
 mod decompositions;
+mod edges;
 mod elementwise;
 mod external;
 mod families;
