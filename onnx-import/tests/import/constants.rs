@@ -359,6 +359,46 @@ fn windows_of_signals() {
         let case = Case::new("HannWindow", 17).input(DataType::Int64, &scalar(n as f64));
         case.refused("", "constant");
     }
+    let typed = |to: i64| {
+        let case = Case::new("HannWindow", 17).constant(DataType::Int64, &scalar(4.0));
+        case.with(int("output_datatype", to))
+    };
+    typed(1).is(&vector(&[0.0, 0.5, 1.0, 0.5]));
+    typed(11).is(&vector(&[0.0, 0.5, 1.0, 0.5]));
+    // Integers lose their fraction.
+    typed(7).is(&vector(&[0.0, 0.0, 1.0, 0.0]));
+    typed(8).refused("BadAttribute", "output_datatype");
+}
+
+/// Triangles between neighbouring frequencies, which are equally far apart on the mel scale.
+#[test]
+fn mel_filters() {
+    for (bins, length, rate, low, high) in [
+        (2, 16, 8192.0, 0.0, 4096.0),
+        (5, 64, 16_000.0, 125.0, 7500.0),
+        (8, 16, 8192.0, 0.0, 4096.0),
+    ] {
+        let mel = |f: f64| 2595.0 * (1.0 + f / 700.0).log10();
+        let step = (mel(high) - mel(low)) / (f64::from(bins) + 2.0);
+        let edge = |i: usize| {
+            let f = 700.0 * (10_f64.powf((mel(low) + i as f64 * step) / 2595.0) - 1.0);
+            (f64::from(length + 1) * f / rate).floor()
+        };
+        let y = fill(&[length as usize / 2 + 1, bins as usize], |at| {
+            let (j, [lower, centre, upper]) = (at[0] as f64, [0, 1, 2].map(|k| edge(at[1] + k)));
+            match j {
+                j if j >= centre && j < upper => (upper - j) / (upper - centre),
+                j if j == centre => 1.0,
+                j if j >= lower && j < centre => (j - lower) / (centre - lower),
+                _ => 0.0,
+            }
+        });
+        let case = Case::new("MelWeightMatrix", 17);
+        let case = case.constant(DataType::Int64, &scalar(f64::from(bins)));
+        let case = case.constant(DataType::Int64, &scalar(f64::from(length)));
+        let case = case.constant(DataType::Int64, &scalar(rate));
+        case.w(&scalar(low)).w(&scalar(high)).is(&y);
+    }
 }
 
 /// A model with an input of floats that only gives constants.
