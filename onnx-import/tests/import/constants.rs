@@ -68,7 +68,7 @@ fn numbers_of_other_types() {
     like(DataType::Bool, &truth, DataType::Float).is(&truth);
 }
 
-/// Constants that a type has no room for are not made.
+/// Constants that a type has no room for are not made, by casts or by arithmetic.
 #[test]
 fn constants_that_do_not_fit() {
     let case = |from: DataType, x: f64, to: DataType| {
@@ -81,6 +81,47 @@ fn constants_that_do_not_fit() {
     case(DataType::Float, 3e9, DataType::Int32).refused("Shape", "does not fit");
     case(DataType::Float, 1e30, DataType::Int64).refused("Shape", "does not fit");
     case(DataType::Float, 254.9, DataType::Uint8).is(&scalar(254.0));
+    let (int8, uint8, int32) = (DataType::Int8, DataType::Uint8, DataType::Int32);
+    for (op, data_type, a, b, result) in [
+        ("Add", uint8, 200.0, 100.0, None),
+        ("Add", uint8, 200.0, 55.0, Some(255.0)),
+        ("Sub", uint8, 1.0, 2.0, None),
+        ("Mul", int8, 64.0, -2.0, Some(-128.0)),
+        ("Mul", int8, 64.0, 2.0, None),
+        ("Div", int8, -128.0, -1.0, None),
+        ("Add", int32, 2_147_483_647.0, 1.0, None),
+        ("Sub", int32, -2_147_483_648.0, 1.0, None),
+    ] {
+        let case = Case::new(op, 14).constant(data_type, &scalar(a));
+        let case = case.constant(data_type, &scalar(b));
+        match result {
+            Some(y) => case.is(&scalar(y)),
+            None => case.refused("Shape", "overflows"),
+        }
+    }
+    // What comes of it has the type, too.
+    let nodes = vec![
+        node("Add", &["a", "a"], "s", vec![]),
+        node("Add", &["s", "a"], "t", vec![]),
+        node("Cast", &["t"], "f", vec![int("to", 1)]),
+        node("Mul", &["x", "f"], "y", vec![]),
+    ];
+    let byte = |cell: i32| TensorProto {
+        name: "a".into(),
+        data_type: uint8 as i32,
+        int32_data: vec![cell],
+        ..TensorProto::default()
+    };
+    check(
+        &model(14, &[1], vec![byte(85)], nodes.clone()),
+        &[(&[1], &[1.0])],
+        &[255.0],
+    );
+    assert_error(
+        &refuse(&model(14, &[1], vec![byte(86)], nodes)),
+        "Shape",
+        "`t`",
+    );
 }
 
 type Bits = (&'static str, fn(u32, u32) -> u32);
