@@ -390,4 +390,6 @@ fn two_classes_with_two_scores() {
         let logistic = fill(&[4, 2], |at| 1.0 / (1.0 + (-score(at)).exp()));
         case("LOGISTIC").gives(&[labels, logistic]);
     }
+    let base = two_classes(&ids, &mixed, &[0, 1]).with(numbers("base_values", &[0.25, -0.5]));
+    base.refused("UnsupportedOperator", "to the leaves of a tree");
 }
