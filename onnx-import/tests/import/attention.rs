@@ -164,8 +164,9 @@ impl Asked {
             // A mask of two values is one of truth values.
             Some(mask) if mask.iter().all(|&m| m == 0.0 || m < -1e9) => {
                 let truth = mask.mapv(|m| f64::from(m == 0.0));
-                case.constant(DataType::Bool, &truth)
+                case.of(DataType::Bool, &truth)
             }
+            Some(mask) if mask.iter().all(|m| m.is_finite()) => case.x(mask),
             Some(mask) => case.w(mask),
         }
     }
