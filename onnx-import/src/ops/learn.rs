@@ -14,6 +14,7 @@ use ndarray::{Array2, ArrayD, arr1};
 use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
 use crate::Error;
+use crate::ops::logic::truth;
 use crate::ops::math::arithmetic::affine;
 use crate::ops::one;
 use crate::scope::node::Node;
@@ -131,8 +132,11 @@ pub(crate) fn normalizer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Val
             f.apply(Activation::Inverse { exponent: -1.0 }, size)?
         }
         "MAX" => {
+            // A row whose largest number is 0 stays, whatever else is in it.
             let most = f.maximum(x, &axes)?;
-            f.apply(Activation::Inverse { exponent: -1.0 }, most)?
+            let zero = truth::is_zero(&mut f, most)?;
+            let most = f.add(most, zero)?;
+            f.apply(Activation::Reciprocal, most)?
         }
         other => return Err(node.bad_attribute("norm", format!("is `{other}`"))),
     };
