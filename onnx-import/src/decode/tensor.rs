@@ -119,6 +119,21 @@ impl Tensor {
     }
 }
 
+/// The smallest and the largest integer of a type; `None` if it is no integer type.
+pub(crate) fn range(data_type: DataType) -> Option<(i64, i64)> {
+    Some(match data_type {
+        DataType::Int64 => (i64::MIN, i64::MAX),
+        DataType::Uint64 => (0, i64::MAX),
+        DataType::Int32 => (i32::MIN.into(), i32::MAX.into()),
+        DataType::Uint32 => (0, u32::MAX.into()),
+        DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
+        DataType::Uint16 => (0, u16::MAX.into()),
+        DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
+        DataType::Uint8 => (0, u8::MAX.into()),
+        _ => return None,
+    })
+}
+
 /// Number of cells of a shape; `None` if its strides overflow, even where an axis is empty.
 pub(crate) fn count(shape: &[usize]) -> Option<usize> {
     let mut dims = shape.iter();

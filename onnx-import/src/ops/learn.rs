@@ -14,10 +14,11 @@ use ndarray::{Array2, ArrayD, arr1};
 use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
 use crate::Error;
+use crate::ops::logic::truth;
 use crate::ops::math::arithmetic::affine;
 use crate::ops::one;
 use crate::scope::node::Node;
-use crate::scope::value::{Value, finite};
+use crate::scope::value::{Element, Value, finite};
 use crate::write::Writer;
 use crate::write::formula::Formula;
 
@@ -40,9 +41,7 @@ fn floats(node: &Node, name: &str) -> Result<Option<Vec<f32>>, Error> {
 }
 
 /// `X W^T + b` with `coefficients` as `W`, one row per output.
-fn linear(node: &mut Node, writer: &mut Writer, outputs: usize) -> Result<ValueId, Error> {
-    node.at_most(1)?;
-    let x = writer.activation(node, 0)?;
+fn linear(node: &Node, writer: &mut Writer, x: ValueId, outputs: usize) -> Result<ValueId, Error> {
     let coefficients = floats(node, "coefficients")?.unwrap_or_default();
     let features = coefficients.len().checked_div(outputs).unwrap_or(0);
     let weight = Array2::from_shape_vec((outputs, features), coefficients);
@@ -61,11 +60,18 @@ fn linear(node: &mut Node, writer: &mut Writer, outputs: usize) -> Result<ValueI
 pub(crate) fn linear_classifier(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     let labels = Labels::read(node, "classlabels_ints", "classlabels_strings")?;
     let classes = labels.len();
-    // One row of coefficients per class, or a single one for two classes.
     let _ = node.flag("multi_class")?;
-    let rows = node.floats("intercepts")?.map_or(classes, <[f32]>::len);
+    node.at_most(1)?;
+    let x = writer.activation(node, 0)?;
+    // One row of coefficients per class, or a single one for two classes.
+    let features = writer.shape(x).last().copied().unwrap_or(0);
+    let coefficients = node.floats("coefficients")?.map_or(0, <[f32]>::len);
+    let rows = match node.floats("intercepts")? {
+        Some(intercepts) => intercepts.len(),
+        None => coefficients.checked_div(features).unwrap_or(0),
+    };
     let post = Post::read(node)?;
-    let scores = linear(node, writer, rows)?;
+    let scores = linear(node, writer, x, rows)?;
     match rows {
         _ if rows == classes => finished(node, writer, &labels, scores, post),
         1 => decided(node, writer, &labels, scores, post, Single::Linear),
@@ -83,12 +89,16 @@ pub(crate) fn linear_regressor(node: &mut Node, writer: &mut Writer) -> Result<V
     let Ok(targets) = usize::try_from(targets) else {
         return Err(node.bad_attribute("targets", format!("is {targets}")));
     };
-    one(Value::Activation(linear(node, writer, targets)?))
+    node.at_most(1)?;
+    let x = writer.activation(node, 0)?;
+    node.gives(0, Element::Float);
+    one(Value::Activation(linear(node, writer, x, targets)?))
 }
 
 /// `(X - offset) scale` along the last axis
 pub(crate) fn scaler(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
+    node.gives(0, Element::Float);
     let x = writer.activation(node, 0)?;
     let scale = floats(node, "scale")?.unwrap_or_else(|| vec![1.0]);
     let offset = floats(node, "offset")?.unwrap_or_else(|| vec![0.0]);
@@ -107,6 +117,7 @@ pub(crate) fn scaler(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>,
 pub(crate) fn normalizer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
     let norm = node.string("norm")?.unwrap_or("MAX");
+    node.gives(0, Element::Float);
     let x = writer.activation(node, 0)?;
     let mut f = Formula::new(node, writer);
     let axes = BTreeSet::from([f.shape(x).len().saturating_sub(1)]);
@@ -121,8 +132,11 @@ pub(crate) fn normalizer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Val
             f.apply(Activation::Inverse { exponent: -1.0 }, size)?
         }
         "MAX" => {
+            // A row whose largest number is 0 stays, whatever else is in it.
             let most = f.maximum(x, &axes)?;
-            f.apply(Activation::Inverse { exponent: -1.0 }, most)?
+            let zero = truth::is_zero(&mut f, most)?;
+            let most = f.add(most, zero)?;
+            f.apply(Activation::Reciprocal, most)?
         }
         other => return Err(node.bad_attribute("norm", format!("is `{other}`"))),
     };

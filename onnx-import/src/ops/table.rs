@@ -232,11 +232,7 @@ pub(super) const LEARN: &[Operator] = &[
     row("ArrayFeatureExtractor", gather::array_feature_extractor, ""),
     row("Binarizer", learn::binarizer, ""),
     row("FeatureVectorizer", learn::feature_vectorizer, ""),
-    row(
-        "Imputer",
-        learn::imputer,
-        "of missing values that are NaN or infinite, which do not occur",
-    ),
+    row("Imputer", learn::imputer, "NaN and infinities do not occur"),
     row(
         "LabelEncoder",
         learn::label_encoder,

@@ -1,7 +1,7 @@
 //! Elementwise operators of two constants, evaluated in their own type: integers exactly.
 
 use crate::Error;
-use crate::decode::tensor::{Cells, Tensor, count};
+use crate::decode::tensor::{Cells, Tensor, count, range};
 use crate::scope::node::Node;
 use crate::scope::value::{Constant, Value};
 use crate::write::Writer;
@@ -9,7 +9,7 @@ use crate::write::broadcast::{broadcast, folded};
 use crate::write::index::broadcast_indices;
 use crate::write::one;
 
-/// Folds an operator of two constants of one type.
+/// Folds an operator of two constants of one type. What the type has no room for is refused.
 pub(crate) fn fold(
     node: &Node,
     writer: &mut Writer,
@@ -19,21 +19,28 @@ pub(crate) fn fold(
     int: impl Fn(i64, i64) -> Option<i64>,
 ) -> Result<Vec<Value>, Error> {
     let pair = Pair::new(node, writer, a, b)?;
-    let cells =
-        match (pair.a.tensor.cells(), pair.b.tensor.cells()) {
-            (Cells::Float(a), Cells::Float(b)) => {
-                Cells::Float(pair.indices().map(|(i, j)| float(a[i], b[j])).collect())
-            }
-            (Cells::Int(a), Cells::Int(b)) => {
-                let cells = pair.indices().map(|(i, j)| int(a[i], b[j])).collect();
-                let cells: Option<Vec<i64>> = cells;
-                Cells::Int(cells.ok_or_else(|| {
-                    node.shape_error(format!("{} of constants overflows", node.op()))
-                })?)
-            }
-            _ => return Err(pair.mismatch(node)),
-        };
-    one(folded(Tensor::new(pair.shape, cells)))
+    match (pair.a.tensor.cells(), pair.b.tensor.cells()) {
+        (Cells::Float(a), Cells::Float(b)) => {
+            let cells = pair.indices().map(|(i, j)| float(a[i], b[j])).collect();
+            one(folded(Tensor::new(pair.shape, Cells::Float(cells))))
+        }
+        (Cells::Int(a), Cells::Int(b)) => {
+            let known = [&pair.a, &pair.b].map(|c| c.tensor.data_type());
+            let data_type = known[0].or(known[1]);
+            let (lo, hi) = data_type.and_then(range).unwrap_or((i64::MIN, i64::MAX));
+            let fits = |n: &i64| (lo..=hi).contains(n);
+            let cells = pair.indices().map(|(i, j)| int(a[i], b[j]).filter(fits));
+            let cells: Option<Vec<i64>> = cells.collect();
+            let cells = cells
+                .ok_or_else(|| node.shape_error(format!("{} of constants overflows", node.op())))?;
+            let tensor = Tensor::new(pair.shape, Cells::Int(cells));
+            one(folded(match data_type {
+                None => tensor,
+                Some(data_type) => tensor.of_type(data_type),
+            }))
+        }
+        _ => Err(pair.mismatch(node)),
+    }
 }
 
 /// Folds a comparison of two constants of one type.

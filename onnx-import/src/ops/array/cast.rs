@@ -6,7 +6,7 @@ use zkstrata_model_ir::float::{Activation, ValueId};
 
 use crate::Error;
 use crate::decode::stored::type_name;
-use crate::decode::tensor::{Cells, Tensor};
+use crate::decode::tensor::{Cells, Tensor, range};
 use crate::ops::one;
 use crate::proto::DataType;
 use crate::scope::node::Node;
@@ -91,21 +91,6 @@ fn converted(cells: Cells, to: DataType, is_float: bool) -> Option<Cells> {
         }
         (Cells::Int(cells), _) => Cells::Int(cells.into_iter().map(fits).collect::<Option<_>>()?),
         (Cells::Bool(cells), _) => Cells::Int(cells.into_iter().map(i64::from).collect()),
-    })
-}
-
-/// The smallest and the largest integer of a type; `None` if it is no integer type.
-fn range(data_type: DataType) -> Option<(i64, i64)> {
-    Some(match data_type {
-        DataType::Int64 => (i64::MIN, i64::MAX),
-        DataType::Uint64 => (0, i64::MAX),
-        DataType::Int32 => (i32::MIN.into(), i32::MAX.into()),
-        DataType::Uint32 => (0, u32::MAX.into()),
-        DataType::Int16 => (i16::MIN.into(), i16::MAX.into()),
-        DataType::Uint16 => (0, u16::MAX.into()),
-        DataType::Int8 => (i8::MIN.into(), i8::MAX.into()),
-        DataType::Uint8 => (0, u8::MAX.into()),
-        _ => return None,
     })
 }
 

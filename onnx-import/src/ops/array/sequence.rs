@@ -19,15 +19,19 @@ fn list(node: &mut Node, list: Vec<(Value, Element)>) -> Result<Vec<Value>, Erro
     Ok(vec![])
 }
 
+/// The one integer in operand `index`, if it is given.
+fn given(node: &mut Node, index: usize) -> Result<Option<i64>, Error> {
+    match node.optional_indices(index)?.as_deref() {
+        None => Ok(None),
+        Some(&[i]) => Ok(Some(i)),
+        Some(_) => Err(node.shape_error("a position in a sequence must be one integer")),
+    }
+}
+
 /// The position in operand `index` among `n`, counted from the end if negative.
 fn position(node: &mut Node, index: usize, n: usize) -> Result<Option<usize>, Error> {
-    let Some(position) = node.optional_indices(index)? else {
-        return Ok(None);
-    };
-    match position[..] {
-        [i] => node.axis(i, n).map(Some),
-        _ => Err(node.shape_error("a position in a sequence must be one integer")),
-    }
+    let position = given(node, index)?;
+    position.map(|i| node.axis(i, n)).transpose()
 }
 
 /// The operands.
@@ -63,8 +67,13 @@ pub(crate) fn insert(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>,
     let mut parts = node.sequence(0)?;
     writer.budget.imported(node.name(), parts.len())?;
     let (value, element) = (node.value(1)?, node.element(1));
-    let position = position(node, 2, parts.len() + 1)?;
-    parts.insert(position.unwrap_or(parts.len()), (value, element));
+    // Behind the last is a position too, but is not counted from the end.
+    let n = parts.len();
+    let at = match given(node, 2)? {
+        Some(i) if i != n as i64 => node.axis(i, n)?,
+        _ => n,
+    };
+    parts.insert(at, (value, element));
     list(node, parts)
 }
 

@@ -101,8 +101,12 @@ pub(crate) fn split(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, 
         let length = n.div_ceil(parts);
         (0..parts)
             .map(|i| length.min(n.saturating_sub(i * length)))
-            .collect()
+            .collect::<Vec<_>>()
     };
+    let (parts, outputs) = (lengths.len(), node.output_count());
+    if parts != outputs {
+        return Err(node.shape_error(format!("it makes {parts} parts for {outputs} outputs")));
+    }
     split_at(node, writer, &x, axis, lengths)
 }
 

@@ -97,15 +97,9 @@ pub(crate) fn one_hot(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>
     let indices = node.value(0)?;
     let depth = node.constant(1)?.into_weight()?;
     let values = node.constant(2)?;
-    let (integral, values) = (
-        !matches!(values.tensor.cells(), Cells::Float(_)),
-        values.into_weight()?,
-    );
-    let (Some(&depth), 1, Some(&[off, on])) = (
-        depth.first(),
-        depth.len(),
-        values.as_slice().and_then(|v| v.first_chunk()),
-    ) else {
+    let (element, values) = (values.tensor.cells().element(), values.into_weight()?);
+    let (Some(&depth), 1, Some(&[off, on])) = (depth.first(), depth.len(), values.as_slice())
+    else {
         return Err(node.shape_error("OneHot needs one depth and two values"));
     };
     let rank = writer.shape_of(&indices).len();
@@ -113,14 +107,7 @@ pub(crate) fn one_hot(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>
     if !(1.0..=f32::from(u16::MAX)).contains(&depth) {
         return Err(node.shape_error(format!("OneHot of depth {depth}")));
     }
-    node.gives(
-        0,
-        if integral {
-            Element::Int
-        } else {
-            Element::Float
-        },
-    );
+    node.gives(0, element);
     let mut index = writer.lift(node, indices)?;
     if node.element(0) == Element::Float {
         let truncate = Op::Activation(Activation::Truncate);

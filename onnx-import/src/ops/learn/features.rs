@@ -5,6 +5,7 @@ use ndarray::{Array2, arr1};
 use zkstrata_model_ir::float::{Activation, Op, ValueId};
 
 use crate::Error;
+use crate::ops::logic::truth;
 use crate::ops::one;
 use crate::scope::node::Node;
 use crate::scope::value::{Element, Value, finite};
@@ -25,24 +26,46 @@ pub(crate) fn binarizer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Valu
     one(Value::Activation(f.affine(below, -1.0, 1.0)?))
 }
 
-/// The input: a missing value is NaN or infinite, which no input is.
+/// The input with other numbers in place of those that are missing, one for all features or one
+/// for each: `x + [x = missing] (y - missing)`. What is NaN or infinite never is.
 pub(crate) fn imputer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
-    let _ = (
+    let (floats, integers) = (
         node.floats("imputed_value_floats")?,
         node.ints("imputed_value_int64s")?,
     );
-    let replaced = node.float("replaced_value_float")?.unwrap_or(0.0);
-    if replaced.is_finite() || node.int("replaced_value_int64")?.is_some() {
-        return Err(node.unsupported(format!(
-            "it replaces the value {replaced}: replace it before the model"
-        )));
+    let (float, integer) = (
+        node.float("replaced_value_float")?,
+        node.int("replaced_value_int64")?,
+    );
+    let (name, missing, values) = if node.element(0) == Element::Float {
+        let values = floats.map(<[f32]>::to_vec);
+        ("imputed_value_floats", float.unwrap_or(0.0), values)
+    } else {
+        let values = integers.map(|list| list.iter().map(|&n| n as f32).collect());
+        let missing = integer.unwrap_or(0) as f32;
+        ("imputed_value_int64s", missing, values)
+    };
+    if !missing.is_finite() {
+        writer.note(format!(
+            "node `{}` does nothing: no number is NaN or infinite",
+            node.name()
+        ));
+        return one(node.value(0)?);
     }
-    writer.note(format!(
-        "node `{}` does nothing: no number is NaN or infinite",
-        node.name()
-    ));
-    one(node.value(0)?)
+    let x = writer.activation(node, 0)?;
+    let features = writer.shape(x).last().copied().unwrap_or(1);
+    let values = values.filter(|values| values.len() == 1 || values.len() == features);
+    let Some(values) = values else {
+        let reason = format!("must be one number, or one for each of {features} features");
+        return Err(node.bad_attribute(name, reason));
+    };
+    let above = finite(node.name(), arr1(&values).into_dyn() - missing)?;
+    let mut f = Formula::new(node, writer);
+    let distance = f.affine(x, 1.0, -missing)?;
+    let found = truth::is_zero(&mut f, distance)?;
+    let shift = f.affine_by(found, above, ndarray::arr0(0.0).into_dyn())?;
+    one(Value::Activation(f.add(x, shift)?))
 }
 
 /// `[x = k]` for each of the keys, as a last axis.

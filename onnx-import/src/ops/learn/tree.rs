@@ -282,6 +282,12 @@ pub(crate) fn classifier(node: &mut Node, writer: &mut Writer) -> Result<Vec<Val
     let single = labels.len() <= 2 && leaves().all(|leaf| leaf.0 == first);
     let positive = leaves().all(|leaf| leaf.1 >= 0.0);
     if !single {
+        if labels.len() == 2 && !base.is_empty() {
+            return Err(node.unsupported(
+                "of two classes with scores of their own, onnxruntime adds base values to one \
+                 alone: add them to the leaves of a tree",
+            ));
+        }
         let mut f = Formula::new(node, writer);
         let y = aggregated(&mut f, x, &forest, labels.len(), Aggregate::Sum, &base)?;
         if labels.len() == 2 {

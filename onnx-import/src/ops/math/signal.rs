@@ -6,8 +6,9 @@ use std::f64::consts::TAU;
 use zkstrata_model_ir::float::Activation;
 
 use crate::Error;
-use crate::decode::tensor::{Cells, Tensor};
+use crate::decode::tensor::{Cells, Tensor, range};
 use crate::ops::one;
+use crate::proto::DataType;
 use crate::scope::node::Node;
 use crate::scope::value::Value;
 use crate::write::Writer;
@@ -17,8 +18,6 @@ use crate::write::broadcast::folded;
 /// window is not periodic.
 fn window(node: &mut Node, writer: &mut Writer, a: &[f64]) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
-    // The width of the result's type.
-    let _ = node.int("output_datatype")?;
     let periodic = node.flag("periodic")? != Some(false);
     let size = match node.indices(0)?[..] {
         [n] => usize::try_from(n).ok(),
@@ -39,8 +38,29 @@ fn window(node: &mut Node, writer: &mut Writer, a: &[f64]) -> Result<Vec<Value>,
         let sum: f64 = terms.map(|(k, a)| a * Activation::Cos.at(angle(k))).sum();
         sum as f32
     };
-    let cells = Cells::Float((0..size).map(cell).collect());
-    one(folded(Tensor::new(vec![size], cells)))
+    one(folded(typed(
+        node,
+        vec![size],
+        (0..size).map(cell).collect(),
+    )?))
+}
+
+/// Cells in the type that the node names; integers lose their fraction.
+fn typed(node: &Node, shape: Vec<usize>, cells: Vec<f32>) -> Result<Tensor, Error> {
+    let to = node.int("output_datatype")?.unwrap_or(1);
+    let to = i32::try_from(to)
+        .ok()
+        .and_then(|to| DataType::try_from(to).ok());
+    match to {
+        Some(DataType::Float | DataType::Double | DataType::Float16 | DataType::Bfloat16) => {
+            Ok(Tensor::new(shape, Cells::Float(cells)))
+        }
+        Some(to) if range(to).is_some() => {
+            let cells = cells.into_iter().map(|x| x as i64).collect();
+            Ok(Tensor::new(shape, Cells::Int(cells)).of_type(to))
+        }
+        _ => Err(node.bad_attribute("output_datatype", "is no type of numbers")),
+    }
 }
 
 /// `1/2 - 1/2 cos`
@@ -62,7 +82,6 @@ pub(crate) fn blackman(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value
 /// `m = 2595 log10(1 + f / 700)`: shape `[bins of the spectrum, filters]`.
 pub(crate) fn mel_weights(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(5)?;
-    let _ = node.int("output_datatype")?;
     let mut number = |index| {
         let tensor = node.constant(index)?.tensor;
         let cell = match tensor.cells() {
@@ -99,8 +118,5 @@ pub(crate) fn mel_weights(node: &mut Node, writer: &mut Writer) -> Result<Vec<Va
             cells[bin * filters + i] = ((to - bin) as f64 / (to - centre) as f64) as f32;
         }
     }
-    one(folded(Tensor::new(
-        vec![bins, filters],
-        Cells::Float(cells),
-    )))
+    one(folded(typed(node, vec![bins, filters], cells)?))
 }

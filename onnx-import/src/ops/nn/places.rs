@@ -16,6 +16,9 @@ use crate::write::formula::Formula;
 use crate::write::{Writer, window};
 
 /// Cells put back where `MaxPool` found them, by their indices, and 0 elsewhere.
+///
+/// Windows that overlap may name a cell several times, always with its value. Where the indices
+/// depend on the inputs, that is the sum of the values divided by their number.
 pub(crate) fn unpool(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(3)?;
     let (x, indices) = (node.value(0)?, node.value(1)?);
@@ -43,14 +46,29 @@ pub(crate) fn unpool(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>,
     let zeros = Tensor::new(vec![cells], Cells::Float(vec![0.0; cells]));
     let indices = viewed(node, writer, indices, vec![n])?;
     let x = viewed(node, writer, x, vec![n])?;
-    let operands = vec![
-        inner::float(Value::Constant(Constant::new("", zeros))),
-        Some(Meaning::Tensor(indices, Element::Int)),
-        inner::float(x),
-    ];
-    let add = vec![inner::text("reduction", "add")];
-    let form = ("ScatterElements", 18);
-    let (y, _) = inner::inner(node, writer, form, add, operands)?;
+    let known = matches!(indices, Value::Constant(_));
+    let put = |writer: &mut Writer, x: Value, reduction: &str| {
+        let operands = vec![
+            inner::float(Value::Constant(Constant::new("", zeros.clone()))),
+            Some(Meaning::Tensor(indices.clone(), Element::Int)),
+            inner::float(x),
+        ];
+        let reduction = vec![inner::text("reduction", reduction)];
+        let form = ("ScatterElements", 18);
+        let (y, _) = inner::inner(node, writer, form, reduction, operands)?;
+        Ok::<_, Error>(y)
+    };
+    let mut y = put(writer, x, if known { "none" } else { "add" })?;
+    if !known && (0..rank).any(|i| strides[i] < kernel[i]) {
+        let ones = Tensor::new(vec![n], Cells::Float(vec![1.0; n]));
+        let count = put(writer, Value::Constant(Constant::new("", ones)), "add")?;
+        let (sum, count) = (writer.lift(node, y)?, writer.lift(node, count)?);
+        let mut f = Formula::new(node, writer);
+        let (lo, hi) = (1.0, f32::INFINITY);
+        let count = f.apply(Activation::Clip { lo, hi }, count)?;
+        let share = f.apply(Activation::Reciprocal, count)?;
+        y = Value::Activation(f.product(sum, share)?);
+    }
     one(viewed(node, writer, y, outputs)?)
 }
 

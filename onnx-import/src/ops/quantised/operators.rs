@@ -110,6 +110,10 @@ pub(crate) fn quantised(node: &mut Node, writer: &mut Writer) -> Result<Vec<Valu
         operands.push(match node.take(index) {
             None => None,
             Some(bias @ Value::Constant(_)) => {
+                // The factor of a product is that of its bias too.
+                if form.op == "Gemm" {
+                    scales *= node.float("alpha")?.unwrap_or(1.0);
+                }
                 let zero = ndarray::ArrayD::zeros(scales.shape());
                 let integers = None;
                 let parameters = Parameters {
@@ -130,6 +134,8 @@ pub(crate) fn quantised(node: &mut Node, writer: &mut Writer) -> Result<Vec<Valu
     };
     let opset = match node.domain() {
         "ai.onnx" => node.opset(),
+        // Which axes share: one, or all that follow.
+        _ if form.op == "Softmax" => node.int("opset")?.unwrap_or(OPSET),
         _ => OPSET,
     };
     let y = float(node, writer, form.op, opset, operands)?;
@@ -164,7 +170,7 @@ fn float(
         attribute: node.take_attributes(),
         ..NodeProto::default()
     };
-    // These say that the layout is the usual one, and the operator set of Softmax.
+    // These say that the layout is the usual one, and the operator set of Softmax, which is read.
     let flag = |name: &str| proto.attribute.iter().any(|a| a.name == name && a.i != 0);
     if flag("channels_last") {
         return Err(node.unsupported("its channels come last: export them as axis 1"));
