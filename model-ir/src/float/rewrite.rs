@@ -4,6 +4,7 @@
 //! | pattern | becomes |
 //! |---|---|
 //! | identity (`Clip(-inf, inf)`, trivial transpose, pad, reshape, pool, affine, concat) | nothing |
+//! | affine of factors 0 | constant |
 //! | linear, then affine per output channel | linear |
 //! | affine per input channel, then linear (a shift only without padding) | linear |
 //! | affine, then affine | affine |
@@ -18,6 +19,7 @@ use super::cones;
 use super::fold;
 use super::graph::{Graph, Node, ValueId};
 use super::op::{AxisMap, Op, PoolKind, Window};
+use ndarray::ArrayD;
 
 /// One step of rewriting node `i`.
 enum Edit {
@@ -29,6 +31,8 @@ enum Edit {
     FromProducer(Op),
     /// `i` and its producer change places.
     Swap,
+    /// `i` has these cells whatever it reads.
+    Fixed(ArrayD<f32>),
 }
 
 impl Graph {
@@ -52,6 +56,10 @@ impl Graph {
                 nodes[i].inputs.clear();
             };
             match edit {
+                Edit::Fixed(value) => {
+                    nodes[i].op = Op::Constant { value };
+                    nodes[i].inputs.clear();
+                }
                 Edit::Alias(value) => replace(&mut nodes, value),
                 Edit::IntoProducer(op) => {
                     nodes[producer.0].op = op;
@@ -84,6 +92,9 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
     let producer = &nodes[p.0];
     if is_identity(node, &producer.shape) {
         return Some(Edit::Alias(p));
+    }
+    if let Some(cells) = fixed(node) {
+        return Some(Edit::Fixed(cells));
     }
     let uses = nodes.iter().flat_map(|n| &n.inputs);
     let uses = uses.chain(outputs.iter().map(|(_, v)| v));
@@ -140,6 +151,16 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
         }
         _ => None,
     }
+}
+
+/// The cells of a node that multiplies its operand by 0 throughout.
+fn fixed(node: &Node) -> Option<ArrayD<f32>> {
+    let Op::Affine { scale, shift } = &node.op else {
+        return None;
+    };
+    let nothing = scale.iter().all(|&scale| scale == 0.0);
+    let cells = shift.broadcast(&*node.shape).filter(|_| nothing)?;
+    Some(cells.to_owned())
 }
 
 #[allow(clippy::float_cmp, reason = "only the exact constants are identities")]

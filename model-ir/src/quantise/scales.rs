@@ -12,6 +12,7 @@ use super::ties::Ties;
 use super::{Error, policy};
 use crate::exact::{exp2, log2_ceil};
 use crate::float::{Activation, Op};
+use crate::int::Interval;
 
 /// The scale of every value.
 #[derive(Debug)]
@@ -143,7 +144,16 @@ impl Choice<'_> {
         let f = self.facts.op(v).activation()?;
         // A softmax's exponentials reach 1.
         let one = || (f == Activation::Exp && self.is_never_positive(v)).then_some(1.0);
-        f.level().or_else(one)
+        f.level().or_else(one).or_else(|| self.of_truth(v, f))
+    }
+
+    /// The larger value of a function of truth values, which has two.
+    fn of_truth(&self, v: usize, f: Activation) -> Option<f64> {
+        let truth = Interval { lo: 0, hi: 1 };
+        let operand = self.facts.node(v).inputs[0].0;
+        self.facts.integers[operand].filter(|&x| truth.covers(x))?;
+        let level = f.at(0.0).abs().max(f.at(1.0).abs());
+        (level > 0.0 && level.is_finite()).then_some(level)
     }
 
     /// Whether the operand of `v` had a largest cell of 0 in every way that calibration saw: it is
@@ -228,13 +238,11 @@ impl Choice<'_> {
             | Op::Maximum { .. } => return None,
         };
         let largest = weights.iter().fold(0.0_f32, |m, w| m.max(w.abs()));
-        // Without weights the bias alone decides.
-        Some(match largest {
-            0.0 => {
-                let wanted = self.forms.wanted(v).max(f64::MIN_POSITIVE);
-                wanted / self.feed_scale(v, scales)
-            }
-            largest => largest.into(),
+        // Without weights the bias alone decides, if there is one.
+        Some(match (largest, self.forms.wanted(v)) {
+            (0.0, wanted) if wanted > 0.0 => wanted / self.feed_scale(v, scales),
+            (0.0, _) => 1.0,
+            (largest, _) => largest.into(),
         })
     }
 

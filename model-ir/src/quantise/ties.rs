@@ -123,18 +123,15 @@ impl Ties {
                 return None;
             }
             let size = facts.ranges[v].size();
-            let ratio = |u: &ValueId| {
+            let ratios = |u: &ValueId| {
                 let part = facts.ranges[u.0].size();
                 let whole = whole_size(facts, forms, u.0);
-                (part / size)
-                    .max(size / part)
-                    .max(whole / size)
-                    .max(border / whole)
+                [part / size, size / part, whole / size, border / whole]
             };
             let inputs = facts.node(v).inputs.iter();
             let leap = inputs
                 .filter(|u| forms.of(u.0) != Form::Linear)
-                .map(ratio)
+                .flat_map(ratios)
                 .filter(|r| r.is_finite())
                 .fold(0.0, f64::max);
             (policy::LEAP..f64::INFINITY)

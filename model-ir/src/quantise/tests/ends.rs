@@ -117,6 +117,29 @@ fn truth_values_are_rounded_whatever_reads_them() {
 }
 
 #[test]
+fn functions_of_truth_values_have_exact_values() {
+    close("one", &[2], &[0.0, 2.0], [1e-6, 1e-6], |b, x| {
+        let c = apply(b, Activation::IsZero, x);
+        vec![apply(b, Activation::Sqrt, c)]
+    });
+    close("two", &[2], &[0.0, 2.0], [1e-3, 1e-3], |b, x| {
+        let c = apply(b, Activation::IsZero, x);
+        vec![apply(b, Activation::Exp, c)]
+    });
+}
+
+/// Channels that are multiplied by nothing have their shift, however small the others.
+#[test]
+fn what_is_multiplied_by_nothing_is_its_shift() {
+    close("shift", &[2], &[3.0, -500.0], [1e-3, 1e-3], |b, x| {
+        let (scale, shift) = (array(&[2], &[0.0, 0.0]), array(&[2], &[0.01, -0.5]));
+        vec![add(b, Op::Affine { scale, shift }, &[x])]
+    });
+    let answers = answers(false, &[3.0], |b, x| vec![affine(b, x, 0.0, 0.0)]);
+    assert!(answers.iter().all(|answer| answer[0] == [0.0]));
+}
+
+#[test]
 fn arguments_far_beyond_saturation() {
     for f in [Activation::Erf, Activation::Sigmoid, Activation::Tanh] {
         for x in [80_000.0, 3e7] {
@@ -233,8 +256,9 @@ fn multipliers_have_room_beside_fine_products() {
 #[test]
 fn what_is_divided_by_nothing_is_nothing() {
     let inverse = |exponent| Activation::Inverse { exponent };
-    assert!(inverse(-0.5).at(0.0) == 0.0 && inverse(-0.5).at(4.0) == 0.5);
-    assert!(inverse(-1.0).at(-4.0) == -0.25 && inverse(-1.0).apply(0.0) == 0.0);
+    for (exponent, x, y) in [(-0.5, 0.0, 0.0), (-0.5, 4.0, 0.5), (-1.0, -4.0, -0.25)] {
+        assert!((inverse(exponent).at(x) - y).abs() < 1e-12, "{x}");
+    }
     // Rows of one cell and of very unlike sizes: each is 1, -1 or 0, and none is refused.
     let x = [5e-14, 4e-13, -1e-12, 0.0, -3e-13];
     close("rows", &[5], &x, [1.01, 1.01], |b, x| {

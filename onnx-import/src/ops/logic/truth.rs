@@ -162,6 +162,19 @@ pub(crate) fn chosen(
                 };
                 f.affine_by(c, &a - &b, b.to_owned())?
             }
+            (Value::Activation(a), Value::Constant(b)) => {
+                // A large constant would take its digits from what is chosen beside it.
+                let b = b.into_weight()?;
+                let rest = f.affine_by(c, b.mapv(|b| -b), b)?;
+                let chosen = f.product(c, a)?;
+                f.add(chosen, rest)?
+            }
+            (Value::Constant(a), Value::Activation(b)) => {
+                let rest = f.affine_by(c, a.into_weight()?, arr0(0.0).into_dyn())?;
+                let not = f.affine(c, -1.0, 1.0)?;
+                let chosen = f.product(not, b)?;
+                f.add(chosen, rest)?
+            }
             (a, b) => {
                 let d = difference(&mut f, a, b.clone())?;
                 let chosen = f.product(c, d)?;
