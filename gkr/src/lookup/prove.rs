@@ -1,6 +1,6 @@
 //! The prover of the lookup argument.
 
-use super::fraction::{self, Leaves};
+use super::fraction::{self, Leaves, Tree};
 use super::leaves::{RunLeaves, for_each, ints};
 use super::table::row;
 use super::{Block, LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
@@ -28,17 +28,17 @@ pub(crate) fn prove(plan: &Plan<'_>, witness: &Witness, tape: &mut ProverTape) -
         if let Some(mut leaves) =
             crate::tests::leaves::of_field_elements(plan, witness, alpha, beta)
         {
-            return fraction::prove(plan.leaf_vars, &mut leaves, tape);
+            return fraction::prove(Tree::new(plan.leaf_vars, &leaves), &mut leaves, tape);
         }
         let mut leaves = RunLeaves::new(plan, witness, &denominators);
-        fraction::prove(plan.leaf_vars, &mut leaves, tape)
+        fraction::prove(Tree::new(plan.leaf_vars, &leaves), &mut leaves, tape)
     });
     let mut rows = Leaves {
         p: witness.multiplicities.iter().map(|&m| m.into()).collect(),
         q: denominators.rows,
     };
     let tables = tracing::debug_span!("table tree")
-        .in_scope(|| fraction::prove(plan.table_vars, &mut rows, tape));
+        .in_scope(|| fraction::prove(Tree::new(plan.table_vars, &rows), &mut rows, tape));
 
     let _span = tracing::debug_span!("lookup values").entered();
     let values: Vec<Vec<E>> = plan
