@@ -8,7 +8,7 @@ use super::merge::MergeInstance;
 use super::verify::{FACTORS, OPERAND};
 use super::{Instance, InstanceEnd, Party, Wanted};
 use crate::error::VerifyError;
-use crate::tensor::{Action, Tensor, contract_ext, pad_axes, place_axes};
+use crate::tensor::{Action, Cells, Tensor, contract_ext, pad_axes, place_axes};
 use rayon::prelude::*;
 use zkstrata_mle::{E, PrimeCharacteristicRing, contract_middle, eq_table, tensor_eq, tensor_vars};
 use zkstrata_model_ir::int::{MapAxis, Model};
@@ -19,18 +19,18 @@ use zkstrata_pcs::sumcheck::{self, Factor};
 const GRAIN: usize = 1 << 14;
 
 /// Answers the walk from the trace and the model.
-pub(crate) struct LinearProver<'a> {
+pub(crate) struct LinearProver<'a, C> {
     /// The model with its weights.
     pub(crate) model: &'a Model,
     /// Axes of each bias.
     pub(crate) bias_axes: Vec<&'a [usize]>,
     /// Every tensor of the run.
-    pub(crate) tensors: &'a [Tensor],
+    pub(crate) tensors: &'a [Tensor<C>],
     /// The tape.
     pub(crate) tape: &'a mut ProverTape,
 }
 
-impl Party for LinearProver<'_> {
+impl<C: Cells> Party for LinearProver<'_, C> {
     type V = E;
 
     fn constant(&mut self, value: E) -> E {
@@ -98,12 +98,12 @@ impl Party for LinearProver<'_> {
 }
 
 /// What factors are contracted from.
-struct Sources<'a> {
+struct Sources<'a, C> {
     model: &'a Model,
-    tensors: &'a [Tensor],
+    tensors: &'a [Tensor<C>],
 }
 
-impl Sources<'_> {
+impl<C: Cells> Sources<'_, C> {
     /// The factor tables of an instance over its padded variables, the prover's own factor last;
     /// for an affine layer also `w(g,c,t)`, dense.
     fn factors(&self, instance: &Instance<'_>) -> (Vec<Vec<E>>, Vec<E>) {

@@ -11,7 +11,7 @@ use crate::lookup::fraction::CLEAR_VARS;
 use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::statement::Statement;
-use crate::witness::Witness;
+use crate::witness::{Evidence, Witness};
 use crate::{ProveError, SetupOptions, VerifyError, Weights, setup_scheme};
 use std::collections::BTreeMap;
 use zkstrata_mle::{F, PrimeCharacteristicRing};
@@ -31,10 +31,10 @@ fn class(verdict: &Result<(), VerifyError>) -> String {
 }
 
 /// What the verifier says of a prover that goes as far as `blame`, and what it lied about.
-fn judge(
+fn judge<W: Evidence>(
     case: &Case<Clear>,
     statement: &Statement,
-    witness: &Witness,
+    witness: &W,
     blame: Blame,
 ) -> (String, Vec<String>) {
     let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
