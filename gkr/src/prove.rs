@@ -229,12 +229,12 @@ impl<C: ProverScheme> ProvingKey<C> {
             });
         }
         let weights = &self.inner.weights;
-        let mut prover = LinearProver {
+        let mut prover = witness.party(LinearProver {
             model: &self.inner.model,
             bias_axes: weights.biases.iter().map(|b| b.axes.as_slice()).collect(),
             tensors: witness.tensors(),
             tape,
-        };
+        });
         let mut ends =
             reduce(plan, weights, claims, &mut prover).expect("a validated graph can be walked");
         committed.append(&mut ends.witness);

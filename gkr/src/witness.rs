@@ -1,7 +1,9 @@
-//! What a run leaves to be proven: every tensor, remainders and multiplicities.
+//! What a run leaves to be proven: every tensor, remainders and multiplicities; and what a prover
+//! makes of them.
 
+use crate::linear::{LinearProver, Party};
 use crate::lookup::fraction::FractionClaim;
-use crate::lookup::{multiplicities, trees};
+use crate::lookup::{multiplicities, trees, values};
 use crate::plan::Plan;
 use crate::tensor::{Cells, Tensor};
 use rayon::prelude::*;
@@ -41,6 +43,16 @@ pub(crate) trait Evidence: Sized + Sync {
         challenges: (E, E),
         tape: &mut ProverTape,
     ) -> (FractionClaim<E>, FractionClaim<E>);
+
+    /// The values of all blocks at the end of the leaf tree.
+    fn values(&self, plan: &Plan<'_>, leaves: &FractionClaim<E>) -> Vec<Vec<E>> {
+        values(plan, self, &leaves.point)
+    }
+
+    /// The prover's end of the linear part.
+    fn party<'a>(&'a self, prover: LinearProver<'a, Self::Cells>) -> impl Party<V = E> {
+        prover
+    }
 }
 
 /// The columns of the witness commitment.

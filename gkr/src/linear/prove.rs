@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use zkstrata_mle::{E, PrimeCharacteristicRing, contract_middle, eq_table, tensor_eq, tensor_vars};
 use zkstrata_model_ir::int::{MapAxis, Model};
 use zkstrata_pcs::ProverTape;
-use zkstrata_pcs::sumcheck::{self, Factor};
+use zkstrata_pcs::sumcheck::{self, Bound, Factor};
 
 /// Cells that one task adds.
 const GRAIN: usize = 1 << 14;
@@ -42,16 +42,8 @@ impl<C: Cells> Party for LinearProver<'_, C> {
     }
 
     fn value(&mut self, wanted: Wanted<'_>) -> Result<E, VerifyError> {
-        let value = match wanted {
-            Wanted::Tensor(tensor, point) => self.tensors[tensor.0].eval(point),
-            Wanted::Bias(bias, point) => {
-                let axes = self.bias_axes[bias.0];
-                zkstrata_mle::eval_dense(&self.model.biases[bias.0], axes, point)
-            }
-        };
-        #[cfg(test)]
-        let value = value + crate::tests::blame::operand();
-        self.tape.send(OPERAND, &[value]);
+        let value = self.evaluate(wanted);
+        self.send_operand(value);
         Ok(value)
     }
 
@@ -65,6 +57,35 @@ impl<C: Cells> Party for LinearProver<'_, C> {
         claims: &[E],
     ) -> Result<Vec<InstanceEnd<E>>, VerifyError> {
         let _span = tracing::debug_span!("linear stage", instances = instances.len()).entered();
+        let (_, ends) = self.bind(instances, claims);
+        self.send_factors(&ends);
+        Ok(ends)
+    }
+}
+
+impl<C: Cells> LinearProver<'_, C> {
+    /// A value of the run.
+    pub(crate) fn evaluate(&self, wanted: Wanted<'_>) -> E {
+        match wanted {
+            Wanted::Tensor(tensor, point) => self.tensors[tensor.0].eval(point),
+            Wanted::Bias(bias, point) => {
+                let axes = self.bias_axes[bias.0];
+                zkstrata_mle::eval_dense(&self.model.biases[bias.0], axes, point)
+            }
+        }
+    }
+
+    /// Sends a value that the walk asked for.
+    pub(crate) fn send_operand(&mut self, value: E) {
+        self.tape.send(OPERAND, &[value]);
+    }
+
+    /// The rounds of a stage's sumcheck, and its ends, which are still to be sent.
+    pub(crate) fn bind(
+        &mut self,
+        instances: &[Instance<'_>],
+        claims: &[E],
+    ) -> (Bound, Vec<InstanceEnd<E>>) {
         let sources = Sources {
             model: self.model,
             tensors: self.tensors,
@@ -89,11 +110,13 @@ impl<C: Cells> Party for LinearProver<'_, C> {
             };
             ends.push((point, own));
         }
-        #[cfg(test)]
-        crate::tests::blame::factors(instances, &bound, &mut ends);
+        (bound, ends)
+    }
+
+    /// Sends the values at a stage's ends.
+    pub(crate) fn send_factors(&mut self, ends: &[InstanceEnd<E>]) {
         let message: Vec<E> = ends.iter().flat_map(|(_, own)| own).copied().collect();
         self.tape.send(FACTORS, &message);
-        Ok(ends)
     }
 }
 

@@ -26,10 +26,7 @@ pub(crate) fn prove<W: Evidence>(
     let beta = tape.sample();
     let (leaves, tables) = witness.trees(plan, (alpha, beta), tape);
     let _span = tracing::debug_span!("lookup values").entered();
-    let values = |block| values(block, &leaves.point, witness);
-    let values: Vec<Vec<E>> = plan.blocks.par_iter().map(values).collect();
-    #[cfg(test)]
-    let values = crate::tests::blame::values(plan, &leaves, (alpha, beta), values);
+    let values = witness.values(plan, &leaves);
     tape.send(VALUES, &values.concat());
     let mut claims = LookupClaims {
         witness: Vec::new(),
@@ -54,8 +51,6 @@ pub(crate) fn trees(
     tape: &mut ProverTape,
 ) -> (FractionClaim<E>, FractionClaim<E>) {
     let denominators = table_denominators(plan, alpha, beta);
-    #[cfg(test)]
-    crate::tests::blame::tables(&witness.multiplicities, &denominators.rows);
     let leaves = tracing::debug_span!("leaf tree").in_scope(|| {
         let mut leaves = RunLeaves::new(plan, witness, &denominators);
         fraction::prove(Tree::new(plan.leaf_vars, &leaves), &mut leaves, tape)
@@ -69,8 +64,14 @@ pub(crate) fn trees(
     (leaves, tables)
 }
 
-/// The values of one block in the order in which they are sent.
-fn values<W: Evidence>(block: &Block, leaf: &Point, witness: &W) -> Vec<E> {
+/// The values of all blocks at the end of the leaf tree, in the order in which they are sent.
+pub(crate) fn values<W: Evidence>(plan: &Plan<'_>, witness: &W, leaf: &Point) -> Vec<Vec<E>> {
+    let values = |block| block_values(block, leaf, witness);
+    plan.blocks.par_iter().map(values).collect()
+}
+
+/// The values of one block.
+fn block_values<W: Evidence>(block: &Block, leaf: &Point, witness: &W) -> Vec<E> {
     let (cell, _) = block.cell(leaf).expect("the leaf point");
     let own_cell = block.own_cell(leaf).expect("the leaf point");
     let limbs = witness.limbs(block.node);

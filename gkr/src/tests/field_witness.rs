@@ -1,7 +1,7 @@
 //! What an adversary shows: any field elements, padding included, and limbs that are not the same
 //! wherever they are looked at.
 
-use super::{blame, leaves};
+use super::leaves;
 use crate::lookup::fraction::{FractionClaim, Tree, prove};
 use crate::plan::Plan;
 use crate::tensor::{Cells, Tensor};
@@ -98,7 +98,6 @@ impl Evidence for FieldWitness {
     ) -> (FractionClaim<E>, FractionClaim<E>) {
         let mut lookups = leaves::of_lookups(plan, self, challenges);
         let mut rows = leaves::of_tables(plan, self, challenges);
-        blame::tables(&self.multiplicities, &rows.q);
         let tree = Tree::new(plan.leaf_vars, &lookups);
         let lookups = prove(tree, &mut lookups, tape);
         let tree = Tree::new(plan.table_vars, &rows);

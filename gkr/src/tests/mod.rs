@@ -1,7 +1,7 @@
 //! Completeness on honest runs, soundness against cheating provers, and the tape.
 
 mod attacks;
-pub(crate) mod blame;
+mod blame;
 mod bounds;
 mod build;
 mod channel;

@@ -92,8 +92,6 @@ fn prove_layer(
     let node = nodes.last(rounds.round(&message));
     let [p0, d, q0, q1] = rounds.lanes(&node);
     let p1 = d - lambda * q1;
-    #[cfg(test)]
-    let [p0, p1, q0, q1] = crate::tests::blame::children([p0, p1, q0, q1], lambda, rounds.sum);
     let Rounds {
         mut point, tape, ..
     } = rounds;

@@ -50,8 +50,6 @@ impl Tree {
             layers.push(layer);
             fractions
         };
-        #[cfg(test)]
-        let numerators = crate::tests::blame::root(numerators, &denominators);
         Self {
             numerators,
             denominators,
