@@ -10,7 +10,7 @@ use crate::plan::{Plan, WeightPlan};
 use crate::proof::Proof;
 use crate::setup::SetupOptions;
 use crate::statement::{Statement, eval_public};
-use crate::witness::Witness;
+use crate::witness::{Evidence, Witness, columns};
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -166,18 +166,18 @@ impl<C: ProverScheme> ProvingKey<C> {
     }
 
     /// Proves any witness, honest or not, and also tells where the messages lie.
-    pub(crate) fn prove_witness(
+    pub(crate) fn prove_witness<W: Evidence>(
         &self,
         plan: &Plan<'_>,
         statement: &Statement,
-        witness: &Witness,
+        witness: &W,
     ) -> Result<(Vec<u8>, Vec<Message>), ProveError> {
         let mut tape = ProverTape::new(&statement.digest(plan.batch).0);
         let data = if plan.witness.is_empty() {
             None
         } else {
             let _span = tracing::info_span!("commit").entered();
-            let columns = witness.columns(plan);
+            let columns = columns(plan, witness);
             let place = zkstrata_pcs::Place::Proof;
             let (commitment, data) = C::commit(place, &plan.witness, columns)?;
             C::send_commitment(&commitment, &plan.witness, &mut tape);
@@ -204,11 +204,11 @@ impl<C: ProverScheme> ProvingKey<C> {
     }
 
     /// Lookups and the linear part: everything between the commitment and the openings.
-    fn reduce(
+    fn reduce<W: Evidence>(
         &self,
         plan: &Plan<'_>,
         statement: &Statement,
-        witness: &Witness,
+        witness: &W,
         tape: &mut ProverTape,
     ) -> Ends<E> {
         let (mut committed, mut claims) = (Vec::new(), Vec::new());
@@ -229,12 +229,12 @@ impl<C: ProverScheme> ProvingKey<C> {
             });
         }
         let weights = &self.inner.weights;
-        let mut prover = LinearProver {
+        let mut prover = witness.party(LinearProver {
             model: &self.inner.model,
             bias_axes: weights.biases.iter().map(|b| b.axes.as_slice()).collect(),
-            tensors: &witness.tensors,
+            tensors: witness.tensors(),
             tape,
-        };
+        });
         let mut ends =
             reduce(plan, weights, claims, &mut prover).expect("a validated graph can be walked");
         committed.append(&mut ends.witness);

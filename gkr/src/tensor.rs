@@ -2,8 +2,8 @@
 //!
 //! A tensor is stored over its live cells only, row-major over axes of length greater than 1; its
 //! multilinear extension is that of the tensor padded with zeros. Contractions use `eq` tables cut
-//! to the live lengths, so padding is never touched. Tests also make tensors of field elements
-//! whose axes are the padded ones, garbage included; the same code serves both.
+//! to the live lengths, so padding is never touched. A tensor of other [`Cells`] than integers is
+//! contracted by the same code.
 
 use rayon::prelude::*;
 use zkstrata_mle::{
@@ -15,23 +15,51 @@ use zkstrata_model_ir::int::Ints;
 /// Cells below which embedding runs on one thread.
 const PARALLEL_CELLS: usize = 1 << 14;
 
-/// The cells of a tensor.
-#[derive(Clone, Debug)]
-pub(crate) enum Cells {
-    /// Live cells of an honest run.
-    Ints(Ints),
-    /// Field elements; made by tests, which also fill the padding.
-    #[cfg_attr(not(test), allow(dead_code))]
-    Field(Vec<F>),
+/// The cells of a tensor, row-major over its axes.
+pub(crate) trait Cells: Sync {
+    /// The multilinear extension at `point`.
+    fn eval(&self, axes: &[usize], point: &[E]) -> E;
+
+    /// `out[a][i] = sum_m e[m] x[a][m][i]`
+    fn contract_middle(&self, outer: usize, mid: usize, inner: usize, e: &[E]) -> Vec<E>;
+
+    /// The padded column of field elements that is committed.
+    fn padded(&self, axes: &[usize]) -> Vec<F>;
+}
+
+impl Cells for Ints {
+    fn eval(&self, axes: &[usize], point: &[E]) -> E {
+        match self {
+            Self::I16(x) => eval_dense(x, axes, point),
+            Self::I32(x) => eval_dense(x, axes, point),
+            Self::I64(x) => eval_dense(x, axes, point),
+        }
+    }
+
+    fn contract_middle(&self, outer: usize, mid: usize, inner: usize, e: &[E]) -> Vec<E> {
+        match self {
+            Self::I16(x) => contract_middle(x, outer, mid, inner, e),
+            Self::I32(x) => contract_middle(x, outer, mid, inner, e),
+            Self::I64(x) => contract_middle(x, outer, mid, inner, e),
+        }
+    }
+
+    fn padded(&self, axes: &[usize]) -> Vec<F> {
+        match self {
+            Self::I16(x) => padded(axes, x),
+            Self::I32(x) => padded(axes, x),
+            Self::I64(x) => padded(axes, x),
+        }
+    }
 }
 
 /// A tensor of a batch.
 #[derive(Clone, Debug)]
-pub(crate) struct Tensor {
+pub(crate) struct Tensor<C = Ints> {
     /// Axes of length greater than 1, the batch first.
     pub(crate) axes: Vec<usize>,
     /// Row-major cells.
-    pub(crate) cells: Cells,
+    pub(crate) cells: C,
 }
 
 /// What a contraction does to consecutive axes.
@@ -51,21 +79,16 @@ enum Step {
     Rows(Vec<Vec<E>>),
 }
 
-impl Tensor {
+impl<C: Cells> Tensor<C> {
     /// The tensor with these axes, of which those of length 1 are dropped.
-    pub(crate) fn new(axes: &[usize], cells: Cells) -> Self {
+    pub(crate) fn new(axes: &[usize], cells: C) -> Self {
         let axes = axes.iter().copied().filter(|&n| n > 1).collect();
         Self { axes, cells }
     }
 
     /// The multilinear extension at `point`.
     pub(crate) fn eval(&self, point: &[E]) -> E {
-        match &self.cells {
-            Cells::Ints(Ints::I16(x)) => eval_dense(x, &self.axes, point),
-            Cells::Ints(Ints::I32(x)) => eval_dense(x, &self.axes, point),
-            Cells::Ints(Ints::I64(x)) => eval_dense(x, &self.axes, point),
-            Cells::Field(x) => eval_dense(x, &self.axes, point),
-        }
+        self.cells.eval(&self.axes, point)
     }
 
     /// Contracts the axes as `actions` say, in order. Returns the lengths that are left and the
@@ -93,7 +116,7 @@ impl Tensor {
                 dims[k + 1..].iter().product::<usize>(),
             );
             let contract = |e: &[E]| match &values {
-                None => self.contract_middle(outer, dims[k], inner, e),
+                None => self.cells.contract_middle(outer, dims[k], inner, e),
                 Some(x) => contract_ext(x, outer, dims[k], inner, e),
             };
             let (next, length) = match &steps[k] {
@@ -108,8 +131,8 @@ impl Tensor {
             dims[k] = length;
             steps[k] = Step::Keep;
         }
-        let values =
-            values.unwrap_or_else(|| self.contract_middle(1, 1, dims.iter().product(), &[E::ONE]));
+        let all = || dims.iter().product();
+        let values = values.unwrap_or_else(|| self.cells.contract_middle(1, 1, all(), &[E::ONE]));
         (dims, values)
     }
 
@@ -167,23 +190,9 @@ impl Tensor {
         (dims, steps)
     }
 
-    fn contract_middle(&self, outer: usize, mid: usize, inner: usize, e: &[E]) -> Vec<E> {
-        match &self.cells {
-            Cells::Ints(Ints::I16(x)) => contract_middle(x, outer, mid, inner, e),
-            Cells::Ints(Ints::I32(x)) => contract_middle(x, outer, mid, inner, e),
-            Cells::Ints(Ints::I64(x)) => contract_middle(x, outer, mid, inner, e),
-            Cells::Field(x) => contract_middle(x, outer, mid, inner, e),
-        }
-    }
-
     /// The padded column of field elements that is committed.
     pub(crate) fn padded(&self) -> Vec<F> {
-        match &self.cells {
-            Cells::Ints(Ints::I16(x)) => padded(&self.axes, x),
-            Cells::Ints(Ints::I32(x)) => padded(&self.axes, x),
-            Cells::Ints(Ints::I64(x)) => padded(&self.axes, x),
-            Cells::Field(x) => x.clone(),
-        }
+        self.cells.padded(&self.axes)
     }
 }
 

@@ -1,14 +1,77 @@
-//! What a run leaves to be proven: every tensor, remainders and multiplicities.
+//! What a run leaves to be proven: every tensor, remainders and multiplicities; and what a prover
+//! makes of them.
 
-use crate::lookup::multiplicities;
+use crate::linear::{LinearProver, Party};
+use crate::lookup::fraction::FractionClaim;
+use crate::lookup::{multiplicities, trees, values};
 use crate::plan::Plan;
 use crate::tensor::{Cells, Tensor};
 use rayon::prelude::*;
-use zkstrata_mle::F;
-use zkstrata_model_ir::int::{TensorId, Trace};
-use zkstrata_pcs::Columns;
+use zkstrata_mle::{E, F};
+use zkstrata_model_ir::int::{Ints, TensorId, Trace};
+use zkstrata_pcs::{Columns, ProverTape};
 
-/// The witness of a batch.
+/// What a prover shows: an honest one, a [`Witness`]. The verifier must refuse what else may be shown,
+/// and tests show it. The body of a method is what an honest prover does.
+pub(crate) trait Evidence: Sized + Sync {
+    /// The cells of tensors.
+    type Cells: Cells;
+
+    /// The tensor of every node.
+    fn tensors(&self) -> &[Tensor<Self::Cells>];
+
+    /// The limbs of a node's remainders, the least significant first, in its own block.
+    fn limbs(&self, node: usize) -> &[Tensor<Self::Cells>];
+
+    /// Those in the commitment.
+    fn committed_limbs(&self, node: usize) -> &[Tensor<Self::Cells>] {
+        self.limbs(node)
+    }
+
+    /// Those in the blocks of single limbs.
+    fn own_limbs(&self, node: usize) -> &[Tensor<Self::Cells>] {
+        self.limbs(node)
+    }
+
+    /// One per row of the table hypercube; empty without lookups.
+    fn multiplicities(&self) -> &[F];
+
+    /// Proves the fraction trees of the leaves and of the tables, of alpha and beta.
+    fn trees(
+        &self,
+        plan: &Plan<'_>,
+        challenges: (E, E),
+        tape: &mut ProverTape,
+    ) -> (FractionClaim<E>, FractionClaim<E>);
+
+    /// The values of all blocks at the end of the leaf tree.
+    fn values(&self, plan: &Plan<'_>, leaves: &FractionClaim<E>) -> Vec<Vec<E>> {
+        values(plan, self, &leaves.point)
+    }
+
+    /// The prover's end of the linear part.
+    fn party<'a>(&'a self, prover: LinearProver<'a, Self::Cells>) -> impl Party<V = E> {
+        prover
+    }
+}
+
+/// The columns of the witness commitment.
+pub(crate) fn columns<W: Evidence>(plan: &Plan<'_>, witness: &W) -> Columns {
+    let mut columns: Columns = plan
+        .blocks
+        .par_iter()
+        .map(|block| {
+            let limbs = witness.committed_limbs(block.node);
+            let limbs = block.limb_columns().map(|j| &limbs[j]);
+            let out = std::iter::once(&witness.tensors()[block.node]);
+            out.chain(limbs).map(Tensor::padded).collect()
+        })
+        .collect();
+    columns.push(vec![witness.multiplicities().to_vec()]);
+    columns
+}
+
+/// The witness of an honest run.
 #[derive(Debug)]
 pub(crate) struct Witness {
     /// The tensor of every node.
@@ -17,31 +80,12 @@ pub(crate) struct Witness {
     pub(crate) remainders: Vec<Vec<Tensor>>,
     /// One per row of the table hypercube; empty without lookups.
     pub(crate) multiplicities: Vec<F>,
-    /// What a cheating prover shows instead of the limbs.
-    #[cfg(test)]
-    pub(crate) faces: Faces,
-}
-
-/// Other limbs than [`Witness::remainders`], node and limbs, in some of their places.
-#[cfg(test)]
-#[derive(Debug, Default)]
-pub(crate) struct Faces {
-    /// In the commitment.
-    pub(crate) committed: Option<(usize, Vec<Tensor>)>,
-    /// In the blocks of single limbs.
-    pub(crate) own: Option<(usize, Vec<Tensor>)>,
-}
-
-#[cfg(test)]
-fn face(face: Option<&(usize, Vec<Tensor>)>, node: usize) -> Option<&[Tensor]> {
-    let other = face.filter(|(other, _)| *other == node);
-    other.map(|(_, limbs)| limbs.as_slice())
 }
 
 impl Witness {
-    /// The witness of an honest run.
+    /// The witness of a batch.
     pub(crate) fn new(plan: &Plan<'_>, trace: Trace) -> Self {
-        let tensor = |(node, x)| Tensor::new(&plan.axes(TensorId(node)), Cells::Ints(x));
+        let tensor = |(node, x)| Tensor::new(&plan.axes(TensorId(node)), x);
         let tensors: Vec<Tensor> = trace.tensors.into_iter().enumerate().map(tensor).collect();
         let remainders: Vec<Vec<Tensor>> = trace
             .remainders
@@ -58,42 +102,31 @@ impl Witness {
             tensors,
             remainders,
             multiplicities,
-            #[cfg(test)]
-            faces: Faces::default(),
         }
     }
+}
 
-    /// The limbs of a node in the commitment.
-    fn committed_limbs(&self, node: usize) -> &[Tensor] {
-        #[cfg(test)]
-        if let Some(limbs) = face(self.faces.committed.as_ref(), node) {
-            return limbs;
-        }
+impl Evidence for Witness {
+    type Cells = Ints;
+
+    fn tensors(&self) -> &[Tensor] {
+        &self.tensors
+    }
+
+    fn limbs(&self, node: usize) -> &[Tensor] {
         &self.remainders[node]
     }
 
-    /// The limbs of a node in the blocks of single limbs.
-    pub(crate) fn own_limbs(&self, node: usize) -> &[Tensor] {
-        #[cfg(test)]
-        if let Some(limbs) = face(self.faces.own.as_ref(), node) {
-            return limbs;
-        }
-        &self.remainders[node]
+    fn multiplicities(&self) -> &[F] {
+        &self.multiplicities
     }
 
-    /// The columns of the witness commitment.
-    pub(crate) fn columns(&self, plan: &Plan<'_>) -> Columns {
-        let mut columns: Columns = plan
-            .blocks
-            .par_iter()
-            .map(|block| {
-                let limbs = self.committed_limbs(block.node);
-                let limbs = block.limb_columns().map(|j| &limbs[j]);
-                let out = std::iter::once(&self.tensors[block.node]);
-                out.chain(limbs).map(Tensor::padded).collect()
-            })
-            .collect();
-        columns.push(vec![self.multiplicities.clone()]);
-        columns
+    fn trees(
+        &self,
+        plan: &Plan<'_>,
+        challenges: (E, E),
+        tape: &mut ProverTape,
+    ) -> (FractionClaim<E>, FractionClaim<E>) {
+        trees(plan, self, challenges, tape)
     }
 }

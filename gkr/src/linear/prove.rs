@@ -8,29 +8,29 @@ use super::merge::MergeInstance;
 use super::verify::{FACTORS, OPERAND};
 use super::{Instance, InstanceEnd, Party, Wanted};
 use crate::error::VerifyError;
-use crate::tensor::{Action, Tensor, contract_ext, pad_axes, place_axes};
+use crate::tensor::{Action, Cells, Tensor, contract_ext, pad_axes, place_axes};
 use rayon::prelude::*;
 use zkstrata_mle::{E, PrimeCharacteristicRing, contract_middle, eq_table, tensor_eq, tensor_vars};
 use zkstrata_model_ir::int::{MapAxis, Model};
 use zkstrata_pcs::ProverTape;
-use zkstrata_pcs::sumcheck::{self, Factor};
+use zkstrata_pcs::sumcheck::{self, Bound, Factor};
 
 /// Cells that one task adds.
 const GRAIN: usize = 1 << 14;
 
 /// Answers the walk from the trace and the model.
-pub(crate) struct LinearProver<'a> {
+pub(crate) struct LinearProver<'a, C> {
     /// The model with its weights.
     pub(crate) model: &'a Model,
     /// Axes of each bias.
     pub(crate) bias_axes: Vec<&'a [usize]>,
     /// Every tensor of the run.
-    pub(crate) tensors: &'a [Tensor],
+    pub(crate) tensors: &'a [Tensor<C>],
     /// The tape.
     pub(crate) tape: &'a mut ProverTape,
 }
 
-impl Party for LinearProver<'_> {
+impl<C: Cells> Party for LinearProver<'_, C> {
     type V = E;
 
     fn constant(&mut self, value: E) -> E {
@@ -42,16 +42,8 @@ impl Party for LinearProver<'_> {
     }
 
     fn value(&mut self, wanted: Wanted<'_>) -> Result<E, VerifyError> {
-        let value = match wanted {
-            Wanted::Tensor(tensor, point) => self.tensors[tensor.0].eval(point),
-            Wanted::Bias(bias, point) => {
-                let axes = self.bias_axes[bias.0];
-                zkstrata_mle::eval_dense(&self.model.biases[bias.0], axes, point)
-            }
-        };
-        #[cfg(test)]
-        let value = value + crate::tests::blame::operand();
-        self.tape.send(OPERAND, &[value]);
+        let value = self.evaluate(wanted);
+        self.send_operand(value);
         Ok(value)
     }
 
@@ -65,6 +57,35 @@ impl Party for LinearProver<'_> {
         claims: &[E],
     ) -> Result<Vec<InstanceEnd<E>>, VerifyError> {
         let _span = tracing::debug_span!("linear stage", instances = instances.len()).entered();
+        let (_, ends) = self.bind(instances, claims);
+        self.send_factors(&ends);
+        Ok(ends)
+    }
+}
+
+impl<C: Cells> LinearProver<'_, C> {
+    /// A value of the run.
+    pub(crate) fn evaluate(&self, wanted: Wanted<'_>) -> E {
+        match wanted {
+            Wanted::Tensor(tensor, point) => self.tensors[tensor.0].eval(point),
+            Wanted::Bias(bias, point) => {
+                let axes = self.bias_axes[bias.0];
+                zkstrata_mle::eval_dense(&self.model.biases[bias.0], axes, point)
+            }
+        }
+    }
+
+    /// Sends a value that the walk asked for.
+    pub(crate) fn send_operand(&mut self, value: E) {
+        self.tape.send(OPERAND, &[value]);
+    }
+
+    /// The rounds of a stage's sumcheck, and its ends, which are still to be sent.
+    pub(crate) fn bind(
+        &mut self,
+        instances: &[Instance<'_>],
+        claims: &[E],
+    ) -> (Bound, Vec<InstanceEnd<E>>) {
         let sources = Sources {
             model: self.model,
             tensors: self.tensors,
@@ -89,21 +110,23 @@ impl Party for LinearProver<'_> {
             };
             ends.push((point, own));
         }
-        #[cfg(test)]
-        crate::tests::blame::factors(instances, &bound, &mut ends);
+        (bound, ends)
+    }
+
+    /// Sends the values at a stage's ends.
+    pub(crate) fn send_factors(&mut self, ends: &[InstanceEnd<E>]) {
         let message: Vec<E> = ends.iter().flat_map(|(_, own)| own).copied().collect();
         self.tape.send(FACTORS, &message);
-        Ok(ends)
     }
 }
 
 /// What factors are contracted from.
-struct Sources<'a> {
+struct Sources<'a, C> {
     model: &'a Model,
-    tensors: &'a [Tensor],
+    tensors: &'a [Tensor<C>],
 }
 
-impl Sources<'_> {
+impl<C: Cells> Sources<'_, C> {
     /// The factor tables of an instance over its padded variables, the prover's own factor last;
     /// for an affine layer also `w(g,c,t)`, dense.
     fn factors(&self, instance: &Instance<'_>) -> (Vec<Vec<E>>, Vec<E>) {

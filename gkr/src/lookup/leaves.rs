@@ -7,21 +7,12 @@
 use super::fraction::{CHUNK_LEAVES, Chunk, Source};
 use super::prove::Denominators;
 use crate::plan::Plan;
-use crate::tensor::{Cells, Tensor};
 use crate::witness::Witness;
 use std::borrow::Cow;
 use std::ops::Range;
 use std::slice::SliceIndex;
 use zkstrata_mle::{E, PrimeCharacteristicRing, axis_vars};
 use zkstrata_model_ir::int::Ints;
-
-/// The integers of a tensor of an honest run.
-pub(super) fn ints(tensor: &Tensor) -> &Ints {
-    match &tensor.cells {
-        Cells::Ints(x) => x,
-        Cells::Field(_) => unreachable!("a witness is integers or field elements throughout"),
-    }
-}
 
 /// All leaves of a run.
 pub(super) struct RunLeaves<'a> {
@@ -67,18 +58,18 @@ impl<'a> RunLeaves<'a> {
                 first: block.first,
                 len: 1 << block.leaf_vars(),
                 axes,
-                argument: ints(&witness.tensors[block.input.0]),
+                argument: &witness.tensors[block.input.0].cells,
                 shift: block.shift,
                 offset: block.offset,
                 start: plan.graph.tables[block.table.0].start,
                 function: denominators.offset(block.table),
-                remainder: last.map(|(limb, x)| (ints(x), denominators.offset(limb.range))),
+                remainder: last.map(|(limb, x)| (&x.cells, denominators.offset(limb.range))),
             });
             blocks.extend(limbs.map(|(limb, x)| BlockLeaves {
                 first: limb.first,
                 len: 1 << block.vars,
                 axes,
-                argument: ints(x),
+                argument: &x.cells,
                 shift: 0,
                 offset: 0,
                 start: 0,

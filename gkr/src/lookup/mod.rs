@@ -48,7 +48,7 @@ mod prove;
 pub(crate) mod table;
 
 #[cfg(feature = "prover")]
-pub(crate) use prove::{multiplicities, prove};
+pub(crate) use prove::{multiplicities, prove, trees, values};
 pub(crate) use table::TableBlock;
 
 use crate::error::VerifyError;

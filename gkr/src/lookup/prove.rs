@@ -1,12 +1,12 @@
 //! The prover of the lookup argument.
 
-use super::fraction::{self, Leaves};
-use super::leaves::{RunLeaves, for_each, ints};
+use super::fraction::{self, FractionClaim, Leaves, Tree};
+use super::leaves::{RunLeaves, for_each};
 use super::table::row;
 use super::{Block, LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
 use crate::plan::Plan;
 use crate::tensor::Tensor;
-use crate::witness::Witness;
+use crate::witness::{Evidence, Witness};
 use rayon::prelude::*;
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::TableId;
@@ -16,38 +16,17 @@ use zkstrata_pcs::{Claim, ProverTape};
 const PARALLEL_VARS: usize = 20;
 
 /// Proves the lookups; the witness commitment must have been sent.
-pub(crate) fn prove(plan: &Plan<'_>, witness: &Witness, tape: &mut ProverTape) -> LookupClaims<E> {
+pub(crate) fn prove<W: Evidence>(
+    plan: &Plan<'_>,
+    witness: &W,
+    tape: &mut ProverTape,
+) -> LookupClaims<E> {
     tape.work(WORK, WORK_BITS);
     let alpha = tape.sample();
     let beta = tape.sample();
-    let denominators = table_denominators(plan, alpha, beta);
-    #[cfg(test)]
-    crate::tests::blame::tables(&witness.multiplicities, &denominators.rows);
-    let leaves = tracing::debug_span!("leaf tree").in_scope(|| {
-        #[cfg(test)]
-        if let Some(mut leaves) =
-            crate::tests::leaves::of_field_elements(plan, witness, alpha, beta)
-        {
-            return fraction::prove(plan.leaf_vars, &mut leaves, tape);
-        }
-        let mut leaves = RunLeaves::new(plan, witness, &denominators);
-        fraction::prove(plan.leaf_vars, &mut leaves, tape)
-    });
-    let mut rows = Leaves {
-        p: witness.multiplicities.iter().map(|&m| m.into()).collect(),
-        q: denominators.rows,
-    };
-    let tables = tracing::debug_span!("table tree")
-        .in_scope(|| fraction::prove(plan.table_vars, &mut rows, tape));
-
+    let (leaves, tables) = witness.trees(plan, (alpha, beta), tape);
     let _span = tracing::debug_span!("lookup values").entered();
-    let values: Vec<Vec<E>> = plan
-        .blocks
-        .par_iter()
-        .map(|block| values(block, &leaves.point, witness))
-        .collect();
-    #[cfg(test)]
-    let values = crate::tests::blame::values(plan, &leaves, (alpha, beta), values);
+    let values = witness.values(plan, &leaves);
     tape.send(VALUES, &values.concat());
     let mut claims = LookupClaims {
         witness: Vec::new(),
@@ -64,12 +43,39 @@ pub(crate) fn prove(plan: &Plan<'_>, witness: &Witness, tape: &mut ProverTape) -
     claims
 }
 
-/// The values of one block in the order in which they are sent.
-fn values(block: &Block, leaf: &Point, witness: &Witness) -> Vec<E> {
+/// Proves the trees of the leaves and of the tables of an honest run.
+pub(crate) fn trees(
+    plan: &Plan<'_>,
+    witness: &Witness,
+    (alpha, beta): (E, E),
+    tape: &mut ProverTape,
+) -> (FractionClaim<E>, FractionClaim<E>) {
+    let denominators = table_denominators(plan, alpha, beta);
+    let leaves = tracing::debug_span!("leaf tree").in_scope(|| {
+        let mut leaves = RunLeaves::new(plan, witness, &denominators);
+        fraction::prove(Tree::new(plan.leaf_vars, &leaves), &mut leaves, tape)
+    });
+    let mut rows = Leaves {
+        p: witness.multiplicities.iter().map(|&m| m.into()).collect(),
+        q: denominators.rows,
+    };
+    let tables = tracing::debug_span!("table tree")
+        .in_scope(|| fraction::prove(Tree::new(plan.table_vars, &rows), &mut rows, tape));
+    (leaves, tables)
+}
+
+/// The values of all blocks at the end of the leaf tree, in the order in which they are sent.
+pub(crate) fn values<W: Evidence>(plan: &Plan<'_>, witness: &W, leaf: &Point) -> Vec<Vec<E>> {
+    let values = |block| block_values(block, leaf, witness);
+    plan.blocks.par_iter().map(values).collect()
+}
+
+/// The values of one block.
+fn block_values<W: Evidence>(block: &Block, leaf: &Point, witness: &W) -> Vec<E> {
     let (cell, _) = block.cell(leaf).expect("the leaf point");
     let own_cell = block.own_cell(leaf).expect("the leaf point");
-    let limbs = &witness.remainders[block.node];
-    let main = [block.input.0, block.node].map(|t| &witness.tensors[t]);
+    let limbs = witness.limbs(block.node);
+    let main = [block.input.0, block.node].map(|t| &witness.tensors()[t]);
     let main = main
         .into_iter()
         .chain(block.limb_columns().map(|j| &limbs[j]));
@@ -134,12 +140,12 @@ pub(crate) fn multiplicities(
     let count = |mut counts: Vec<u32>, block: &Block| {
         let start = plan.graph.tables[block.table.0].start;
         let rows = &mut counts[offsets[block.table.0]..];
-        for_each(ints(&tensors[block.input.0]), .., |_, x| {
+        for_each(&tensors[block.input.0].cells, .., |_, x| {
             rows[(((x + block.offset) >> block.shift) - start) as usize] += 1;
         });
-        for (limb, cells) in block.limbs.iter().zip(&remainders[block.node]) {
+        for (limb, tensor) in block.limbs.iter().zip(&remainders[block.node]) {
             let rows = &mut counts[offsets[limb.range.0]..];
-            for_each(ints(cells), .., |_, x| rows[x as usize] += 1);
+            for_each(&tensor.cells, .., |_, x| rows[x as usize] += 1);
         }
         counts
     };

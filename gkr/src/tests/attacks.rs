@@ -6,7 +6,7 @@ use super::suite::{self, models};
 use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::statement::Statement;
-use crate::witness::Witness;
+use crate::witness::{Evidence, Witness};
 use crate::{ProvingKey, SetupOptions, VerifyError, VerifyingKey, Weights, setup_scheme};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -59,11 +59,11 @@ impl<C: ProverScheme> Case<C> {
         (statement, verdict)
     }
 
-    pub(super) fn judge(
+    pub(super) fn judge<W: Evidence>(
         &self,
         plan: &Plan<'_>,
         statement: &Statement,
-        witness: &Witness,
+        witness: &W,
     ) -> Result<(), VerifyError> {
         let (tape, _) = self
             .pk

@@ -1,16 +1,18 @@
 //! A prover that lies once and then makes every later message fit, so that its lie ends where its
 //! [`Blame`] says: in one check of the verifier, or in claims on committed columns.
-//!
-//! The provers call these functions in tests, on the thread of the proof, right before they send;
-//! without a blame they change nothing.
 
-use crate::linear::{Instance, InstanceEnd};
-use crate::lookup::LeafEquation;
-use crate::lookup::fraction::FractionClaim;
+use super::leaves;
+use crate::error::VerifyError;
+use crate::linear::{Instance, InstanceEnd, LinearProver, Party, Wanted};
+use crate::lookup::fraction::{self, FractionClaim, Leaves};
+use crate::lookup::{Block, LeafEquation};
 use crate::plan::Plan;
-use std::cell::RefCell;
+use crate::tensor::Tensor;
+use crate::witness::Evidence;
+use std::sync::{Mutex, MutexGuard};
 use zkstrata_mle::{E, F, Field, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::TensorId;
+use zkstrata_pcs::ProverTape;
 use zkstrata_pcs::sumcheck::Bound;
 
 /// A tree of fractions.
@@ -20,10 +22,14 @@ pub(super) enum Tree {
     Tables,
 }
 
-/// What of a layer's children takes the blame for a false sum.
+/// What of a tree is false.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Child {
+pub(super) enum False {
+    /// The layer in the clear, of which those below know nothing.
+    Root,
+    /// The numerator of a leaf.
     Numerator,
+    /// The denominator of a leaf.
     Denominator,
 }
 
@@ -32,10 +38,8 @@ pub(super) enum Child {
 pub(super) struct Blame {
     /// Picks what takes the blame where there is a choice.
     pub(super) seed: usize,
-    /// Makes the root of this tree equal that of the other one.
-    pub(super) root: Option<Tree>,
-    /// Makes the children of that tree's layers give their sums.
-    pub(super) children: Option<Child>,
+    /// Makes the sum of this tree equal that of the other one.
+    pub(super) tree: Option<(Tree, False)>,
     /// Makes the leaf equation hold by a false value.
     pub(super) values: bool,
     /// Two values that are off so that the leaf equation holds.
@@ -51,8 +55,7 @@ impl Blame {
     pub(super) fn all(seed: usize) -> Self {
         Self {
             seed,
-            root: Some(Tree::Leaves),
-            children: Some(Child::Denominator),
+            tree: Some((Tree::Leaves, False::Denominator)),
             values: true,
             factors: true,
             ..Self::default()
@@ -60,112 +63,134 @@ impl Blame {
     }
 }
 
-#[derive(Default)]
-struct State {
+/// A prover that lies about what this evidence gives.
+pub(super) struct Liar<'a, W> {
+    evidence: &'a W,
     blame: Blame,
-    on: bool,
-    /// The tree that is being proven.
-    tree: Option<Tree>,
-    /// The sum of the other tree.
-    target: Option<E>,
-    operands: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    seed: usize,
+    /// Alpha and beta.
+    challenges: (E, E),
     log: Vec<String>,
 }
 
-thread_local!(static STATE: RefCell<State> = RefCell::new(State::default()));
-
-/// Runs a prover with this blame; also returns what it lied about, in order.
-pub(super) fn with<T>(blame: Blame, prove: impl FnOnce() -> T) -> (T, Vec<String>) {
-    let state = State {
-        blame,
-        on: true,
-        ..State::default()
-    };
-    STATE.with(|s| *s.borrow_mut() = state);
-    let result = prove();
-    let state = STATE.with(|s| std::mem::take(&mut *s.borrow_mut()));
-    (result, state.log)
+impl State {
+    /// Below `n`.
+    fn next(&mut self, n: usize) -> usize {
+        self.seed = self
+            .seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.seed >> 33) % n.max(1)
+    }
 }
 
-/// Calls `lie` if there is a blame.
-fn blamed<T>(honest: T, lie: impl FnOnce(&mut State, T) -> T) -> T {
-    STATE.with(|s| {
-        let mut state = s.borrow_mut();
-        if state.on {
-            lie(&mut state, honest)
-        } else {
-            honest
+impl<'a, W: Evidence> Liar<'a, W> {
+    pub(super) fn new(evidence: &'a W, blame: Blame) -> Self {
+        let state = State {
+            seed: blame.seed,
+            challenges: (E::ZERO, E::ZERO),
+            log: vec![],
+        };
+        Self {
+            evidence,
+            blame,
+            state: Mutex::new(state),
         }
-    })
+    }
+
+    /// What it lied about, in order.
+    pub(super) fn lies(&self) -> Vec<String> {
+        self.state().log.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic before")
+    }
 }
 
-fn next(seed: &mut usize, n: usize) -> usize {
-    *seed = seed
-        .wrapping_mul(6_364_136_223_846_793_005)
-        .wrapping_add(1_442_695_040_888_963_407);
-    (*seed >> 33) % n.max(1)
+/// The sum of all fractions.
+fn sum(leaves: &Leaves) -> E {
+    let fractions = leaves.p.iter().zip(&leaves.q);
+    fractions.map(|(&p, &q)| p * q.inverse()).sum()
 }
 
-/// Told of the tables before the trees are proven.
-pub(crate) fn tables(multiplicities: &[F], rows: &[E]) {
-    blamed((), |state, ()| {
-        let terms = multiplicities.iter().zip(rows);
-        let sum = || terms.map(|(&m, &q)| q.inverse() * m).sum();
-        state.target = (state.blame.root == Some(Tree::Leaves)).then(sum);
+/// Makes the sum `rest` more by another denominator. A fraction that is to be zero has none.
+fn add_to_denominator(leaves: &mut Leaves, rest: E) {
+    let mut fractions = leaves.p.iter().zip(&mut leaves.q);
+    let other = fractions.find_map(|(&p, q)| {
+        let fraction = p * q.inverse() + rest;
+        (p != E::ZERO && fraction != E::ZERO).then(|| (q, p * fraction.inverse()))
     });
+    let (q, other) = other.expect("two fractions that are not zero");
+    *q = other;
 }
 
-/// The numerators of a tree's layer in the clear: the leaf tree's first, then the table tree's.
-pub(crate) fn root(numerators: Vec<E>, denominators: &[E]) -> Vec<E> {
-    blamed(numerators, |state, mut numerators| {
-        let tree = match state.tree {
-            None => Tree::Leaves,
-            Some(_) => Tree::Tables,
-        };
-        state.tree = Some(tree);
-        let fractions = numerators.iter().zip(denominators);
-        let sum: E = fractions.map(|(&p, &q)| p * q.inverse()).sum();
-        if state.blame.root == Some(tree) {
-            let target = state.target.expect("the other tree's sum");
-            if sum != target {
-                numerators[0] += (target - sum) * denominators[0];
-                state.log.push("root".into());
+impl<W: Evidence> Evidence for Liar<'_, W> {
+    type Cells = W::Cells;
+
+    fn tensors(&self) -> &[Tensor<W::Cells>] {
+        self.evidence.tensors()
+    }
+
+    fn limbs(&self, node: usize) -> &[Tensor<W::Cells>] {
+        self.evidence.limbs(node)
+    }
+
+    fn committed_limbs(&self, node: usize) -> &[Tensor<W::Cells>] {
+        self.evidence.committed_limbs(node)
+    }
+
+    fn own_limbs(&self, node: usize) -> &[Tensor<W::Cells>] {
+        self.evidence.own_limbs(node)
+    }
+
+    fn multiplicities(&self) -> &[F] {
+        self.evidence.multiplicities()
+    }
+
+    fn trees(
+        &self,
+        plan: &Plan<'_>,
+        challenges: (E, E),
+        tape: &mut ProverTape,
+    ) -> (FractionClaim<E>, FractionClaim<E>) {
+        self.state().challenges = challenges;
+        let mut leaves = [
+            leaves::of_lookups(plan, self, challenges),
+            leaves::of_tables(plan, self, challenges),
+        ];
+        // What is added to the sums of the layers in the clear.
+        let mut roots = [E::ZERO; 2];
+        if let Some((tree, lie)) = self.blame.tree {
+            let k = tree as usize;
+            let rest = sum(&leaves[1 - k]) - sum(&leaves[k]);
+            if rest != E::ZERO {
+                self.state().log.push(format!("{tree:?} {lie:?}"));
+                match lie {
+                    False::Root => roots[k] = rest,
+                    False::Numerator => leaves[k].p[0] += rest * leaves[k].q[0],
+                    False::Denominator => add_to_denominator(&mut leaves[k], rest),
+                }
             }
-        } else {
-            state.target = Some(sum);
         }
-        numerators
-    })
-}
-
-/// The children of a layer.
-pub(crate) fn children(honest: [E; 4], lambda: E, sum: E) -> [E; 4] {
-    blamed(honest, |state, [p0, p1, q0, q1]| {
-        let d = p1 + lambda * q1;
-        let rest = sum - (p0 * q1 + q0 * d);
-        if state.blame.root != state.tree || rest == E::ZERO {
-            return [p0, p1, q0, q1];
-        }
-        let Some(child) = state.blame.children else {
-            return [p0, p1, q0, q1];
+        let vars = [plan.leaf_vars, plan.table_vars];
+        let mut prove = |k: usize| {
+            let mut tree = fraction::Tree::new(vars[k], &leaves[k]);
+            tree.numerators[0] += roots[k] * tree.denominators[0];
+            fraction::prove(tree, &mut leaves[k], tape)
         };
-        state.log.push("children".into());
-        match child {
-            Child::Numerator => [p0 + rest * q1.inverse(), p1, q0, q1],
-            Child::Denominator => [p0, p1, q0 + rest * d.inverse(), q1],
-        }
-    })
-}
+        (prove(0), prove(1))
+    }
 
-/// The values of all blocks at the end of the leaf tree.
-pub(crate) fn values(
-    plan: &Plan<'_>,
-    leaves: &FractionClaim<E>,
-    (alpha, beta): (E, E),
-    honest: Vec<Vec<E>>,
-) -> Vec<Vec<E>> {
-    blamed(honest, |state, mut values| {
-        let equation = |block: &crate::lookup::Block| {
+    fn values(&self, plan: &Plan<'_>, leaves: &FractionClaim<E>) -> Vec<Vec<E>> {
+        let mut values = self.evidence.values(plan, leaves);
+        let mut state = self.state();
+        let (alpha, beta) = state.challenges;
+        let equation = |block: &Block| {
             let axes = plan.axes(TensorId(block.node));
             LeafEquation::of(block, &axes, &leaves.point, alpha, beta).expect("a leaf point")
         };
@@ -178,7 +203,7 @@ pub(crate) fn values(
         let mut add = |(b, k): (usize, usize), rest: E| {
             values[b][k] += rest * equations[b].coefs[k].inverse();
         };
-        if let Some((i, j)) = state.blame.pair {
+        if let Some((i, j)) = self.blame.pair {
             let (i, j) = (places[i % places.len()], places[j % places.len()]);
             if i != j {
                 add(i, E::ONE);
@@ -191,26 +216,70 @@ pub(crate) fn values(
             equation.constant + terms.map(|(&c, &v)| c * v).sum::<E>()
         });
         let rest = leaves.q - E::ONE - terms.sum::<E>();
-        if state.blame.values && rest != E::ZERO {
-            let (b, k) = places[next(&mut state.blame.seed, places.len())];
+        if self.blame.values && rest != E::ZERO {
+            let (b, k) = places[state.next(places.len())];
             values[b][k] += rest * equations[b].coefs[k].inverse();
             state.log.push(format!("value {b}.{k}"));
         }
         values
-    })
+    }
+
+    fn party<'a>(&'a self, prover: LinearProver<'a, W::Cells>) -> impl Party<V = E> {
+        LyingParty {
+            honest: prover,
+            liar: self,
+            operands: 0,
+        }
+    }
 }
 
-/// What is added to the next operand that is sent.
-pub(crate) fn operand() -> E {
-    blamed(E::ZERO, |state, _| {
-        let number = state.operands;
-        state.operands += 1;
-        if state.blame.operand != Some(number) {
-            return E::ZERO;
+/// The liar's end of the linear part.
+struct LyingParty<'a, W: Evidence> {
+    honest: LinearProver<'a, W::Cells>,
+    liar: &'a Liar<'a, W>,
+    /// Number of operands that were sent.
+    operands: usize,
+}
+
+impl<W: Evidence> Party for LyingParty<'_, W> {
+    type V = E;
+
+    fn constant(&mut self, value: E) -> E {
+        value
+    }
+
+    fn computed(&mut self, value: impl FnOnce() -> Option<E>) -> Option<E> {
+        value()
+    }
+
+    fn value(&mut self, wanted: Wanted<'_>) -> Result<E, VerifyError> {
+        let mut value = self.honest.evaluate(wanted);
+        if self.liar.blame.operand == Some(self.operands) {
+            value += E::ONE;
+            let lie = format!("operand {}", self.operands);
+            self.liar.state().log.push(lie);
         }
-        state.log.push(format!("operand {number}"));
-        E::ONE
-    })
+        self.operands += 1;
+        self.honest.send_operand(value);
+        Ok(value)
+    }
+
+    fn challenge(&mut self) -> E {
+        self.honest.challenge()
+    }
+
+    fn sumcheck(
+        &mut self,
+        instances: &[Instance<'_>],
+        claims: &[E],
+    ) -> Result<Vec<InstanceEnd<E>>, VerifyError> {
+        let (bound, mut ends) = self.honest.bind(instances, claims);
+        if self.liar.blame.factors {
+            make_fit(instances, &bound, &mut ends, &mut self.liar.state());
+        }
+        self.honest.send_factors(&ends);
+        Ok(ends)
+    }
 }
 
 /// The product of an instance from its end values, and how much it grows with value `k`.
@@ -250,26 +319,29 @@ fn product(instance: &Instance<'_>, point: &[E], v: &[E], k: usize) -> (E, E) {
     }
 }
 
-/// The end values of a stage.
-pub(crate) fn factors(instances: &[Instance<'_>], bound: &Bound, ends: &mut [InstanceEnd<E>]) {
-    blamed((), |state, ()| {
-        let rest = |(l, instance): (usize, &Instance<'_>)| {
-            let (point, own) = &ends[l];
-            bound.gammas[l] * (bound.claims[l] - product(instance, point, own, 0).0)
-        };
-        let rest: E = instances.iter().enumerate().map(rest).sum();
-        if !state.blame.factors || rest == E::ZERO {
+/// Makes the end values of a stage give what its rounds came down to.
+fn make_fit(
+    instances: &[Instance<'_>],
+    bound: &Bound,
+    ends: &mut [InstanceEnd<E>],
+    state: &mut State,
+) {
+    let rest = |(l, instance): (usize, &Instance<'_>)| {
+        let (point, own) = &ends[l];
+        bound.gammas[l] * (bound.claims[l] - product(instance, point, own, 0).0)
+    };
+    let rest: E = instances.iter().enumerate().map(rest).sum();
+    if rest == E::ZERO {
+        return;
+    }
+    for _ in 0..50 {
+        let l = state.next(instances.len());
+        let k = state.next(ends[l].1.len());
+        let slope = product(&instances[l], &ends[l].0, &ends[l].1, k).1;
+        if slope != E::ZERO {
+            ends[l].1[k] += rest * (bound.gammas[l] * slope).inverse();
+            state.log.push(format!("factor {l}.{k}"));
             return;
         }
-        for _ in 0..50 {
-            let l = next(&mut state.blame.seed, instances.len());
-            let k = next(&mut state.blame.seed, ends[l].1.len());
-            let slope = product(&instances[l], &ends[l].0, &ends[l].1, k).1;
-            if slope != E::ZERO {
-                ends[l].1[k] += rest * (bound.gammas[l] * slope).inverse();
-                state.log.push(format!("factor {l}.{k}"));
-                return;
-            }
-        }
-    });
+    }
 }

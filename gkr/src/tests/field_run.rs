@@ -4,11 +4,11 @@
 //! polynomial its operator's formula gives on them. This evaluates those formulas cell by cell over
 //! the padded cube, naively and independently of the prover's contractions.
 
+use super::field_witness::{Faces, FieldWitness, Padded, padded_tensor};
 use super::leaves::field_multiplicities;
 use crate::plan::Plan;
 use crate::statement::Statement;
-use crate::tensor::{Cells, Tensor, for_each_live};
-use crate::witness::{Faces, Witness};
+use crate::tensor::{Tensor, for_each_live};
 use zkstrata_mle::{F, PrimeCharacteristicRing, PrimeField64, axis_vars, tensor_vars};
 use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::{Affine, Contract, Entry, Map, MapAxis, Model, Op, Role, TensorId};
@@ -304,7 +304,7 @@ pub(super) fn run(
     key: Digest,
     inputs: &[Vec<i64>],
     tamper: Tamper<'_>,
-) -> (Statement, Witness) {
+) -> (Statement, FieldWitness) {
     let batch = plan.batch;
     let mut tensors: Vec<Vec<F>> = Vec::new();
     let mut remainders: Vec<Vec<Vec<F>>> = Vec::new();
@@ -371,13 +371,9 @@ pub(super) fn run(
         inputs: inputs.to_vec(),
         outputs,
     };
-    let padded = |(node, x): (usize, Vec<F>)| {
-        let axes = plan.axes(TensorId(node));
-        let axes: Vec<usize> = axes.iter().map(|&n| 1 << axis_vars(n)).collect();
-        Tensor::new(&axes, Cells::Field(x))
-    };
-    let tensors: Vec<Tensor> = tensors.into_iter().enumerate().map(padded).collect();
-    let remainders: Vec<Vec<Tensor>> = remainders
+    let padded = |(node, x)| padded_tensor(plan, node, x);
+    let tensors: Vec<Tensor<Padded>> = tensors.into_iter().enumerate().map(padded).collect();
+    let remainders: Vec<Vec<Tensor<Padded>>> = remainders
         .into_iter()
         .enumerate()
         .map(|(node, limbs)| limbs.into_iter().map(|x| padded((node, x))).collect())
@@ -387,7 +383,7 @@ pub(super) fn run(
     } else {
         field_multiplicities(plan, &tensors, &remainders)
     };
-    let witness = Witness {
+    let witness = FieldWitness {
         tensors,
         remainders,
         multiplicities,

@@ -1,9 +1,9 @@
 //! Forgeries that are consistent as far as a prover can make them: a lie is pushed on from message
-//! to message ([`blame`]) until one check of the verifier stands alone against it. Each check that a
+//! to message ([`Liar`]) until one check of the verifier stands alone against it. Each check that a
 //! lie can be made to end in has a test here that fails without it.
 
 use super::attacks::Case;
-use super::blame::{self, Blame, Child, Tree};
+use super::blame::{Blame, False, Liar, Tree};
 use super::build::{Builder, inputs};
 use super::field_run::run;
 use super::suite::{self, models};
@@ -11,7 +11,7 @@ use crate::lookup::fraction::CLEAR_VARS;
 use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::statement::Statement;
-use crate::witness::Witness;
+use crate::witness::{Evidence, Witness};
 use crate::{ProveError, SetupOptions, VerifyError, Weights, setup_scheme};
 use std::collections::BTreeMap;
 use zkstrata_mle::{F, PrimeCharacteristicRing};
@@ -31,15 +31,16 @@ fn class(verdict: &Result<(), VerifyError>) -> String {
 }
 
 /// What the verifier says of a prover that goes as far as `blame`, and what it lied about.
-fn judge(
+fn judge<W: Evidence>(
     case: &Case<Clear>,
     statement: &Statement,
-    witness: &Witness,
+    witness: &W,
     blame: Blame,
 ) -> (String, Vec<String>) {
     let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
-    let (verdict, log) = blame::with(blame, || case.judge(&plan, statement, witness));
-    (class(&verdict), log)
+    let liar = Liar::new(witness, blame);
+    let verdict = case.judge(&plan, statement, &liar);
+    (class(&verdict), liar.lies())
 }
 
 /// A false cell of the first and of the last table node of every model, by a prover of each blame:
@@ -90,9 +91,9 @@ fn a_false_cell_unbalances_the_sums() {
 
 #[test]
 fn a_root_that_its_layers_do_not_give_is_rejected() {
-    for root in [Tree::Leaves, Tree::Tables] {
+    for tree in [Tree::Leaves, Tree::Tables] {
         let blame = Blame {
-            root: Some(root),
+            tree: Some((tree, False::Root)),
             ..Blame::default()
         };
         only(&false_cells(3, &[blame]), "fraction layer");
@@ -102,8 +103,7 @@ fn a_root_that_its_layers_do_not_give_is_rejected() {
 #[test]
 fn false_denominators_of_leaves_are_rejected() {
     let blame = Blame {
-        root: Some(Tree::Leaves),
-        children: Some(Child::Denominator),
+        tree: Some((Tree::Leaves, False::Denominator)),
         ..Blame::default()
     };
     only(&false_cells(3, &[blame]), "lookup leaf denominators");
@@ -112,8 +112,7 @@ fn false_denominators_of_leaves_are_rejected() {
 #[test]
 fn false_numerators_of_leaves_are_rejected() {
     let blame = Blame {
-        root: Some(Tree::Leaves),
-        children: Some(Child::Numerator),
+        tree: Some((Tree::Leaves, False::Numerator)),
         ..Blame::default()
     };
     only(&false_cells(3, &[blame]), "lookup leaf numerators");
@@ -122,8 +121,7 @@ fn false_numerators_of_leaves_are_rejected() {
 #[test]
 fn false_denominators_of_tables_are_rejected() {
     let blame = Blame {
-        root: Some(Tree::Tables),
-        children: Some(Child::Denominator),
+        tree: Some((Tree::Tables, False::Denominator)),
         ..Blame::default()
     };
     only(&false_cells(3, &[blame]), "table denominators");
@@ -132,8 +130,7 @@ fn false_denominators_of_tables_are_rejected() {
 #[test]
 fn false_numerators_of_tables_end_in_the_multiplicities() {
     let blame = Blame {
-        root: Some(Tree::Tables),
-        children: Some(Child::Numerator),
+        tree: Some((Tree::Tables, False::Numerator)),
         ..Blame::default()
     };
     let verdicts = false_cells(3, &[blame]);
@@ -421,8 +418,8 @@ fn a_chain_of_lies_is_stuck_at_the_opening_with_whir() {
                 factors: true,
                 ..Blame::default()
             };
-            let prove = || case.pk.prove_witness(&plan, &statement, &witness);
-            match blame::with(blame, prove).0 {
+            let liar = Liar::new(&witness, blame);
+            match case.pk.prove_witness(&plan, &statement, &liar) {
                 Ok((tape, _)) => {
                     let verdict = case.vk.verify(&statement, &Proof { tape });
                     assert_ne!(class(&verdict), "ACCEPTED", "{name}");

@@ -1,37 +1,33 @@
-//! The lookups of a witness of padded field elements, as their formulas: the leaves and the
-//! multiplicities, independent of the prover's.
+//! The lookups of a witness as their formulas: the leaves of both trees and the multiplicities of
+//! field elements, independent of the prover's.
 
+use super::field_witness::Padded;
 use crate::lookup::fraction::Leaves;
 use crate::lookup::table::identifier;
 use crate::plan::Plan;
-use crate::tensor::{Cells, Tensor, for_each_live};
-use crate::witness::Witness;
+use crate::tensor::{Tensor, for_each_live};
+use crate::witness::Evidence;
 use std::collections::HashMap;
 use zkstrata_mle::{E, F, Field, PrimeCharacteristicRing, PrimeField64, tensor_vars};
 use zkstrata_model_ir::int::TensorId;
 
-/// The leaves as their formulas, if the witness is of padded field elements.
-pub(crate) fn of_field_elements(
+/// The leaves of the lookups.
+pub(super) fn of_lookups<W: Evidence>(
     plan: &Plan<'_>,
-    witness: &Witness,
-    alpha: E,
-    beta: E,
-) -> Option<Leaves> {
-    let is_field = |tensor: &Tensor| matches!(tensor.cells, Cells::Field(_));
-    if !witness.tensors.iter().any(is_field) {
-        return None;
-    }
+    witness: &W,
+    (alpha, beta): (E, E),
+) -> Leaves {
     // The leaves of every block with its first one.
     let mut parts: Vec<(usize, Vec<(E, E)>)> = vec![];
     for block in &plan.blocks {
-        let acc = padded_cells(&witness.tensors[block.input.0]);
-        let out = padded_cells(&witness.tensors[block.node]);
+        let acc = witness.tensors()[block.input.0].padded();
+        let out = witness.tensors()[block.node].padded();
         let axes = plan.axes(TensorId(block.node));
         let mut mask = vec![F::ZERO; 1 << tensor_vars(&axes)];
         for_each_live(&axes, |_, at| mask[at] = F::ONE);
         let denominator =
             |mask: F, table, row: E| E::ONE + (alpha - identifier(table) - E::ONE) * mask - row;
-        let limbs = witness.remainders[block.node].iter().map(padded_cells);
+        let limbs = witness.limbs(block.node).iter().map(Tensor::padded);
         let limbs: Vec<_> = block.limbs.iter().zip(limbs).collect();
         let scale = F::TWO.exp_u64(block.shift.into()).inverse();
         let mut main = vec![];
@@ -48,21 +44,41 @@ pub(crate) fn of_field_elements(
         }
         parts.push((block.first, main));
         for (limb, x) in block.own_limbs().iter().zip(witness.own_limbs(block.node)) {
-            let x = padded_cells(x);
+            let x = x.padded();
             let leaf = |(&mask, &x)| (E::from(mask), denominator(mask, limb.range, beta * x));
             parts.push((limb.first, mask.iter().zip(x.iter()).map(leaf).collect()));
         }
     }
     parts.sort_by_key(|&(first, _)| first);
     let (p, q) = parts.into_iter().flat_map(|(_, leaves)| leaves).unzip();
-    Some(Leaves { p, q })
+    Leaves { p, q }
+}
+
+/// The leaves of the tables: every table's last row fills its block, and the last table's the cube.
+pub(super) fn of_tables<W: Evidence>(
+    plan: &Plan<'_>,
+    witness: &W,
+    (alpha, beta): (E, E),
+) -> Leaves {
+    let mut q = vec![E::ZERO; 1 << plan.table_vars];
+    for block in &plan.tables {
+        let table = &plan.graph.tables[block.table.0];
+        for (j, q) in q[block.offset..].iter_mut().enumerate() {
+            let x = table.start + j.min(table.len - 1) as i64;
+            let value = table.get(x).expect("a row of the domain");
+            let [x, value] = [x, value].map(F::from_i64);
+            *q = alpha - identifier(block.table) - beta * x - beta * beta * value;
+        }
+    }
+    let p = witness.multiplicities().iter().map(|&m| m.into()).collect();
+    Leaves { p, q }
 }
 
 /// The multiplicities of a witness of field elements; tuples in no table are not counted.
 pub(super) fn field_multiplicities(
     plan: &Plan<'_>,
-    tensors: &[Tensor],
-    remainders: &[Vec<Tensor>],
+    tensors: &[Tensor<Padded>],
+    remainders: &[Vec<Tensor<Padded>>],
 ) -> Vec<F> {
     let mut index = HashMap::new();
     for block in &plan.tables {
@@ -86,9 +102,9 @@ pub(super) fn field_multiplicities(
         }
     };
     for block in &plan.blocks {
-        let acc = padded_cells(&tensors[block.input.0]);
-        let out = padded_cells(&tensors[block.node]);
-        let limbs = remainders[block.node].iter().map(padded_cells);
+        let acc = &tensors[block.input.0].cells.0;
+        let out = &tensors[block.node].cells.0;
+        let limbs = remainders[block.node].iter().map(|limb| &limb.cells.0);
         let limbs: Vec<_> = block.limbs.iter().zip(limbs).collect();
         let scale = F::TWO.exp_u64(block.shift.into()).inverse();
         for_each_live(&plan.axes(TensorId(block.node)), |_, at| {
@@ -101,15 +117,4 @@ pub(super) fn field_multiplicities(
         });
     }
     counts.into_iter().map(F::from_u32).collect()
-}
-
-/// The cells of the padded cube.
-fn padded_cells(tensor: &Tensor) -> Vec<F> {
-    let cell = |i: usize| match &tensor.cells {
-        Cells::Ints(x) => F::from_i64(x.get(i)),
-        Cells::Field(x) => x[i],
-    };
-    let mut out = vec![F::ZERO; 1 << tensor_vars(&tensor.axes)];
-    for_each_live(&tensor.axes, |dense, at| out[at] = cell(dense));
-    out
 }

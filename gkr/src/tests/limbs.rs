@@ -3,11 +3,12 @@
 
 use super::attacks::Case;
 use super::field_run::run;
+use super::field_witness::padded_tensor;
 use super::suite;
 use crate::VerifyError;
 use crate::plan::Plan;
-use crate::tensor::{Cells, Tensor, for_each_live};
-use zkstrata_mle::{F, PrimeCharacteristicRing, PrimeField64, axis_vars};
+use crate::tensor::for_each_live;
+use zkstrata_mle::{F, PrimeCharacteristicRing, PrimeField64};
 use zkstrata_model_ir::int::{Op, TensorId};
 use zkstrata_pcs::Clear;
 
@@ -171,11 +172,9 @@ fn limbs_that_differ_between_their_two_places_are_rejected() {
                 };
                 let key = case.vk.digest();
                 let (statement, mut witness) = run(&plan, &case.model, key, &case.inputs, &mut lie);
-                let axes = plan.axes(TensorId(target.node));
-                let axes: Vec<usize> = axes.iter().map(|&n| 1 << axis_vars(n)).collect();
                 let limbs = || {
                     let tensors = honest.iter().cloned();
-                    let tensors = tensors.map(|x| Tensor::new(&axes, Cells::Field(x)));
+                    let tensors = tensors.map(|x| padded_tensor(&plan, target.node, x));
                     (target.node, tensors.collect())
                 };
                 witness.faces.own = Some(limbs());

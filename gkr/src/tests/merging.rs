@@ -3,13 +3,13 @@
 use super::attacks::Case;
 use super::build::Builder;
 use super::field_run::run;
+use super::field_witness::Padded;
 use crate::error::VerifyError;
 use crate::linear::{
     Instance, InstanceEnd, LinearProver, LinearVerifier, Party, TensorClaim, Wanted, analyse,
     reduce,
 };
 use crate::plan::{Plan, WeightPlan};
-use crate::tensor::Cells;
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::{Model, TensorId};
 use zkstrata_pcs::{Clear, ProverTape, VerifierTape};
@@ -117,10 +117,7 @@ fn a_merged_tensor_that_is_not_its_sum_is_rejected() {
                 .into_iter()
                 .flatten()
             {
-                let Cells::Field(cells) = &mut witness.tensors[tensor.0].cells else {
-                    panic!("a field run");
-                };
-                cells[0] += F::from_i64(lie[1]);
+                witness.tensors[tensor.0].cells.0[0] += F::from_i64(lie[1]);
             }
             lie = [lie[1], lie[0] + lie[1]];
         }
@@ -136,7 +133,7 @@ fn transpose_of(model: &Model, x: TensorId) -> Option<TensorId> {
 
 /// Adds to values that are sent; the first operand of a sum follows from the others.
 struct Liar<'a> {
-    honest: LinearProver<'a>,
+    honest: LinearProver<'a, Padded>,
     lies: std::vec::IntoIter<i64>,
 }
 
@@ -152,12 +149,12 @@ impl Party for Liar<'_> {
     }
 
     fn value(&mut self, wanted: Wanted<'_>) -> Result<E, VerifyError> {
-        let Wanted::Tensor(tensor, point) = wanted else {
-            return self.honest.value(wanted);
+        let lie = match wanted {
+            Wanted::Tensor(..) => self.lies.next().unwrap_or(0),
+            Wanted::Bias(..) => 0,
         };
-        let lie = self.lies.next().unwrap_or(0);
-        let value = self.honest.tensors[tensor.0].eval(point) + E::from_i64(lie);
-        self.honest.tape.send("linear operand", &[value]);
+        let value = self.honest.evaluate(wanted) + E::from_i64(lie);
+        self.honest.send_operand(value);
         Ok(value)
     }
 

@@ -1,15 +1,16 @@
 //! Completeness on honest runs, soundness against cheating provers, and the tape.
 
 mod attacks;
-pub(crate) mod blame;
+mod blame;
 mod bounds;
 mod build;
 mod channel;
 mod checks;
 mod field_run;
+mod field_witness;
 mod forgeries;
 mod hostile;
-pub(crate) mod leaves;
+mod leaves;
 mod limbs;
 mod merging;
 mod operators;

@@ -51,6 +51,8 @@ use zkstrata_pcs::{Channel, TapeError};
 pub(crate) use leaves::{CHUNK_LEAVES, Chunk, Leaves, Source};
 #[cfg(feature = "prover")]
 pub(crate) use prove::prove;
+#[cfg(feature = "prover")]
+pub(crate) use tree::Tree;
 
 /// Layers of up to `2^CLEAR_VARS` fractions are in the clear: the sumchecks that this saves would
 /// be as long.

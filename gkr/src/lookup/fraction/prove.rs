@@ -2,49 +2,31 @@
 
 use super::leaves::{LeafNodes, Source};
 use super::nodes::{Message, Node, Nodes};
-use super::tree::{Layer, all_leaves};
+use super::tree::{LANE_VARS, Layer, Tree};
 use super::weights::{CHUNK, Weights};
-use super::{CLEAR_VARS, FractionClaim, LayerClaim};
-use zkstrata_mle::packed::{LANES, unpack};
+use super::{FractionClaim, LayerClaim};
+use zkstrata_mle::packed::unpack;
 use zkstrata_mle::{E, Field, Point, PrimeCharacteristicRing, bind, eq_table};
 use zkstrata_pcs::ProverTape;
 
-/// Coordinates of a register's lanes. A layer below the clear one fills two registers.
-const LANE_VARS: usize = LANES.ilog2() as usize;
-const _: () = assert!(LANE_VARS < CLEAR_VARS);
-
-/// Proves a tree over `2^num_vars` leaves, as [`super::verify`] reads it.
+/// Proves the tree over these leaves, as [`super::verify`] reads it.
 ///
 /// # Panics
-/// If the leaves exceed the cube, or a challenge is zero, which happens with probability
-/// `n^2 / |E|`.
+/// If a challenge is zero, which happens with probability `n^2 / |E|`.
 pub(crate) fn prove(
-    num_vars: usize,
+    tree: Tree,
     leaves: &mut dyn Source,
     tape: &mut ProverTape,
 ) -> FractionClaim<E> {
-    assert!(leaves.len() <= 1 << num_vars, "the leaves exceed the cube");
-    let clear = num_vars.min(CLEAR_VARS);
-    let mut layers = vec![];
-    let (numerators, denominators) = if num_vars == clear {
-        all_leaves(leaves, num_vars)
-    } else {
-        let mut layer = Layer::of_leaves(leaves, num_vars);
-        for vars in (clear..num_vars - 1).rev() {
-            let parents = layer.parents(leaves, 1 << (vars - LANE_VARS));
-            layers.push(layer);
-            layer = parents;
-        }
-        let fractions = layer.all_fractions(leaves, 1 << (clear - LANE_VARS));
-        layers.push(layer);
-        fractions
-    };
-    #[cfg(test)]
-    let numerators = crate::tests::blame::root(numerators, &denominators);
+    let Tree {
+        numerators,
+        denominators,
+        mut layers,
+    } = tree;
     tape.send("fraction numerators", &numerators);
     tape.send("fraction denominators", &denominators);
-    let point = tape.sample_vec(clear);
-    let weights = eq_table(&point, 1 << clear, E::ONE);
+    let point = tape.sample_vec(numerators.len().ilog2() as usize);
+    let weights = eq_table(&point, numerators.len(), E::ONE);
     let evaluate = |values: &[E]| values.iter().zip(&weights).map(|(&v, &w)| v * w).sum();
     let mut claim = LayerClaim {
         p: evaluate(&numerators),
@@ -110,8 +92,6 @@ fn prove_layer(
     let node = nodes.last(rounds.round(&message));
     let [p0, d, q0, q1] = rounds.lanes(&node);
     let p1 = d - lambda * q1;
-    #[cfg(test)]
-    let [p0, p1, q0, q1] = crate::tests::blame::children([p0, p1, q0, q1], lambda, rounds.sum);
     let Rounds {
         mut point, tape, ..
     } = rounds;

@@ -1,6 +1,6 @@
 //! Trees against direct sums, and every scalar of every message altered.
 
-use super::{CLEAR_VARS, FractionClaim, Leaves, prove, verify};
+use super::{CLEAR_VARS, FractionClaim, Leaves, Tree, prove, verify};
 use proptest::prelude::*;
 use zkstrata_mle::{E, F, PrimeCharacteristicRing, eq_table};
 use zkstrata_pcs::{ProverTape, TapeError, VerifierTape};
@@ -61,7 +61,8 @@ fn holds(claim: &FractionClaim<E>, leaves: &Leaves) -> bool {
 
 fn proof(num_vars: usize, leaves: &Leaves) -> (FractionClaim<E>, ProverTape) {
     let mut tape = ProverTape::new(&STATEMENT);
-    let claim = prove(num_vars, &mut leaves.clone(), &mut tape);
+    let tree = Tree::new(num_vars, leaves);
+    let claim = prove(tree, &mut leaves.clone(), &mut tape);
     (claim, tape)
 }
 

@@ -1,8 +1,9 @@
-//! The tree's layers, from the leaves up.
+//! The tree, from the leaves up.
 
 // The arguments are registers: a call that is not inlined would store and load them.
 #![allow(clippy::inline_always)]
 
+use super::CLEAR_VARS;
 use super::leaves::{CHUNK_LEAVES, Source, live_chunks};
 use super::nodes::{DEAD, Node, stored};
 use super::passes::collect;
@@ -13,6 +14,50 @@ use zkstrata_mle::{E, PackedE, PackedFieldExtension};
 /// Registers that a thread takes at least.
 const TASK: usize = 128;
 
+/// Coordinates of a register's lanes. A layer below the clear one fills two registers.
+pub(super) const LANE_VARS: usize = LANES.ilog2() as usize;
+const _: () = assert!(LANE_VARS < CLEAR_VARS);
+
+/// The fractions of a tree.
+pub(crate) struct Tree {
+    /// Numerators of the layer in the clear.
+    pub(crate) numerators: Vec<E>,
+    /// Its denominators.
+    pub(crate) denominators: Vec<E>,
+    /// The layers below, the leaves' parents first.
+    pub(super) layers: Vec<Layer>,
+}
+
+impl Tree {
+    /// The tree over `2^num_vars` leaves.
+    ///
+    /// # Panics
+    /// If the leaves exceed the cube.
+    pub(crate) fn new(num_vars: usize, leaves: &dyn Source) -> Self {
+        assert!(leaves.len() <= 1 << num_vars, "the leaves exceed the cube");
+        let clear = num_vars.min(CLEAR_VARS);
+        let mut layers = vec![];
+        let (numerators, denominators) = if num_vars == clear {
+            all_leaves(leaves, num_vars)
+        } else {
+            let mut layer = Layer::of_leaves(leaves, num_vars);
+            for vars in (clear..num_vars - 1).rev() {
+                let parents = layer.parents(leaves, 1 << (vars - LANE_VARS));
+                layers.push(layer);
+                layer = parents;
+            }
+            let fractions = layer.all_fractions(leaves, 1 << (clear - LANE_VARS));
+            layers.push(layer);
+            fractions
+        };
+        Self {
+            numerators,
+            denominators,
+            layers,
+        }
+    }
+}
+
 /// The parents of a layer of fractions.
 pub(super) enum Layer {
     /// Of the leaves, if they fill at least two chunks of the cube.
@@ -22,7 +67,7 @@ pub(super) enum Layer {
 }
 
 /// All leaves of a cube of at most one chunk: numerators and denominators.
-pub(super) fn all_leaves(source: &dyn Source, num_vars: usize) -> (Vec<E>, Vec<E>) {
+fn all_leaves(source: &dyn Source, num_vars: usize) -> (Vec<E>, Vec<E>) {
     let nodes = source.chunk(0).nodes();
     let part = |k: usize| -> Vec<E> {
         let children = nodes.iter().map(|node| [node[k], node[k + 1]]);
@@ -36,7 +81,7 @@ pub(super) fn all_leaves(source: &dyn Source, num_vars: usize) -> (Vec<E>, Vec<E
 
 impl Layer {
     /// The parents of the leaves of a cube of `2^num_vars`.
-    pub(super) fn of_leaves(source: &dyn Source, num_vars: usize) -> Self {
+    fn of_leaves(source: &dyn Source, num_vars: usize) -> Self {
         if 1 << num_vars >= 2 * CHUNK_LEAVES {
             return Self::Leaves;
         }
@@ -46,7 +91,7 @@ impl Layer {
     }
 
     /// The layer above, of a cube of `full` registers.
-    pub(super) fn parents(&self, source: &dyn Source, full: usize) -> Self {
+    fn parents(&self, source: &dyn Source, full: usize) -> Self {
         Self::Inner(match self {
             Self::Leaves => {
                 const HALF: usize = CHUNK / 2;
@@ -80,7 +125,7 @@ impl Layer {
     }
 
     /// The fractions of all nodes of a cube of `full` registers.
-    pub(super) fn all_fractions(&self, source: &dyn Source, full: usize) -> (Vec<E>, Vec<E>) {
+    fn all_fractions(&self, source: &dyn Source, full: usize) -> (Vec<E>, Vec<E>) {
         let mut all: Vec<[PackedE; 2]> = match self {
             Self::Leaves => (0..live_chunks(source))
                 .flat_map(|c| source.chunk(c).fractions())
