@@ -252,7 +252,12 @@ impl Lowered<'_> {
     }
 
     /// A curve that depends on the sign of `x` only, which is that of `x` rounded down.
-    fn step(&mut self, name: &str, x: TensorId, curve: Curve) -> Result<TensorId, Error> {
+    pub(super) fn step(
+        &mut self,
+        name: &str,
+        x: TensorId,
+        curve: Curve,
+    ) -> Result<TensorId, Error> {
         let bits = u64::BITS - self.interval(x).max_abs().leading_zeros();
         let shift = bits.saturating_sub(policy::STEP_BITS);
         self.lookup(name, x, curve, shift, Rounding::Down, None)

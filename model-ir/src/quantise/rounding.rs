@@ -45,7 +45,10 @@ impl Lowered<'_> {
     /// The function of value `v`, which rounds the accumulator `x`.
     pub(super) fn rounded(&mut self, v: usize, way: Way, x: Handle) -> Result<TensorId, Error> {
         let name = &self.plan.node(v).name;
-        let x = self.legible(v, x)?;
+        let x = match way {
+            Way::Down | Way::Up if self.is_fraction(x) => x,
+            _ => self.legible(v, x)?,
+        };
         let minus = |lowered: &mut Self, x: TensorId| lowered.weighted_sum(name, &[(-1, x)]);
         let below = |lowered: &mut Self| {
             let tensor = minus(lowered, x.tensor)?;
@@ -88,6 +91,11 @@ impl Lowered<'_> {
         }
     }
 
+    /// Whether `x` is always between -1 and 1, so that its sign says what it is rounded down to.
+    fn is_fraction(&self, x: Handle) -> bool {
+        x.shift == 0 && self.interval(x.tensor).max_abs() as f64 * x.scale < 1.0
+    }
+
     /// The accumulator `x` without the digits of a unit beyond those that single precision has: a
     /// product of fine numbers has so many that there is no room for its multiple.
     fn legible(&mut self, v: usize, x: Handle) -> Result<Handle, Error> {
@@ -108,6 +116,16 @@ impl Lowered<'_> {
             bounds: (lo, hi),
         } = step;
         let node = self.plan.node(v);
+        if quarters == 0 && f == Activation::Floor && self.is_fraction(x) {
+            let curve = Curve::Real {
+                function: f,
+                step: exp2(-1 - policy::STEP_BITS as i32),
+                unit: self.plan.scales.of(v),
+                lo,
+                hi,
+            };
+            return self.step(&node.name, x.tensor, curve);
+        }
         let room = policy::ROUNDED_SHIFT + log2_floor(x.scale / length);
         let bits = policy::UNIT_BITS.min(room);
         let (mut tensor, mut shift) = self.multiplied(v, x, length, bits)?;

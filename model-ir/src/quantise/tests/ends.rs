@@ -128,6 +128,23 @@ fn functions_of_truth_values_have_exact_values() {
     });
 }
 
+#[test]
+fn what_is_far_below_a_unit_is_rounded_by_its_sign() {
+    let x = [2e-11, -2e-11, 0.0, 3e-12];
+    let (up, down) = (Activation::Ceil, Activation::Floor);
+    exact("up", false, (&x, &[1.0, 0.0, 0.0, 1.0]), |b, x| {
+        apply(b, up, x)
+    });
+    exact("down", false, (&x, &[0.0, -1.0, 0.0, 0.0]), |b, x| {
+        apply(b, down, x)
+    });
+    let x = [-2e-4, 9e-4, 0.0, -7e-4];
+    exact("square", false, (&x, &[1.0, 1.0, 0.0, 1.0]), |b, x| {
+        let square = product(b, x, x);
+        apply(b, up, square)
+    });
+}
+
 /// Channels that are multiplied by nothing have their shift, however small the others.
 #[test]
 fn what_is_multiplied_by_nothing_is_its_shift() {
