@@ -397,24 +397,22 @@ fn truth_values() {
     }));
     // A large constant takes no digits from the number beside it.
     let large = scalar(3e8);
-    let chosen = |t: f64, x: f64| if t == 1.0 { x } else { 3e8 };
-    for (left, right) in [(&x, &large), (&large, &x)] {
-        let mut case = Case::new("Where", 16).input(DataType::Bool, &b);
-        for cells in [left, right] {
-            case = if cells == &large {
-                case.constant(DataType::Float, cells)
+    let chosen = |which: f64| {
+        fill(&[2, 2], |at| {
+            if b[[at[0], 0]] == which {
+                f64::from(x[at] as f32)
             } else {
-                case.input(DataType::Float, cells)
-            };
-        }
-        case.within(0.0).is(&fill(&[2, 2], |at| {
-            let t = b[[at[0], 0]];
-            chosen(
-                if left == &x { t } else { 1.0 - t },
-                f64::from(x[at] as f32),
-            )
-        }));
-    }
+                3e8
+            }
+        })
+    };
+    let case = || Case::new("Where", 16).input(DataType::Bool, &b).within(0.0);
+    let (float, left) = (DataType::Float, case());
+    left.input(float, &x)
+        .constant(float, &large)
+        .is(&chosen(1.0));
+    let right = case().constant(float, &large);
+    right.input(float, &x).is(&chosen(0.0));
     let case = Case::new("Where", 16)
         .of(DataType::Bool, &a)
         .x(&scalar(1.0))
