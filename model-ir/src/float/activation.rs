@@ -315,7 +315,12 @@ impl Activation {
                 vec![("alpha", alpha), ("beta", beta), ("gamma", gamma)]
             }
             Self::HardSigmoid { alpha, beta } => vec![("alpha", alpha), ("beta", beta)],
-            Self::Power { exponent } | Self::Inverse { exponent } => {
+            Self::Power { exponent }
+            | Self::Inverse { exponent }
+            | Self::Within {
+                function: Steep::Power { exponent },
+                ..
+            } => {
                 vec![("exponent", exponent)]
             }
             Self::Quantize { scale, .. } => vec![("scale", scale)],
