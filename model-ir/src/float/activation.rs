@@ -179,7 +179,7 @@ pub enum Steep {
 }
 
 impl Steep {
-    fn activation(self) -> Activation {
+    pub(super) fn activation(self) -> Activation {
         match self {
             Self::Log => Activation::Log,
             Self::Sqrt => Activation::Sqrt,
