@@ -29,7 +29,7 @@ pub enum Activation {
         /// The threshold.
         alpha: f32,
     },
-    /// `x - bias` above `lambda`, `x + bias` below `-lambda`, else 0
+    /// `x + bias` below `-lambda`, else `x - bias` above `lambda`, else 0
     Shrink {
         /// The threshold.
         lambda: f32,
@@ -179,7 +179,7 @@ pub enum Steep {
 }
 
 impl Steep {
-    fn activation(self) -> Activation {
+    pub(super) fn activation(self) -> Activation {
         match self {
             Self::Log => Activation::Log,
             Self::Sqrt => Activation::Sqrt,
@@ -241,8 +241,8 @@ impl Activation {
             Self::LeakyRelu { .. } | Self::Index { .. } => x,
             Self::Clip { lo, hi } => x.clamp(lo.into(), hi.into()),
             Self::ThresholdedRelu { alpha } if x > alpha.into() => x,
-            Self::Shrink { lambda, bias } if x > lambda.into() => x - f64::from(bias),
             Self::Shrink { lambda, bias } if x < (-lambda).into() => x + f64::from(bias),
+            Self::Shrink { lambda, bias } if x > lambda.into() => x - f64::from(bias),
             Self::ThresholdedRelu { .. } | Self::Shrink { .. } => 0.0,
             Self::Sigmoid => sigmoid(x),
             Self::Tanh => libm::tanh(x),
@@ -315,7 +315,12 @@ impl Activation {
                 vec![("alpha", alpha), ("beta", beta), ("gamma", gamma)]
             }
             Self::HardSigmoid { alpha, beta } => vec![("alpha", alpha), ("beta", beta)],
-            Self::Power { exponent } | Self::Inverse { exponent } => {
+            Self::Power { exponent }
+            | Self::Inverse { exponent }
+            | Self::Within {
+                function: Steep::Power { exponent },
+                ..
+            } => {
                 vec![("exponent", exponent)]
             }
             Self::Quantize { scale, .. } => vec![("scale", scale)],

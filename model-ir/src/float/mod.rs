@@ -16,6 +16,8 @@ pub(crate) mod random;
 mod rewrite;
 mod run;
 mod shape;
+#[cfg(test)]
+mod tests;
 
 pub use activation::{Activation, Steep, Ties};
 pub use graph::{Error, Graph, GraphBuilder, Node, ValueId};

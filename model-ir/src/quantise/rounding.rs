@@ -335,4 +335,29 @@ mod tests {
             }
         }
     }
+
+    /// Dividends of up to 40 bits: at their ends, and around multiples of the divisor.
+    #[test]
+    fn wide_quotients_are_exact() {
+        let mut random = crate::float::random::Random::new(5);
+        for _ in 0..3000 {
+            let (bits, more) = (4 + random.below(37), 1 + random.below(20));
+            let mut end = |sign: i64| sign * (random.below(1 << bits) as i64);
+            let ends = [end(1), end(-1), end(1)];
+            let (lo, hi) = (ends[random.below(2)], ends[2]);
+            let (lo, hi) = (lo.min(hi), lo.max(hi));
+            let d = 1 + random.below(1 << more) as i64;
+            let Some((m, c, s)) = reciprocal(d, Interval { lo, hi }) else {
+                panic!("{lo} to {hi} by {d}");
+            };
+            let quotient = |n: i64| (i128::from(m) * i128::from(n) + i128::from(c)) >> s;
+            let middle = lo + ((hi - lo) / 64).max(1) * random.below(64) as i64;
+            let near = [lo, middle.min(hi), hi].map(|n| n.div_euclid(d) * d);
+            let near = near.into_iter().flat_map(|n| [n - 1, n, n + 1, n + d - 1]);
+            for n in near.chain([lo, hi]).filter(|n| (lo..=hi).contains(n)) {
+                let expected = i128::from(n.div_euclid(d));
+                assert_eq!(quotient(n), expected, "{n} / {d} in {lo} to {hi}");
+            }
+        }
+    }
 }

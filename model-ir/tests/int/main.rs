@@ -5,6 +5,7 @@ mod contract;
 mod errors;
 mod intervals;
 mod models;
+mod parts;
 mod random;
 mod reference;
 mod tables;

@@ -2,8 +2,12 @@
 
 mod common;
 mod ends;
+mod exact;
 mod faults;
+mod inputs;
 mod integers;
 mod models;
 mod operators;
+mod plan;
+mod rules;
 mod sizes;
