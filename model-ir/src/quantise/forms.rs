@@ -219,18 +219,13 @@ impl Forms {
         let Some(f) = function.filter(|_| !facts.is_integral(operand)) else {
             return 1.0;
         };
-        let reached = f.reached(match self.of[operand] {
+        f.reached(match self.of[operand] {
             Form::Small => self.wanted[operand],
             // As far as tables have room.
             Form::Linear | Form::Exact(_) | Form::Raw => {
                 policy::RANGE_ROOM * facts.ranges[operand].size()
             }
-        });
-        // What was always tiny would be lost in steps of 1.
-        match policy::TINY_ROOM * facts.ranges[v].size() {
-            most if most > 0.0 => reached.min(most),
-            _ => reached,
-        }
+        })
     }
 }
 

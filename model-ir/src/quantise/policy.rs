@@ -302,8 +302,6 @@ pub(super) const MANY_ROWS: u64 = 1 << 18;
 pub(super) const RANGE_FACTORS: [f64; 3] = [RANGE_ROOM, 2.0, 1.0];
 /// Times the calibrated range that leave room enough for inputs unlike the samples.
 pub(super) const RANGE_ROOM: f64 = 4.0;
-/// Times its calibrated magnitude up to which a function that reaches 1 is held.
-pub(super) const TINY_ROOM: f64 = 256.0;
 /// Arguments that calibration saw within so many steps were always the same but for their rounding,
 /// of which the samples then say nothing.
 pub(super) const CONSTANT_STEPS: f64 = 2.0;

@@ -116,6 +116,25 @@ fn truth_values_are_rounded_whatever_reads_them() {
     });
 }
 
+/// Samples of one class say nothing of the other.
+#[test]
+fn probabilities_that_calibration_never_saw_are_reached() {
+    let mut b = GraphBuilder::new();
+    let x = b.input("x", &[1]).expect("a shape");
+    let y = apply(&mut b, Activation::Sigmoid, x);
+    let graph = b.finish(vec![("y".into(), y)]).expect("valid");
+    let calibration = Calibration::from_samples(vec![vec![array(&[1], &[-12.0])]]);
+    for profile in PROFILES {
+        let model = quantise(&graph, &calibration, &Options::new(profile)).expect("quantises");
+        let model = model.model;
+        let sample = vec![array(&[1], &[12.0])];
+        let inputs = model.graph.quantise_inputs(&[sample]).expect("fits");
+        let trace = crate::int::run(&model, &inputs.cells).expect("runs");
+        let y = model.graph.dequantise_outputs(&trace)[0][0][0];
+        assert!((y - 1.0).abs() < 0.01, "{profile:?}: {y}");
+    }
+}
+
 #[test]
 fn functions_of_truth_values_have_exact_values() {
     close("one", &[2], &[0.0, 2.0], [1e-6, 1e-6], |b, x| {
