@@ -1,8 +1,8 @@
 //! The reference against candle, on graphs of one operator each.
 
+use super::agreement::{Trust, same};
 use super::generate::{self, RECIPES};
 use super::graph::{Case, Values};
-use super::judge::{Trust, same};
 use super::tensor::Type;
 use candle_core::{DType, Device, Tensor};
 use candle_onnx::onnx::ModelProto;

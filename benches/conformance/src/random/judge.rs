@@ -15,16 +15,16 @@
 //!   saturates, which is its definition.
 //! * Names and the order of nodes change nothing.
 
+use super::agreement::{Trust, between, most, same, size};
 use super::graph::{Case, Values};
-use super::noise::{self, Noisy};
+use super::noise::Noisy;
 use super::number::Random;
+use super::panics::guarded;
 use super::runtime::Runtime;
 use super::tensor::{Tensor, Type};
 use crate::args::Profile;
 use crate::described;
 use ndarray::{ArrayD, IxDyn};
-use std::cell::{Cell, RefCell};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use zkstrata_model_ir::float::Graph;
 use zkstrata_model_ir::int::{Executor, Model, Trace};
 use zkstrata_model_ir::quantise::{Calibration, Error, Options, quantise};
@@ -83,36 +83,6 @@ pub(super) enum Depth {
     Once,
     /// Both.
     Again,
-}
-
-thread_local! {
-    static GUARDED: Cell<bool> = const { Cell::new(false) };
-    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// Makes panics silent that [`judge`] catches, and their places known to it.
-pub(super) fn silence_panics() {
-    let loud = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if GUARDED.get() {
-            let place = info.location().map(ToString::to_string);
-            PLACE.with(|p| *p.borrow_mut() = place.unwrap_or_default());
-        } else {
-            loud(info);
-        }
-    }));
-}
-
-fn guarded<T>(f: impl FnOnce() -> T) -> Result<T, String> {
-    let before = GUARDED.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(f));
-    GUARDED.set(before);
-    result.map_err(|payload| {
-        let text = payload.downcast_ref::<&str>().map(|s| (*s).to_owned());
-        let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-        let place = PLACE.with(|p| p.borrow().clone());
-        format!("{} at {place}", text.unwrap_or_default())
-    })
 }
 
 /// Why a graph is not right: a verdict other than that.
@@ -236,12 +206,6 @@ fn samples(case: &Case, graph: &Graph) -> Vec<Vec<ArrayD<f32>>> {
     samples
         .map(|s| places.iter().map(|&k| array(&s[k])).collect())
         .collect()
-}
-
-/// The largest magnitude of finite cells.
-fn size(cells: &[f64]) -> f64 {
-    let finite = cells.iter().filter(|x| x.is_finite());
-    finite.fold(0.0, |m, x| m.max(x.abs()))
 }
 
 impl<'a> Judged<'a> {
@@ -464,93 +428,12 @@ impl<'a> Judged<'a> {
     }
 }
 
-/// How exact an executor of single precision is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
-    /// Functions are exact to the last bits.
-    Ours,
-    /// Functions are approximated by polynomials, and what is not finite is anybody's.
-    Runtime,
-}
-
-/// Whether an output of single precision is the reference's, on sample `i`.
-pub(super) fn same(
-    case: &Case,
-    run: &Values,
-    (i, name): (usize, &str),
-    (shape, found): (&[usize], &[f64]),
-    trust: Trust,
-    noisy: &mut Option<Vec<Values>>,
-) -> Result<(), String> {
-    let expected = &run[name];
-    if shape != expected.shape {
-        let expected = &expected.shape;
-        return Err(format!(
-            "output {name}: shape {shape:?}, expected {expected:?}"
-        ));
-    }
-    let range = size(&expected.cells);
-    let (relative, absolute, noise) = match trust {
-        Trust::Ours => (2e-6, 1e-18, 1.0),
-        Trust::Runtime => (2e-4, 1e-6, 100.0),
-    };
-    let float = expected.kind.is_float();
-    let slack = if float {
-        relative * range + absolute
-    } else {
-        0.0
-    };
-    let silent = |x: f64| trust == Trust::Runtime && !x.is_finite();
-    let close = |x: f64, y: f64| !y.is_finite() || silent(x) || (x - y).abs() <= slack;
-    let pairs = || found.iter().zip(&expected.cells).enumerate();
-    if pairs().all(|(_, (&x, &y))| close(x, y)) {
-        return Ok(());
-    }
-    let noisy = noisy.get_or_insert_with(|| noise::of_single_precision(case, i, noise));
-    let cells = |k: usize| noisy.iter().map(move |run| run[name].cells[k]);
-    let worst = |k: usize| {
-        let off = cells(k).map(|x| (x - expected.cells[k]).abs());
-        off.fold(0.0, most)
-    };
-    let pooled = (0..found.len()).map(worst).fold(0.0, f64::max);
-    for (k, (&x, &y)) in pairs() {
-        let allowed = if float {
-            (x - y).abs() <= slack + 10.0 * pooled || pooled == f64::INFINITY
-        } else {
-            between(x, y, cells(k))
-        };
-        if !close(x, y) && !allowed {
-            let (x, y) = (format!("{x:e}"), format!("{y:e}"));
-            return Err(format!(
-                "output {name}: cell {k} is {x}, the reference has {y}"
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// The larger one; infinite if either is not finite.
-fn most(a: f64, b: f64) -> f64 {
-    if b.is_finite() {
-        a.max(b)
-    } else {
-        f64::INFINITY
-    }
-}
-
 /// The part of its range by which every float output may be off.
 fn base(profile: Profile) -> f64 {
     match profile {
         Profile::Fast => 0.02,
         Profile::Accurate => 0.003,
     }
-}
-
-/// Whether `x` lies where noise put a cell whose reference is `y`.
-fn between(x: f64, y: f64, noisy: impl Iterator<Item = f64>) -> bool {
-    let (lo, hi) = noisy.fold((y, y), |(lo, hi), z| (lo.min(z), hi.max(z)));
-    let room = hi - lo + 1e-6;
-    lo - room <= x && x <= hi + room
 }
 
 fn hull(cells: impl Iterator<Item = f32>) -> (f32, f32) {
@@ -726,7 +609,7 @@ mod tests {
 
     #[test]
     fn panics_and_nameless_refusals_are_faults() {
-        silence_panics();
+        crate::random::panics::silence_panics();
         let caught = guarded(|| assert!(example().nodes.is_empty(), "three nodes"));
         assert!(
             caught.is_err_and(|text| text.contains("three nodes") && text.contains("judge.rs"))

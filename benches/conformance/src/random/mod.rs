@@ -16,6 +16,7 @@
     reason = "one arm an operator, in the words of the standard; cells are compared exactly"
 )]
 
+mod agreement;
 #[cfg(test)]
 mod candle;
 mod generate;
@@ -23,6 +24,7 @@ mod graph;
 mod judge;
 mod noise;
 mod number;
+mod panics;
 mod reference;
 mod runtime;
 mod save;

@@ -3,6 +3,7 @@
 use super::generate;
 use super::graph::{Attribute, Case};
 use super::judge::{self, Depth, Fault, Kind, Verdict};
+use super::panics;
 use super::runtime::Runtime;
 use super::save;
 use super::shrink;
@@ -86,7 +87,7 @@ pub struct Search {
 
 /// Searches.
 pub fn search(settings: &Settings) -> Search {
-    judge::silence_panics();
+    panics::silence_panics();
     let start = Instant::now();
     let next = AtomicU64::new(settings.first);
     let end = settings.first + settings.graphs;
