@@ -167,6 +167,14 @@ pub enum Op {
 }
 
 impl Op {
+    /// The cells of a constant.
+    pub(crate) fn constant(&self) -> Option<&ArrayD<f32>> {
+        let Self::Constant { value } = self else {
+            return None;
+        };
+        Some(value)
+    }
+
     /// Every constant that must be finite.
     pub(crate) fn constants(&self) -> impl Iterator<Item = f32> + '_ {
         let (first, second, scalar) = match self {

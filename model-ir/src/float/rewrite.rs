@@ -4,7 +4,7 @@
 //! | pattern | becomes |
 //! |---|---|
 //! | identity (`Clip(-inf, inf)`, trivial transpose, pad, reshape, pool, affine, concat) | nothing |
-//! | affine of factors 0 | constant |
+//! | affine of factors 0, function of constants | constant |
 //! | linear, then affine per output channel | linear |
 //! | affine per input channel, then linear (a shift only without padding) | linear |
 //! | affine, then affine | affine |
@@ -93,7 +93,7 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
     if is_identity(node, &producer.shape) {
         return Some(Edit::Alias(p));
     }
-    if let Some(cells) = fixed(node) {
+    if let Some(cells) = fixed(nodes, node) {
         return Some(Edit::Fixed(cells));
     }
     let uses = nodes.iter().flat_map(|n| &n.inputs);
@@ -153,14 +153,23 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
     }
 }
 
-/// The cells of a node that multiplies its operand by 0 throughout.
-fn fixed(node: &Node) -> Option<ArrayD<f32>> {
-    let Op::Affine { scale, shift } = &node.op else {
+/// The cells of a node that has them whatever the inputs of the graph are: it multiplies its operand
+/// by 0 throughout, or reads constants that are no smaller.
+fn fixed(nodes: &[Node], node: &Node) -> Option<ArrayD<f32>> {
+    if let Op::Affine { scale, shift } = &node.op
+        && scale.iter().all(|&scale| scale == 0.0)
+    {
+        return Some(shift.broadcast(&*node.shape)?.to_owned());
+    }
+    let constant = |v: &ValueId| nodes[v.0].op.constant();
+    let operands: Option<Vec<&ArrayD<f32>>> = node.inputs.iter().map(constant).collect();
+    let operands = operands?;
+    let largest = operands.iter().map(|x| x.len()).max()?;
+    if node.shape.iter().product::<usize>() > largest {
         return None;
-    };
-    let nothing = scale.iter().all(|&scale| scale == 0.0);
-    let cells = shift.broadcast(&*node.shape).filter(|_| nothing)?;
-    Some(cells.to_owned())
+    }
+    let cells = node.evaluate(&operands);
+    cells.iter().all(|x| x.is_finite()).then_some(cells)
 }
 
 #[allow(clippy::float_cmp, reason = "only the exact constants are identities")]

@@ -21,7 +21,7 @@ impl Graph {
                 let input = inputs.next().expect("one array per input was checked");
                 input.as_standard_layout().into_owned()
             } else {
-                evaluate(node, &operands)
+                node.evaluate(&operands)
             };
             debug_assert_eq!(value.shape(), node.shape, "shape rule of {}", node.name);
             values.push(value);
@@ -57,11 +57,19 @@ impl Graph {
 impl Node {
     /// The value of a node on operands of the shapes that it was made for.
     pub(crate) fn evaluate(&self, inputs: &[&ArrayD<f32>]) -> ArrayD<f32> {
-        evaluate(self, inputs)
+        let mut value = value(self, inputs);
+        value.mapv_inplace(without_subnormals);
+        value
     }
 }
 
-fn evaluate(node: &Node, inputs: &[&ArrayD<f32>]) -> ArrayD<f32> {
+/// `x`, or 0 where it is too small to be a normal number: processors and libraries differ in what
+/// they make of those.
+fn without_subnormals(x: f32) -> f32 {
+    if x.is_subnormal() { 0.0 } else { x }
+}
+
+fn value(node: &Node, inputs: &[&ArrayD<f32>]) -> ArrayD<f32> {
     if let Op::Constant { value } = &node.op {
         return value.as_standard_layout().into_owned();
     }

@@ -100,9 +100,15 @@ pub(super) fn usual(facts: &Facts, forms: &Forms, ties: &Ties) -> Vec<u32> {
     let ordinary = ordinary(facts, ties);
     let (mut most, mut least) = (vec![0.0_f64; n], vec![f64::INFINITY; n]);
     let mut signed = vec![false; n];
-    for v in (0..n).filter(|&v| is_rounded_small(facts, forms, v)) {
+    for v in 0..n {
         let (root, ratio) = ties.root(v);
-        most[root] = most[root].max(forms.wanted(v) / ratio);
+        let rounded = is_rounded_small(facts, forms, v);
+        if rounded || forms.of(v) == Form::Raw {
+            most[root] = most[root].max(forms.wanted(v) / ratio);
+        }
+        if !rounded {
+            continue;
+        }
         // In steps of the usual magnitude, of which all of the value has more.
         let size = facts.ranges[v].size();
         let magnitude = facts.usual[v].magnitude().min(size / policy::SPREAD);

@@ -39,7 +39,7 @@ pub(super) fn classes(facts: &Facts, forms: &Forms, ties: &Ties) -> Vec<bool> {
     for v in 0..n {
         let root = ties.root(v).0;
         let given = facts.op(v).is_given();
-        let wide = wide[v] && (given || is_made(facts.op(v)) || forms.of(v) != Form::Small);
+        let wide = wide[v] && (given || is_made(facts, forms, v) || forms.of(v) != Form::Small);
         classes[root] &= wide;
         wanted[root] |= given && compared[v];
     }
@@ -63,6 +63,7 @@ fn reading(facts: &Facts, forms: &Forms, c: usize) -> Reading {
         | Op::Take { .. }
         | Op::Reshape { .. }
         | Op::Concat { .. }
+        | Op::Pad { .. }
         | Op::Transpose { .. } => follows(forms.of(c) != Form::Linear),
         Op::Affine { .. } => {
             let quantised = !facts.is_read_by(c, |op| !op.quantises());
@@ -75,8 +76,7 @@ fn reading(facts: &Facts, forms: &Forms, c: usize) -> Reading {
         | Op::Constant { .. }
         | Op::Dense { .. }
         | Op::Conv { .. }
-        | Op::Pool { .. }
-        | Op::Pad { .. } => Reading::Rounds,
+        | Op::Pool { .. } => Reading::Rounds,
     }
 }
 
@@ -85,13 +85,15 @@ fn compares(op: &Op) -> bool {
     op.takes_larger() || op.activation().is_some_and(Activation::is_integral) || op.quantises()
 }
 
-/// Whether its small cells are integers of its operands.
-fn is_made(op: &Op) -> bool {
-    match op {
+/// Whether the small cells of `v` are integers of its operands.
+fn is_made(facts: &Facts, forms: &Forms, v: usize) -> bool {
+    match facts.op(v) {
+        Op::Affine { .. } => forms.pure_scale(v).is_some(),
         Op::Max
         | Op::Maximum { .. }
         | Op::Reshape { .. }
         | Op::Concat { .. }
+        | Op::Pad { .. }
         | Op::Transpose { .. }
         | Op::Map(_)
         | Op::Take { .. } => true,
@@ -99,12 +101,10 @@ fn is_made(op: &Op) -> bool {
         | Op::Constant { .. }
         | Op::Dense { .. }
         | Op::Conv { .. }
-        | Op::Affine { .. }
         | Op::Activation(_)
         | Op::Pool { .. }
         | Op::Add
         | Op::Sub
-        | Op::Pad { .. }
         | Op::Contract(_) => false,
     }
 }

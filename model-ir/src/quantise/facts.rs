@@ -6,7 +6,7 @@
 use super::average::Average;
 use super::calibration::{Range, Ranges, Usual};
 use super::{Error, Profile, balance, deep, extremes, prescribed, whole};
-use crate::float::{Graph, Node, Op};
+use crate::float::{Activation, Graph, Node, Op};
 use crate::int::{Interval, PortKind};
 
 /// What is known of every value.
@@ -88,6 +88,22 @@ impl<'a> Facts<'a> {
     /// Whether the cells of `v` are integers.
     pub(super) fn is_integral(&self, v: usize) -> bool {
         self.integers[v].is_some()
+    }
+
+    /// Whether `v` is an integer plus a constant of which nothing is asked but whether it is negative:
+    /// the constant's fraction says nothing.
+    pub(super) fn is_sign_of_integers(&self, v: usize) -> bool {
+        let unit = self
+            .op(v)
+            .uniform()
+            .is_some_and(|factor| factor.abs() == 1.0);
+        unit && self.is_integral(self.node(v).inputs[0].0) && self.decides(v)
+    }
+
+    /// Whether nothing is asked of `v` but whether it is negative.
+    pub(super) fn decides(&self, v: usize) -> bool {
+        let steps = |&c: &usize| self.op(c).activation() == Some(Activation::Step);
+        !self.outputs[v] && self.consumers[v].iter().all(steps)
     }
 
     /// What a port that shows `v` says of its values.
@@ -220,7 +236,7 @@ fn nonnegative(graph: &Graph, ranges: &[Range], integers: &[Option<Interval>]) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::float::{Activation, Contract, GraphBuilder};
+    use crate::float::{Contract, GraphBuilder};
 
     #[test]
     fn what_no_product_has_to_do_with_is_not_precise() {

@@ -14,8 +14,8 @@ use super::{Error, linear, maximum};
 use crate::exact::exp2;
 use crate::float::{Op as FloatOp, PoolKind, ValueId};
 use crate::int::{
-    BiasId, Interval, Known, Map, MapAxis, Node, Op, Port, Steps, TensorId, dependent_sum_bounds,
-    map_bounds,
+    BiasId, Interval, Known, MAX_FACTOR, Map, MapAxis, Node, Op, Port, Steps, TensorId,
+    dependent_sum_bounds, map_bounds,
 };
 use ndarray::ArrayD;
 
@@ -67,6 +67,20 @@ pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, E
     };
     for v in 0..plan.facts.graph.nodes().len() {
         let handle = lowered.value(v)?;
+        let handle = lowered.without_underflow(v, handle)?;
+        if !policy::USABLE_SCALES.contains(&handle.scale) {
+            return Err(Error::Scale {
+                node: plan.node(v).name.clone(),
+                scale: handle.scale,
+            });
+        }
+        debug_assert!(
+            !handle.small
+                || plan.ties.is_loose(v)
+                || (handle.scale / plan.scales.of(v) - 1.0).abs() < policy::RATIO_SLACK,
+            "the small form of {} has a scale of its own",
+            plan.node(v).name
+        );
         lowered.values.push(handle);
         if plan.facts.extremes[v] {
             lowered.values[v] = lowered.small(ValueId(v))?;
@@ -142,6 +156,18 @@ impl Lowered<'_> {
                 Ok(Handle { tensor, ..x })
             }
         }
+    }
+
+    /// What is too small for a normal number of single precision is 0.
+    fn without_underflow(&mut self, v: usize, x: Handle) -> Result<Handle, Error> {
+        let most = self.interval(x.tensor).max_abs() as f64 * x.scale;
+        let normal = most == 0.0 || most >= f64::from(f32::MIN_POSITIVE);
+        if normal || self.plan.forms.of(v) != Form::Raw {
+            return Ok(x);
+        }
+        let zeros = vec![0; self.cells(x.tensor)];
+        let tensor = self.constant(&self.plan.node(v).name, zeros)?;
+        Ok(Self::raw(tensor, f32::MIN_POSITIVE.into()))
     }
 
     /// The affine map of value `v`.
@@ -237,7 +263,9 @@ impl Lowered<'_> {
         name: &str,
         terms: &[(i64, TensorId)],
     ) -> Result<TensorId, Error> {
-        let interval = self.sum_bounds(terms);
+        let fits =
+            |&(c, _): &(i64, TensorId)| c != 0 && c.unsigned_abs() <= MAX_FACTOR.unsigned_abs();
+        let interval = self.sum_bounds(terms).filter(|_| terms.iter().all(fits));
         let (coefs, inputs): (Vec<i64>, Vec<TensorId>) = terms.iter().copied().unzip();
         let cells = self.cells(inputs[0]);
         let interval = interval.ok_or_else(|| Error::overflow(name))?;

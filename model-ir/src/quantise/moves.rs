@@ -3,6 +3,7 @@
 use super::forms::Form;
 use super::lower::{Handle, Lowered};
 use super::{Error, average};
+use crate::exact::exp2;
 use crate::float::Window;
 use crate::int::{MAX_GATHER, Map, MapAxis, Op, Tap, TensorId};
 
@@ -45,8 +46,8 @@ impl Lowered<'_> {
         })
     }
 
-    /// The operand with a border, or cropped; in the operand's own unit if the value of the border is
-    /// so large that it would be lost beside it.
+    /// The operand with a border, or cropped; in a part of the operand's own unit if the two are not
+    /// to be had in one scale.
     pub(super) fn pad(
         &mut self,
         v: usize,
@@ -54,7 +55,17 @@ impl Lowered<'_> {
         value: f32,
     ) -> Result<Handle, Error> {
         let node = self.plan.node(v);
-        let x = self.small(node.inputs[0])?;
+        let mut x = self.small(node.inputs[0])?;
+        let small = self.plan.forms.of(v) == Form::Small;
+        if small {
+            x.scale = self.plan.scales.of(v);
+        } else {
+            let split = self.split_for(v, std::iter::once(value.into()), x.scale);
+            if split > 0 {
+                x.tensor = self.weighted_sum(&node.name, &[(1 << split, x.tensor)])?;
+                x.scale *= exp2(-split);
+            }
+        }
         let shape = &self.plan.node(node.inputs[0].0).shape;
         let mut axes = keep(shape);
         for (i, &(before, after)) in pads.iter().enumerate() {
@@ -62,18 +73,11 @@ impl Lowered<'_> {
                 axes[i] = shifted(shape[i], node.shape[i], -before);
             }
         }
-        let small = self.plan.forms.of(v) == Form::Small;
-        let scale = if small {
-            self.plan.scales.of(v)
-        } else {
-            x.scale
-        };
-        let fill = (f64::from(value) / scale).round() as i64;
+        let fill = (f64::from(value) / x.scale).round() as i64;
         Ok(Handle {
             tensor: self.map(&node.name, x.tensor, Map { axes, fill })?,
-            shift: 0,
             small,
-            scale,
+            ..x
         })
     }
 

@@ -45,14 +45,6 @@ impl Op {
         self.activation().is_some_and(Activation::quantises)
     }
 
-    /// The cells of a constant.
-    pub(super) fn constant(&self) -> Option<&ArrayD<f32>> {
-        let Self::Constant { value } = self else {
-            return None;
-        };
-        Some(value)
-    }
-
     /// The factor of an affine map that has one for all cells, other than 0.
     pub(super) fn uniform(&self) -> Option<f64> {
         let (scale, _) = self.affine()?;

@@ -77,11 +77,12 @@ impl Choice<'_> {
     fn demanded(&self) -> Vec<f64> {
         let n = self.facts.len();
         let demands = self.demands();
-        // What was always 0 is as fine as most.
-        let mut positive: Vec<f64> = demands.iter().map(|d| d.least).collect();
-        positive.retain(|&x| x > 0.0);
-        positive.sort_by(f64::total_cmp);
-        let usual = positive.get(positive.len() / 2).copied().unwrap_or(1.0);
+        // What was always 0 is as large as most.
+        let real = (0..n).filter(|&v| !self.ties.is_whole(v) && self.is_made_small(v));
+        let mut sizes: Vec<f64> = real.map(|v| self.forms.wanted(v)).collect();
+        sizes.retain(|&x| x > 0.0);
+        sizes.sort_by(f64::total_cmp);
+        let usual = sizes.get(sizes.len() / 2).copied().unwrap_or(1.0);
         let of_root = |root: usize| {
             let demand = demands[root];
             if let Some(scale) = self.ties.fixed(root) {
@@ -89,7 +90,7 @@ impl Choice<'_> {
             } else if self.ties.is_whole(root) {
                 1.0
             } else if demand.least <= 0.0 {
-                round_up(usual)
+                round_up(usual / self.bits.most(root, false) as f64)
             } else if demand.dyadic {
                 exp2(log2_ceil(demand.least))
             } else {
@@ -144,15 +145,16 @@ impl Choice<'_> {
         let f = self.facts.op(v).activation()?;
         // A softmax's exponentials reach 1.
         let one = || (f == Activation::Exp && self.is_never_positive(v)).then_some(1.0);
-        f.level().or_else(one).or_else(|| self.of_truth(v, f))
+        let few = self.of_few(v, f);
+        few.or_else(|| f.level()).or_else(one)
     }
 
-    /// The larger value of a function of truth values, which has two.
-    fn of_truth(&self, v: usize, f: Activation) -> Option<f64> {
-        let truth = Interval { lo: 0, hi: 1 };
+    /// The largest value of a function of truth values or signs, which has two or three.
+    fn of_few(&self, v: usize, f: Activation) -> Option<f64> {
+        let sign = Interval { lo: -1, hi: 1 };
         let operand = self.facts.node(v).inputs[0].0;
-        self.facts.integers[operand].filter(|&x| truth.covers(x))?;
-        let level = f.at(0.0).abs().max(f.at(1.0).abs());
+        let Interval { lo, hi } = self.facts.integers[operand].filter(|&x| sign.covers(x))?;
+        let level = (lo..=hi).map(|x| f.at(x as f64).abs()).fold(0.0, f64::max);
         (level > 0.0 && level.is_finite()).then_some(level)
     }
 

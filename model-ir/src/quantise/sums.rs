@@ -74,26 +74,32 @@ impl Lowered<'_> {
     /// A unit in which the scales of value `v`'s operands are integers, or nearly.
     fn common_unit(&self, v: usize, terms: &[(i64, Handle)]) -> f64 {
         let least = least_scale(terms);
-        let fits = |split: i32, tolerance: f64| {
+        let fits = |unit: f64, tolerance: f64| {
             terms.iter().all(|(_, x)| {
-                let ratio = x.scale / least * exp2(split);
+                let ratio = x.scale / unit;
                 (ratio - ratio.round()).abs() <= tolerance * ratio
             })
         };
         let part = |split: i32| least * exp2(-split);
-        let exact = |split: &i32| fits(*split, f64::from(f32::EPSILON));
+        let exact = |split: &i32| fits(part(*split), f64::from(f32::EPSILON));
         match (
             self.quantised_next(v),
             (0..=policy::SIMPLE_RATIO).find(exact),
         ) {
             // Ties are rounded as the model does only in a unit that has them.
             (Some(_), Some(split)) => part(split),
-            (Some(scale), None) => (scale * exp2(-policy::QUANTISED_BITS)).min(least),
+            (Some(scale), None) => {
+                let unit = |more: i32| (scale * exp2(-policy::QUANTISED_BITS - more)).min(least);
+                let tolerance = exp2(-self.multiplier_bits() - 1);
+                let enough = |&more: &i32| fits(unit(more), tolerance);
+                let most = self.multiplier_bits();
+                unit((0..=most).find(enough).unwrap_or(most))
+            }
             (None, _) => {
                 // Exact at once, or as exact as the bits ask for.
                 let enough = |split: &i32| match split {
-                    0 => fits(0, policy::EXACT_RATIO),
-                    _ => fits(*split, exp2(-self.multiplier_bits() - 1)),
+                    0 => fits(least, policy::EXACT_RATIO),
+                    _ => fits(part(*split), exp2(-self.multiplier_bits() - 1)),
                 };
                 let most = self.multiplier_bits() + 1;
                 part((0..=most).find(enough).unwrap_or(most))
@@ -122,8 +128,9 @@ impl Lowered<'_> {
     ) -> Result<Handle, Error> {
         let node = self.plan.node(v);
         let x = self.operand(node.inputs[0], policy::DIRECT_SUM)?;
-        if self.plan.facts.is_integral(v) && x.scale.to_bits() == 1.0_f64.to_bits() {
-            let integers = shift.iter().map(|&t| t as i64).collect();
+        let whole = self.plan.facts.is_integral(v) || self.plan.facts.is_sign_of_integers(v);
+        if whole && x.scale.to_bits() == 1.0_f64.to_bits() {
+            let integers = shift.iter().map(|&t| t.floor() as i64).collect();
             let constant =
                 self.broadcast_constant(&node.name, integers, shift.shape(), &node.shape)?;
             let terms = [(factor as i64, x.tensor), (1, constant)];
@@ -139,19 +146,8 @@ impl Lowered<'_> {
             };
             return Ok(Self::raw(tensor, scale));
         }
-        // A unit in which the shifts are integers, nearly.
-        let largest = shift
-            .iter()
-            .fold(0.0_f64, |m, &t| m.max(f64::from(t).abs()));
-        let mut split = 0;
-        while split < self.multiplier_bits() && largest / scale * exp2(split) < policy::AFFINE_STEPS
-        {
-            let exact = |&t: &f32| (f64::from(t) / scale * exp2(split)).fract() == 0.0;
-            if shift.iter().all(exact) {
-                break;
-            }
-            split += 1;
-        }
+        let shifts = shift.iter().map(|&t| f64::from(t));
+        let split = self.split_for(v, shifts, scale);
         let unit = scale * exp2(-split);
         let shape = &node.shape;
         let integers: Vec<i64> = shift
@@ -161,6 +157,28 @@ impl Lowered<'_> {
         let constant = self.broadcast_constant(&node.name, integers, shift.shape(), shape)?;
         let tensor = self.weighted_sum(&node.name, &[(sign << split, x.tensor), (1, constant)])?;
         Ok(Self::raw(tensor, unit))
+    }
+
+    /// The split of `scale` in which numbers that are added to value `v` are integers, nearly.
+    pub(super) fn split_for(
+        &self,
+        v: usize,
+        numbers: impl Iterator<Item = f64> + Clone,
+        scale: f64,
+    ) -> i32 {
+        let steps = |x: f64, split: i32| x.abs() / scale * exp2(split);
+        let largest = numbers.clone().fold(0.0, |most: f64, x| most.max(x.abs()));
+        // What decides must not be lost.
+        let decides = self.plan.facts.decides(v);
+        let lost = |x: f64, split| decides && x != 0.0 && steps(x, split).round() == 0.0;
+        let exact = |x: f64, split| steps(x, split).fract() == 0.0;
+        let enough = |split: &i32| {
+            numbers.clone().all(|x| exact(x, *split))
+                || steps(largest, *split) >= policy::AFFINE_STEPS
+                    && !numbers.clone().any(|x| lost(x, *split))
+        };
+        let most = self.multiplier_bits();
+        (0..most).find(enough).unwrap_or(most)
     }
 
     /// A constant of shape `from` broadcast to `shape`.

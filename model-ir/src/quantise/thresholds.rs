@@ -29,13 +29,13 @@ pub(super) fn cover(graph: &Graph, ranges: &mut [Range]) {
         ) else {
             continue;
         };
-        // Integers have no fractions to lose.
-        let integral = nodes[input].op.is_integral_input();
         let range = &mut ranges[input];
         let size = range.size();
+        // Integers have no fractions to lose, and of what was always 0 none are known.
+        let any = nodes[input].op.is_integral_input() || size == 0.0;
         for (&scale, &shift) in scale.iter().zip(&shift) {
             let threshold = -f64::from(shift) / f64::from(scale);
-            if integral || threshold.abs() <= policy::FARTHEST_THRESHOLD * size {
+            if any || threshold.abs() <= policy::FARTHEST_THRESHOLD * size {
                 range.reach_past(threshold);
             }
         }

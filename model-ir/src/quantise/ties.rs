@@ -7,7 +7,7 @@
 use super::classes::Classes;
 use super::facts::Facts;
 use super::forms::{Form, Forms};
-use super::{Error, bits, policy, prescribed, tying};
+use super::{Error, bits, compared, policy, prescribed, tying};
 use crate::float::{Op, ValueId};
 
 /// Classes of tied values.
@@ -116,10 +116,16 @@ impl Ties {
         let bits = bits::usual(facts, forms, self);
         // Integers of inputs have as many bits as it takes.
         let given = self.all(&facts.given);
+        let compared = compared::classes(facts, forms, self);
         let leap = |v: usize| {
             let root = self.root(v).0;
             let border = border(facts.op(v))?;
-            if forms.of(v) == Form::Raw || given[root] || bits[root] <= policy::GIVEN_BITS {
+            let most = if compared[root] {
+                policy::COMPARED_BITS
+            } else {
+                policy::GIVEN_BITS
+            };
+            if forms.of(v) == Form::Raw || given[root] || bits[root] <= most {
                 return None;
             }
             let size = facts.ranges[v].size();

@@ -112,15 +112,14 @@ impl Tying<'_> {
                 Form::Small | Form::Linear | Form::Raw => None,
             },
             Op::Map(_) => (!node.op.adds_cells()).then_some(1.0),
-            Op::Add
-            | Op::Sub
-            | Op::Concat { .. }
-            | Op::Pad { .. }
-            | Op::Max
-            | Op::Maximum { .. } => (!raw(v)).then_some(1.0),
-            Op::Pool { .. } | Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } => {
-                Some(1.0)
+            Op::Add | Op::Sub | Op::Concat { .. } | Op::Pad { .. } | Op::Max => {
+                (!raw(v)).then_some(1.0)
             }
+            Op::Pool { .. }
+            | Op::Reshape { .. }
+            | Op::Transpose { .. }
+            | Op::Take { .. }
+            | Op::Maximum { .. } => Some(1.0),
         })
     }
 
@@ -147,7 +146,7 @@ impl Tying<'_> {
     fn mixes(&self, v: usize) -> bool {
         let node = self.facts.node(v);
         let ties = match &node.op {
-            Op::Add | Op::Sub | Op::Concat { .. } | Op::Max => true,
+            Op::Add | Op::Sub | Op::Concat { .. } | Op::Pad { .. } | Op::Max => true,
             Op::Pool { .. } => node.op.averages(),
             Op::Affine { .. } => self.facts.dequantised[v].is_none(),
             Op::Activation(f) => f.keeps_scale(),
@@ -157,7 +156,6 @@ impl Tying<'_> {
             | Op::Conv { .. }
             | Op::Reshape { .. }
             | Op::Transpose { .. }
-            | Op::Pad { .. }
             | Op::Contract(_)
             | Op::Map(_)
             | Op::Take { .. }

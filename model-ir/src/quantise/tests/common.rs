@@ -1,6 +1,6 @@
 //! Small graphs, and how far their integers are from float.
 
-use crate::float::{Activation, Graph, GraphBuilder, Op, ValueId};
+use crate::float::{Activation, Contract, Graph, GraphBuilder, Op, ValueId};
 use crate::quantise::{Accuracy, Calibration, Options, Profile, quantise};
 use ndarray::{ArrayD, IxDyn};
 
@@ -69,4 +69,55 @@ pub(super) fn scalar(x: f32) -> ArrayD<f32> {
 pub(super) fn affine(b: &mut GraphBuilder, x: ValueId, scale: f32, shift: f32) -> ValueId {
     let (scale, shift) = (scalar(scale), scalar(shift));
     add(b, Op::Affine { scale, shift }, &[x])
+}
+
+/// The outputs of the integer model of a graph of one input, integers or real numbers, on the
+/// sample that calibrated it.
+pub(super) fn answers(
+    integral: bool,
+    x: &[f32],
+    build: impl Fn(&mut GraphBuilder, ValueId) -> Vec<ValueId>,
+) -> Vec<Vec<Vec<f32>>> {
+    let mut b = GraphBuilder::new();
+    let shape = [x.len()];
+    let input = if integral {
+        b.integral_input("x", &shape)
+    } else {
+        b.input("x", &shape)
+    };
+    let outputs = build(&mut b, input.expect("a shape"))
+        .into_iter()
+        .enumerate();
+    let outputs = outputs.map(|(i, v)| (format!("y{i}"), v)).collect();
+    let graph = b.finish(outputs).expect("valid");
+    let samples = vec![vec![array(&shape, x)]];
+    let calibration = Calibration::from_samples(samples.clone());
+    let answer = |profile| {
+        let model = quantise(&graph, &calibration, &Options::new(profile)).expect("quantises");
+        let inputs = model.model.graph.quantise_inputs(&samples).expect("fits");
+        let trace = crate::int::run(&model.model, &inputs.cells).expect("runs");
+        let outputs = model.model.graph.dequantise_outputs(&trace).remove(0);
+        outputs
+            .into_iter()
+            .map(|y| y.into_iter().collect())
+            .collect()
+    };
+    PROFILES.into_iter().map(answer).collect()
+}
+
+/// `answers` are exactly these.
+pub(super) fn exact(
+    name: &str,
+    integral: bool,
+    (x, y): (&[f32], &[f32]),
+    build: impl Fn(&mut GraphBuilder, ValueId) -> ValueId,
+) {
+    for answer in answers(integral, x, |b, x| vec![build(b, x)]) {
+        assert_eq!(answer[0], y, "{name}");
+    }
+}
+
+pub(super) fn product(b: &mut GraphBuilder, x: ValueId, y: ValueId) -> ValueId {
+    let rank = b.shape(x).len();
+    add(b, Op::Contract(Contract::elementwise(rank)), &[x, y])
 }

@@ -1,6 +1,7 @@
 //! Whole models through the quantiser and the integer executor, against float.
 
 mod common;
+mod degenerate;
 mod ends;
 mod exact;
 mod faults;

@@ -313,6 +313,7 @@ pub(crate) fn min(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Er
             return repeated(f, x, &y);
         }
         if let Some(hi) = bound(&y) {
+            let x = repeated(f, x, &y)?;
             return f.apply(clip(f32::NEG_INFINITY, hi), x);
         }
         let y = f.writer.lift(f.node, y)?;
@@ -331,6 +332,7 @@ pub(crate) fn max(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Er
             return repeated(f, x, &y);
         }
         if let Some(lo) = bound(&y) {
+            let x = repeated(f, x, &y)?;
             return f.apply(clip(lo, f32::INFINITY), x);
         }
         let y = f.writer.lift(f.node, y)?;

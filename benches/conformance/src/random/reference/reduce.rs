@@ -1,7 +1,7 @@
 //! Sums, extremes and orders along axes.
 
 use super::elementwise::within;
-use super::{Call, Results, axis, one};
+use super::{Call, Results, axis, one, single};
 use crate::random::tensor::{Tensor, Type, indices};
 use std::cmp::Ordering;
 
@@ -31,9 +31,9 @@ pub(super) fn run(call: &Call<'_>) -> Results {
                 let norm = if p == 1 {
                     row.iter().map(|x| x.abs()).sum::<f64>()
                 } else {
-                    f64::from(row.iter().map(|x| x * x).sum::<f64>() as f32).sqrt()
+                    // Squares are numbers of single precision.
+                    single(row.iter().map(|x| x * x).sum()).sqrt()
                 };
-                let norm = if norm < 1e-19 { 0.0 } else { norm };
                 let unit = |x: &f64| if norm == 0.0 { 0.0 } else { x / norm };
                 row.iter().map(unit).collect()
             })?)
