@@ -264,7 +264,7 @@ impl<'a> Demands<'a> {
             Op::Activation(f) => given || !f.keeps_scale() || self.forms.is_rescaled(c),
             Op::Add | Op::Sub | Op::Affine { .. } => given || self.forms.of(c) == Form::Raw,
             Op::Dense { .. } | Op::Conv { .. } => given && (self.linear || self.facts.precise[v]),
-            Op::Pool { .. } => false,
+            Op::Pool { .. } | Op::Missing(_) => false,
             Op::Input { .. }
             | Op::Constant { .. }
             | Op::Reshape { .. }

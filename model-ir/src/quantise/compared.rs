@@ -76,7 +76,8 @@ fn reading(facts: &Facts, forms: &Forms, c: usize) -> Reading {
         | Op::Dense { .. }
         | Op::Conv { .. }
         | Op::Pool { .. }
-        | Op::Pad { .. } => Reading::Rounds,
+        | Op::Pad { .. }
+        | Op::Missing(_) => Reading::Rounds,
     }
 }
 
@@ -105,6 +106,7 @@ fn is_made(op: &Op) -> bool {
         | Op::Add
         | Op::Sub
         | Op::Pad { .. }
-        | Op::Contract(_) => false,
+        | Op::Contract(_)
+        | Op::Missing(_) => false,
     }
 }

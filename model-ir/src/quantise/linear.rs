@@ -40,6 +40,7 @@ impl Layer {
             | Op::Contract(_)
             | Op::Map(_)
             | Op::Take { .. }
+            | Op::Missing(_)
             | Op::Max
             | Op::Maximum { .. } => unreachable!("asked of linear layers only"),
         }

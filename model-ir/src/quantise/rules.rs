@@ -94,6 +94,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => unreachable!("asked of layers only"),
         }
@@ -118,6 +119,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -142,6 +144,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -165,6 +168,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -188,6 +192,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -211,6 +216,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -233,6 +239,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -256,6 +263,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -280,6 +288,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -302,6 +311,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Maximum { .. } => false,
         }
     }
@@ -328,6 +338,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -352,6 +363,7 @@ impl Op {
             | Self::Pad { .. }
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -377,6 +389,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max => false,
         }
     }
@@ -400,7 +413,8 @@ impl Op {
             | Self::Pad { .. }
             | Self::Contract(_)
             | Self::Map(_)
-            | Self::Take { .. } => false,
+            | Self::Take { .. }
+            | Self::Missing(_) => false,
         }
     }
 
@@ -423,6 +437,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -447,7 +462,8 @@ impl Op {
             | Self::Pad { .. }
             | Self::Contract(_)
             | Self::Max
-            | Self::Maximum { .. } => false,
+            | Self::Maximum { .. }
+            | Self::Missing(_) => false,
         }
     }
 
@@ -469,7 +485,8 @@ impl Op {
             | Self::Pad { .. }
             | Self::Contract(_)
             | Self::Max
-            | Self::Maximum { .. } => false,
+            | Self::Maximum { .. }
+            | Self::Missing(_) => false,
         }
     }
 
@@ -492,6 +509,7 @@ impl Op {
             | Self::Pad { .. }
             | Self::Contract(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -499,17 +517,6 @@ impl Op {
 }
 
 impl AxisMap {
-    /// Whether every cell of the result is one of the operand, or 0.
-    fn moves(&self) -> bool {
-        match self {
-            Self::Keep => true,
-            Self::Matrix(m) => {
-                let ones = m.entries.iter().all(|&(_, _, w)| w == m.divisor);
-                ones && m.entries.windows(2).all(|pair| pair[0].0 != pair[1].0)
-            }
-        }
-    }
-
     /// Whether every cell of the result is one of the operand.
     fn selects(&self) -> bool {
         match self {
