@@ -106,7 +106,7 @@ impl<C: ProverScheme> ProvingKey<C> {
     /// Cells beyond the calibrated range are clamped to it: [`Proven::clamped`] counts them.
     ///
     /// # Errors
-    /// Arrays of the wrong number or shape, NaN or infinities, an activation outside its table's
+    /// Arrays of the wrong number or shape, infinities, NaN where no cell may be missing, an activation outside its table's
     /// domain (calibrate with samples that include such inputs), or a batch that is too large.
     pub fn prove(&self, batch: &[Vec<ArrayD<f32>>]) -> Result<Proven, ProveError> {
         let inputs = self.inner.model.graph.quantise_inputs(batch)?;

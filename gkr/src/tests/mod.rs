@@ -13,6 +13,7 @@ mod hostile;
 mod leaves;
 mod limbs;
 mod merging;
+mod missing;
 mod operators;
 mod padding;
 mod products;

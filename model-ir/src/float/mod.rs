@@ -21,5 +21,5 @@ mod tests;
 
 pub use activation::{Activation, Steep, Ties};
 pub use graph::{Error, Graph, GraphBuilder, Node, ValueId};
-pub use op::{AxisMap, AxisMatrix, Contract, Op, PoolKind, Window};
+pub use op::{AxisMap, AxisMatrix, Contract, Missing, Op, PoolKind, Window};
 pub use shape::MAX_CELLS;

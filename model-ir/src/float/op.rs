@@ -69,6 +69,18 @@ pub struct AxisMatrix {
     pub divisor: i64,
 }
 
+/// What is read of cells of which some may be missing: those are NaN.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Missing {
+    /// 1 where the cell is missing, else 0.
+    Is,
+    /// The cell, or a number in place of one that is missing.
+    Replaced {
+        /// Broadcastable to the shape of `X`.
+        by: ArrayD<f32>,
+    },
+}
+
 /// An operator with its constants. Activations are its inputs, in order; weights are inside.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Op {
@@ -164,6 +176,9 @@ pub enum Op {
         /// The axis.
         axis: usize,
     },
+    /// What is known of cells that may be missing. Nothing else may read them but what
+    /// [carries](Op::carries) them here.
+    Missing(Missing),
 }
 
 impl Op {
@@ -184,10 +199,37 @@ impl Op {
             Self::Affine { scale, shift } => (Some(scale), Some(shift), None),
             Self::Constant { value } => (Some(value), None, None),
             Self::Pad { value, .. } => (None, None, Some(*value)),
+            Self::Missing(Missing::Replaced { by }) => (Some(by), None, None),
             _ => (None, None, None),
         };
         let arrays = first.into_iter().chain(second);
         arrays.flat_map(|a| a.iter().copied()).chain(scalar)
+    }
+
+    /// Whether every cell of the result is one of an operand, as it is, or 0: a missing cell stays
+    /// one.
+    pub fn carries(&self) -> bool {
+        match self {
+            Self::Map(axes) => axes.iter().all(AxisMap::moves),
+            Self::Reshape { .. }
+            | Self::Transpose { .. }
+            | Self::Take { .. }
+            | Self::Concat { .. } => true,
+            Self::Input { .. }
+            | Self::Constant { .. }
+            | Self::Dense { .. }
+            | Self::Conv { .. }
+            | Self::Affine { .. }
+            | Self::Activation(_)
+            | Self::Pool { .. }
+            | Self::Add
+            | Self::Sub
+            | Self::Pad { .. }
+            | Self::Contract(_)
+            | Self::Max
+            | Self::Maximum { .. }
+            | Self::Missing(_) => false,
+        }
     }
 }
 
@@ -222,6 +264,17 @@ impl AxisMatrix {
 }
 
 impl AxisMap {
+    /// Whether every cell of the result is one of the operand, or 0.
+    pub(crate) fn moves(&self) -> bool {
+        match self {
+            Self::Keep => true,
+            Self::Matrix(m) => {
+                let ones = m.entries.iter().all(|&(_, _, w)| w == m.divisor);
+                ones && m.entries.windows(2).all(|pair| pair[0].0 != pair[1].0)
+            }
+        }
+    }
+
     /// Whether no coefficient is negative.
     pub(crate) fn is_nonnegative(&self) -> bool {
         match self {

@@ -5,7 +5,7 @@
 
 use super::gemm;
 use super::graph::{Error, Graph, Node};
-use super::op::{AxisMap, AxisMatrix, Op, PoolKind, Window};
+use super::op::{AxisMap, AxisMatrix, Missing, Op, PoolKind, Window};
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 
 impl Graph {
@@ -29,7 +29,8 @@ impl Graph {
         Ok(values)
     }
 
-    fn check_inputs(&self, inputs: &[ArrayD<f32>]) -> Result<(), Error> {
+    /// Refuses arrays that are not the graph's inputs.
+    pub(crate) fn check_inputs(&self, inputs: &[ArrayD<f32>]) -> Result<(), Error> {
         let expected = self.inputs().count();
         if inputs.len() != expected {
             return Err(Error {
@@ -85,6 +86,7 @@ fn value(node: &Node, inputs: &[&ArrayD<f32>]) -> ArrayD<f32> {
         } => conv(x, weight, bias.as_ref(), *groups, windows, &node.shape),
         Op::Affine { scale, shift } => x * scale + shift,
         Op::Activation(activation) => x.mapv(|x| activation.apply(x)),
+        Op::Missing(missing) => missing.of(x),
         Op::Pool { kind, windows } => pool(x, *kind, windows),
         Op::Add => x + inputs[1],
         Op::Sub => x - inputs[1],
@@ -134,6 +136,27 @@ fn value(node: &Node, inputs: &[&ArrayD<f32>]) -> ArrayD<f32> {
                 }
             })
         }),
+    }
+}
+
+impl Missing {
+    /// What is read of `x`.
+    pub(crate) fn of(&self, x: &ArrayD<f32>) -> ArrayD<f32> {
+        match self {
+            Self::Is => x.mapv(|x| f32::from(u8::from(x.is_nan()))),
+            Self::Replaced { by } => {
+                let by = by
+                    .broadcast(x.raw_dim())
+                    .expect("the shape rule compared them");
+                let mut y = x.clone();
+                y.zip_mut_with(&by, |y, &by| {
+                    if y.is_nan() {
+                        *y = by;
+                    }
+                });
+                y
+            }
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! The shape rule of every float operator: the output's shape, or what is wrong with the inputs.
 
-use super::op::{AxisMap, Op, PoolKind, Window};
+use super::op::{AxisMap, Missing, Op, PoolKind, Window};
 
 /// Largest number of cells of a tensor: one more binary digit than a proof's lookups can have.
 pub const MAX_CELLS: usize = 1 << 30;
@@ -40,6 +40,12 @@ impl Op {
             Self::Activation(activation) => {
                 activation.check()?;
                 only(inputs)?.to_vec()
+            }
+            Self::Missing(Missing::Is) => only(inputs)?.to_vec(),
+            Self::Missing(Missing::Replaced { by }) => {
+                let x = only(inputs)?;
+                check_broadcast("by", by.shape(), x)?;
+                x.to_vec()
             }
             Self::Pool { kind, windows } => pool(only(inputs)?, *kind, windows)?,
             Self::Constant { value } => match inputs {

@@ -117,6 +117,9 @@ pub enum PortKind {
     Real,
     /// Integers or truth values. Inputs must be integers inside the tensor's interval.
     Integer,
+    /// Real numbers, of which some may be missing, which is NaN: the smallest integer of the tensor's
+    /// interval stands for those. Others are rounded, and clamped to the rest of the interval.
+    RealOrMissing,
 }
 
 /// The integer model without its weights: all that a verifier needs to know of it.
@@ -144,5 +147,13 @@ impl Graph {
     /// The node that produces `tensor`.
     pub fn node(&self, tensor: TensorId) -> &Node {
         &self.nodes[tensor.0]
+    }
+
+    /// The integer that stands for a missing cell of a port, if some may be missing.
+    pub fn missing(&self, port: &Port) -> Option<i64> {
+        match port.kind {
+            PortKind::Real | PortKind::Integer => None,
+            PortKind::RealOrMissing => Some(self.node(port.tensor).interval.lo),
+        }
     }
 }

@@ -41,6 +41,7 @@ pub(super) fn channel_axes(graph: &Graph) -> Vec<Option<usize>> {
             | Op::Contract(_)
             | Op::Map(_)
             | Op::Take { .. }
+            | Op::Missing(_)
             | Op::Max
             | Op::Maximum { .. } => None,
         };
@@ -118,7 +119,8 @@ pub(super) fn given(graph: &Graph) -> Vec<bool> {
             | Op::Pad { .. }
             | Op::Contract(_)
             | Op::Max
-            | Op::Maximum { .. } => false,
+            | Op::Maximum { .. }
+            | Op::Missing(_) => false,
         });
     }
     given
@@ -186,6 +188,7 @@ impl<'a> Layer<'a> {
             | Op::Contract(_)
             | Op::Map(_)
             | Op::Take { .. }
+            | Op::Missing(_)
             | Op::Max
             | Op::Maximum { .. } => None,
         }

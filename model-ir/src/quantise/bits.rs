@@ -219,6 +219,10 @@ impl<'a> Demands<'a> {
             let functions = functions.filter_map(|&c| self.facts.op(c).activation());
             return policy::GIVEN_BITS + functions.map(further_bits).max().unwrap_or(0);
         }
+        let function = self.facts.op(v).activation();
+        if function.is_some_and(|f| !f.keeps_scale()) && self.facts.consumers[v].is_empty() {
+            return policy::SHOWN_BITS;
+        }
         // Scales of raw values are rounded up to a power of two times their own.
         fine + u32::from(raw)
     }
@@ -270,7 +274,7 @@ impl<'a> Demands<'a> {
             Op::Activation(f) => given || !f.keeps_scale() || self.forms.is_rescaled(c),
             Op::Add | Op::Sub | Op::Affine { .. } => given || self.forms.of(c) == Form::Raw,
             Op::Dense { .. } | Op::Conv { .. } => given && (self.linear || self.facts.precise[v]),
-            Op::Pool { .. } => false,
+            Op::Pool { .. } | Op::Missing(_) => false,
             Op::Input { .. }
             | Op::Constant { .. }
             | Op::Reshape { .. }

@@ -1,5 +1,6 @@
 //! Calibration: the range of every float tensor over sample inputs.
 
+use super::missing::View;
 use super::policy;
 use super::{Error, factors, whole};
 use crate::float::Graph;
@@ -154,6 +155,32 @@ impl Calibration {
     /// The samples.
     pub fn samples(&self) -> &[Vec<ArrayD<f32>>] {
         &self.samples
+    }
+
+    /// Whether a cell of input `k` is NaN.
+    pub(super) fn has_nan(&self, k: usize) -> bool {
+        let inputs = self.samples.iter().filter_map(|sample| sample.get(k));
+        inputs.flatten().any(|x| x.is_nan())
+    }
+
+    /// The samples, which fit their graph, of one whose inputs are these views, a [`View::Mask`] of the
+    /// input before it.
+    pub(super) fn viewed(&self, views: &[View]) -> Self {
+        let sample = |sample: &Vec<ArrayD<f32>>| {
+            let mut inputs = sample.iter();
+            let mut last = None;
+            let view = |view: &View| {
+                if *view != View::Mask {
+                    last = inputs.next();
+                }
+                last.map(|x| view.of(x))
+            };
+            views.iter().filter_map(view).collect()
+        };
+        Self {
+            samples: self.samples.iter().map(sample).collect(),
+            synthetic: self.synthetic,
+        }
     }
 
     /// Whether the samples were made up.

@@ -76,7 +76,8 @@ fn reading(facts: &Facts, forms: &Forms, c: usize) -> Reading {
         | Op::Constant { .. }
         | Op::Dense { .. }
         | Op::Conv { .. }
-        | Op::Pool { .. } => Reading::Rounds,
+        | Op::Pool { .. }
+        | Op::Missing(_) => Reading::Rounds,
     }
 }
 
@@ -105,6 +106,7 @@ fn is_made(facts: &Facts, forms: &Forms, v: usize) -> bool {
         | Op::Pool { .. }
         | Op::Add
         | Op::Sub
-        | Op::Contract(_) => false,
+        | Op::Contract(_)
+        | Op::Missing(_) => false,
     }
 }

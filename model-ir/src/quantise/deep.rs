@@ -56,7 +56,8 @@ fn follows(node: &Node) -> bool {
         | Op::Concat { .. }
         | Op::Pad { .. }
         | Op::Max
-        | Op::Maximum { .. } => false,
+        | Op::Maximum { .. }
+        | Op::Missing(_) => false,
     }
 }
 

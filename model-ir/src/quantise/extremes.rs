@@ -44,7 +44,8 @@ fn decides(graph: &Graph, consumers: &[Vec<usize>], v: usize) -> bool {
         | Op::Pad { .. }
         | Op::Contract(_)
         | Op::Max
-        | Op::Maximum { .. } => false,
+        | Op::Maximum { .. }
+        | Op::Missing(_) => false,
     })
 }
 

@@ -149,6 +149,7 @@ impl<'a> Facts<'a> {
             | Op::Reshape { .. }
             | Op::Transpose { .. }
             | Op::Take { .. }
+            | Op::Missing(_)
             | Op::Concat { .. }
             | Op::Pad { .. }
             | Op::Contract(_) => 0.0,
@@ -226,6 +227,7 @@ fn nonnegative(graph: &Graph, ranges: &[Range], integers: &[Option<Interval>]) -
             | Op::Transpose { .. }
             | Op::Concat { .. }
             | Op::Take { .. }
+            | Op::Missing(_)
             | Op::Max
             | Op::Maximum { .. } => all(),
         });

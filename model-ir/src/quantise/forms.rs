@@ -122,6 +122,7 @@ impl Forms {
             Op::Input { .. }
             | Op::Constant { .. }
             | Op::Activation(_)
+            | Op::Missing(_)
             | Op::Concat { .. }
             | Op::Pad { .. }
             | Op::Max
@@ -207,6 +208,7 @@ impl Forms {
             | Op::Contract(_)
             | Op::Map(_)
             | Op::Take { .. }
+            | Op::Missing(_)
             | Op::Max
             | Op::Maximum { .. } => with_margin,
         }

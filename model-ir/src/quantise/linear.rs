@@ -40,6 +40,7 @@ impl Layer {
             | Op::Contract(_)
             | Op::Map(_)
             | Op::Take { .. }
+            | Op::Missing(_)
             | Op::Max
             | Op::Maximum { .. } => unreachable!("asked of linear layers only"),
         }
@@ -218,6 +219,10 @@ pub(super) fn raw(lowered: &mut Lowered, v: usize) -> Result<Handle, Error> {
     let size = gain.max(f64::MIN_POSITIVE) * lowered.interval(x.tensor).max_abs().max(1) as f64;
     let most = most.min(policy::RAW_SUM_BITS - log2_ceil(size));
     let bits = (0..most).find(whole).unwrap_or(most);
+    let bias = layer.bias.iter().flatten().map(|&b| f64::from(b));
+    let bits = lowered
+        .split_for(v, bias, x.scale)
+        .clamp(bits, most.max(bits));
     let scale = x.scale * exp2(-bits);
     let quantised = |w: &f32| (f64::from(*w) * exp2(bits)).round() as i32;
     let weights = layer.weights.iter().map(quantised).collect();

@@ -111,7 +111,7 @@ impl Lowered<'_> {
             scale,
         };
         match &node.op {
-            FloatOp::Input { .. } => Ok(small(self.input(v))),
+            FloatOp::Input { .. } => self.input(v),
             FloatOp::Constant { value } => {
                 let integers = value.iter().map(|&x| (f64::from(x) / scale).round() as i64);
                 let integers = integers.collect();
@@ -144,6 +144,7 @@ impl Lowered<'_> {
             FloatOp::Contract(labels) => self.contract(v, labels),
             FloatOp::Map(axes) => self.linear_map(v, axes),
             FloatOp::Take { indices, .. } => self.take(v, indices),
+            FloatOp::Missing(_) => unreachable!("inputs were split"),
             FloatOp::Max => self.max(v),
             FloatOp::Maximum { axis } => {
                 let n = self.plan.node(node.inputs[0].0).shape[*axis];
@@ -325,22 +326,6 @@ impl Lowered<'_> {
             lo: lo / step,
             hi: hi / step,
         }
-    }
-
-    fn input(&mut self, v: usize) -> TensorId {
-        let node = self.plan.node(v);
-        let (lo, hi) = self.plan.bits.interval(v);
-        let cells = node.shape.iter().product();
-        let interval = Interval { lo, hi };
-        let tensor = self.push(&node.name, Op::Input, vec![], cells, interval);
-        self.inputs.push(Port {
-            name: node.name.clone(),
-            tensor,
-            shape: node.shape.clone(),
-            scale: self.plan.scales.of(v),
-            kind: self.plan.facts.kind(v),
-        });
-        tensor
     }
 
     /// A change of scale: nothing but perhaps a sign.

@@ -5,7 +5,7 @@
 //! `out = T[(acc + 2^(S-1)) >> S]` with no multiplier, zero point or per-channel vector. The
 //! passes, in order:
 //!
-//! 1. `prepare`: rewritings of the float graph, and the ranges of its values;
+//! 1. `missing`: inputs with missing cells become two, and `prepare`: rewritings of the float graph, and the ranges of its values;
 //! 2. `facts`: what is known of every value;
 //! 3. `ties`: the forms of values, and which of them have scales in fixed ratios;
 //! 4. `bits`, `needs`, `scales`: of every value's small form;
@@ -35,12 +35,14 @@ mod factors;
 mod facts;
 mod forms;
 mod function;
+mod inputs;
 mod layout;
 mod lift;
 mod linear;
 mod lookup;
 mod lower;
 mod maximum;
+mod missing;
 mod moves;
 mod needs;
 mod origin;
@@ -201,6 +203,18 @@ pub enum Error {
         /// The node.
         node: String,
     },
+    /// A calibration sample with missing cells that something computes with.
+    #[error(
+        "input `{input}` has missing values (NaN) in calibration, and `{node}` is computed with them: \
+         fill them in before the model, or in it before that; IsNaN, Imputer, Where by IsNaN and \
+         trees take missing values of inputs"
+    )]
+    Missing {
+        /// The input.
+        input: String,
+        /// The node or output that has no value then.
+        node: String,
+    },
     /// Calibration samples with indices outside of the axis which they index.
     #[error(
         "input `{node}` has the integers {calibrated} in calibration, its axis the indices {allowed}"
@@ -295,7 +309,8 @@ pub fn quantise(
         return Err(Error::Shift(shift));
     }
     let profile = options.profile;
-    let (graph, seen) = prepare::prepared(graph, calibration, profile)?;
+    let split = missing::split(graph, calibration)?;
+    let (graph, seen) = prepare::prepared(&split.graph, &split.calibration, profile)?;
     let facts = Facts::new(&graph, &seen, profile)?;
     let (forms, ties) = ties::settled(&facts)?;
     let bits = Bits::new(&facts, &forms, &ties);
@@ -308,6 +323,7 @@ pub fn quantise(
         bits,
         needs,
         scales,
+        views: split.views,
     };
     let lowered = lowered(&plan, options)?;
     let mut report = Report::of(&lowered, &plan);

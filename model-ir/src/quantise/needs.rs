@@ -60,7 +60,11 @@ fn reads_small(facts: &Facts, forms: &Forms, v: usize, c: usize) -> bool {
     let op = facts.op(c);
     let linear = forms.of(v) == Form::Linear;
     match op {
-        Op::Activation(_) | Op::Reshape { .. } | Op::Transpose { .. } | Op::Take { .. } => false,
+        Op::Activation(_)
+        | Op::Reshape { .. }
+        | Op::Transpose { .. }
+        | Op::Take { .. }
+        | Op::Missing(_) => false,
         Op::Map(_) => op.adds_cells() && linear,
         Op::Contract(_) => linear,
         Op::Add | Op::Sub => forms.of(c) != Form::Raw && !facts.adds_directly(c, v),

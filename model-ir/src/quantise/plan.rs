@@ -9,6 +9,7 @@
 use super::bits::Bits;
 use super::facts::Facts;
 use super::forms::Forms;
+use super::missing::View;
 use super::needs::Needs;
 use super::scales::Scales;
 use super::ties::Ties;
@@ -23,11 +24,19 @@ pub(super) struct Plan<'a> {
     pub(super) bits: Bits,
     pub(super) needs: Needs,
     pub(super) scales: Scales,
+    /// What each input is of an input of the model.
+    pub(super) views: Vec<View>,
 }
 
 impl<'a> Plan<'a> {
     /// The node that produces value `v`.
     pub(super) fn node(&self, v: usize) -> &'a Node {
         self.facts.node(v)
+    }
+
+    /// What input `v` is of an input of the model.
+    pub(super) fn view(&self, v: usize) -> &View {
+        let before = self.facts.graph.inputs().take_while(|input| input.0 < v);
+        &self.views[before.count()]
     }
 }

@@ -137,6 +137,8 @@ pub(super) const FAST_FINE_BITS: u32 = 12;
 /// Bits of inputs that no layer takes and of scores whose maximum is taken: as many as a 16-bit
 /// integer has.
 pub(super) const GIVEN_BITS: u32 = 15;
+/// Bits of a function's values that leave the model and nothing else reads: they cost no rows.
+pub(super) const SHOWN_BITS: u32 = 24;
 /// Bits of an input that is compared: nearly those of single precision.
 pub(super) const COMPARED_BITS: u32 = 24;
 /// Most bits of an input of features of unlike sizes: it is read as an integer of 64 bits, and its
@@ -283,6 +285,8 @@ pub(super) const ROUNDED_SHIFT: i32 = 46;
 pub(super) const SPARE_DIGITS: i32 = 6;
 /// By so much, in binary digits of a unit, a multiple that is an integer may seem less than it.
 pub(super) const UNSURE_DIGITS: u32 = 5;
+/// Binary digits that a product of single precision has.
+pub(super) const SINGLE_DIGITS: u32 = 23;
 /// Rows of a table that holds a quotient for every dividend.
 pub(super) const DIVIDENDS: u64 = 1 << 13;
 /// Values of a quotient that one table holds.

@@ -99,7 +99,11 @@ pub enum InputError {
         expected: Vec<usize>,
     },
     /// NaN or an infinity.
-    #[error("inference {inference}, input `{input}`: cell {cell} is {value}")]
+    #[error(
+        "inference {inference}, input `{input}`: cell {cell} is {value}, but this input takes finite \
+         numbers: fill in missing values (NaN) before the model, or, if its own operators take \
+         them, set up with calibration samples that have some"
+    )]
     NotFinite {
         /// Index in the batch.
         inference: usize,
@@ -149,7 +153,8 @@ pub enum InputError {
 impl Graph {
     /// The integers of a batch of real inputs: each cell divided by its port's scale, rounded
     /// to the nearest integer, the even one of two, and clamped to the port's interval; cells of
-    /// an integer port must be integers inside it. `batch[i]` is inference `i`, one array per input
+    /// an integer port must be integers inside it. NaN is the lowest integer of a port that may have
+    /// missing cells, and no number is. `batch[i]` is inference `i`, one array per input
     /// port, of the port's shape.
     pub fn quantise_inputs(&self, batch: &[Vec<ArrayD<f32>>]) -> Result<Inputs, InputError> {
         if batch.is_empty() {
@@ -223,7 +228,12 @@ fn quantise(
         });
     }
     let mut saturated = 0;
+    let ordinary = port.ordinary(interval);
     for (cell, &x) in array.iter().enumerate() {
+        if x.is_nan() && port.kind == PortKind::RealOrMissing {
+            integers.push(interval.lo);
+            continue;
+        }
         if !x.is_finite() {
             return Err(InputError::NotFinite {
                 inference,
@@ -233,7 +243,7 @@ fn quantise(
             });
         }
         let integer = (f64::from(x) / port.scale).round_ties_even() as i64;
-        let clamped = integer.clamp(interval.lo, interval.hi);
+        let clamped = integer.clamp(ordinary.lo, ordinary.hi);
         if port.kind == PortKind::Integer && (x.fract() != 0.0 || clamped != integer) {
             return Err(refused(port, interval, inference, cell, x));
         }
@@ -241,6 +251,19 @@ fn quantise(
         integers.push(clamped);
     }
     Ok(saturated)
+}
+
+impl Port {
+    /// The integers of `interval` that stand for numbers.
+    fn ordinary(&self, interval: Interval) -> Interval {
+        match self.kind {
+            PortKind::Real | PortKind::Integer => interval,
+            PortKind::RealOrMissing => Interval {
+                lo: (interval.lo + 1).min(interval.hi),
+                ..interval
+            },
+        }
+    }
 }
 
 /// What is wrong with a cell of an integer port.

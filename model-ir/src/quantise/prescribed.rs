@@ -59,6 +59,7 @@ fn is_made(facts: &Facts, forms: &Forms, u: usize) -> bool {
         | Op::Contract(_)
         | Op::Map(_)
         | Op::Take { .. }
+        | Op::Missing(_)
         | Op::Max
         | Op::Maximum { .. } => false,
     }
@@ -79,7 +80,8 @@ fn selects(op: &Op) -> bool {
         | Op::Affine { .. }
         | Op::Add
         | Op::Sub
-        | Op::Contract(_) => false,
+        | Op::Contract(_)
+        | Op::Missing(_) => false,
     }
 }
 

@@ -86,6 +86,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => unreachable!("asked of layers only"),
         }
@@ -110,6 +111,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -134,6 +136,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -157,6 +160,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -180,6 +184,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -203,6 +208,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -225,6 +231,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -248,6 +255,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -272,6 +280,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -294,6 +303,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Maximum { .. } => false,
         }
     }
@@ -320,6 +330,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -344,6 +355,7 @@ impl Op {
             | Self::Pad { .. }
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -369,6 +381,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max => false,
         }
     }
@@ -392,7 +405,8 @@ impl Op {
             | Self::Pad { .. }
             | Self::Contract(_)
             | Self::Map(_)
-            | Self::Take { .. } => false,
+            | Self::Take { .. }
+            | Self::Missing(_) => false,
         }
     }
 
@@ -415,6 +429,7 @@ impl Op {
             | Self::Contract(_)
             | Self::Map(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -439,7 +454,8 @@ impl Op {
             | Self::Pad { .. }
             | Self::Contract(_)
             | Self::Max
-            | Self::Maximum { .. } => false,
+            | Self::Maximum { .. }
+            | Self::Missing(_) => false,
         }
     }
 
@@ -461,7 +477,8 @@ impl Op {
             | Self::Pad { .. }
             | Self::Contract(_)
             | Self::Max
-            | Self::Maximum { .. } => false,
+            | Self::Maximum { .. }
+            | Self::Missing(_) => false,
         }
     }
 
@@ -484,6 +501,7 @@ impl Op {
             | Self::Pad { .. }
             | Self::Contract(_)
             | Self::Take { .. }
+            | Self::Missing(_)
             | Self::Max
             | Self::Maximum { .. } => false,
         }
@@ -491,17 +509,6 @@ impl Op {
 }
 
 impl AxisMap {
-    /// Whether every cell of the result is one of the operand, or 0.
-    fn moves(&self) -> bool {
-        match self {
-            Self::Keep => true,
-            Self::Matrix(m) => {
-                let ones = m.entries.iter().all(|&(_, _, w)| w == m.divisor);
-                ones && m.entries.windows(2).all(|pair| pair[0].0 != pair[1].0)
-            }
-        }
-    }
-
     /// Whether every cell of the result is one of the operand.
     fn selects(&self) -> bool {
         match self {

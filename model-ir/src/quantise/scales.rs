@@ -212,7 +212,8 @@ impl Choice<'_> {
             | Op::Pad { .. }
             | Op::Contract(_)
             | Op::Map(_)
-            | Op::Take { .. } => false,
+            | Op::Take { .. }
+            | Op::Missing(_) => false,
         };
         self.facts.consumers[v].iter().any(rounds)
     }
@@ -236,6 +237,7 @@ impl Choice<'_> {
             | Op::Contract(_)
             | Op::Map(_)
             | Op::Take { .. }
+            | Op::Missing(_)
             | Op::Max
             | Op::Maximum { .. } => return None,
         };

@@ -167,6 +167,7 @@ fn border(op: &Op) -> Option<f64> {
         | Op::Contract(_)
         | Op::Map(_)
         | Op::Take { .. }
+        | Op::Missing(_)
         | Op::Maximum { .. } => None,
     }
 }

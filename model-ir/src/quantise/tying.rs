@@ -86,6 +86,7 @@ impl Tying<'_> {
             | Op::Contract(_)
             | Op::Map(_)
             | Op::Take { .. }
+            | Op::Missing(_)
             | Op::Max
             | Op::Maximum { .. } => false,
         };
@@ -101,7 +102,8 @@ impl Tying<'_> {
             | Op::Constant { .. }
             | Op::Dense { .. }
             | Op::Conv { .. }
-            | Op::Contract(_) => None,
+            | Op::Contract(_)
+            | Op::Missing(_) => None,
             Op::Activation(f) => {
                 let tied = f.keeps_scale() && !raw(node.inputs[0].0) && !self.forms.is_rescaled(v);
                 tied.then_some(1.0)
@@ -159,6 +161,7 @@ impl Tying<'_> {
             | Op::Contract(_)
             | Op::Map(_)
             | Op::Take { .. }
+            | Op::Missing(_)
             | Op::Maximum { .. } => false,
         };
         let constant = |u: usize| self.facts.op(u).constant().is_some();

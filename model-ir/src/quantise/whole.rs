@@ -47,6 +47,7 @@ pub(super) fn find(graph: &Graph, ranges: &[Range]) -> Vec<Option<Interval>> {
                 operands.map(|(x, y)| contract(labels, graph, node, x, y))
             }
             Op::Map(axes) => of(0).and_then(|x| axes.iter().try_fold(x, mapped)),
+            Op::Missing(_) => None,
         };
         known.push(interval.map(within_limits));
     }
@@ -109,6 +110,7 @@ pub(super) fn indexed(graph: &Graph) -> Vec<Option<Interval>> {
             | Op::Pad { .. }
             | Op::Contract(_)
             | Op::Take { .. }
+            | Op::Missing(_)
             | Op::Max
             | Op::Maximum { .. } => None,
         };

@@ -110,7 +110,7 @@ pub(super) const OPERATORS: &[Operator] = &[
     row("Identity", view::identity, "").reading(Reads::Moves),
     row("InstanceNormalization", norm::instance, ""),
     row("IsInf", compare::is_inf, "activations are finite").reading(Reads::Masks),
-    row("IsNaN", compare::is_nan, "activations are finite").reading(Reads::Masks),
+    row("IsNaN", compare::is_nan, "only cells of inputs may be NaN").reading(Reads::Masks),
     row("LRN", norm::local_response, ""),
     row("LSTM", recurrent::lstm, "of constant lengths"),
     row("LayerNormalization", norm::layer, ""),
@@ -232,7 +232,7 @@ pub(super) const LEARN: &[Operator] = &[
     row("ArrayFeatureExtractor", gather::array_feature_extractor, ""),
     row("Binarizer", learn::binarizer, ""),
     row("FeatureVectorizer", learn::feature_vectorizer, ""),
-    row("Imputer", learn::imputer, "NaN and infinities do not occur"),
+    row("Imputer", learn::imputer, "infinities do not occur"),
     row(
         "LabelEncoder",
         learn::label_encoder,

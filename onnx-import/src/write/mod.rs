@@ -8,12 +8,13 @@ pub(crate) mod index;
 pub(crate) mod layout;
 pub(crate) mod mask;
 pub(crate) mod masked;
+pub(crate) mod missing;
 pub(crate) mod pair;
 pub(crate) mod shares;
 pub(crate) mod window;
 
 use ndarray::{ArrayD, arr0};
-use zkstrata_model_ir::float::{self, Activation, AxisMap, GraphBuilder, Op, ValueId};
+use zkstrata_model_ir::float::{self, Activation, AxisMap, GraphBuilder, Missing, Op, ValueId};
 
 use self::masked::Mask;
 use crate::Error;
@@ -91,6 +92,7 @@ impl Writer {
             Op::Affine { scale, shift } => scale.len() + shift.len(),
             Op::Constant { value } => value.len(),
             Op::Take { indices, .. } => indices.len(),
+            Op::Missing(Missing::Replaced { by }) => by.len(),
             Op::Map(axes) => axes.iter().map(entries).fold(0, usize::saturating_add),
             _ => 0,
         };

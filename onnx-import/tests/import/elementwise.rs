@@ -278,7 +278,9 @@ fn two_operands() {
 #[test]
 fn a_bound_of_more_axes_than_what_it_bounds() {
     for (op, x, y) in [("Min", 3.0, 1.0), ("Max", 0.5, 1.0), ("Min", 0.5, 0.5)] {
-        let case = Case::new(op, 13).x(&scalar(x)).constant(&vector(&[1.0]));
+        let case = Case::new(op, 13)
+            .x(&scalar(x))
+            .constant(DataType::Float, &vector(&[1.0]));
         case.is(&vector(&[y]));
     }
 }

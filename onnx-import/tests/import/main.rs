@@ -22,6 +22,7 @@ mod indices;
 mod learn;
 mod masks;
 mod microsoft;
+mod missing;
 mod models;
 mod mutations;
 mod normalisation;

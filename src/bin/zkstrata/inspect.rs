@@ -74,11 +74,16 @@ fn ports(graph: &Graph, report: &mut Report) {
     ] {
         for port in ports {
             let interval = graph.node(port.tensor).interval;
+            let missing = graph.missing(port);
+            let missing = missing.map(|code| format!(", missing values (NaN) as {code}"));
             report.field(
                 kind,
                 format_args!(
-                    "`{}` {:?}, integers in {interval} times {:.6e}",
-                    port.name, port.shape, port.scale
+                    "`{}` {:?}, integers in {interval} times {:.6e}{}",
+                    port.name,
+                    port.shape,
+                    port.scale,
+                    missing.unwrap_or_default()
                 ),
             );
         }
@@ -89,6 +94,7 @@ fn ports(graph: &Graph, report: &mut Report) {
                 "shape": port.shape,
                 "scale": port.scale,
                 "interval": [interval.lo, interval.hi],
+                "missing": graph.missing(port),
             })
         });
         report.set(plural, ports.collect::<Vec<Value>>());

@@ -91,10 +91,17 @@ fn difference(statement: &Statement, inputs: &[Vec<i64>], graph: &Graph) -> Opti
         }
         if let Some(i) = (0..proven.len()).find(|&i| proven[i] != given[i]) {
             let (inference, cell) = (i / cells.max(1), i % cells.max(1));
+            let shown = |x: i64| match graph.missing(port) {
+                Some(code) if x == code => "missing".into(),
+                _ => x.to_string(),
+            };
             return Some(format!(
                 "`{}` of inference {inference}, cell {cell}: {} in the proof, {} in the file \
                  (in units of {:.3e})",
-                port.name, proven[i], given[i], port.scale
+                port.name,
+                shown(proven[i]),
+                shown(given[i]),
+                port.scale
             ));
         }
     }

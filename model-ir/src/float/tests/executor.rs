@@ -1,7 +1,7 @@
 //! The float executor against loops over the cells of its operators' definitions, on random
 //! operators.
 
-use super::super::op::{AxisMap, AxisMatrix, Contract, Op, PoolKind, Window};
+use super::super::op::{AxisMap, AxisMatrix, Contract, Missing, Op, PoolKind, Window};
 use super::super::random::Random;
 use super::super::{Activation, GraphBuilder, ValueId};
 use ndarray::{ArrayD, IxDyn};
@@ -336,6 +336,45 @@ fn two_operands() {
     });
     // One value as both operands.
     check(&Op::Sub, &[&x, &x], |_| 0.0);
+}
+
+/// Missing cells are told apart and replaced, and stay missing where they are moved.
+#[test]
+fn missing_cells() {
+    let mut random = Random::new(18);
+    let (mut x, by) = (random.array(&[3, 4]), random.array(&[4]));
+    for cell in [[0, 1], [2, 1], [1, 3]] {
+        x[cell] = f32::NAN;
+    }
+    let missing = |i: &[usize]| x[IxDyn(i)].is_nan();
+    let is = Op::Missing(Missing::Is);
+    check(&is, &[&x], |i| f64::from(u8::from(missing(i))));
+    let replaced = Op::Missing(Missing::Replaced { by: by.clone() });
+    check(&replaced, &[&x], |i| {
+        if missing(i) {
+            by[i[1]].into()
+        } else {
+            x[IxDyn(i)].into()
+        }
+    });
+    let matrix = AxisMatrix {
+        input: 4,
+        output: 3,
+        entries: vec![(0, 1, 2), (2, 0, 2)],
+        divisor: 2,
+    };
+    let moves = Op::Map(vec![AxisMap::Keep, AxisMap::Matrix(matrix)]);
+    assert!(moves.carries());
+    let mut b = GraphBuilder::new();
+    let input = b.input("x", &[3, 4]).expect("a shape");
+    let moved = b.add("moved", moves, &[input]).expect("shapes agree");
+    let graph = b.finish(vec![("y".into(), moved)]).expect("valid");
+    let values = graph.run(std::slice::from_ref(&x)).expect("runs");
+    for (i, y) in values[moved.0].indexed_iter() {
+        let source = [Some(1), None, Some(0)][i[1]];
+        let expected = source.map_or(0.0, |column| x[[i[0], column]]);
+        assert_eq!(y.to_bits(), expected.to_bits(), "{i:?}");
+    }
 }
 
 /// An input that is no dense array in row-major order is read by its indices.

@@ -1,6 +1,6 @@
 //! Shape rules by counting, and every refusal with its reason.
 
-use super::super::op::{AxisMap, AxisMatrix, Contract, Op, PoolKind, Window};
+use super::super::op::{AxisMap, AxisMatrix, Contract, Missing, Op, PoolKind, Window};
 use super::super::random::{Random, random_graph};
 use super::super::shape::{MAX_CELLS, cells, check_shape};
 use super::super::{GraphBuilder, ValueId};
@@ -135,6 +135,11 @@ fn arities() {
             vec![3],
         ),
         (Op::Maximum { axis: 0 }, vec![1, 4]),
+        (Op::Missing(Missing::Is), vec![3, 4]),
+        (
+            Op::Missing(Missing::Replaced { by: zeros(&[3, 1]) }),
+            vec![3, 4],
+        ),
     ];
     let x: &[usize] = &[3, 4];
     for (op, expected) in one {
@@ -143,6 +148,8 @@ fn arities() {
         refuse(&op, &[x, x], "got 2 inputs, expected 1");
         refuse(&op, &[&[3, 0]], "length 0");
     }
+    let by = zeros(&[3]);
+    refuse(&Op::Missing(Missing::Replaced { by }), &[x], "by");
     let spatial: &[usize] = &[2, 3, 4];
     let conv = Op::Conv {
         weight: zeros(&[5, 3, 2]),
@@ -376,6 +383,9 @@ fn the_builder_names_the_node() {
                 scale: zeros(&[]),
                 shift: zeros(&[2, 1]) + bad,
             },
+            Op::Missing(Missing::Replaced {
+                by: zeros(&[3]) + bad,
+            }),
             Op::Dense {
                 weight: zeros(&[3, 2]),
                 bias: Some(value),

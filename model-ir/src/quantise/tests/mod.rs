@@ -7,6 +7,7 @@ mod exact;
 mod faults;
 mod inputs;
 mod integers;
+mod missing;
 mod models;
 mod operators;
 mod plan;

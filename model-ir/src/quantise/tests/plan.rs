@@ -32,6 +32,7 @@ fn planned(graph: &Graph, samples: Vec<Vec<ArrayD<f32>>>, profile: Profile, read
         bits,
         needs,
         scales,
+        views: vec![],
     });
 }
 

@@ -1,7 +1,9 @@
 //! Every question that passes ask of operators, of one operator of each kind.
 
 use super::common::{array, scalar};
-use crate::float::{Activation, AxisMap, AxisMatrix, Contract, Op, PoolKind, Ties, Window};
+use crate::float::{
+    Activation, AxisMap, AxisMatrix, Contract, Missing, Op, PoolKind, Ties, Window,
+};
 use ndarray::{ArrayD, IxDyn};
 
 type Question = fn(&Op) -> bool;
@@ -106,6 +108,7 @@ fn every_question_of_every_operator() {
         (dense, &["layer", "linear"]),
         (conv(), &["layer", "linear"]),
         (affine(&[2.0], &[1.0]), &["linear"]),
+        (Op::Missing(Missing::Is), &[]),
         (Op::Activation(Activation::Relu), &["source"]),
         (quantiser(), &["quantises", "source"]),
         (pool(PoolKind::Max), &["pools"]),

@@ -2,7 +2,7 @@
 
 use super::classes::Post;
 use super::forest::{Branch, Child, Forest, Test};
-use super::tree::{Aggregate, aggregated, features, indices, test};
+use super::tree::{Aggregate, aggregated, features, indices, missing, test, tracks};
 use crate::Error;
 use crate::decode::tensor::Cells;
 use crate::ops::one;
@@ -51,7 +51,6 @@ pub(crate) fn ensemble(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value
         _ => vec![],
     };
     tensor(node, writer, "nodes_hitrates")?;
-    let _ = node.ints("nodes_missing_value_tracks_true")?;
     let targets = indices(node, "leaf_targetids")?;
     let n = features.len();
     if [on_true.len(), on_false.len(), modes.len(), splits.len()] != [n; 4]
@@ -59,6 +58,7 @@ pub(crate) fn ensemble(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value
     {
         return Err(node.bad_attribute("nodes_featureids", "differs in length from other lists"));
     }
+    let tracks = tracks(node, n)?;
     // Set memberships have no split value, but NaN in its place.
     let mut used = splits.iter().zip(&modes).filter(|(_, mode)| **mode != 6);
     if used.any(|(split, _)| split.is_nan()) {
@@ -76,6 +76,7 @@ pub(crate) fn ensemble(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value
             "BRANCH_NEQ",
         ];
         let mode = usize::try_from(modes[i]).unwrap_or(usize::MAX);
+        let missing = missing(MODES.get(mode).unwrap_or(&""), tracks[i]);
         let (test, exchanged) = match MODES.get(mode) {
             Some(mode) => test(node, mode, splits[i])?,
             None if mode == MODES.len() => {
@@ -92,6 +93,7 @@ pub(crate) fn ensemble(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value
         branches.push(Branch {
             feature: features[i],
             test,
+            missing: missing != exchanged,
             if_true,
             if_false,
         });

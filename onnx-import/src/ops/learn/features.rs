@@ -27,7 +27,8 @@ pub(crate) fn binarizer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Valu
 }
 
 /// The input with other numbers in place of those that are missing, one for all features or one
-/// for each: `x + [x = missing] (y - missing)`. What is NaN or infinite never is.
+/// for each: `x + [x = missing] (y - missing)`. What is NaN is a cell of an input, and what is
+/// infinite never is.
 pub(crate) fn imputer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
     let (floats, integers) = (
@@ -46,21 +47,27 @@ pub(crate) fn imputer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>
         let missing = integer.unwrap_or(0) as f32;
         ("imputed_value_int64s", missing, values)
     };
-    if !missing.is_finite() {
+    let x = writer.activation(node, 0)?;
+    let of_input = missing.is_nan() && writer.may_be_missing(x);
+    if !missing.is_finite() && !of_input {
         writer.note(format!(
-            "node `{}` does nothing: no number is NaN or infinite",
+            "node `{}` does nothing: no number is NaN but in inputs, and none is infinite",
             node.name()
         ));
-        return one(node.value(0)?);
+        return one(Value::Activation(x));
     }
-    let x = writer.activation(node, 0)?;
     let features = writer.shape(x).last().copied().unwrap_or(1);
     let values = values.filter(|values| values.len() == 1 || values.len() == features);
     let Some(values) = values else {
         let reason = format!("must be one number, or one for each of {features} features");
         return Err(node.bad_attribute(name, reason));
     };
-    let above = finite(node.name(), arr1(&values).into_dyn() - missing)?;
+    let values = finite(node.name(), arr1(&values).into_dyn())?;
+    if of_input {
+        let y = Formula::new(node, writer).replaced(x, values)?;
+        return one(Value::Activation(y));
+    }
+    let above = finite(node.name(), values - missing)?;
     let mut f = Formula::new(node, writer);
     let distance = f.affine(x, 1.0, -missing)?;
     let found = truth::is_zero(&mut f, distance)?;

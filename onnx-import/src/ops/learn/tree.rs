@@ -67,6 +67,21 @@ pub(super) fn test(node: &Node, mode: &str, value: f32) -> Result<(Test, bool), 
     })
 }
 
+/// For each of `n` nodes whether missing values go where the test is true, however it comes out.
+pub(super) fn tracks(node: &Node, n: usize) -> Result<Vec<bool>, Error> {
+    const NAME: &str = "nodes_missing_value_tracks_true";
+    match node.ints(NAME)?.unwrap_or(&[]) {
+        [] => Ok(vec![false; n]),
+        list if list.len() == n => Ok(list.iter().map(|&track| track != 0).collect()),
+        _ => Err(node.bad_attribute(NAME, "differs in length from other lists")),
+    }
+}
+
+/// How the comparison of a mode comes out for a missing value: NaN differs from all numbers.
+pub(super) fn missing(mode: &str, tracks: bool) -> bool {
+    tracks || mode == "BRANCH_NEQ"
+}
+
 /// The forest of a classifier or regressor, whose leaves are listed with the prefix `of`.
 fn forest(node: &Node, writer: &mut Writer, of: &str) -> Result<Forest, Error> {
     let (trees, ids) = (
@@ -81,10 +96,10 @@ fn forest(node: &Node, writer: &mut Writer, of: &str) -> Result<Forest, Error> {
     }
     let on_true = indices(node, "nodes_truenodeids")?;
     let on_false = indices(node, "nodes_falsenodeids")?;
-    // Statistics of the training; and where missing values go, which inputs do not have.
+    // Statistics of the training.
     numbers(node, writer, "nodes_hitrates")?;
-    let _ = node.ints("nodes_missing_value_tracks_true")?;
     let n = trees.len();
+    let tracks = tracks(node, n)?;
     if [
         ids.len(),
         features.len(),
@@ -127,6 +142,7 @@ fn forest(node: &Node, writer: &mut Writer, of: &str) -> Result<Forest, Error> {
             found.ok_or_else(|| node.shape_error(format!("tree {} has no node {id}", trees[i])))
         };
         let (test, exchanged) = test(node, modes[i], values[i])?;
+        let missing = missing(modes[i], tracks[i]) != exchanged;
         let (mut if_true, mut if_false) = (find(on_true[i])?, find(on_false[i])?);
         if exchanged {
             (if_true, if_false) = (if_false, if_true);
@@ -135,6 +151,7 @@ fn forest(node: &Node, writer: &mut Writer, of: &str) -> Result<Forest, Error> {
         forest.branches.push(Branch {
             feature,
             test,
+            missing,
             if_true,
             if_false,
         });

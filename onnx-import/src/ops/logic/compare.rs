@@ -227,14 +227,13 @@ pub(crate) fn greater_or_equal(node: &mut Node, writer: &mut Writer) -> Result<V
     compare(node, writer, Order::GreaterOrEqual)
 }
 
-/// Whether cells have a property that no finite number has.
+/// Whether cells of `x` have a property that no finite number has.
 fn never(
     node: &mut Node,
     writer: &mut Writer,
+    x: Value,
     property: impl Fn(f32) -> bool,
 ) -> Result<Vec<Value>, Error> {
-    node.at_most(1)?;
-    let x = node.value(0)?;
     let shape = writer.shape_of(&x).to_vec();
     node.gives(0, Element::Bool);
     if let Element::Masked(id) = node.element(0) {
@@ -257,16 +256,26 @@ fn never(
     one(folded(Tensor::new(shape, Cells::Bool(cells))))
 }
 
-/// Whether a cell is NaN.
+/// Whether a cell is NaN: of what is computed none is, of an input those that are missing.
 pub(crate) fn is_nan(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
-    never(node, writer, f32::is_nan)
+    node.at_most(1)?;
+    let x = node.value(0)?;
+    if let (&Value::Activation(x), Element::Float) = (&x, node.element(0))
+        && writer.may_be_missing(x)
+    {
+        node.gives(0, Element::Bool);
+        return one(Value::Activation(Formula::new(node, writer).is_missing(x)?));
+    }
+    never(node, writer, x, f32::is_nan)
 }
 
 /// Whether a cell is infinite.
 pub(crate) fn is_inf(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     let negative = node.flag("detect_negative")? != Some(false);
     let positive = node.flag("detect_positive")? != Some(false);
-    never(node, writer, |x| {
+    node.at_most(1)?;
+    let x = node.value(0)?;
+    never(node, writer, x, |x| {
         x == f32::INFINITY && positive || x == f32::NEG_INFINITY && negative
     })
 }

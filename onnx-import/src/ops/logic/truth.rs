@@ -12,6 +12,7 @@ use crate::scope::node::Node;
 use crate::scope::value::{Constant, Element, Value};
 use crate::write::broadcast::broadcast;
 use crate::write::formula::Formula;
+use crate::write::missing::Says;
 use crate::write::{Writer, masked, pair};
 
 /// `1 - x`
@@ -111,6 +112,13 @@ pub(crate) fn select(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>,
     }
     let (c, a, b) = values;
     let mut f = Formula::new(node, writer);
+    if of_a == Element::Float
+        && of_b == Element::Float
+        && let Some(y) = filled(&mut f, &c, &a, &b)?
+    {
+        node.gives(0, Element::Float);
+        return one(Value::Activation(y));
+    }
     let sides = [(a.clone(), of_a), (b.clone(), of_b)];
     let plainly = |f: &mut Formula, c, a, b| chosen(f.node, f.writer, c, a, b);
     if let Some((y, element)) = masked::chosen(&mut f, &c, sides, plainly)? {
@@ -119,6 +127,34 @@ pub(crate) fn select(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>,
     }
     node.gives(0, of_a.unmasked());
     one(chosen(node, writer, c, a, b)?)
+}
+
+/// `c ? a : b` where `c` says which cells of one of the two are missing, so that none of those are
+/// chosen: the cells of the other fill them in.
+fn filled(f: &mut Formula, c: &Value, a: &Value, b: &Value) -> Result<Option<ValueId>, Error> {
+    let &Value::Activation(c) = c else {
+        return Ok(None);
+    };
+    let (x, by) = match (f.writer.told(c), a, b) {
+        (Some((told, Says::Missing)), by, &Value::Activation(x)) if told == x => (x, by),
+        (Some((told, Says::Present)), &Value::Activation(x), by) if told == x => (x, by),
+        _ => return Ok(None),
+    };
+    let shape = broadcast(f.node, f.writer.shape(x), f.writer.shape_of(by))?;
+    let x = f.broadcast_to(x, &shape)?;
+    match by {
+        Value::Constant(by) => match by.clone().into_weight() {
+            Ok(by) => f.replaced(x, by).map(Some),
+            // Infinite cells are masks.
+            Err(_) => Ok(None),
+        },
+        &Value::Activation(by) => {
+            let missing = f.is_missing(x)?;
+            let by = f.product(missing, by)?;
+            let x = f.replaced(x, arr0(0.0).into_dyn())?;
+            f.add(x, by).map(Some)
+        }
+    }
 }
 
 /// `c ? a : b`, for `a` and `b` of one kind of elements.

@@ -83,8 +83,8 @@ fn fault(bytes: &[u8], error: &serde_json::Error) -> String {
             let word = String::from_utf8_lossy(&word[..length]);
             let (line, column) = (error.line(), error.column());
             format!(
-                "{word} at line {line} column {column}: JSON has no such number, and no model \
-                 takes it"
+                "{word} at line {line} column {column}: JSON has no such number; write null for a \
+                 missing value"
             )
         }
         _ => format!("not .npz, .npy or JSON: {error}"),
@@ -115,6 +115,11 @@ fn flatten(value: &Value, shape: &[usize], cells: &mut Vec<f64>) -> Result<(), S
             // Numbers too large for f64 were refused by the parser; for f32 they are infinite,
             // which the quantisation of the input refuses.
             cells.push(x.as_f64().unwrap_or(f64::NAN));
+            return Ok(());
+        }
+        // A missing value, which some models take.
+        (Value::Null, []) => {
+            cells.push(f64::NAN);
             return Ok(());
         }
         (Value::Bool(x), []) => {
@@ -157,9 +162,12 @@ mod tests {
         assert_eq!(read(other, &[2]), named(&["in_x", "labels"], 2));
         assert_eq!(read("[[[1]]]", &[1]), named(&[""], 1));
         assert_eq!(read("\u{feff}[1, 2]", &[2]), named(&[""], 1));
+        let missing = Lists::parse(b"[1, null]", Side::Input).expect("a list");
+        let missing = missing.stack(0, &port(&[2]), Wanted::All).expect("cells");
+        assert!(missing.samples[0][[0]] == 1.0 && missing.samples[0][[1]].is_nan());
         let bad = [
             r#"{"input_data": [[1, "2"]]}"#,
-            r#"{"input_data": [[1, null]]}"#,
+            r#"{"input_data": [[1, "NaN"]]}"#,
             r#"{"input_data": [[[1], [2, 3]]]}"#,
             r#"{"input_data": [[1, [2]]]}"#,
             r#"{"input_data": [[[1], 2]]}"#,
