@@ -397,6 +397,40 @@ fn rows_of_other_positions() {
 }
 
 #[test]
+fn everything_is_absorbed() {
+    let case = case(WHIR);
+    let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
+    let absorbed = |layouts: &[&Layout], roots: [u8; 2], relation: &Relation| {
+        let plan = super::super::layout::Plan::new(layouts).expect("valid layouts");
+        super::super::transcribe(&plan, layouts, &roots.map(|r| [r; 25]), relation)
+    };
+    let honest = absorbed(&layouts, [1, 2], &case.relation);
+    assert_ne!(absorbed(&layouts, [1, 3], &case.relation), honest);
+    assert_ne!(absorbed(&layouts, [2, 1], &case.relation), honest);
+    let source = Source::random(
+        Word::Committed,
+        WHIR,
+        case.sources[1].layout.tables(),
+        &mut Rng(1),
+    );
+    let other = [layouts[0], &source.layout];
+    assert_ne!(absorbed(&other, [1, 2], &case.relation), honest);
+    let mut relations: Vec<Relation> = vec![case.relation.clone(); 5];
+    relations[0].target += E::ONE;
+    let Term::Column { coef, .. } = &mut relations[1].terms[0][0];
+    *coef += E::ONE;
+    let Term::Column { point, .. } = &mut relations[2].terms[0][0];
+    *point = Point::new(point.iter().map(|&x| x + E::ONE).collect());
+    let Term::Column { column, .. } = &mut relations[3].terms[0][0];
+    column.column ^= 1;
+    let moved = relations[4].terms[0].pop().expect("a term");
+    relations[4].terms[1].insert(0, moved);
+    for relation in &relations {
+        assert_ne!(absorbed(&layouts, [1, 2], relation), honest);
+    }
+}
+
+#[test]
 fn a_source_of_another_proof() {
     for parameters in FORMS {
         let case = case(parameters);
