@@ -8,8 +8,8 @@
 //! sum_j <P_j, W_j> = tau,         W_j = sum_terms coef eq(z, .) on the cells of a column
 //! ```
 //!
-//! which for any number of claims "column `c` is `v` at `z`", batched by powers of one challenge, says
-//! that they hold. `L_j` is any number, nothing is rounded up to a power of two of cells, and nothing but
+//! which for any number `C` of claims "column `c` is `v` at `z`", batched by powers of one challenge, says
+//! that they hold, up to `(C - 1) / |E|`, which is the caller's to count. `L_j` is any number, nothing is rounded up to a power of two of cells, and nothing but
 //! the relation ties the sources together: a claim costs neither bytes nor a round.
 //!
 //! # Protocol
@@ -68,7 +68,8 @@
 //! codewords differ on more than `(1 - rho_j) n = 2 delta n` of them, hence the fold from `F` on more than `delta
 //! n`. []
 //!
-//! **Theorem.** A prover whose relation is false is accepted with probability at most the sum of
+//! **Theorem.** A prover whose relation is false, or one of whose words is not close to anything, is accepted
+//! with probability at most the sum of
 //!
 //! | term | error |
 //! |---|---|
@@ -82,8 +83,8 @@
 //! | last rounds | `2 N / abs(E)`, `N` the variables of `h` |
 //! | tail | WHIR's bound for two claims on `2^(N+1)` cells, if `h` is not sent |
 //!
-//! *Proof.* The relation is false of what the sources are committed to; a source that is close to nothing
-//! counts as zero. (2) The sumcheck's end `v_1` is false of the folds of the sources, but for two roots a
+//! *Proof.* The relation is false of what the sources are committed to, or lemma 2 applies to a source that is
+//! close to nothing, whatever `F` is. (2) The sumcheck's end `v_1` is false of the folds of the sources, but for two roots a
 //! round. (3, 4) Suppose the word of `D` is close, which fixes `F`. If `F` is not made of the folds, some
 //! source's queries see it by lemma 1 or 2, unless they miss: then one of the claims that `gamma` batches is
 //! false, and their sum is but for `sum t_j` roots. If `F` is made of the folds, the claim `v_1` on it is false,

@@ -225,7 +225,7 @@ impl ProverTape {
 
     /// Sends elements of the base field whose number the verifier knows.
     pub(crate) fn send_base(&mut self, label: &'static str, values: &[F]) {
-        let bytes = values.iter().map(|value| value.as_canonical_u64());
+        let bytes = values.iter().map(PrimeField64::as_canonical_u64);
         let bytes: Vec<u8> = bytes.flat_map(u64::to_le_bytes).collect();
         self.send_bytes(label, &bytes);
     }

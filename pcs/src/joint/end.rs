@@ -128,7 +128,7 @@ impl Sent {
         Ok(Sent::Whir(Box::new((coordinates, data))))
     }
 
-    /// Proves the values of the coordinates at a point, or what is made of them.
+    /// Sends the values of the coordinates at a point, or what is made of them, and proves the values.
     pub(super) fn open(
         &self,
         point: &Point,
@@ -139,11 +139,12 @@ impl Sent {
             return Ok(());
         };
         let (coordinates, data) = &**committed;
-        let mut values = coordinates
+        let values = coordinates
             .each_ref()
             .map(|column| crate::clear::evaluate(column, point));
-        change(&mut values);
-        tape.send(VALUES, &values);
+        let mut sent = values;
+        change(&mut sent);
+        tape.send(VALUES, &sent);
         let claims = claims(&values, point);
         Whir::open(
             &[ProverOpening {

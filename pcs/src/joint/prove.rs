@@ -75,19 +75,7 @@ pub(super) fn open_as(
     let layouts: Vec<&Layout> = sources.iter().map(|source| source.layout()).collect();
     let plan = Plan::new(&layouts)?;
     check_terms(&layouts, relation)?;
-    let mut roots = Vec::with_capacity(plan.parts.len());
-    let mut clear = E::ZERO;
-    for (source, terms) in sources.iter().zip(&relation.terms) {
-        if let Some(cells) = source.clear() {
-            clear += super::clear::sum(cells, source.layout(), terms)?;
-        }
-        roots.extend(source.coded().map(|(tree, _)| tree.root()));
-    }
-    tape.bind_bytes(
-        RELATION,
-        &super::transcribe(&plan, &layouts, &roots, relation),
-    );
-    let target = relation.target - clear;
+    let target = start(&plan, &layouts, sources, relation, tape)?;
     let mut sums = ColumnSums::new(&plan, sources, relation);
     if sums.total() != target && !conduct.lies() {
         return Err(Error::Opening {
@@ -186,6 +174,29 @@ pub(super) fn open_as(
         |values| conduct.opened(values, bound.ends[0][0]),
         tape,
     )
+}
+
+/// Absorbs what an opening is about; returns what the sources that are encoded must sum to.
+fn start(
+    plan: &Plan,
+    layouts: &[&Layout],
+    sources: &[&SourceData],
+    relation: &Relation,
+    tape: &mut ProverTape,
+) -> Result<E, Error> {
+    let mut roots = Vec::with_capacity(plan.parts.len());
+    let mut clear = E::ZERO;
+    for (source, terms) in sources.iter().zip(&relation.terms) {
+        if let Some(cells) = source.clear() {
+            clear += super::clear::sum(cells, source.layout(), terms)?;
+        }
+        roots.extend(source.coded().map(|(tree, _)| tree.root()));
+    }
+    tape.bind_bytes(
+        RELATION,
+        &super::transcribe(plan, layouts, &roots, relation),
+    );
+    Ok(relation.target - clear)
 }
 
 /// What is left of every term when the rows are summed: its weights of the column variables and the

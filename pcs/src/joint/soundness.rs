@@ -73,3 +73,53 @@ pub(super) fn soundness(layouts: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error
     }
     Ok(terms)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::joint::{Parameters, Table};
+
+    fn bits(layouts: &[&Layout]) -> f64 {
+        let terms = soundness(layouts).expect("parameters");
+        -terms.iter().map(|t| (-t.bits).exp2()).sum::<f64>().log2()
+    }
+
+    fn layout(word: Word, parameters: Parameters, num_vars: usize) -> Layout {
+        let table = |num_vars: usize| Table {
+            num_vars,
+            live: 1 << num_vars,
+            width: 1,
+        };
+        // All sizes but the largest are no power of two.
+        let rest = (num_vars < 30).then(|| table(num_vars - 2));
+        let tables: Vec<Table> = [Some(table(num_vars)), rest]
+            .into_iter()
+            .flatten()
+            .collect();
+        Layout::new(word, parameters, &tables).expect("a valid shape")
+    }
+
+    #[test]
+    fn every_size_reaches_the_level() {
+        for parameters in [Parameters::FAST, Parameters::SMALL] {
+            for witness in 12..=30 {
+                for key in [10, 15, 16, 20, 24, 27, 30] {
+                    let witness = layout(Word::Committed, parameters, witness);
+                    let key = layout(Word::Codeword, parameters, key);
+                    let total = bits(&[&witness, &key]);
+                    let large = witness.cells() > 1 << 24 || key.cells() > 1 << 24;
+                    let least = if large { 100.0 } else { 102.0 };
+                    assert!(
+                        total >= least,
+                        "{} {}: {total}",
+                        witness.cells(),
+                        key.cells()
+                    );
+                    // A key that nobody vouches for.
+                    let key = layout(Word::Committed, parameters, 20);
+                    assert!(bits(&[&witness, &key]) >= least);
+                }
+            }
+        }
+    }
+}

@@ -159,9 +159,9 @@ impl SourceData {
         let (commitment, kept) = match layout.code() {
             None => {
                 let mut cells = Vec::with_capacity(layout.cells());
-                columns
-                    .iter()
-                    .for_each(|column| column.append_to(&mut cells));
+                for column in &columns {
+                    column.append_to(&mut cells);
+                }
                 let cells = Cells::new(cells);
                 (Commitment::Clear(cells.clone()), Kept::Clear(cells))
             }

@@ -45,7 +45,7 @@ fn case(parameters: Parameters, rng: &mut Rng) -> Case {
     let word = [Word::Committed, Word::Codeword][rng.below(2)];
     let count = 1 + rng.below(4);
     let sources = (0..count).map(|k| {
-        let tables: Vec<Table> = (0..1 + rng.below(3))
+        let tables: Vec<Table> = (0..=rng.below(3))
             .map(|_| {
                 let num_vars = rng.below(10);
                 let live = 1 + rng.below(1 << num_vars);
