@@ -3,8 +3,8 @@
 //! `cargo run --release -p zkstrata-pcs --example joint [name]...`
 //!
 //! The numbers of cells and claims are those of proofs of real models with committed weights. Cells are
-//! small integers; columns are of two or three lengths. Each time is the median of several runs, in
-//! which both schemes take turns.
+//! small integers; columns are of two or three lengths. Times are the median and, in brackets, the least
+//! of several runs, in which the schemes take turns; ratios are of both.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;
@@ -127,10 +127,11 @@ impl Times {
         self.0[step].push(start.elapsed().as_secs_f64() * 1e3);
     }
 
-    fn medians(&mut self) -> [f64; 3] {
+    /// The median and the least of each step.
+    fn summary(&mut self) -> [[f64; 2]; 3] {
         self.0.each_mut().map(|times| {
             times.sort_by(f64::total_cmp);
-            times[times.len() / 2]
+            [times[times.len() / 2], times[0]]
         })
     }
 }
@@ -138,7 +139,7 @@ impl Times {
 fn main() {
     let names: Vec<String> = std::env::args().skip(1).collect();
     println!(
-        "model           scheme    witness ms    open ms  verify ms    key ms       KiB   bits"
+        "model           scheme         witness ms            open ms        verify ms    key ms      KiB   bits"
     );
     rayon::scope(|_| {
         for (name, witness, key) in SHAPES {
@@ -154,7 +155,7 @@ fn measure(name: &str, witness: [usize; 2], key: [usize; 2]) {
         Source::new(Place::Proof, witness),
         Source::new(Place::Key, key),
     ];
-    let runs = if witness[0] + key[0] < 1 << 20 { 15 } else { 5 };
+    let runs = if witness[0] + key[0] < 1 << 20 { 25 } else { 7 };
     let whir = Scheme::new(&sources);
     let fast = JointScheme::new("fast", Parameters::FAST, &sources);
     let small = JointScheme::new("small", Parameters::SMALL, &sources);
@@ -165,40 +166,41 @@ fn measure(name: &str, witness: [usize; 2], key: [usize; 2]) {
         bytes[1] = fast.run(&sources, &mut of_fast);
         bytes[2] = small.run(&sources, &mut of_small);
     }
-    let first = of_whir.medians();
+    let first = of_whir.summary();
     let rows = [
         ("whir", first, whir.key_ms, bytes[0], whir.bits()),
         (
             "fast",
-            of_fast.medians(),
+            of_fast.summary(),
             fast.key_ms,
             bytes[1],
             fast.bits(),
         ),
         (
             "small",
-            of_small.medians(),
+            of_small.summary(),
             small.key_ms,
             bytes[2],
             small.bits(),
         ),
     ];
     for (scheme, times, key_ms, size, bits) in rows {
-        let [commit, open, verify] = times;
+        let [commit, open, verify] =
+            times.map(|[median, least]| format!("{median:.2} ({least:.2})"));
         let kib = size as f64 / 1024.0;
         println!(
-            "{name:15} {scheme:6} {commit:13.2} {open:10.2} {verify:10.2} {key_ms:9.1} {kib:9.1} {bits:6.1}"
+            "{name:15} {scheme:6} {commit:>18} {open:>18} {verify:>16} {key_ms:9.1} {kib:8.1} {bits:6.1}"
         );
         if scheme != "whir" {
-            let ratio = |k: usize| times[k] / first[k];
-            let proving = (commit + open) / (first[0] + first[1]);
+            let [commit, open, verify] = [0, 1, 2].map(|step| {
+                let [median, least] = [0, 1].map(|k| times[step][k] / first[step][k]);
+                format!("{median:.2} ({least:.2})")
+            });
+            let proving = [0, 1].map(|k| (times[0][k] + times[1][k]) / (first[0][k] + first[1][k]));
+            let (key, size) = (key_ms / whir.key_ms, size as f64 / bytes[0] as f64);
             println!(
-                "                ratios {:13.2} {:10.2} {:10.2} {:9.2} {:9.2}  commit and open {proving:.2}",
-                ratio(0),
-                ratio(1),
-                ratio(2),
-                key_ms / whir.key_ms,
-                size as f64 / bytes[0] as f64,
+                "                ratio  {commit:>18} {open:>18} {verify:>16} {key:9.2} {size:8.2}        commit and open {:.2} ({:.2})",
+                proving[0], proving[1]
             );
         }
     }

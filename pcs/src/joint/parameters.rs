@@ -42,7 +42,9 @@ pub struct Parameters {
     committed_rate: Rate,
     /// Largest rate of a word that is known to be a codeword.
     codeword_rate: Rate,
-    /// `(cells, fold)`: columns of a word that the prover has committed to, from so many cells on.
+    /// `(cells, fold)`: `log2` of the columns of a word that the prover has committed to, from so many cells
+    /// on. Wide rows are longer to open, narrow ones leave more folded rows to encode and to open; the largest
+    /// commitments need wide ones, because proximity costs `f n / |E|`.
     committed_folds: &'static [(usize, usize)],
     /// The same for a word that is known to be a codeword.
     codeword_folds: &'static [(usize, usize)],
@@ -84,7 +86,13 @@ impl Parameters {
             rows: 1,
             points: 16,
         },
-        committed_folds: &[(0, 4), (1 << 20, 5), (1 << 27, 6)],
+        committed_folds: &[
+            (0, 4),
+            (1 << 20, 5),
+            (1 << 25, 6),
+            (1 << 27, 7),
+            (1 << 28, 8),
+        ],
         codeword_folds: &[(0, 4), (1 << 18, 6), (1 << 21, 7), (1 << 26, 8)],
         ..Self::FAST
     };
