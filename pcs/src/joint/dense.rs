@@ -17,8 +17,8 @@ const BLOCK: usize = 256;
 /// Registers of a task.
 const REGISTERS: usize = BLOCK / PackedF::WIDTH;
 
-/// Queries whose products are reduced together.
-const GROUP: usize = 4;
+/// Queries whose products are reduced together: the most that a register's dot product takes at once.
+const GROUP: usize = 6;
 
 /// Adds a source's terms of the relation to the weights of its folded rows, where `rho` are the challenges of
 /// its own column variables.

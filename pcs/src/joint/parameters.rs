@@ -23,7 +23,7 @@ const MIDDLE_RATE: Rate = Rate {
 };
 
 /// Largest `log2` of the number of points of a word: the order of the largest two-adic subgroup.
-const MAX_LOG_POINTS: usize = 32;
+const MAX_LOG_POINTS: u32 = 32;
 
 /// More queries than any rate needs that a layout can have.
 const MAX_QUERIES: usize = 1 << 12;
@@ -216,7 +216,12 @@ pub(super) fn work(cells: usize) -> usize {
 fn log_points(rate: Rate, rows: usize) -> Result<usize, Error> {
     let needed = rows.saturating_mul(rate.points).div_ceil(rate.rows);
     (0..=MAX_LOG_POINTS)
-        .find(|&log| 1usize << log >= needed)
+        .find(|&log| {
+            1usize
+                .checked_shl(log)
+                .is_some_and(|points| points >= needed)
+        })
+        .and_then(|log| usize::try_from(log).ok())
         .ok_or_else(|| Error::Parameters {
             reason: format!("no domain has {needed} points"),
         })

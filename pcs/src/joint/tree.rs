@@ -189,3 +189,46 @@ impl Opened {
         tape.send_bytes(PATHS, self.paths.as_flattened());
     }
 }
+
+#[cfg(all(test, feature = "prover"))]
+mod tests {
+    use super::*;
+    use zkstrata_mle::PrimeCharacteristicRing;
+
+    #[test]
+    fn a_digest_is_the_beginning_of_blake3() {
+        let messages: Vec<u8> = (0..200 * 50).map(|i| (i * i % 251) as u8).collect();
+        let mut out = vec![[0; DIGEST]; 200];
+        Short.hash_many(&messages, &mut out);
+        for (message, digest) in messages.chunks(50).zip(&out) {
+            assert_eq!(&blake3::hash(message).as_bytes()[..DIGEST], digest);
+            assert_eq!(&Short.hash_slice(message), digest);
+            assert_eq!(&Short.hash_iter(message.iter().copied()), digest);
+            assert_eq!(&Short.hash_iter_slices([message]), digest);
+        }
+    }
+
+    #[test]
+    fn as_many_siblings_as_the_tree_sends() {
+        for log_points in 0..9 {
+            let cells = (0..3u64 << log_points).map(F::from_u64).collect();
+            let tree = Tree::new(RowMajorMatrix::new(cells, 3));
+            for step in 1..=1usize << log_points {
+                let positions: Vec<usize> = (step / 2..1 << log_points).step_by(step).collect();
+                let opened = tree.open(&positions);
+                assert_eq!(opened.paths.len(), siblings(&positions, log_points));
+                let mut tape = ProverTape::new(&[0; 32]);
+                opened.send(&mut tape);
+                let bytes = tape.finish();
+                let recv = |root: &Digest, at: &[usize]| {
+                    let mut tape = VerifierTape::new(&[0; 32], &bytes);
+                    recv_rows(root, 3, log_points, at, &mut tape)
+                };
+                assert_eq!(recv(&tree.root(), &positions), Ok(opened.rows));
+                let mut root = tree.root();
+                root[DIGEST - 1] ^= 1;
+                assert!(recv(&root, &positions).is_err());
+            }
+        }
+    }
+}

@@ -526,6 +526,29 @@ fn altered_bytes() {
     }
 }
 
+/// Bytes of no meaning, and those of a proof in another order.
+#[test]
+fn any_bytes_are_refused_without_a_panic() {
+    let mut rng = Rng(16);
+    for parameters in FORMS {
+        let case = case(parameters);
+        let honest = prove(&case).expect("a true relation");
+        for k in 0..60 {
+            let len = rng.below(2 * honest.bytes.len());
+            let bytes: Vec<u8> = match k % 3 {
+                0 => (0..len).map(|_| rng.next() as u8).collect(),
+                1 => vec![0; len],
+                _ => {
+                    let mut bytes = honest.bytes.clone();
+                    bytes.rotate_left(1 + rng.below(honest.bytes.len() - 1));
+                    bytes
+                }
+            };
+            assert!(verify(&case, &honest.commitments, &bytes).is_err());
+        }
+    }
+}
+
 #[test]
 fn elements_are_canonical() {
     use zkstrata_mle::PrimeField64;
@@ -584,12 +607,14 @@ fn commitments_of_another_form() {
         verify(&case, &keys, &honest.bytes),
         Err(Error::Commitment { .. })
     ));
-    // The verifier does not rely on the key having been checked.
+    // The verifier does not rely on the key having been checked, here one with as many cells as it has.
+    let cells = vec![F::ONE; case.sources[1].layout.cells()];
+    let clear = Commitment::Clear(crate::Cells::new(cells));
     let witness = &honest.commitments[0];
     let mut tape = VerifierTape::new(&STATEMENT, &honest.bytes);
     let sources = [0, 1].map(|k| SourceRef {
         layout: &case.sources[k].layout,
-        commitment: [witness, &keys[1]][k],
+        commitment: [witness, &clear][k],
     });
     let verdict = Joint::verify(&sources, &case.relation, &mut tape);
     assert!(
