@@ -64,10 +64,10 @@ pub(super) fn add_claims(
 /// Adds `sum_k coefs_k points_k^R` to the weight of every row `R` of a word.
 pub(super) fn add_powers(code: Code, positions: &[usize], queried: &Queried, weights: &mut [E]) {
     let rows = weights.len();
-    let sums = 2 * queried.points.len() * rows;
-    let butterflies = code.log_points << code.log_points;
-    // A transform's butterfly takes twice as long as a product that is reduced with others.
-    if sums < 2 * butterflies {
+    let products = 2 * queried.points.len() * rows;
+    let butterflies = log_transform(code, positions.len()) << code.log_points;
+    // Measured: a butterfly takes as long as two products that are reduced with others.
+    if products < 2 * butterflies {
         add_products(queried, weights);
     } else {
         add_transform(code, positions, queried, weights);
@@ -117,18 +117,45 @@ fn add_products(queried: &Queried, weights: &mut [E]) {
         });
 }
 
-/// The points are powers `g^i` of the domain's generator, so the sums are the values at `g^R` of the polynomial
-/// with the coefficients `coefs_k` at `X^(i_k)`: one transform.
+/// `log2` of the length of the transforms for so many queries: some times as many.
+fn log_transform(code: Code, queries: usize) -> usize {
+    let log_queries = (usize::BITS - queries.leading_zeros()) as usize;
+    code.log_points.min(log_queries + 1)
+}
+
+/// The points are powers `g^i` of the domain's generator. With `R = R_0 m + R_1`, `R_1 < m`,
+///
+/// ```text
+/// sum_k c_k g^(i_k R) = sum_k (c_k g^(i_k R_1)) (g^m)^(i_k R_0)
+/// ```
+///
+/// and `g^m` has the order `n / m`: for each `R_1` a transform of that length, whose coefficient `j` is the
+/// sum of `c_k g^(i_k R_1)` over the `i_k = j` modulo `n / m`. They are the columns of one matrix.
 fn add_transform(code: Code, positions: &[usize], queried: &Queried, weights: &mut [E]) {
+    let log_length = log_transform(code, positions.len());
+    let columns = 1 << (code.log_points - log_length);
     let mut sparse = F::zero_vec(2 << code.log_points);
-    for (&position, coef) in positions.iter().zip(&queried.coefs) {
+    let queries = queried.points.iter().zip(&queried.coefs);
+    for (&position, (x, coef)) in positions.iter().zip(queries) {
+        let j = position & ((1 << log_length) - 1);
         let c: &[F] = coef.as_basis_coefficients_slice();
-        sparse[2 * position..2 * position + 2].copy_from_slice(c);
+        let (row0, row1) = sparse[2 * j * columns..][..2 * columns].split_at_mut(columns);
+        for ((row0, row1), power) in row0.iter_mut().zip(row1).zip(x.powers()) {
+            *row0 += c[0] * power;
+            *row1 += c[1] * power;
+        }
     }
-    let sums = crate::whir::dft().dft_batch(RowMajorMatrix::new(sparse, 2));
-    for (weight, c) in weights.iter_mut().zip(sums.values.as_chunks::<2>().0) {
-        *weight += super::element(c[0], c[1]);
-    }
+    let sums = crate::whir::dft().dft_batch(RowMajorMatrix::new(sparse, 2 * columns));
+    weights
+        .par_chunks_mut(columns)
+        .zip(sums.values.par_chunks(2 * columns))
+        .with_min_len(BLOCK.div_ceil(columns))
+        .for_each(|(weights, sums)| {
+            let (c0, c1) = sums.split_at(columns);
+            for (weight, (&c0, &c1)) in weights.iter_mut().zip(c0.iter().zip(c1)) {
+                *weight += super::element(c0, c1);
+            }
+        });
 }
 
 #[cfg(test)]
