@@ -1,16 +1,18 @@
 //! One opening of several commitments: the inner product of committed cells and public weights.
 //!
-//! A *source* `j` is a commitment: a matrix `P_j` over `F` of `L_j` rows and `2^f_j` columns ([`Layout`]),
-//! column `b` of which is encoded as the values of `sum_R P_j(R, b) X^R` on the subgroup `D_j` of order
-//! `n_j`; leaf `x` of a Merkle tree holds the `2^f_j` values at point `x`. A *relation* is
+//! A *source* `j` is a commitment: a matrix `P_j` over `F` of `L_j` rows and `2^f_j` columns
+//! ([`Layout`]), column `b` of which is encoded as the values of `sum_R P_j(R, b) X^R` on the
+//! subgroup `D_j` of order `n_j`; leaf `x` of a Merkle tree holds the `2^f_j` values at point `x`.
+//! A *relation* is
 //!
 //! ```text
 //! sum_j <P_j, W_j> = tau,         W_j = sum_terms coef eq(z, .) on the cells of a column
 //! ```
 //!
-//! which for any number `C` of claims "column `c` is `v` at `z`", batched by powers of one challenge, says
-//! that they hold, up to `(C - 1) / |E|`, which is the caller's to count. `L_j` is any number, nothing is rounded up to a power of two of cells, and nothing but
-//! the relation ties the sources together: a claim costs neither bytes nor a round.
+//! which for any number `C` of claims "column `c` is `v` at `z`", batched by powers of one
+//! challenge, says that they hold, up to `(C - 1) / |E|`, which is the caller's to count. `L_j` is
+//! any number, nothing is rounded up to a power of two of cells, and nothing but the relation ties
+//! the sources together: a claim costs neither bytes nor a round.
 //!
 //! # Protocol
 //!
@@ -18,58 +20,61 @@
 //! weights that do not depend on the `f - f_j` leading variables. `f' = 4`.
 //!
 //! 1. Both sides absorb the plan, the layouts, the roots and the relation.
-//! 2. Sumcheck of `sum_j <P_j, W_j> = tau` over the `f` column variables, from the highest; it ends at
-//!    `rho` with a claim `v_1` on the folded rows `F_j(R) = sum_b eq(rho, 0..0 b) P_j(R, b)`.
+//! 2. Sumcheck of `sum_j <P_j, W_j> = tau` over the `f` column variables, from the highest; it ends
+//!    at `rho` with a claim `v_1` on the folded rows `F_j(R) = sum_b eq(rho, 0..0 b) P_j(R, b)`.
 //! 3. `F`, the `F_j` one after another, is the matrix `D` of `2^f'` columns, row `R'` of which is
-//!    `F(16 R'), .., F(16 R' + 15)`. The prover sends the root of its word over `E`, on `n'` points, at a rate
-//!    of at most 0.3.
-//! 4. A proof of work; `t_j` positions of every source; their rows and pruned paths. A row at `x` folds to
-//!    `y = sum_b eq(rho, 0..0 b) row_b`, which is `sum_R F_j(R) x^R`. A challenge `gamma`; the claim becomes
-//!    `v_1 + sum_k gamma^k y_k` and the weights `A = W(rho, .) + sum_k gamma^k x_k^R`, on the rows of the
-//!    source of the query.
+//!    `F(16 R'), .., F(16 R' + 15)`. The prover sends the root of its word over `E`, on `n'`
+//!    points, at a rate of at most 0.3.
+//! 4. A proof of work; `t_j` positions of every source; their rows and pruned paths. A row at `x`
+//!    folds to `y = sum_b eq(rho, 0..0 b) row_b`, which is `sum_R F_j(R) x^R`. A challenge `gamma`;
+//!    the claim becomes `v_1 + sum_k gamma^k y_k` and the weights `A = W(rho, .) + sum_k gamma^k
+//!    x_k^R`, on the rows of the source of the query.
 //! 5. Sumcheck of `<D, A>` over the `f'` column variables of `D`. It ends at `rho'` with a claim on
 //!    `h(R') = sum_x eq(rho', x) D(R', x)`.
 //! 6. `h`: sent if it is short, else committed to with WHIR ([`Place::Tail`](crate::Place::Tail)).
-//! 7. A proof of work; `t'` positions of `D`; their rows and pruned paths; a challenge `gamma'`. Claim and
-//!    weights are extended as in 4, by `sum_R' h(R') x'^R' = sum_x eq(rho', x) row_x`.
-//! 8. Sumcheck over the variables of `h`. It ends at `r`, where the verifier evaluates the weights in closed
-//!    form and has `h(r)` from the vector or from WHIR. The product must be the claim.
+//! 7. A proof of work; `t'` positions of `D`; their rows and pruned paths; a challenge `gamma'`.
+//!    Claim and weights are extended as in 4, by `sum_R' h(R') x'^R' = sum_x eq(rho', x) row_x`.
+//! 8. Sumcheck over the variables of `h`. It ends at `r`, where the verifier evaluates the weights
+//!    in closed form and has `h(r)` from the vector or from WHIR. The product must be the claim.
 //!
-//! If `F` is short, it is sent in the place of 3 and is `h`; then 5 and 7 are void. Sources in the clear
-//! are evaluated by the verifier, and their part subtracted from `tau`, before 2.
+//! If `F` is short, it is sent in the place of 3 and is `h`; then 5 and 7 are void. Sources in the
+//! clear are evaluated by the verifier, and their part subtracted from `tau`, before 2.
 //!
 //! # Soundness
 //!
-//! `|E| > 2^127.99`, `rho_j = L_j / n_j`. *Close* means: equal to a matrix of codewords on all but a part
-//! `delta = (1 - rho_j) / 2` of the rows, at most; such a matrix is unique, and committed by it.
+//! `|E| > 2^127.99`, `rho_j = L_j / n_j`. *Close* means: equal to a matrix of codewords on all but
+//! a part `delta = (1 - rho_j) / 2` of the rows, at most; such a matrix is unique, and committed by
+//! it.
 //!
-//! **Lemma 0** (Ben-Sasson, Carmon, Ishai, Kopparty, Saraf, "Proximity Gaps for Reed-Solomon Codes",
-//! 2020/654, theorem 4.1). If for more than `n` of the `z` in `E` the word `u_0 + z u_1` of `m` columns is close
-//! in rows, then `u_0` and `u_1` are, on one set of rows. (A row of `m` values is an element of the
-//! extension `K` of degree `m` of `E`; the matrices of codewords are the Reed-Solomon code over `K` of the same
-//! dimension and the same points; `z` is in `K`. The dimension is arbitrary.)
+//! **Lemma 0** (Ben-Sasson, Carmon, Ishai, Kopparty, Saraf, "Proximity Gaps for Reed-Solomon
+//! Codes", 2020/654, theorem 4.1). If for more than `n` of the `z` in `E` the word `u_0 + z u_1` of
+//! `m` columns is close in rows, then `u_0` and `u_1` are, on one set of rows. (A row of `m` values
+//! is an element of the extension `K` of degree `m` of `E`; the matrices of codewords are the
+//! Reed-Solomon code over `K` of the same dimension and the same points; `z` is in `K`. The
+//! dimension is arbitrary.)
 //!
-//! **Lemma 1** (queries of a codeword). Let the word of a source be the codeword of `P`, of
-//! `L` rows on `n` points, let `G` be its fold and `F != G` a polynomial of degree below `L` that was fixed before `t`
-//! independent uniform positions. All of them agree, `F(x) = sum_b eq_b row_b`, with probability at most
-//! `((L - 1) / n)^t`. *Proof.* A codeword folds to a codeword: for every point `x`, `sum_b eq_b row_b(x) =
-//! G(x)`, a polynomial of degree below `L`. `F - G` is not zero and has at most `L - 1` roots. []
-//! The word is a codeword if whoever made it is trusted or if the verifier has recomputed it: that
-//! is what [`Word::Codeword`] asserts, and nothing in a proof can show it. A certificate for keys that are
-//! neither is not part of this module: such a key must be opened as [`Word::Committed`]. No proximity gap is
-//! needed either: there is nothing to decode.
+//! **Lemma 1** (queries of a codeword). Let the word of a source be the codeword of `P`, of `L`
+//! rows on `n` points, let `G` be its fold and `F != G` a polynomial of degree below `L` that was
+//! fixed before `t` independent uniform positions. All of them agree, `F(x) = sum_b eq_b row_b`,
+//! with probability at most `((L - 1) / n)^t`. *Proof.* A codeword folds to a codeword: for every
+//! point `x`, `sum_b eq_b row_b(x) = G(x)`, a polynomial of degree below `L`. `F - G` is not zero
+//! and has at most `L - 1` roots. [] The word is a codeword if whoever made it is trusted or if the
+//! verifier has recomputed it: that is what [`Word::Codeword`] asserts, and nothing in a proof can
+//! show it. A certificate for keys that are neither is not part of this module: such a key must be
+//! opened as [`Word::Committed`]. No proximity gap is needed either: there is nothing to decode.
 //!
-//! **Lemma 2** (queries of a committed word). Let the word be anything, `F` as above. If the word is
-//! not close, or is close to `P` and `F` is not the fold of `P`, then but for `f_j n_j / |E|` in the choice of
-//! `rho` all positions agree with probability at most `(1 - delta)^t = ((1 + rho_j) / 2)^t`. *Proof.* By lemma 0,
-//! variable by variable, the fold of a word that is not close is not close to any codeword, so it differs from `F` on
-//! more than `delta n`. (The factor `1 - rho_i` of a missing variable is zero with probability `1 / |E|`, less
-//! than `n_j / |E|`.) If it is close to `P`, its fold differs from that of `P` on at most `delta n` points, and two
-//! codewords differ on more than `(1 - rho_j) n = 2 delta n` of them, hence the fold from `F` on more than `delta
-//! n`. []
+//! **Lemma 2** (queries of a committed word). Let the word be anything, `F` as above. If the word
+//! is not close, or is close to `P` and `F` is not the fold of `P`, then but for `f_j n_j / |E|` in
+//! the choice of `rho` all positions agree with probability at most `(1 - delta)^t = ((1 + rho_j) /
+//! 2)^t`. *Proof.* By lemma 0, variable by variable, the fold of a word that is not close is not
+//! close to any codeword, so it differs from `F` on more than `delta n`. (The factor `1 - rho_i` of
+//! a missing variable is zero with probability `1 / |E|`, less than `n_j / |E|`.) If it is close to
+//! `P`, its fold differs from that of `P` on at most `delta n` points, and two codewords differ on
+//! more than `(1 - rho_j) n = 2 delta n` of them, hence the fold from `F` on more than `delta n`.
+//! []
 //!
-//! **Theorem.** A prover whose relation is false, or one of whose words is not close to anything, is accepted
-//! with probability at most the sum of
+//! **Theorem.** A prover whose relation is false, or one of whose words is not close to anything,
+//! is accepted with probability at most the sum of
 //!
 //! | term | error |
 //! |---|---|
@@ -83,19 +88,20 @@
 //! | last rounds | `2 N / abs(E)`, `N` the variables of `h` |
 //! | tail | WHIR's bound for two claims on `2^(N+1)` cells, if `h` is not sent |
 //!
-//! *Proof.* The relation is false of what the sources are committed to, or lemma 2 applies to a source that is
-//! close to nothing, whatever `F` is. (2) The sumcheck's end `v_1` is false of the folds of the sources, but for two roots a
-//! round. (3, 4) Suppose the word of `D` is close, which fixes `F`. If `F` is not made of the folds, some
-//! source's queries see it by lemma 1 or 2, unless they miss: then one of the claims that `gamma` batches is
-//! false, and their sum is but for `sum t_j` roots. If `F` is made of the folds, the claim `v_1` on it is false,
-//! and again the sum. (5) As (2), and by lemma 0 if the word of `D` is not close then its fold is not. (6, 7) `h` is fixed
-//! by what was sent, or by WHIR's root. If it is not the fold of `D`, or `D` was not close, lemma 2 applies to
-//! `D` and `h`. (8) A sumcheck whose end is false, or a false claim that WHIR proves. A proof of work of `w` bits
-//! before positions multiplies what a prover must try by `2^w`. []
+//! *Proof.* The relation is false of what the sources are committed to, or lemma 2 applies to a
+//! source that is close to nothing, whatever `F` is. (2) The sumcheck's end `v_1` is false of the
+//! folds of the sources, but for two roots a round. (3, 4) Suppose the word of `D` is close, which
+//! fixes `F`. If `F` is not made of the folds, some source's queries see it by lemma 1 or 2, unless
+//! they miss: then one of the claims that `gamma` batches is false, and their sum is but for `sum
+//! t_j` roots. If `F` is made of the folds, the claim `v_1` on it is false, and again the sum. (5)
+//! As (2), and by lemma 0 if the word of `D` is not close then its fold is not. (6, 7) `h` is fixed
+//! by what was sent, or by WHIR's root. If it is not the fold of `D`, or `D` was not close, lemma 2
+//! applies to `D` and `h`. (8) A sumcheck whose end is false, or a false claim that WHIR proves. A
+//! proof of work of `w` bits before positions multiplies what a prover must try by `2^w`. []
 //!
 //! Each query term has 107 bits, and all together have more than 102 for up to `2^24` cells: the
-//! tail's 102.8 are the largest. [`Joint::soundness`](RelationScheme::soundness) lists them. Mixed bounds
-//! beyond unique decoding are not used.
+//! tail's 102.8 are the largest. [`Joint::soundness`](RelationScheme::soundness) lists them. Mixed
+//! bounds beyond unique decoding are not used.
 //!
 //! # What is absorbed where
 //!
@@ -225,9 +231,9 @@ pub trait RelationScheme: Send + Sync {
     /// Verifies a relation on sources, whose terms are in the sources' order.
     ///
     /// # Soundness
-    /// Accepting establishes the relation, up to the error of [`Self::soundness`], if every commitment
-    /// was absorbed before anything that the terms depend on was drawn, the relation is fixed
-    /// by what is on the tape, and every [`Word::Codeword`] is one.
+    /// Accepting establishes the relation, up to the error of [`Self::soundness`], if every
+    /// commitment was absorbed before anything that the terms depend on was drawn, the relation is
+    /// fixed by what is on the tape, and every [`Word::Codeword`] is one.
     fn verify(
         sources: &[SourceRef<'_, Self::Commitment>],
         relation: &Relation,

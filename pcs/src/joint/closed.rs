@@ -2,9 +2,9 @@
 //! vector, in time proportional to the number of variables.
 //!
 //! Coordinates are most significant first, as everywhere. The sums run over bits from the lowest:
-//! what has to be remembered of the lower bits of an index is whether they are below those of a bound,
-//! and for a shifted index the carry. The second is a branching program of width 4, as in Hemo, Jue,
-//! Rabinovich, Roh, Rothblum, "Jagged Polynomial Commitments" (2025/917).
+//! what has to be remembered of the lower bits of an index is whether they are below those of a
+//! bound, and for a shifted index the carry. The second is a branching program of width 4, as in
+//! Hemo, Jue, Rabinovich, Roh, Rothblum, "Jagged Polynomial Commitments" (2025/917).
 
 use zkstrata_mle::{E, F, PrimeCharacteristicRing};
 
@@ -50,12 +50,12 @@ pub(super) fn powers(x: F, log_order: usize, first: usize, len: usize, q: &[E]) 
     (below_last - below_first) * x.exp_u64(order - back)
 }
 
-/// `sum_{y < len} eq(z, y) eq(q, first + y)`, where `len <= 2^|z|` and `first + len <= 2^|q|`; either
-/// may have more variables.
+/// `sum_{y < len} eq(z, y) eq(q, first + y)`, where `len <= 2^|z|` and `first + len <= 2^|q|`;
+/// either may have more variables.
 ///
-/// From the lowest bit on, `state[c][l]` is the sum over the lower bits of `y` whose sum with those of
-/// `first` carries `c`, and that are below (`l = 1`) those of `len` or not. Bits of the shifted index beyond
-/// `q` are zero, and there is one such bit at least: it takes the place of a carry.
+/// From the lowest bit on, `state[c][l]` is the sum over the lower bits of `y` whose sum with those
+/// of `first` carries `c`, and that are below (`l = 1`) those of `len` or not. Bits of the shifted
+/// index beyond `q` are zero, and there is one such bit at least: it takes the place of a carry.
 pub(super) fn shifted(z: &[E], len: usize, first: usize, q: &[E]) -> E {
     let mut state = [[E::ONE, E::ZERO], [E::ZERO; 2]];
     let steps = z.len().max(q.len() + 1);

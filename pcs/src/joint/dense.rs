@@ -17,11 +17,12 @@ const BLOCK: usize = 256;
 /// Registers of a task.
 const REGISTERS: usize = BLOCK / PackedF::WIDTH;
 
-/// Queries whose products are reduced together: the most that a register's dot product takes at once.
+/// Queries whose products are reduced together: the most that a register's dot product takes at
+/// once.
 const GROUP: usize = 6;
 
-/// Adds a source's terms of the relation to the weights of its folded rows, where `rho` are the challenges of
-/// its own column variables.
+/// Adds a source's terms of the relation to the weights of its folded rows, where `rho` are the
+/// challenges of its own column variables.
 pub(super) fn add_claims(
     part: &Part,
     layout: &Layout,
@@ -129,8 +130,9 @@ fn log_transform(code: Code, queries: usize) -> usize {
 /// sum_k c_k g^(i_k R) = sum_k (c_k g^(i_k R_1)) (g^m)^(i_k R_0)
 /// ```
 ///
-/// and `g^m` has the order `n / m`: for each `R_1` a transform of that length, whose coefficient `j` is the
-/// sum of `c_k g^(i_k R_1)` over the `i_k = j` modulo `n / m`. They are the columns of one matrix.
+/// and `g^m` has the order `n / m`: for each `R_1` a transform of that length, whose coefficient
+/// `j` is the sum of `c_k g^(i_k R_1)` over the `i_k = j` modulo `n / m`. They are the columns of
+/// one matrix.
 fn add_transform(code: Code, positions: &[usize], queried: &Queried, weights: &mut [E]) {
     let log_length = log_transform(code, positions.len());
     let columns = 1 << (code.log_points - log_length);

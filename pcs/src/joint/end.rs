@@ -1,7 +1,8 @@
 //! The last vector: sent as it is, or committed to with WHIR and opened at one point.
 //!
-//! Its elements `h = h_0 + theta h_1` are in `E = F[theta]`. WHIR commits to the columns `h_0, h_1` over
-//! `F`, and the two claims on them are the only ones: decoding is unique, so the root determines `h`.
+//! Its elements `h = h_0 + theta h_1` are in `E = F[theta]`. WHIR commits to the columns `h_0, h_1`
+//! over `F`, and the two claims on them are the only ones: decoding is unique, so the root
+//! determines `h`.
 
 use super::layout::End;
 use crate::channel::Channel;
@@ -66,8 +67,8 @@ impl Received {
     /// The value of the vector's extension at a point.
     ///
     /// # Soundness
-    /// If the vector was received before the point was drawn, it is the value, up to the error of WHIR
-    /// with two claims.
+    /// If the vector was received before the point was drawn, it is the value, up to the error of
+    /// WHIR with two claims.
     pub(super) fn evaluate(
         &self,
         end: &End,
@@ -128,7 +129,8 @@ impl Sent {
         Ok(Sent::Whir(Box::new((coordinates, data))))
     }
 
-    /// Sends the values of the coordinates at a point, or what is made of them, and proves the values.
+    /// Sends the values of the coordinates at a point, or what is made of them, and proves the
+    /// values.
     pub(super) fn open(
         &self,
         point: &Point,

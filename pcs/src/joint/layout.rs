@@ -1,13 +1,14 @@
 //! Where the columns of a source lie, and what an opening of several sources consists of.
 //!
 //! A source is a matrix of `2^f` columns. A committed column of `2^v` cells takes whole rows of it:
-//! cell `R 2^f + b` of the committed column is row `R`, column `b`, counted from the committed column's first row.
-//! The rows of one follow those of the other; only the rows that hold its first `live` cells are
-//! there, and cells beyond them are zero. A column of fewer than `f` variables takes one row.
+//! cell `R 2^f + b` of the committed column is row `R`, column `b`, counted from the committed
+//! column's first row. The rows of one follow those of the other; only the rows that hold its first
+//! `live` cells are there, and cells beyond them are zero. A column of fewer than `f` variables
+//! takes one row.
 //!
 //! The rest of the last row of a column is committed with it. An honest prover writes zeros there,
-//! and a claim is about what is there: whoever needs zeros chooses `live` so that there is no rest, or
-//! has a codeword whose maker is trusted.
+//! and a claim is about what is there: whoever needs zeros chooses `live` so that there is no rest,
+//! or has a codeword whose maker is trusted.
 
 use super::parameters::{Code, Parameters, Word, work};
 use crate::scheme::{ColumnId, Error, MAX_COLUMNS, MAX_LOG_CELLS, TableShape};
@@ -176,8 +177,8 @@ fn sum(tables: &[Table], size: impl Fn(&Table) -> Option<usize>) -> Result<usize
         })
 }
 
-/// Least number of variables of a vector that is committed to: WHIR folds 5 of them first and wants more
-/// than a register to be left.
+/// Least number of variables of a vector that is committed to: WHIR folds 5 of them first and wants
+/// more than a register to be left.
 const MIN_END: usize = 8;
 
 /// A source that is encoded, as part of an opening.

@@ -1,7 +1,7 @@
 //! The numbers of the opening, each with its unit and reason, and how many queries a rate takes.
 //!
-//! Everything here is integer arithmetic: prover and verifier must come to the same numbers on every
-//! machine.
+//! Everything here is integer arithmetic: prover and verifier must come to the same numbers on
+//! every machine.
 
 use crate::scheme::Error;
 
@@ -14,9 +14,9 @@ pub(super) const LEVEL: usize = 107;
 /// its opened rows alone are 50 KB longer.
 pub(super) const MIDDLE_FOLD: usize = 4;
 
-/// Largest rate of the word of the folded rows. It is small beside the sources' words, so that a low
-/// rate costs little time and saves a third of the queries that 1/2 would take; half of this rate would save
-/// another 5 KB and, measured, make a proof a quarter slower.
+/// Largest rate of the word of the folded rows. It is small beside the sources' words, so that a
+/// low rate costs little time and saves a third of the queries that 1/2 would take; half of this
+/// rate would save another 5 KB and, measured, make a proof a quarter slower.
 const MIDDLE_RATE: Rate = Rate {
     rows: 3,
     points: 10,
@@ -42,9 +42,9 @@ pub struct Parameters {
     committed_rate: Rate,
     /// Largest rate of a word that is known to be a codeword.
     codeword_rate: Rate,
-    /// `(cells, fold)`: `log2` of the columns of a word that the prover has committed to, from so many cells
-    /// on. Wide rows are longer to open, narrow ones leave more folded rows to encode and to open; the largest
-    /// commitments need wide ones, because proximity costs `f n / |E|`.
+    /// `(cells, fold)`: `log2` of the columns of a word that the prover has committed to, from so
+    /// many cells on. Wide rows are longer to open, narrow ones leave more folded rows to encode
+    /// and to open; the largest commitments need wide ones, because proximity costs `f n / |E|`.
     committed_folds: &'static [(usize, usize)],
     /// The same for a word that is known to be a codeword.
     codeword_folds: &'static [(usize, usize)],
@@ -61,9 +61,9 @@ pub struct Parameters {
 }
 
 impl Parameters {
-    /// The default: the prover's time comes first, and the size where it costs no time. A witness is
-    /// encoded once a proof, so its word is short; a key once for all, but the prover holds its word in
-    /// memory, 5 to 11 elements of 8 bytes for each weight.
+    /// The default: the prover's time comes first, and the size where it costs no time. A witness
+    /// is encoded once a proof, so its word is short; a key once for all, but the prover holds its
+    /// word in memory, 5 to 11 elements of 8 bytes for each weight.
     pub const FAST: Self = Self {
         committed_rate: Rate { rows: 3, points: 5 },
         codeword_rate: Rate {
@@ -78,8 +78,9 @@ impl Parameters {
         clear_end: 15 << 8,
     };
 
-    /// Smaller proofs by a tenth: words are longer, so that fewer of their rows are opened. Committing to a
-    /// witness takes about twice the time, to a key three times the time and memory.
+    /// Smaller proofs by a tenth: words are longer, so that fewer of their rows are opened.
+    /// Committing to a witness takes about twice the time, to a key three times the time and
+    /// memory.
     pub const SMALL: Self = Self {
         committed_rate: Rate { rows: 1, points: 4 },
         codeword_rate: Rate {
@@ -159,14 +160,14 @@ impl Parameters {
 pub enum Word {
     /// The prover made it: it may be anything.
     Committed,
-    /// It is a codeword: whoever made it is trusted, or the verifier has recomputed its root. A proof
-    /// about a word that is none is worth nothing.
+    /// It is a codeword: whoever made it is trusted, or the verifier has recomputed its root. A
+    /// proof about a word that is none is worth nothing.
     Codeword,
 }
 
 impl Word {
-    /// `(a, b)`: a wrong fold of a word of `rows` of `points` agrees with the fold of the word on at
-    /// most a part `a / b` of the points.
+    /// `(a, b)`: a wrong fold of a word of `rows` of `points` agrees with the fold of the word on
+    /// at most a part `a / b` of the points.
     pub(super) fn agreement(self, rows: usize, points: usize) -> (usize, usize) {
         match self {
             Word::Committed => (points.saturating_add(rows), points.saturating_mul(2)),

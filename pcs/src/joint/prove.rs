@@ -35,19 +35,22 @@ pub(super) trait Conduct {
     /// The positions of a word.
     fn positions(&mut self, _positions: &mut Vec<usize>) {}
 
-    /// The opened rows of a source, their positions, what they are folded with, and the folded rows of the source.
+    /// The opened rows of a source, their positions, what they are folded with, and the folded rows
+    /// of the source.
     fn rows(&mut self, _opened: &mut Opened, _positions: &[usize], _eq: &[E], _folded: &[E]) {}
 
     /// The last vector, its weights so far and the claim on it.
     fn end(&mut self, _end: &mut [E], _weights: &[E], _claim: E) {}
 
-    /// The opened rows of the word of folded rows, their positions, what they are folded with, and the last vector.
+    /// The opened rows of the word of folded rows, their positions, what they are folded with, and
+    /// the last vector.
     fn middle_rows(&mut self, _opened: &mut Opened, _at: &[usize], _eq: &[E], _end: &[E]) {}
 
     /// The last vector as it enters the last sumcheck, its weights and the claim.
     fn last(&mut self, _end: &mut [E], _weights: &[E], _claim: E) {}
 
-    /// The values of the last vector's coordinates at the last point, and what that sumcheck took for its value.
+    /// The values of the last vector's coordinates at the last point, and what that sumcheck took
+    /// for its value.
     fn opened(&mut self, _values: &mut [E; 2], _end: E) {}
 }
 

@@ -1,5 +1,5 @@
-//! Rounds of the sumcheck of `<a, b>` over the leading variables of an index, for vectors over `E` of
-//! any length that is divisible by two as often as there are variables.
+//! Rounds of the sumcheck of `<a, b>` over the leading variables of an index, for vectors over `E`
+//! of any length that is divisible by two as often as there are variables.
 
 use crate::sumcheck::ROUND;
 use crate::transcript::ProverTape;
@@ -10,14 +10,15 @@ use zkstrata_mle::{E, PackedE, PackedFieldExtension, Point, PrimeCharacteristicR
 /// Elements of a half that are worth a task.
 const GRAIN: usize = 1 << 12;
 
-/// The polynomial `s_0 + s_1 X + s_top X^2` of a round whose values at 0 and 1 sum to `claim`, at `r`.
+/// The polynomial `s_0 + s_1 X + s_top X^2` of a round whose values at 0 and 1 sum to `claim`, at
+/// `r`.
 pub(super) fn at(claim: E, [s0, top]: [E; 2], r: E) -> E {
     let s1 = claim - s0.double() - top;
     s0 + r * (s1 + r * top)
 }
 
-/// Proves that the inner product of two vectors is `claim`, over the `vars` leading variables; returns
-/// the challenges and what is left of the claim. The vectors are bound.
+/// Proves that the inner product of two vectors is `claim`, over the `vars` leading variables;
+/// returns the challenges and what is left of the claim. The vectors are bound.
 pub(super) fn prove(
     vectors: [&mut Vec<E>; 2],
     vars: usize,

@@ -1,7 +1,7 @@
 //! Committing to a source, and the passes over its cells that an opening makes.
 //!
-//! Cells stay as small as they come: a pass reads them as they are and reduces once for many of them,
-//! and the encoder widens them into the word. There is no other copy of them.
+//! Cells stay as small as they come: a pass reads them as they are and reduces once for many of
+//! them, and the encoder widens them into the word. There is no other copy of them.
 
 use super::Commitment;
 use super::layout::Layout;

@@ -2,8 +2,9 @@
 //!
 //! The last vector `h` comes from the folded rows `F` of all sources by `h(R') = sum_x eq(rho', x)
 //! F(16 R' + x)`, or is `F`. A weight of `F` at index `i` is one of `h` at the point `(r, rho')` of
-//! index variables `q`. So at a point `r` the weights of `h` are, with `O_s` where the rows of source `s`
-//! begin, `o` the first row of a column and `rho_s` the challenges of the variables that `s` folds,
+//! index variables `q`. So at a point `r` the weights of `h` are, with `O_s` where the rows of
+//! source `s` begin, `o` the first row of a column and `rho_s` the challenges of the variables that
+//! `s` folds,
 //!
 //! ```text
 //! sum_terms coef eq(z_low, rho_s) sum_{R < rows} eq(z_high, R) eq(q, O_s + o + R)
@@ -28,8 +29,8 @@ pub(super) fn points(code: Code, positions: &[usize]) -> Vec<F> {
     positions.iter().map(power).collect()
 }
 
-/// `(z_high, z_low)` of a claim's point, for rows of `2^fold` cells: a column that is shorter than a row
-/// is zero where the row's leading variables are not.
+/// `(z_high, z_low)` of a claim's point, for rows of `2^fold` cells: a column that is shorter than
+/// a row is zero where the row's leading variables are not.
 pub(super) fn split(point: &[E], fold: usize) -> (&[E], Vec<E>) {
     let (high, low) = point.split_at(point.len().saturating_sub(fold));
     let mut padded = vec![E::ZERO; fold.saturating_sub(low.len())];

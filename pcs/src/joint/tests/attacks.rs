@@ -1,4 +1,5 @@
-//! Provers who depart from the protocol, each in one place and as well as can be done from there on.
+//! Provers who depart from the protocol, each in one place and as well as can be done from there
+//! on.
 //!
 //! For every check of the verifier there is one that only this check stands against: without it the
 //! attack succeeds. Leaving out a check of `verify.rs` or of what it calls makes these tests fail:
@@ -367,7 +368,8 @@ struct OtherPositions {
 impl Conduct for OtherPositions {
     fn positions(&mut self, positions: &mut Vec<usize>) {
         if self.word == self.wrong {
-            // One position to a neighbour that was not asked for, so that as many siblings are sent.
+            // One position to a neighbour that was not asked for, so that as many siblings are
+            // sent.
             let free = |p: usize| !positions.contains(&(p ^ 1));
             let k = (0..positions.len()).find(|&k| free(positions[k]));
             let k = k.expect("a leaf whose sibling was not asked for");
@@ -607,7 +609,8 @@ fn commitments_of_another_form() {
         verify(&case, &keys, &honest.bytes),
         Err(Error::Commitment { .. })
     ));
-    // The verifier does not rely on the key having been checked, here one with as many cells as it has.
+    // The verifier does not rely on the key having been checked, here one with as many cells as it
+    // has.
     let cells = vec![F::ONE; case.sources[1].layout.cells()];
     let clear = Commitment::Clear(crate::Cells::new(cells));
     let witness = &honest.commitments[0];
