@@ -78,9 +78,9 @@ impl Parameters {
         clear_end: 15 << 8,
     };
 
-    /// Smaller proofs by a tenth: words are longer, so that fewer of their rows are opened.
-    /// Committing to a witness takes about twice the time, to a key three times the time and
-    /// memory.
+    /// Proofs that are smaller by a tenth to a fourth: words are longer, so that fewer of their rows
+    /// are opened. Measured, committing to a witness takes two to five times as long, to a large
+    /// key two to four times; a key's word has 11 to 32 elements for each weight.
     pub const SMALL: Self = Self {
         committed_rate: Rate { rows: 1, points: 4 },
         codeword_rate: Rate {
