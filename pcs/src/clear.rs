@@ -106,14 +106,14 @@ pub(crate) fn verify_cells(
     Ok(())
 }
 
-/// `sum_x eq(r, x) f(x)`, as `sum_h eq(r_h, h) sum_l eq(r_l, l) f(h, l)` with `r = (r_h, r_l)`
+/// `sum_x eq(r, x) f(x)` over the cells that there are, as `sum_h eq(r_h, h) sum_l eq(r_l, l) f(h, l)` with `r = (r_h, r_l)`
 /// cut in the middle: one multiplication of `E` by `F` a cell.
 pub(crate) fn evaluate(column: &[F], point: &[E]) -> E {
     let (high, low) = point.split_at(point.len() / 2);
     let low = eq_table(low, 1 << low.len(), E::ONE);
     let high = eq_table(high, 1 << high.len(), E::ONE);
     column
-        .chunks_exact(low.len())
+        .chunks(low.len())
         .zip(high)
         .map(|(row, weight)| {
             let inner: E = row.iter().zip(&low).map(|(&cell, &eq)| eq * cell).sum();

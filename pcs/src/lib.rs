@@ -20,6 +20,7 @@ mod cells;
 mod channel;
 mod clear;
 mod counting;
+pub mod joint;
 mod scheme;
 pub mod sumcheck;
 mod transcript;

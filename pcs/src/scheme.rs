@@ -31,6 +31,9 @@ pub enum Place {
     Key,
     /// On the tape, in every proof: the witness.
     Proof,
+    /// On the tape, late in a proof: the vector that an opening has folded its words to. It is
+    /// small, so its rate is low, and never in the clear.
+    Tail,
 }
 
 /// A column of a commitment.

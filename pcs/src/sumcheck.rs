@@ -34,7 +34,7 @@ use rounds::Rounds;
 use zkstrata_mle::F;
 
 /// Message of a round.
-const ROUND: &str = "sumcheck round";
+pub(crate) const ROUND: &str = "sumcheck round";
 
 /// What a verifier knows of one instance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,8 @@ use crate::cells::{Cells, Malformed};
 use crate::channel::Channel;
 use p3_blake3::Blake3;
 use p3_challenger::{
-    CanObserve, CanSample, GrindingChallenger, HashChallenger, SerializingChallenger64,
+    CanObserve, CanSample, CanSampleBits, GrindingChallenger, HashChallenger,
+    SerializingChallenger64,
 };
 use p3_symmetric::Hash;
 use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, PrimeField64};
@@ -34,6 +35,9 @@ pub(crate) type Sponge = SerializingChallenger64<F, HashChallenger<u8, Blake3, 3
 
 /// Bytes of one element of `E` on the tape: two canonical little-endian coefficients.
 const SCALAR_BYTES: usize = 16;
+
+/// Bytes of one element of `F` on the tape.
+const BASE_BYTES: usize = 8;
 
 /// Why a tape is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -126,6 +130,14 @@ fn coefficients(value: &E) -> &[F] {
     value.as_basis_coefficients_slice()
 }
 
+/// `n` independent positions below `2^bits`, in increasing order and each once.
+fn draw_positions(sponge: &mut Sponge, bits: usize, n: usize) -> Vec<usize> {
+    let mut positions: Vec<usize> = (0..n).map(|_| sponge.sample_bits(bits)).collect();
+    positions.sort_unstable();
+    positions.dedup();
+    positions
+}
+
 /// The prover's end.
 #[cfg(feature = "prover")]
 pub struct ProverTape {
@@ -206,6 +218,18 @@ impl ProverTape {
         (0..n).map(|_| self.sample()).collect()
     }
 
+    /// `n` random positions below `2^bits`, in increasing order and each once.
+    pub(crate) fn positions(&mut self, bits: usize, n: usize) -> Vec<usize> {
+        draw_positions(&mut self.sponge, bits, n)
+    }
+
+    /// Sends elements of the base field whose number the verifier knows.
+    pub(crate) fn send_base(&mut self, label: &'static str, values: &[F]) {
+        let bytes = values.iter().map(PrimeField64::as_canonical_u64);
+        let bytes: Vec<u8> = bytes.flat_map(u64::to_le_bytes).collect();
+        self.send_bytes(label, &bytes);
+    }
+
     /// Does and sends a proof of work of `bits` bits; nothing for 0 bits.
     ///
     /// # Panics
@@ -282,6 +306,25 @@ impl<'a> VerifierTape<'a> {
         let payload = self.take_array(label)?;
         absorb_bytes(&mut self.sponge, Kind::Bytes, label, &payload);
         Ok(payload)
+    }
+
+    /// `n` random positions below `2^bits`, in increasing order and each once.
+    pub(crate) fn positions(&mut self, bits: usize, n: usize) -> Vec<usize> {
+        draw_positions(&mut self.sponge, bits, n)
+    }
+
+    /// Reads `n` elements of the base field.
+    pub(crate) fn recv_base(&mut self, label: &'static str, n: usize) -> Result<Vec<F>, TapeError> {
+        let truncated = TapeError::Truncated { label };
+        let payload = self.take(label, n.checked_mul(BASE_BYTES).ok_or(truncated)?)?;
+        absorb_bytes(&mut self.sponge, Kind::Bytes, label, payload);
+        let (elements, _) = payload.as_chunks::<BASE_BYTES>();
+        let element = |bytes: &[u8; BASE_BYTES]| {
+            let value = u64::from_le_bytes(*bytes);
+            (value < F::ORDER_U64).then(|| F::from_u64(value))
+        };
+        let values: Option<Vec<F>> = elements.iter().map(element).collect();
+        values.ok_or(TapeError::NonCanonical { label })
     }
 
     /// Absorbs bytes that both sides know.

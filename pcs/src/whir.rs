@@ -42,6 +42,8 @@ mod prover;
 #[cfg(feature = "prover")]
 mod stack;
 #[cfg(feature = "prover")]
+pub(crate) use config::dft;
+#[cfg(feature = "prover")]
 pub use cost::{PartCost, TreeCost};
 #[cfg(feature = "prover")]
 pub use prover::WhirData;
@@ -66,6 +68,28 @@ pub struct WhirCommitment {
     clear: Option<Cells>,
 }
 
+impl Whir {
+    /// Reads a commitment made for a place from the tape.
+    pub(crate) fn recv_at(
+        place: Place,
+        shape: &[TableShape],
+        tape: &mut VerifierTape<'_>,
+    ) -> Result<WhirCommitment, Error> {
+        let mut commitment = WhirCommitment {
+            roots: vec![],
+            clear: None,
+        };
+        for part in plan(place, shape)? {
+            if part.log_cells.is_some() {
+                commitment.roots.push(tape.recv_array(ROOT)?);
+            } else {
+                commitment.clear = Some(tape.recv_cells(CELLS, part.cells())?);
+            }
+        }
+        Ok(commitment)
+    }
+}
+
 impl CommitmentScheme for Whir {
     type Commitment = WhirCommitment;
 
@@ -77,18 +101,7 @@ impl CommitmentScheme for Whir {
         shape: &[TableShape],
         tape: &mut VerifierTape<'_>,
     ) -> Result<WhirCommitment, Error> {
-        let mut commitment = WhirCommitment {
-            roots: vec![],
-            clear: None,
-        };
-        for part in plan(Place::Proof, shape)? {
-            if part.log_cells.is_some() {
-                commitment.roots.push(tape.recv_array(ROOT)?);
-            } else {
-                commitment.clear = Some(tape.recv_cells(CELLS, part.cells())?);
-            }
-        }
-        Ok(commitment)
+        Self::recv_at(Place::Proof, shape, tape)
     }
 
     fn check_commitment(commitment: &WhirCommitment, shape: &[TableShape]) -> Result<(), Error> {

@@ -13,6 +13,7 @@ pub(super) const DIGITS: usize = 3;
 
 mod sealed {
     pub trait Sealed {}
+    impl Sealed for i8 {}
     impl Sealed for i16 {}
     impl Sealed for i32 {}
     impl Sealed for i64 {}
@@ -41,6 +42,17 @@ pub trait Cell: sealed::Sealed + Copy + Default + Send + Sync + 'static {
             21..=40 => 2,
             _ => 3,
         }
+    }
+}
+
+impl Cell for i8 {
+    #[inline(always)]
+    fn integer(self) -> i64 {
+        i64::from(self)
+    }
+
+    fn digits(_: &[Self]) -> usize {
+        1
     }
 }
 

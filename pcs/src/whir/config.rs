@@ -41,7 +41,7 @@ const LATER_FOLD: usize = 4;
 const SENT: usize = 6;
 
 /// Fourier transforms with remembered twiddles.
-pub(super) type Dft = Radix2DFTSmallBatch<F>;
+pub(crate) type Dft = Radix2DFTSmallBatch<F>;
 
 /// The library's scheme, for one size and one way to lay out columns.
 pub(super) type Pcs<Layout> = WhirProver<E, F, Dft, Trees, Sponge, Layout>;
@@ -54,7 +54,7 @@ pub(super) type Config = WhirConfig<E, F, Sponge>;
 static DFT: LazyLock<Dft> = LazyLock::new(Dft::default);
 
 /// The Fourier transforms of the process.
-pub(super) fn dft() -> Dft {
+pub(crate) fn dft() -> Dft {
     DFT.clone()
 }
 
@@ -63,6 +63,7 @@ fn log_inv_rate(place: Place) -> usize {
     match place {
         Place::Key => 2,
         Place::Proof => 1,
+        Place::Tail => 3,
     }
 }
 

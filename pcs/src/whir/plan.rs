@@ -23,11 +23,18 @@ pub(super) fn first_fold(place: Place) -> usize {
     match place {
         Place::Key => 7,
         Place::Proof => 6,
+        Place::Tail => 5,
     }
 }
 
 /// Smallest part, `log2` of its cells.
-const MIN_PART: usize = 14;
+fn min_part(place: Place) -> usize {
+    match place {
+        Place::Key | Place::Proof => 14,
+        // All that it is made of has been compressed already.
+        Place::Tail => 6,
+    }
+}
 
 /// Largest number of cells that a commitment on the tape holds in the clear: 64 KiB at most, less
 /// than an opening proof of as many cells.
@@ -99,6 +106,7 @@ pub(super) fn plan(place: Place, shape: &[TableShape]) -> Result<Vec<Part>, Erro
     let clear = match place {
         Place::Key => CLEAR_IN_KEY,
         Place::Proof => CLEAR_IN_PROOF,
+        Place::Tail => 0,
     };
     if cells_of(shape)? <= clear {
         return Ok(divide(place, shape, &[]));
@@ -128,7 +136,7 @@ pub(super) fn plan(place: Place, shape: &[TableShape]) -> Result<Vec<Part>, Erro
             candidates.push((sizes, 0));
         }
         for (sizes, in_clear) in candidates {
-            if sizes.is_empty() || sizes.iter().any(|&b| b < MIN_PART) {
+            if sizes.is_empty() || sizes.iter().any(|&b| b < min_part(place)) {
                 continue;
             }
             let cost = cost(&sizes, in_clear);

@@ -130,6 +130,7 @@ pub fn prove<S: ProverScheme>(cases: &[Case]) -> Result<Proven<S>, Error> {
         data.push(d);
         keys.push(match case.place {
             Place::Key => Some(commitment),
+            Place::Tail => unreachable!("only inside an opening"),
             Place::Proof => {
                 S::send_commitment(&commitment, &case.shape, &mut tape);
                 None

@@ -1,0 +1,300 @@
+//! Where the columns of a source lie, and what an opening of several sources consists of.
+//!
+//! A source is a matrix of `2^f` columns. A committed column of `2^v` cells takes whole rows of it:
+//! cell `R 2^f + b` of the committed column is row `R`, column `b`, counted from the committed
+//! column's first row. The rows of one follow those of the other; only the rows that hold its first
+//! `live` cells are there, and cells beyond them are zero. A column of fewer than `f` variables
+//! takes one row.
+//!
+//! The rest of the last row of a column is committed with it. An honest prover writes zeros there,
+//! and a claim is about what is there: whoever needs zeros chooses `live` so that there is no rest,
+//! or has a codeword whose maker is trusted.
+
+use super::parameters::{Code, Parameters, Word, work};
+use crate::scheme::{ColumnId, Error, MAX_COLUMNS, MAX_LOG_CELLS, TableShape};
+
+/// Columns of equal length.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    /// Base-2 logarithm of the length.
+    pub num_vars: usize,
+    /// How many cells may be other than zero, the first ones of a column; at least 1.
+    pub live: usize,
+    /// Number of columns, at least 1.
+    pub width: usize,
+}
+
+impl From<TableShape> for Table {
+    fn from(shape: TableShape) -> Self {
+        Self {
+            num_vars: shape.num_vars,
+            // A shape that is too large is refused by whatever is made of the table.
+            live: 1usize
+                .checked_shl(shape.num_vars.try_into().unwrap_or(u32::MAX))
+                .unwrap_or(0),
+            width: shape.width,
+        }
+    }
+}
+
+/// Where the columns of a commitment lie: a function of its shape, which both sides compute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    word: Word,
+    parameters: Parameters,
+    tables: Vec<Table>,
+    /// The first row of each table; all zero in the clear.
+    first: Vec<usize>,
+    /// The number of live cells.
+    cells: usize,
+    /// How the cells are encoded; nothing if they are in the clear.
+    code: Option<Code>,
+}
+
+/// Where a column lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot {
+    /// `log2` of its length.
+    pub(super) num_vars: usize,
+    /// Its live cells.
+    pub(super) live: usize,
+    /// Its first row.
+    pub(super) first: usize,
+    /// How many rows it takes.
+    pub(super) rows: usize,
+}
+
+impl Layout {
+    /// The layout of tables.
+    ///
+    /// # Errors
+    /// A table is empty or there are too many cells or columns.
+    pub fn new(word: Word, parameters: Parameters, tables: &[Table]) -> Result<Self, Error> {
+        let columns = tables.iter().map(|table| table.width);
+        if columns.fold(0, usize::saturating_add) > MAX_COLUMNS {
+            return Err(Error::Parameters {
+                reason: format!("more than {MAX_COLUMNS} columns"),
+            });
+        }
+        let cells = sum(tables, |table| {
+            let length = (table.num_vars <= MAX_LOG_CELLS).then(|| 1usize << table.num_vars)?;
+            ((1..=length).contains(&table.live) && table.width > 0).then_some(table.live)
+        })?;
+        let mut layout = Self {
+            word,
+            parameters,
+            tables: tables.to_vec(),
+            first: vec![0; tables.len()],
+            cells,
+            code: None,
+        };
+        if !parameters.in_clear(word, cells) {
+            let fold = parameters.fold(word, cells);
+            let rows_of = |table: &Table| table.live.div_ceil(1 << fold);
+            let rows = sum(tables, |table| Some(rows_of(table)))?;
+            let mut next = 0;
+            for (table, first) in tables.iter().zip(&mut layout.first) {
+                *first = next;
+                next += rows_of(table) * table.width;
+            }
+            layout.code = Some(Code {
+                fold,
+                rows,
+                log_points: parameters.log_points(word, rows)?,
+            });
+        }
+        Ok(layout)
+    }
+
+    /// What is known of the word.
+    pub fn word(&self) -> Word {
+        self.word
+    }
+
+    /// The tables.
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+
+    /// The number of live cells.
+    pub fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// How the cells are encoded.
+    pub(super) fn code(&self) -> Option<Code> {
+        self.code
+    }
+
+    /// Where a column lies.
+    pub(super) fn slot(&self, id: ColumnId) -> Option<Slot> {
+        let table = self.tables.get(id.table)?;
+        let first = self.first.get(id.table)?;
+        let rows = self
+            .code
+            .map_or(0, |code| table.live.div_ceil(code.width()));
+        (id.column < table.width).then(|| Slot {
+            num_vars: table.num_vars,
+            live: table.live,
+            first: first + id.column * rows,
+            rows,
+        })
+    }
+
+    /// All columns in order.
+    pub(super) fn slots(&self) -> impl Iterator<Item = (ColumnId, Slot)> {
+        let ids = self.tables.iter().enumerate().flat_map(|(table, shape)| {
+            (0..shape.width).map(move |column| ColumnId { table, column })
+        });
+        ids.filter_map(|id| Some((id, self.slot(id)?)))
+    }
+
+    /// Everything that the layout depends on and consists of.
+    pub(super) fn transcribe(&self, numbers: &mut Vec<usize>) {
+        numbers.push(match self.word {
+            Word::Committed => 0,
+            Word::Codeword => 1,
+        });
+        let code = self.code.map_or([0; 3], |c| [c.fold, c.rows, c.log_points]);
+        numbers.extend(code);
+        numbers.push(self.tables.len());
+        for table in &self.tables {
+            numbers.extend([table.num_vars, table.live, table.width]);
+        }
+    }
+}
+
+/// `sum_t width_t size(t)`, if all is valid and it is not too large.
+fn sum(tables: &[Table], size: impl Fn(&Table) -> Option<usize>) -> Result<usize, Error> {
+    tables
+        .iter()
+        .try_fold(0usize, |sum, table| {
+            let sum = sum.checked_add(size(table)?.checked_mul(table.width)?)?;
+            (sum <= 1 << MAX_LOG_CELLS).then_some(sum)
+        })
+        .ok_or_else(|| Error::Parameters {
+            reason: format!("more than 2^{MAX_LOG_CELLS} cells, an empty table or a wrong length"),
+        })
+}
+
+/// Least number of variables of a vector that is committed to: WHIR folds 5 of them first and wants
+/// more than a register to be left.
+const MIN_END: usize = 8;
+
+/// A source that is encoded, as part of an opening.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// Which of the opening's sources.
+    pub(super) source: usize,
+    /// What is known of its word.
+    pub(super) word: Word,
+    /// Its matrix.
+    pub(super) code: Code,
+    /// Where its folded rows begin among those of all sources.
+    pub(super) first: usize,
+    /// How many queries are drawn.
+    pub(super) queries: usize,
+}
+
+/// The word of the folded rows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Middle {
+    /// Its matrix, over `E`.
+    pub(super) code: Code,
+    /// How many queries are drawn.
+    pub(super) queries: usize,
+}
+
+/// The last vector.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    /// Its length.
+    pub(super) rows: usize,
+    /// Variables of the cube that it is the beginning of.
+    pub(super) num_vars: usize,
+    /// Whether it is sent.
+    pub(super) clear: bool,
+}
+
+/// What an opening consists of: a function of the layouts.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    /// Bits of each proof of work.
+    pub(super) work: usize,
+    /// Variables that the first sumcheck binds: the most that a source folds.
+    pub(super) fold: usize,
+    /// The sources that are encoded.
+    pub(super) parts: Vec<Part>,
+    /// Folded rows of all of them.
+    pub(super) folded: usize,
+    /// The word made of them, unless they are few.
+    pub(super) middle: Option<Middle>,
+    /// The last vector.
+    pub(super) end: End,
+}
+
+impl Plan {
+    /// The plan of an opening of these sources.
+    pub(super) fn new(layouts: &[&Layout]) -> Result<Self, Error> {
+        let mut parameters = layouts.iter().map(|layout| layout.parameters);
+        let first = parameters.next().unwrap_or(Parameters::FAST);
+        if parameters.any(|other| other != first) {
+            return Err(Error::Parameters {
+                reason: "the layouts have different parameters".into(),
+            });
+        }
+        let coded = || {
+            let sources = layouts.iter().enumerate();
+            sources.filter_map(|(k, layout)| Some((k, *layout, layout.code?)))
+        };
+        let cells = coded().fold(0, |sum: usize, (_, layout, _)| {
+            sum.saturating_add(layout.cells)
+        });
+        let work = work(cells);
+        let mut folded = 0usize;
+        let mut parts = vec![];
+        for (source, layout, code) in coded() {
+            parts.push(Part {
+                source,
+                word: layout.word,
+                code,
+                first: folded,
+                queries: layout.word.queries(code, work)?,
+            });
+            folded = folded.saturating_add(code.rows);
+        }
+        if folded > 1 << MAX_LOG_CELLS {
+            return Err(Error::Parameters {
+                reason: format!("more than 2^{MAX_LOG_CELLS} rows"),
+            });
+        }
+        let middle = match first.middle(folded)? {
+            None => None,
+            Some((rows, log_points)) => {
+                let code = Code {
+                    fold: super::parameters::MIDDLE_FOLD,
+                    rows,
+                    log_points,
+                };
+                let queries = Word::Committed.queries(code, work)?;
+                Some(Middle { code, queries })
+            }
+        };
+        let rows = middle.map_or(folded, |middle| middle.code.rows);
+        let clear = middle.is_none() || first.end_in_clear(rows);
+        let least = if clear { 0 } else { MIN_END };
+        let cube = (least..MAX_LOG_CELLS).find(|&v| 1 << v >= rows);
+        Ok(Self {
+            work,
+            fold: parts.iter().map(|part| part.code.fold).max().unwrap_or(0),
+            parts,
+            folded,
+            middle,
+            end: End {
+                rows,
+                num_vars: cube.unwrap_or(MAX_LOG_CELLS),
+                clear,
+            },
+        })
+    }
+}

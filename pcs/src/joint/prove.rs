@@ -1,0 +1,359 @@
+//! The prover of an opening, in the order of [`super::verify`].
+
+use super::dense::{add_claims, add_powers};
+use super::end::Sent;
+use super::layout::{Layout, Plan};
+use super::source::{Column, SourceData, encode_extension};
+use super::tree::{Opened, Tree};
+use super::verify::{batch, fold_row, fold_row_extension, lead};
+use super::weights::{last, split};
+use super::{MIDDLE, RELATION, Relation, Term, WORK, check_terms, rounds};
+use crate::scheme::Error;
+use crate::sumcheck::{self, Factor, Instance, ROUND};
+use crate::transcript::ProverTape;
+use p3_matrix::dense::RowMajorMatrix;
+use rayon::prelude::*;
+use zkstrata_mle::{BasedVectorSpace, E, F, Point, PrimeCharacteristicRing, bind, eq_table};
+
+/// Rows of a matrix that are written in a task.
+const GRAIN: usize = 1 << 10;
+
+/// Where a prover may depart from the protocol. The honest one does so nowhere; the tests' cheaters
+/// show that each departure is seen.
+pub(super) trait Conduct {
+    /// Whether the prover goes on when the relation is false.
+    fn lies(&self) -> bool {
+        false
+    }
+
+    /// The folded rows, their weights so far and the claim on them.
+    fn folded(&mut self, _folded: &mut [E], _weights: &[E], _claim: E) {}
+
+    /// The word of the folded rows.
+    fn word(&mut self, _word: &mut RowMajorMatrix<F>) {}
+
+    /// The positions of a word.
+    fn positions(&mut self, _positions: &mut Vec<usize>) {}
+
+    /// The opened rows of a source, their positions, what they are folded with, and the folded rows
+    /// of the source.
+    fn rows(&mut self, _opened: &mut Opened, _positions: &[usize], _eq: &[E], _folded: &[E]) {}
+
+    /// The last vector, its weights so far and the claim on it.
+    fn end(&mut self, _end: &mut [E], _weights: &[E], _claim: E) {}
+
+    /// The opened rows of the word of folded rows, their positions, what they are folded with, and
+    /// the last vector.
+    fn middle_rows(&mut self, _opened: &mut Opened, _at: &[usize], _eq: &[E], _end: &[E]) {}
+
+    /// The last vector as it enters the last sumcheck, its weights and the claim.
+    fn last(&mut self, _end: &mut [E], _weights: &[E], _claim: E) {}
+
+    /// The values of the last vector's coordinates at the last point, and what that sumcheck took
+    /// for its value.
+    fn opened(&mut self, _values: &mut [E; 2], _end: E) {}
+}
+
+/// The prover that follows the protocol.
+struct Honest;
+
+impl Conduct for Honest {}
+
+/// Proves the relation on the sources.
+pub(super) fn open(
+    sources: &[&SourceData],
+    relation: &Relation,
+    tape: &mut ProverTape,
+) -> Result<(), Error> {
+    open_as(&mut Honest, sources, relation, tape)
+}
+
+/// The same as somebody conducts it.
+pub(super) fn open_as(
+    conduct: &mut impl Conduct,
+    sources: &[&SourceData],
+    relation: &Relation,
+    tape: &mut ProverTape,
+) -> Result<(), Error> {
+    let layouts: Vec<&Layout> = sources.iter().map(|source| source.layout()).collect();
+    let plan = Plan::new(&layouts)?;
+    check_terms(&layouts, relation)?;
+    let target = start(&plan, &layouts, sources, relation, tape)?;
+    let mut sums = ColumnSums::new(&plan, sources, relation);
+    if sums.total() != target && !conduct.lies() {
+        return Err(Error::Opening {
+            reason: "the relation is false".into(),
+        });
+    }
+    if plan.parts.is_empty() {
+        return Ok(());
+    }
+
+    // The columns of the sources: P becomes F.
+    let (rho, mut claim) = sums.prove(plan.fold, target, tape);
+    let mut folded = fold(&plan, sources, &rho);
+    let mut weights = vec![E::ZERO; folded.len()];
+    for part in &plan.parts {
+        let own = &mut weights[part.first..part.first + part.code.rows];
+        let rho = last(&rho, part.code.fold);
+        let terms = &relation.terms[part.source];
+        add_claims(part, layouts[part.source], terms, rho, own);
+    }
+    conduct.folded(&mut folded, &weights, claim);
+
+    // What F is.
+    let (mut end, mut tree) = (None, None);
+    match &plan.middle {
+        Some(middle) => {
+            let mut word = encode_extension(middle.code, |message| flatten(&folded, message));
+            conduct.word(&mut word);
+            let committed = Tree::new(word);
+            tape.send_bytes(MIDDLE, &committed.root());
+            tree = Some((middle, committed));
+        }
+        None => end = Some(Sent::send(&plan.end, &folded, tape)?),
+    }
+
+    // F is the fold of the sources.
+    tape.work(WORK, plan.work);
+    let mut positions = Vec::with_capacity(plan.parts.len());
+    for part in &plan.parts {
+        let mut own = tape.positions(part.code.log_points, part.queries);
+        conduct.positions(&mut own);
+        positions.push(own);
+    }
+    let mut folds = vec![];
+    for (part, positions) in plan.parts.iter().zip(&positions) {
+        let (tree, _) = sources[part.source].coded().expect("parts are encoded");
+        let fold = part.code.fold;
+        let eq = eq_table(last(&rho, fold), 1 << fold, lead(&rho, fold));
+        let mut opened = tree.open(positions);
+        let own = &folded[part.first..part.first + part.code.rows];
+        conduct.rows(&mut opened, positions, &eq, own);
+        opened.send(tape);
+        folds.push(fold_rows(&eq, &opened.rows));
+    }
+    let words = plan.parts.iter().map(|part| part.code).zip(&positions);
+    let queried = batch(words, &folds, &mut claim, tape.sample());
+    for ((part, positions), queried) in plan.parts.iter().zip(&positions).zip(&queried) {
+        let own = &mut weights[part.first..part.first + part.code.rows];
+        add_powers(part.code, positions, queried, own);
+    }
+
+    // The columns of the word of F: F becomes h.
+    let mut vector = folded;
+    if let Some((middle, tree)) = tree {
+        let code = middle.code;
+        [&mut vector, &mut weights]
+            .into_par_iter()
+            .for_each(|values| *values = transpose(values, code.width()));
+        let reduced = rounds::prove([&mut vector, &mut weights], code.fold, claim, tape);
+        let rho_middle: Point;
+        (rho_middle, claim) = reduced;
+        conduct.end(&mut vector, &weights, claim);
+        end = Some(Sent::send(&plan.end, &vector, tape)?);
+        tape.work(WORK, plan.work);
+        let mut positions = tape.positions(code.log_points, middle.queries);
+        conduct.positions(&mut positions);
+        let eq = eq_table(&rho_middle, code.width(), E::ONE);
+        let mut opened = tree.open(&positions);
+        conduct.middle_rows(&mut opened, &positions, &eq, &vector);
+        opened.send(tape);
+        let rows = opened.rows.chunks(2 * eq.len());
+        let folds = rows.map(|row| fold_row_extension(&eq, row)).collect();
+        let queried = batch([(code, &positions)], &[folds], &mut claim, tape.sample());
+        add_powers(code, &positions, &queried[0], &mut weights);
+    }
+
+    // The last vector.
+    vector.resize(1 << plan.end.num_vars, E::ZERO);
+    weights.resize(1 << plan.end.num_vars, E::ZERO);
+    conduct.last(&mut vector, &weights, claim);
+    let factors = vec![Factor::Ext(vector), Factor::Ext(weights)];
+    let bound = sumcheck::prove(vec![Instance { factors }], &[claim], tape);
+    let end = end.expect("an opening has a last vector");
+    end.open(
+        &bound.point,
+        |values| conduct.opened(values, bound.ends[0][0]),
+        tape,
+    )
+}
+
+/// Absorbs what an opening is about; returns what the sources that are encoded must sum to.
+fn start(
+    plan: &Plan,
+    layouts: &[&Layout],
+    sources: &[&SourceData],
+    relation: &Relation,
+    tape: &mut ProverTape,
+) -> Result<E, Error> {
+    let mut roots = Vec::with_capacity(plan.parts.len());
+    let mut clear = E::ZERO;
+    for (source, terms) in sources.iter().zip(&relation.terms) {
+        if let Some(cells) = source.clear() {
+            clear += super::clear::sum(cells, source.layout(), terms)?;
+        }
+        roots.extend(source.coded().map(|(tree, _)| tree.root()));
+    }
+    tape.bind_bytes(
+        RELATION,
+        &super::transcribe(plan, layouts, &roots, relation),
+    );
+    Ok(relation.target - clear)
+}
+
+/// What is left of every term when the rows are summed: its weights of the column variables and the
+/// column's sums.
+struct ColumnSums {
+    parts: Vec<PartSums>,
+}
+
+struct PartSums {
+    /// Variables that the source folds.
+    fold: usize,
+    /// Weights and sums of each term.
+    terms: Vec<[Vec<E>; 2]>,
+}
+
+impl PartSums {
+    /// `<P, W>` of what is not bound.
+    fn total(&self) -> E {
+        let terms = self.terms.iter();
+        let products = terms.flat_map(|[weights, sums]| weights.iter().zip(sums));
+        products.map(|(&weight, &sum)| weight * sum).sum()
+    }
+}
+
+impl ColumnSums {
+    fn new(plan: &Plan, sources: &[&SourceData], relation: &Relation) -> Self {
+        let parts = plan.parts.par_iter().map(|part| {
+            let source = sources[part.source];
+            let (_, columns) = source.coded().expect("parts are encoded");
+            let fold = part.code.fold;
+            let terms = relation.terms[part.source].par_iter();
+            let first = first_columns(source.layout());
+            let terms = terms.map(|term| {
+                let Term::Column {
+                    column: id,
+                    point,
+                    coef,
+                } = term;
+                let column = &columns[first[id.table] + id.column];
+                let (high, low) = split(point, fold);
+                let rows = column.len().div_ceil(1 << fold);
+                let eq = eq_table(high, rows, E::ONE);
+                [eq_table(&low, 1 << fold, *coef), column.sum_rows(fold, &eq)]
+            });
+            PartSums {
+                fold,
+                terms: terms.collect(),
+            }
+        });
+        Self {
+            parts: parts.collect(),
+        }
+    }
+
+    fn total(&self) -> E {
+        self.parts.iter().map(PartSums::total).sum()
+    }
+
+    /// The rounds over `fold` column variables.
+    fn prove(&mut self, fold: usize, mut claim: E, tape: &mut ProverTape) -> (Point, E) {
+        let mut point = Vec::with_capacity(fold);
+        for left in (1..=fold).rev() {
+            let mut message = [E::ZERO; 2];
+            for part in &self.parts {
+                // The challenges so far of the variables that the source does not have.
+                let missing = point.len().min(fold - part.fold);
+                let lead = lead(&point[..missing], 0);
+                if left > part.fold {
+                    // The source is zero where this variable is 1.
+                    message[0] += lead * part.total();
+                } else {
+                    for [weights, sums] in &part.terms {
+                        let [zero, top] = rounds::sums(weights, sums);
+                        message[0] += lead * zero;
+                        message[1] += lead * top;
+                    }
+                }
+            }
+            tape.send(ROUND, &message);
+            let r = tape.sample();
+            claim = rounds::at(claim, message, r);
+            point.push(r);
+            let bound = self.parts.iter_mut().filter(|part| left <= part.fold);
+            for vector in bound.flat_map(|part| part.terms.iter_mut().flatten()) {
+                bind(vector, r);
+            }
+        }
+        (Point::new(point), claim)
+    }
+}
+
+/// The position of the first column of each table among all.
+fn first_columns(layout: &Layout) -> Vec<usize> {
+    let mut next = 0;
+    let tables = layout.tables().iter();
+    tables
+        .map(|table| {
+            let first = next;
+            next += table.width;
+            first
+        })
+        .collect()
+}
+
+/// The folded rows of all sources, and zeros up to whole rows of their own word.
+fn fold(plan: &Plan, sources: &[&SourceData], rho: &[E]) -> Vec<E> {
+    let length = plan
+        .middle
+        .map_or(plan.folded, |middle| middle.code.rows * middle.code.width());
+    let mut folded = vec![E::ZERO; length];
+    let mut rest = &mut folded[..];
+    let mut tasks: Vec<(&Column, Vec<E>, &mut [E])> = vec![];
+    for part in &plan.parts {
+        let (_, columns) = sources[part.source].coded().expect("parts are encoded");
+        let fold = part.code.fold;
+        let eq = eq_table(last(rho, fold), 1 << fold, lead(rho, fold));
+        for column in columns {
+            let all = std::mem::take(&mut rest);
+            let (own, after) = all.split_at_mut(column.len().div_ceil(1 << fold));
+            rest = after;
+            tasks.push((column, eq.clone(), own));
+        }
+    }
+    tasks
+        .into_par_iter()
+        .for_each(|(column, eq, own)| column.fold(&eq, own));
+    folded
+}
+
+/// Writes elements of `E` as two elements of `F` each.
+fn flatten(values: &[E], out: &mut [F]) {
+    out.par_chunks_mut(2 * GRAIN)
+        .zip(values.par_chunks(GRAIN))
+        .for_each(|(out, values)| {
+            for (out, value) in out.as_chunks_mut::<2>().0.iter_mut().zip(values) {
+                let c: &[F] = value.as_basis_coefficients_slice();
+                *out = [c[0], c[1]];
+            }
+        });
+}
+
+/// The columns of a matrix one after another.
+fn transpose(values: &[E], width: usize) -> Vec<E> {
+    let rows = values.len() / width;
+    let mut out = vec![E::ZERO; values.len()];
+    out.par_chunks_mut(rows).enumerate().for_each(|(x, out)| {
+        for (out, row) in out.iter_mut().zip(values.chunks_exact(width)) {
+            *out = row[x];
+        }
+    });
+    out
+}
+
+/// What rows of a source fold to.
+fn fold_rows(eq: &[E], rows: &[F]) -> Vec<E> {
+    rows.chunks(eq.len()).map(|row| fold_row(eq, row)).collect()
+}

@@ -1,0 +1,229 @@
+//! Committing to a source, and the passes over its cells that an opening makes.
+//!
+//! Cells stay as small as they come: a pass reads them as they are and reduces once for many of
+//! them, and the encoder widens them into the word. There is no other copy of them.
+
+use super::Commitment;
+use super::layout::Layout;
+use super::parameters::Code;
+use super::tree::Tree;
+use crate::cells::Cells;
+use p3_dft::TwoAdicSubgroupDft;
+use p3_matrix::dense::RowMajorMatrix;
+use rayon::prelude::*;
+use zkstrata_mle::{Cell, E, F, PrimeCharacteristicRing, contract_cols, contract_rows, dot};
+
+/// Cells that are widened in a task.
+const GRAIN: usize = 1 << 15;
+
+/// The live cells of a column.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Column {
+    /// Integers of a byte.
+    I8(Vec<i8>),
+    /// Integers of two bytes.
+    I16(Vec<i16>),
+    /// Integers of four bytes.
+    I32(Vec<i32>),
+    /// Integers of eight bytes.
+    I64(Vec<i64>),
+    /// Field elements.
+    Field(Vec<F>),
+}
+
+impl Column {
+    /// Number of cells.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::I8(cells) => cells.len(),
+            Self::I16(cells) => cells.len(),
+            Self::I32(cells) => cells.len(),
+            Self::I64(cells) => cells.len(),
+            Self::Field(cells) => cells.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Appends the cells in the field.
+    pub(super) fn append_to(&self, out: &mut Vec<F>) {
+        let start = out.len();
+        out.resize(start + self.len(), F::ZERO);
+        self.write(&mut out[start..]);
+    }
+
+    /// Writes the cells in the field over the first elements.
+    fn write(&self, out: &mut [F]) {
+        match self {
+            Self::I8(cells) => widen(cells, out),
+            Self::I16(cells) => widen(cells, out),
+            Self::I32(cells) => widen(cells, out),
+            Self::I64(cells) => widen(cells, out),
+            Self::Field(cells) => widen(cells, out),
+        }
+    }
+
+    /// `sum_R eq_R P(R, b)` for every `b < 2^fold`, over the column's rows.
+    pub(super) fn sum_rows(&self, fold: usize, eq: &[E]) -> Vec<E> {
+        match self {
+            Self::I8(cells) => sum_rows(cells, fold, eq),
+            Self::I16(cells) => sum_rows(cells, fold, eq),
+            Self::I32(cells) => sum_rows(cells, fold, eq),
+            Self::I64(cells) => sum_rows(cells, fold, eq),
+            Self::Field(cells) => sum_rows(cells, fold, eq),
+        }
+    }
+
+    /// `out_R = sum_b eq_b P(R, b)` for every row of the column.
+    pub(super) fn fold(&self, eq: &[E], out: &mut [E]) {
+        match self {
+            Self::I8(cells) => fold(cells, eq, out),
+            Self::I16(cells) => fold(cells, eq, out),
+            Self::I32(cells) => fold(cells, eq, out),
+            Self::I64(cells) => fold(cells, eq, out),
+            Self::Field(cells) => fold(cells, eq, out),
+        }
+    }
+}
+
+fn widen<T: Cell>(cells: &[T], out: &mut [F]) {
+    out[..cells.len()]
+        .par_chunks_mut(GRAIN)
+        .zip(cells.par_chunks(GRAIN))
+        .for_each(|(out, cells)| {
+            for (out, &cell) in out.iter_mut().zip(cells) {
+                *out = cell.embed();
+            }
+        });
+}
+
+fn sum_rows<T: Cell>(cells: &[T], fold: usize, eq: &[E]) -> Vec<E> {
+    let width = 1 << fold;
+    let whole = cells.len() >> fold;
+    let (rows, rest) = cells.split_at(whole << fold);
+    let mut sums = contract_rows(rows, whole, width, &eq[..whole]);
+    for (sum, cell) in sums.iter_mut().zip(rest) {
+        *sum += eq[whole] * cell.embed();
+    }
+    sums
+}
+
+fn fold<T: Cell>(cells: &[T], eq: &[E], out: &mut [E]) {
+    let whole = cells.len() / eq.len();
+    let (rows, rest) = cells.split_at(whole * eq.len());
+    let (out, last) = out.split_at_mut(whole);
+    out.copy_from_slice(&contract_cols(rows, whole, eq.len(), eq));
+    if !rest.is_empty() {
+        last[0] = dot(rest, &eq[..rest.len()]);
+    }
+}
+
+/// What the prover keeps of a commitment.
+pub struct SourceData {
+    layout: Layout,
+    kept: Kept,
+}
+
+enum Kept {
+    Clear(Cells),
+    Tree(Box<Tree>, Vec<Column>),
+}
+
+/// Panics unless the columns are those of the layout.
+pub(super) fn assert_columns(layout: &Layout, columns: &[Column]) {
+    assert!(
+        columns
+            .iter()
+            .map(Column::len)
+            .eq(layout.slots().map(|(_, slot)| slot.live)),
+        "the columns have the lengths of the layout"
+    );
+}
+
+impl SourceData {
+    /// Commits to columns.
+    pub(super) fn commit(layout: &Layout, columns: Vec<Column>) -> (Commitment, Self) {
+        Self::commit_to(layout, columns, |_| ())
+    }
+
+    /// Commits to what is made of the columns' codeword.
+    pub(super) fn commit_to(
+        layout: &Layout,
+        columns: Vec<Column>,
+        change: impl FnOnce(&mut RowMajorMatrix<F>),
+    ) -> (Commitment, Self) {
+        assert_columns(layout, &columns);
+        let (commitment, kept) = match layout.code() {
+            None => {
+                let mut cells = Vec::with_capacity(layout.cells());
+                for column in &columns {
+                    column.append_to(&mut cells);
+                }
+                let cells = Cells::new(cells);
+                (Commitment::Clear(cells.clone()), Kept::Clear(cells))
+            }
+            Some(code) => {
+                let mut word = encode(code, |message| {
+                    let mut rest = message;
+                    let slots = layout.slots().map(|(_, slot)| {
+                        let all = std::mem::take(&mut rest);
+                        let (rows, after) = all.split_at_mut(slot.rows << code.fold);
+                        rest = after;
+                        rows
+                    });
+                    let slots: Vec<&mut [F]> = slots.collect();
+                    let columns = columns.par_iter().zip(slots);
+                    columns.for_each(|(column, rows)| column.write(rows));
+                });
+                change(&mut word);
+                let tree = Tree::new(word);
+                (
+                    Commitment::Root(tree.root()),
+                    Kept::Tree(Box::new(tree), columns),
+                )
+            }
+        };
+        let layout = layout.clone();
+        (commitment, Self { layout, kept })
+    }
+
+    /// Where the columns lie.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The tree and the columns, unless they are in the clear.
+    pub(super) fn coded(&self) -> Option<(&Tree, &[Column])> {
+        match &self.kept {
+            Kept::Clear(_) => None,
+            Kept::Tree(tree, columns) => Some((tree, columns)),
+        }
+    }
+
+    /// The cells, if they are in the clear.
+    pub(super) fn clear(&self) -> Option<&Cells> {
+        match &self.kept {
+            Kept::Clear(cells) => Some(cells),
+            Kept::Tree(..) => None,
+        }
+    }
+}
+
+/// The word of a matrix over `F`, whose rows are written one after another over zeros.
+pub(super) fn encode(code: Code, write: impl FnOnce(&mut [F])) -> RowMajorMatrix<F> {
+    encode_wide(code, code.width(), write)
+}
+
+/// The same for a matrix over `E`, an element of which is two elements of `F`.
+pub(super) fn encode_extension(code: Code, write: impl FnOnce(&mut [F])) -> RowMajorMatrix<F> {
+    encode_wide(code, 2 * code.width(), write)
+}
+
+fn encode_wide(code: Code, width: usize, write: impl FnOnce(&mut [F])) -> RowMajorMatrix<F> {
+    let mut values = F::zero_vec(width << code.log_points);
+    write(&mut values[..code.rows * width]);
+    crate::whir::dft().dft_batch(RowMajorMatrix::new(values, width))
+}

@@ -1,0 +1,192 @@
+//! The opening against the scheme in the clear, and provers who depart from it.
+
+mod attacks;
+mod honest;
+
+use super::source::SourceData;
+use super::{
+    Column, Commitment, Joint, Layout, Parameters, Relation, RelationProver, RelationScheme,
+    SourceRef, Table, Term, Word,
+};
+use crate::scheme::{ColumnId, Error};
+use crate::transcript::{ProverTape, VerifierTape};
+use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};
+
+const STATEMENT: [u8; 32] = [3; 32];
+
+/// splitmix64
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    fn scalar(&mut self) -> E {
+        super::element(F::from_u64(self.next()), F::from_u64(self.next()))
+    }
+
+    fn point(&mut self, n: usize) -> Point {
+        Point::new((0..n).map(|_| self.scalar()).collect())
+    }
+
+    fn column(&mut self, len: usize) -> Column {
+        match self.below(5) {
+            0 => Column::I8((0..len).map(|_| self.next() as i8).collect()),
+            1 => Column::I16((0..len).map(|_| self.next() as i16).collect()),
+            2 => Column::I32((0..len).map(|_| self.next() as i32).collect()),
+            3 => Column::I64((0..len).map(|_| self.next() as i64).collect()),
+            _ => Column::Field((0..len).map(|_| F::from_u64(self.next())).collect()),
+        }
+    }
+}
+
+/// A source of a test.
+#[derive(Clone)]
+struct Source {
+    layout: Layout,
+    columns: Vec<Column>,
+}
+
+impl Source {
+    fn random(word: Word, parameters: Parameters, tables: &[Table], rng: &mut Rng) -> Self {
+        let layout = Layout::new(word, parameters, tables).expect("a valid shape");
+        let columns = layout.slots().map(|(_, slot)| rng.column(slot.live));
+        Self {
+            columns: columns.collect(),
+            layout,
+        }
+    }
+
+    /// A term of the relation on a column and what it comes to.
+    fn term(&self, table: usize, column: usize, point: Point, coef: E) -> (Term, E) {
+        let id = ColumnId { table, column };
+        let index = self.layout.slots().position(|(other, _)| other == id);
+        let mut cells = vec![];
+        self.columns[index.expect("a column")].append_to(&mut cells);
+        let mut values: Vec<E> = cells.into_iter().map(E::from).collect();
+        values.resize(1 << point.len(), E::ZERO);
+        for &x in point.iter() {
+            let (low, high) = values.split_at(values.len() / 2);
+            let bound = low.iter().zip(high).map(|(&a, &b)| a + x * (b - a));
+            values = bound.collect();
+        }
+        let term = Term::Column {
+            column: id,
+            point,
+            coef,
+        };
+        (term, coef * values[0])
+    }
+}
+
+/// Sources and a relation on them.
+#[derive(Clone)]
+struct Case {
+    sources: Vec<Source>,
+    relation: Relation,
+}
+
+impl Case {
+    /// Up to `most` claims on each column, most of those on columns of a table at one point.
+    fn random(sources: Vec<Source>, most: usize, rng: &mut Rng) -> Self {
+        let (mut target, mut terms) = (E::ZERO, vec![]);
+        for source in &sources {
+            let mut own = vec![];
+            for (t, table) in source.layout.tables().iter().enumerate() {
+                for _ in 0..most {
+                    let point = rng.point(table.num_vars);
+                    for c in 0..table.width {
+                        let point = if rng.below(5) == 0 {
+                            rng.point(table.num_vars)
+                        } else {
+                            point.clone()
+                        };
+                        let (term, value) = source.term(t, c, point, rng.scalar());
+                        own.push(term);
+                        target += value;
+                    }
+                }
+            }
+            terms.push(own);
+        }
+        Self {
+            sources,
+            relation: Relation { target, terms },
+        }
+    }
+}
+
+/// What a verifier has.
+struct Proven {
+    commitments: Vec<Commitment>,
+    bytes: Vec<u8>,
+    after: E,
+}
+
+/// Commits: sources that are known to be codewords stand in a key, the others on the tape.
+fn commit(case: &Case, tape: &mut ProverTape) -> (Vec<Commitment>, Vec<SourceData>) {
+    let committed = case.sources.iter().map(|source| {
+        let columns = source.columns.clone();
+        let (commitment, data) = Joint::commit(&source.layout, columns).expect("commits");
+        if source.layout.word() == Word::Committed {
+            Joint::send_commitment(&commitment, tape);
+        }
+        (commitment, data)
+    });
+    committed.unzip()
+}
+
+fn prove(case: &Case) -> Result<Proven, Error> {
+    let mut tape = ProverTape::new(&STATEMENT);
+    let (commitments, data) = commit(case, &mut tape);
+    let data: Vec<&SourceData> = data.iter().collect();
+    Joint::open(&data, &case.relation, &mut tape)?;
+    let after = tape.sample();
+    Ok(Proven {
+        commitments,
+        bytes: tape.finish(),
+        after,
+    })
+}
+
+/// Verifies and returns a challenge drawn afterwards.
+fn verify(case: &Case, keys: &[Commitment], bytes: &[u8]) -> Result<E, Error> {
+    let mut tape = VerifierTape::new(&STATEMENT, bytes);
+    let mut commitments = vec![];
+    for (source, key) in case.sources.iter().zip(keys) {
+        commitments.push(if source.layout.word() == Word::Committed {
+            Joint::recv_commitment(&source.layout, &mut tape)?
+        } else {
+            Joint::check_commitment(key, &source.layout)?;
+            key.clone()
+        });
+    }
+    let sources = case.sources.iter().zip(&commitments);
+    let sources: Vec<_> = sources
+        .map(|(source, commitment)| SourceRef {
+            layout: &source.layout,
+            commitment,
+        })
+        .collect();
+    Joint::verify(&sources, &case.relation, &mut tape)?;
+    let after = crate::channel::Channel::sample(&mut tape);
+    tape.finish()?;
+    Ok(after)
+}
+
+fn table(num_vars: usize, live: usize, width: usize) -> Table {
+    Table {
+        num_vars,
+        live,
+        width,
+    }
+}

@@ -1,0 +1,655 @@
+//! Provers who depart from the protocol, each in one place and as well as can be done from there
+//! on.
+//!
+//! For every check of the verifier there is one that only this check stands against: without it the
+//! attack succeeds. Leaving out a check of `verify.rs` or of what it calls makes these tests fail:
+//!
+//! | check left out | fails |
+//! |---|---|
+//! | `h(r) B(r)` is the claim | `a_false_relation`, `a_claim_off_by_one`, all whose rows are honest |
+//! | paths of rows of a source | `a_wrong_fold_with_rows_to_match`, `rows_of_other_positions` |
+//! | paths of rows of the word of folded rows | `a_wrong_last_vector_with_rows_to_match` |
+//! | rows of the sources are part of the claim | `a_wrong_fold`, `a_word_far_from_the_code` |
+//! | rows of folded rows are part of the claim | `a_wrong_last_vector` |
+//! | WHIR's opening of the last vector | `another_last_vector_is_opened` |
+//! | proofs of work | `no_work` |
+//! | roots, the relation are absorbed | `everything_is_absorbed`, `a_proof_is_of_its_relation` |
+//! | sources in the clear are part of the relation | `a_false_cell_in_the_clear` |
+//! | the sum, if all sources are in the clear | `nothing_to_open`, `both_schemes_judge_alike` |
+//! | field elements are canonical | `elements_are_canonical` |
+//! | a commitment is what its layout calls for | `commitments_of_another_form` |
+//! | terms fit their columns; parameters agree | `commitments_of_another_form` |
+
+use super::super::parameters::Code;
+use super::super::prove::{Conduct, open_as};
+use super::super::tree::Opened;
+use super::super::weights::points;
+use super::*;
+use crate::transcript::TapeError;
+use p3_matrix::dense::RowMajorMatrix;
+use zkstrata_mle::{BasedVectorSpace, Field};
+
+const SENT: Parameters = Parameters::tiny(1 << 20, 0);
+const MIDDLE: Parameters = Parameters::tiny(0, 1 << 20);
+const WHIR: Parameters = Parameters::tiny(0, 0);
+const FORMS: [Parameters; 3] = [SENT, MIDDLE, WHIR];
+
+fn case(parameters: Parameters) -> Case {
+    let mut rng = Rng(11);
+    let witness = [table(8, 200, 3), table(6, 64, 1), table(0, 1, 1)];
+    let witness = Source::random(Word::Committed, parameters, &witness, &mut rng);
+    let key = [table(9, 400, 1), table(5, 30, 2)];
+    let key = Source::random(Word::Codeword, parameters, &key, &mut rng);
+    Case::random(vec![witness, key], 1, &mut rng)
+}
+
+fn rejected(verdict: &Result<E, Error>) -> &'static str {
+    match verdict {
+        Err(Error::Tape(TapeError::Rejected { check })) => check,
+        Err(Error::Opening { .. }) => "whir",
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The verdict on what a prover sends who commits to what `commit` returns.
+fn judge(
+    case: &Case,
+    conduct: &mut impl Conduct,
+    commit: impl FnOnce(&Case, &mut ProverTape) -> (Vec<Commitment>, Vec<SourceData>),
+) -> Result<E, Error> {
+    let mut tape = ProverTape::new(&STATEMENT);
+    let (commitments, data) = commit(case, &mut tape);
+    let data: Vec<&SourceData> = data.iter().collect();
+    open_as(conduct, &data, &case.relation, &mut tape)?;
+    verify(case, &commitments, &tape.finish())
+}
+
+fn dot(a: &[E], b: &[E]) -> E {
+    a.iter().zip(b).map(|(&a, &b)| a * b).sum()
+}
+
+/// Changes the vector so that its product with the weights is the claim.
+fn adjust(vector: &mut [E], weights: &[E], claim: E) {
+    let k = weights.iter().position(|&w| w != E::ZERO).expect("weights");
+    let missing = claim - dot(vector, weights);
+    vector[k] += missing * weights[k].inverse();
+}
+
+/// Changes rows so that they fold to the values of a polynomial.
+fn match_rows(rows: &mut [F], width: usize, at: &[F], eq: &[E], polynomial: &[E], extension: bool) {
+    for (row, &x) in rows.chunks_mut(width).zip(at) {
+        let value = polynomial.iter().rev().fold(E::ZERO, |acc, &c| acc * x + c);
+        if extension {
+            let folded = super::super::verify::fold_row_extension(eq, row);
+            let c: E = (value - folded) * eq[0].inverse();
+            let c: &[F] = c.as_basis_coefficients_slice();
+            row[0] += c[0];
+            row[1] += c[1];
+        } else {
+            // Two cells of F for the two coordinates of E.
+            let folded = super::super::verify::fold_row(eq, row);
+            let gap = value - folded;
+            let [g, a, b] = [gap, eq[0], eq[1]].map(|e| {
+                let c: &[F] = e.as_basis_coefficients_slice();
+                [c[0], c[1]]
+            });
+            let det = (a[0] * b[1] - a[1] * b[0]).inverse();
+            row[0] += (g[0] * b[1] - g[1] * b[0]) * det;
+            row[1] += (a[0] * g[1] - a[1] * g[0]) * det;
+        }
+    }
+}
+
+/// Goes on whatever the relation.
+struct Liar;
+
+impl Conduct for Liar {
+    fn lies(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_false_relation() {
+    for parameters in FORMS {
+        let mut case = case(parameters);
+        case.relation.target += E::ONE;
+        let verdict = judge(&case, &mut Liar, commit);
+        assert_eq!(rejected(&verdict), "end of the joint opening");
+    }
+}
+
+#[test]
+fn a_claim_off_by_one() {
+    let mut rng = Rng(12);
+    for parameters in FORMS {
+        let honest = case(parameters);
+        for source in 0..2 {
+            for k in 0..honest.relation.terms[source].len() {
+                let mut wrong = honest.clone();
+                let Term::Column { coef, .. } = &mut wrong.relation.terms[source][k];
+                *coef += E::ONE;
+                let verdict = judge(&wrong, &mut Liar, commit);
+                assert_eq!(rejected(&verdict), "end of the joint opening");
+            }
+        }
+        let mut wrong = honest.clone();
+        let Term::Column { point, .. } = &mut wrong.relation.terms[1][0];
+        *point = rng.point(point.len());
+        let verdict = judge(&wrong, &mut Liar, commit);
+        assert_eq!(rejected(&verdict), "end of the joint opening");
+    }
+}
+
+/// Folded rows that make a false claim true; rows that match them, or not.
+struct WrongFold {
+    rows_to_match: bool,
+    part: usize,
+    codes: Vec<Code>,
+}
+
+impl WrongFold {
+    fn new(case: &Case, rows_to_match: bool) -> Self {
+        let codes = case.sources.iter().filter_map(|s| s.layout.code());
+        Self {
+            rows_to_match,
+            part: 0,
+            codes: codes.collect(),
+        }
+    }
+}
+
+impl Conduct for WrongFold {
+    fn lies(&self) -> bool {
+        true
+    }
+
+    fn folded(&mut self, folded: &mut [E], weights: &[E], claim: E) {
+        adjust(folded, weights, claim);
+    }
+
+    fn rows(&mut self, opened: &mut Opened, positions: &[usize], eq: &[E], folded: &[E]) {
+        let code = self.codes[self.part];
+        self.part += 1;
+        if self.rows_to_match {
+            let at = points(code, positions);
+            match_rows(&mut opened.rows, code.width(), &at, eq, folded, false);
+        }
+    }
+}
+
+#[test]
+fn a_wrong_fold() {
+    for parameters in FORMS {
+        let mut case = case(parameters);
+        case.relation.target += E::ONE;
+        let mut conduct = WrongFold::new(&case, false);
+        let verdict = judge(&case, &mut conduct, commit);
+        assert_eq!(rejected(&verdict), "end of the joint opening");
+    }
+}
+
+#[test]
+fn a_wrong_fold_with_rows_to_match() {
+    for parameters in FORMS {
+        let mut case = case(parameters);
+        case.relation.target += E::ONE;
+        let mut conduct = WrongFold::new(&case, true);
+        let verdict = judge(&case, &mut conduct, commit);
+        assert_eq!(rejected(&verdict), "paths of opened rows");
+    }
+}
+
+/// A last vector that makes a false claim true; rows that match it, or not.
+struct WrongEnd {
+    rows_to_match: bool,
+    code: Code,
+}
+
+impl Conduct for WrongEnd {
+    fn lies(&self) -> bool {
+        true
+    }
+
+    fn end(&mut self, end: &mut [E], weights: &[E], claim: E) {
+        adjust(end, weights, claim);
+    }
+
+    fn middle_rows(&mut self, opened: &mut Opened, positions: &[usize], eq: &[E], end: &[E]) {
+        if self.rows_to_match {
+            let at = points(self.code, positions);
+            match_rows(&mut opened.rows, 2 * eq.len(), &at, eq, end, true);
+        }
+    }
+}
+
+fn wrong_end(rows_to_match: bool, check: &str) {
+    for parameters in [MIDDLE, WHIR] {
+        let mut case = case(parameters);
+        case.relation.target += E::ONE;
+        let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
+        let plan = super::super::layout::Plan::new(&layouts).expect("valid layouts");
+        let code = plan.middle.expect("a word of folded rows").code;
+        let mut conduct = WrongEnd {
+            rows_to_match,
+            code,
+        };
+        let verdict = judge(&case, &mut conduct, commit);
+        assert_eq!(rejected(&verdict), check);
+    }
+}
+
+#[test]
+fn a_wrong_last_vector() {
+    wrong_end(false, "end of the joint opening");
+}
+
+#[test]
+fn a_wrong_last_vector_with_rows_to_match() {
+    wrong_end(true, "paths of opened rows");
+}
+
+/// The last vector was committed to before the prover takes one that makes a false claim true.
+struct OtherEnd;
+
+impl Conduct for OtherEnd {
+    fn lies(&self) -> bool {
+        true
+    }
+
+    fn last(&mut self, end: &mut [E], weights: &[E], claim: E) {
+        adjust(end, weights, claim);
+    }
+
+    fn opened(&mut self, values: &mut [E; 2], end: E) {
+        // The values of another vector: the first takes all of the difference.
+        *values = [end, E::ZERO];
+    }
+}
+
+#[test]
+fn another_last_vector_is_opened() {
+    let mut case = case(WHIR);
+    case.relation.target += E::ONE;
+    let verdict = judge(&case, &mut OtherEnd, commit);
+    assert_eq!(rejected(&verdict), "whir");
+}
+
+/// Commits to words that differ from the codewords in some rows.
+fn commit_far(
+    case: &Case,
+    tape: &mut ProverTape,
+    spoil: impl Fn(usize, &mut RowMajorMatrix<F>),
+) -> (Vec<Commitment>, Vec<SourceData>) {
+    let committed = case.sources.iter().enumerate().map(|(k, source)| {
+        let columns = source.columns.clone();
+        let (commitment, data) =
+            SourceData::commit_to(&source.layout, columns, |word| spoil(k, word));
+        if source.layout.word() == Word::Committed {
+            Joint::send_commitment(&commitment, tape);
+        }
+        (commitment, data)
+    });
+    committed.unzip()
+}
+
+#[test]
+fn a_word_far_from_the_code() {
+    for parameters in FORMS {
+        let case = case(parameters);
+        for source in 0..2 {
+            let verdict = judge(&case, &mut Liar, |case, tape| {
+                commit_far(case, tape, |k, word| {
+                    if k == source {
+                        let width = word.width;
+                        for (x, row) in word.values.chunks_mut(width).enumerate() {
+                            row[0] += F::from_usize(x * x % 5);
+                        }
+                    }
+                })
+            });
+            assert_eq!(rejected(&verdict), "end of the joint opening");
+        }
+    }
+}
+
+/// One row of a word is wrong: the word still determines the columns, and a proof is refused if and
+/// only if the row is opened.
+#[test]
+fn a_word_off_at_one_position() {
+    let case = case(MIDDLE);
+    let points = 1 << case.sources[0].layout.code().expect("encoded").log_points;
+    let (mut accepted, mut refused) = (0, 0);
+    for at in 0..points.min(40) {
+        let verdict = judge(&case, &mut Liar, |case, tape| {
+            commit_far(case, tape, |k, word| {
+                if k == 0 {
+                    let width = word.width;
+                    word.values[at * width] += F::ONE;
+                }
+            })
+        });
+        if verdict.is_ok() {
+            accepted += 1;
+        } else {
+            assert_eq!(rejected(&verdict), "end of the joint opening");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0, "{accepted} accepted");
+}
+
+/// The word of folded rows is spoilt.
+struct FarFolded;
+
+impl Conduct for FarFolded {
+    fn word(&mut self, word: &mut RowMajorMatrix<F>) {
+        let width = word.width;
+        for row in word.values.chunks_mut(width).step_by(2) {
+            row[3] += F::ONE;
+        }
+    }
+}
+
+#[test]
+fn folded_rows_far_from_the_code() {
+    for parameters in [MIDDLE, WHIR] {
+        let verdict = judge(&case(parameters), &mut FarFolded, commit);
+        assert_eq!(rejected(&verdict), "end of the joint opening");
+    }
+}
+
+/// Opens other rows than it was asked for.
+struct OtherPositions {
+    word: usize,
+    wrong: usize,
+}
+
+impl Conduct for OtherPositions {
+    fn positions(&mut self, positions: &mut Vec<usize>) {
+        if self.word == self.wrong {
+            // One position to a neighbour that was not asked for, so that as many siblings are
+            // sent.
+            let free = |p: usize| !positions.contains(&(p ^ 1));
+            let k = (0..positions.len()).find(|&k| free(positions[k]));
+            let k = k.expect("a leaf whose sibling was not asked for");
+            positions[k] ^= 1;
+        }
+        self.word += 1;
+    }
+}
+
+#[test]
+fn rows_of_other_positions() {
+    let mut seen = 0;
+    for wrong in 0..3 {
+        // Larger words, of which not every pair is opened.
+        let mut rng = Rng(13);
+        let witness = [table(13, 8192, 1)];
+        let witness = Source::random(Word::Committed, MIDDLE, &witness, &mut rng);
+        let key = [table(13, 8000, 1)];
+        let key = Source::random(Word::Codeword, MIDDLE, &key, &mut rng);
+        let case = Case::random(vec![witness, key], 1, &mut rng);
+        let mut conduct = OtherPositions { word: 0, wrong };
+        let verdict = judge(&case, &mut conduct, commit);
+        assert_eq!(rejected(&verdict), "paths of opened rows");
+        seen += 1;
+    }
+    assert_eq!(seen, 3);
+}
+
+#[test]
+fn everything_is_absorbed() {
+    let case = case(WHIR);
+    let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
+    let absorbed = |layouts: &[&Layout], roots: [u8; 2], relation: &Relation| {
+        let plan = super::super::layout::Plan::new(layouts).expect("valid layouts");
+        super::super::transcribe(&plan, layouts, &roots.map(|r| [r; 25]), relation)
+    };
+    let honest = absorbed(&layouts, [1, 2], &case.relation);
+    assert_ne!(absorbed(&layouts, [1, 3], &case.relation), honest);
+    assert_ne!(absorbed(&layouts, [2, 1], &case.relation), honest);
+    let source = Source::random(
+        Word::Committed,
+        WHIR,
+        case.sources[1].layout.tables(),
+        &mut Rng(1),
+    );
+    let other = [layouts[0], &source.layout];
+    assert_ne!(absorbed(&other, [1, 2], &case.relation), honest);
+    let mut relations: Vec<Relation> = vec![case.relation.clone(); 5];
+    relations[0].target += E::ONE;
+    let Term::Column { coef, .. } = &mut relations[1].terms[0][0];
+    *coef += E::ONE;
+    let Term::Column { point, .. } = &mut relations[2].terms[0][0];
+    *point = Point::new(point.iter().map(|&x| x + E::ONE).collect());
+    let Term::Column { column, .. } = &mut relations[3].terms[0][0];
+    column.column ^= 1;
+    let moved = relations[4].terms[0].pop().expect("a term");
+    relations[4].terms[1].insert(0, moved);
+    for relation in &relations {
+        assert_ne!(absorbed(&layouts, [1, 2], relation), honest);
+    }
+}
+
+#[test]
+fn a_source_of_another_proof() {
+    for parameters in FORMS {
+        let case = case(parameters);
+        let honest = prove(&case).expect("a true relation");
+        let mut other = case.clone();
+        other.sources[1].columns[0] = Column::I8(vec![1; 400]);
+        let mut tape = ProverTape::new(&STATEMENT);
+        let (keys, _) = commit(&other, &mut tape);
+        assert!(
+            verify(
+                &case,
+                &[honest.commitments[0].clone(), keys[1].clone()],
+                &honest.bytes
+            )
+            .is_err()
+        );
+        // The root of the witness is the first message.
+        let root = tape.finish();
+        let mut bytes = honest.bytes.clone();
+        bytes[..root.len()].copy_from_slice(&root);
+        let same = verify(&case, &honest.commitments, &bytes);
+        assert_eq!(same, Ok(honest.after), "the same witness has the same root");
+        bytes[0] ^= 1;
+        assert!(verify(&case, &honest.commitments, &bytes).is_err());
+    }
+}
+
+#[test]
+fn a_proof_is_of_its_relation() {
+    for parameters in FORMS {
+        let case = case(parameters);
+        let honest = prove(&case).expect("a true relation");
+        let refused = |change: &dyn Fn(&mut Relation)| {
+            let mut other = case.clone();
+            change(&mut other.relation);
+            assert!(verify(&other, &honest.commitments, &honest.bytes).is_err());
+        };
+        refused(&|relation| relation.target += E::ONE);
+        refused(&|relation| drop(relation.terms[0].pop()));
+        refused(&|relation| relation.terms.swap(0, 1));
+        // The same weights in another order, and a claim twice with half the factor each.
+        refused(&|relation| relation.terms[0].swap(0, 1));
+        refused(&|relation| {
+            let Term::Column { coef, .. } = &mut relation.terms[1][0];
+            *coef *= E::from_u64(2).inverse();
+            let half = relation.terms[1][0].clone();
+            relation.terms[1].push(half);
+        });
+    }
+}
+
+#[test]
+fn a_false_cell_in_the_clear() {
+    let mut rng = Rng(14);
+    let small = Source::random(Word::Codeword, MIDDLE, &[table(3, 7, 1)], &mut rng);
+    let large = Source::random(Word::Committed, MIDDLE, &[table(8, 200, 1)], &mut rng);
+    let case = Case::random(vec![small, large], 1, &mut rng);
+    let honest = prove(&case).expect("a true relation");
+    assert_eq!(
+        verify(&case, &honest.commitments, &honest.bytes),
+        Ok(honest.after)
+    );
+    let mut other = case.clone();
+    other.sources[0].columns[0] = Column::I8(vec![3; 7]);
+    let (keys, _) = commit(&other, &mut ProverTape::new(&STATEMENT));
+    assert!(verify(&case, &keys, &honest.bytes).is_err());
+}
+
+/// Every bit of a small proof that is drawn at random.
+#[test]
+fn altered_bytes() {
+    let mut rng = Rng(15);
+    for parameters in FORMS {
+        let case = case(parameters);
+        let honest = prove(&case).expect("a true relation");
+        for k in 0..300 {
+            let at = if k < 100 {
+                k * honest.bytes.len() / 100
+            } else {
+                rng.below(honest.bytes.len())
+            };
+            let mut bytes = honest.bytes.clone();
+            bytes[at] ^= 1 << rng.below(8);
+            let verdict = verify(&case, &honest.commitments, &bytes);
+            assert!(verdict.is_err(), "byte {at} of {}", bytes.len());
+        }
+        for len in [0, 24, 25, 100, honest.bytes.len() - 1] {
+            assert!(verify(&case, &honest.commitments, &honest.bytes[..len]).is_err());
+        }
+        let longer = [&honest.bytes[..], &[0]].concat();
+        let trailing = verify(&case, &honest.commitments, &longer);
+        assert_eq!(trailing, Err(TapeError::TrailingBytes { bytes: 1 }.into()));
+    }
+}
+
+/// Bytes of no meaning, and those of a proof in another order.
+#[test]
+fn any_bytes_are_refused_without_a_panic() {
+    let mut rng = Rng(16);
+    for parameters in FORMS {
+        let case = case(parameters);
+        let honest = prove(&case).expect("a true relation");
+        for k in 0..60 {
+            let len = rng.below(2 * honest.bytes.len());
+            let bytes: Vec<u8> = match k % 3 {
+                0 => (0..len).map(|_| rng.next() as u8).collect(),
+                1 => vec![0; len],
+                _ => {
+                    let mut bytes = honest.bytes.clone();
+                    bytes.rotate_left(1 + rng.below(honest.bytes.len() - 1));
+                    bytes
+                }
+            };
+            assert!(verify(&case, &honest.commitments, &bytes).is_err());
+        }
+    }
+}
+
+#[test]
+fn elements_are_canonical() {
+    use zkstrata_mle::PrimeField64;
+    let mut tape = ProverTape::new(&STATEMENT);
+    tape.send_bytes("cells", &F::ORDER_U64.to_le_bytes());
+    let bytes = tape.finish();
+    let mut tape = VerifierTape::new(&STATEMENT, &bytes);
+    assert_eq!(
+        tape.recv_base("cells", 1),
+        Err(TapeError::NonCanonical { label: "cells" })
+    );
+    let mut tape = VerifierTape::new(&STATEMENT, &bytes);
+    let huge = tape.recv_base("cells", usize::MAX);
+    assert_eq!(huge, Err(TapeError::Truncated { label: "cells" }));
+}
+
+#[test]
+fn no_work() {
+    let case = case(MIDDLE);
+    let mut tape = ProverTape::new(&STATEMENT);
+    let (commitments, data) = commit(&case, &mut tape);
+    let data: Vec<&SourceData> = data.iter().collect();
+    Joint::open(&data, &case.relation, &mut tape).expect("a true relation");
+    let works: Vec<_> = tape
+        .messages()
+        .iter()
+        .filter(|m| m.label == "joint work")
+        .cloned()
+        .collect();
+    assert_eq!(works.len(), 2);
+    let honest = tape.finish();
+    for work in works {
+        let mut bytes = honest.clone();
+        bytes[work.range].copy_from_slice(&1234u64.to_le_bytes());
+        let verdict = verify(&case, &commitments, &bytes);
+        assert_eq!(rejected(&verdict), "joint work");
+    }
+}
+
+#[test]
+fn commitments_of_another_form() {
+    let case = case(WHIR);
+    let honest = prove(&case).expect("a true relation");
+    let layout = &case.sources[0].layout;
+    let clear = Commitment::Clear(crate::Cells::new(vec![F::ONE; 4]));
+    assert!(Joint::check_commitment(&clear, layout).is_err());
+    assert_eq!(
+        Joint::check_commitment(&honest.commitments[0], layout),
+        Ok(())
+    );
+    let small = Layout::new(Word::Codeword, WHIR, &[table(3, 5, 1)]).expect("valid");
+    assert!(Joint::check_commitment(&honest.commitments[0], &small).is_err());
+    assert!(Joint::check_commitment(&clear, &small).is_err());
+    let keys = [honest.commitments[0].clone(), clear];
+    assert!(matches!(
+        verify(&case, &keys, &honest.bytes),
+        Err(Error::Commitment { .. })
+    ));
+    // The verifier does not rely on the key having been checked, here one with as many cells as it
+    // has.
+    let cells = vec![F::ONE; case.sources[1].layout.cells()];
+    let clear = Commitment::Clear(crate::Cells::new(cells));
+    let witness = &honest.commitments[0];
+    let mut tape = VerifierTape::new(&STATEMENT, &honest.bytes);
+    let sources = [0, 1].map(|k| SourceRef {
+        layout: &case.sources[k].layout,
+        commitment: [witness, &clear][k],
+    });
+    let verdict = Joint::verify(&sources, &case.relation, &mut tape);
+    assert!(
+        matches!(verdict, Err(Error::Commitment { .. })),
+        "{verdict:?}"
+    );
+    for tables in [
+        table(31, 1, 1),
+        table(3, 9, 1),
+        table(3, 0, 1),
+        table(3, 8, 0),
+        table(30, 1 << 30, 2),
+        table(0, 1, 1 << 18),
+    ] {
+        assert!(matches!(
+            Layout::new(Word::Committed, WHIR, &[tables]),
+            Err(Error::Parameters { .. })
+        ));
+    }
+    let mut unfit = case.clone();
+    let Term::Column { column, .. } = &mut unfit.relation.terms[0][0];
+    column.column = 3;
+    assert!(matches!(
+        verify(&unfit, &honest.commitments, &honest.bytes),
+        Err(Error::Claim { column: 3, .. })
+    ));
+    let fast =
+        Layout::new(Word::Committed, Parameters::FAST, &[table(14, 1 << 14, 1)]).expect("valid");
+    let slow =
+        Layout::new(Word::Committed, Parameters::SMALL, &[table(14, 1 << 14, 1)]).expect("valid");
+    assert!(matches!(
+        Joint::soundness(&[&fast, &slow]),
+        Err(Error::Parameters { .. })
+    ));
+}

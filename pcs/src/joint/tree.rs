@@ -1,0 +1,234 @@
+//! Merkle trees over the rows of a word.
+//!
+//! The hash is BLAKE3, of which 25 bytes are kept: finding a collision takes 2^100 evaluations, as
+//! many as the whole proof's error allows, and a path is a fifth shorter. A leaf is a row of
+//! canonical field elements, 8 bytes each, and a node is the concatenation of its two children, 50
+//! bytes: no row has as many, so neither can pass for the other.
+//!
+//! Rows are opened together, and of their paths only the siblings are sent that do not follow from
+//! other rows. How many these are follows from the positions.
+
+use crate::channel::Channel;
+use crate::transcript::{TapeError, VerifierTape};
+use p3_blake3::Blake3;
+use p3_commit::Mmcs;
+use p3_matrix::Dimensions;
+use p3_merkle_tree::{MerkleCap, MerkleTreeMmcs, PrunedMerklePaths};
+use p3_symmetric::{CompressionFunctionFromHasher, CryptographicHasher, SerializingHasher};
+use zkstrata_mle::F;
+
+#[cfg(feature = "prover")]
+use crate::transcript::ProverTape;
+#[cfg(feature = "prover")]
+use p3_matrix::dense::RowMajorMatrix;
+
+/// Bytes of a digest.
+pub(super) const DIGEST: usize = 25;
+
+/// The root of a tree.
+pub(super) type Digest = [u8; DIGEST];
+
+/// Message of opened rows.
+const ROWS: &str = "joint rows";
+
+/// Message of their pruned paths.
+const PATHS: &str = "joint paths";
+
+/// Check that opened rows are those of the tree.
+const TREE: &str = "paths of opened rows";
+
+/// The first bytes of BLAKE3.
+#[derive(Clone, Copy, Debug)]
+struct Short;
+
+fn cut(digest: &[u8; 32]) -> Digest {
+    let (head, _) = digest.split_first_chunk().unwrap_or((&[0; DIGEST], &[]));
+    *head
+}
+
+impl CryptographicHasher<u8, Digest> for Short {
+    const LANES: usize = <Blake3 as CryptographicHasher<u8, [u8; 32]>>::LANES;
+
+    fn hash_iter<I: IntoIterator<Item = u8>>(&self, input: I) -> Digest {
+        cut(&Blake3.hash_iter(input))
+    }
+
+    fn hash_iter_slices<'a, I: IntoIterator<Item = &'a [u8]>>(&self, input: I) -> Digest {
+        cut(&Blake3.hash_iter_slices(input))
+    }
+
+    fn hash_slice(&self, input: &[u8]) -> Digest {
+        cut(&Blake3.hash_slice(input))
+    }
+
+    fn hash_many(&self, input: &[u8], out: &mut [Digest]) {
+        /// Messages that are hashed at once: whole groups of lanes.
+        const GROUP: usize = 128;
+        let len = input.len() / out.len().max(1);
+        if len == 0 {
+            out.fill(self.hash_slice(&[]));
+            return;
+        }
+        let mut whole = [[0; 32]; GROUP];
+        for (messages, out) in input.chunks(GROUP * len).zip(out.chunks_mut(GROUP)) {
+            let (whole, _) = whole.split_at_mut(out.len());
+            Blake3.hash_many(messages, whole);
+            for (out, whole) in out.iter_mut().zip(whole) {
+                *out = cut(whole);
+            }
+        }
+    }
+}
+
+type Trees = MerkleTreeMmcs<
+    F,
+    u8,
+    SerializingHasher<Short>,
+    CompressionFunctionFromHasher<Short, 2, DIGEST>,
+    2,
+    DIGEST,
+>;
+
+fn trees() -> Trees {
+    let hasher = SerializingHasher::new(Short);
+    Trees::new(hasher, CompressionFunctionFromHasher::new(Short), 0)
+}
+
+/// How many siblings the pruned paths of these leaves have, in increasing order and each once.
+fn siblings(positions: &[usize], depth: usize) -> usize {
+    let mut level = positions.to_vec();
+    let mut count = 0;
+    for _ in 0..depth {
+        let pairs = level.chunk_by(|a, b| a >> 1 == b >> 1);
+        count += pairs.clone().filter(|pair| pair.len() == 1).count();
+        level = pairs.filter_map(|pair| Some(pair.first()? >> 1)).collect();
+    }
+    count
+}
+
+/// Reads the rows at these positions of a word of `width` columns on `2^log_points` points, in
+/// increasing order and each once; returns them one after another.
+///
+/// # Soundness
+/// Rows that are returned are those of the word that the root commits to, if there is one.
+pub(super) fn recv_rows(
+    root: &Digest,
+    width: usize,
+    log_points: usize,
+    positions: &[usize],
+    tape: &mut VerifierTape<'_>,
+) -> Result<Vec<F>, TapeError> {
+    let truncated = TapeError::Truncated { label: ROWS };
+    let cells = positions.len().checked_mul(width).ok_or(truncated)?;
+    let cells = tape.recv_base(ROWS, cells)?;
+    let bytes = siblings(positions, log_points).saturating_mul(DIGEST);
+    let bytes = tape.recv_bytes(PATHS, bytes)?;
+    let paths = PrunedMerklePaths {
+        sibling_hashes: bytes.as_chunks().0.to_vec(),
+    };
+    let dimensions = Dimensions {
+        width,
+        height: 1 << log_points,
+    };
+    let rows: Vec<[&[F]; 1]> = cells.chunks(width.max(1)).map(|row| [row]).collect();
+    let rows: Vec<Vec<&[F]>> = rows.into_iter().map(Vec::from).collect();
+    let root = MerkleCap::new(vec![*root]);
+    trees()
+        .verify_multi_batch(&root, &[dimensions], positions, &rows, &paths)
+        .map_err(|_| TapeError::Rejected { check: TREE })?;
+    Ok(cells)
+}
+
+/// A tree and the word that it commits to.
+#[cfg(feature = "prover")]
+pub(super) struct Tree {
+    root: Digest,
+    tree: <Trees as Mmcs<F>>::ProverData<RowMajorMatrix<F>>,
+}
+
+/// Rows and what proves that they are a word's.
+#[cfg(feature = "prover")]
+pub(super) struct Opened {
+    /// The rows one after another.
+    pub(super) rows: Vec<F>,
+    /// The siblings.
+    pub(super) paths: Vec<Digest>,
+}
+
+#[cfg(feature = "prover")]
+impl Tree {
+    /// Commits to a word.
+    pub(super) fn new(word: RowMajorMatrix<F>) -> Self {
+        let (root, tree) = trees().commit(vec![word]);
+        Self {
+            root: root.roots()[0],
+            tree,
+        }
+    }
+
+    /// The commitment.
+    pub(super) fn root(&self) -> Digest {
+        self.root
+    }
+
+    /// Opens rows, in increasing order and each once.
+    pub(super) fn open(&self, positions: &[usize]) -> Opened {
+        let (rows, paths) = trees().open_multi_batch(positions, &self.tree);
+        Opened {
+            rows: rows.into_iter().flatten().flatten().collect(),
+            paths: paths.sibling_hashes,
+        }
+    }
+}
+
+#[cfg(feature = "prover")]
+impl Opened {
+    /// Sends the rows as [`recv_rows`] reads them.
+    pub(super) fn send(&self, tape: &mut ProverTape) {
+        tape.send_base(ROWS, &self.rows);
+        tape.send_bytes(PATHS, self.paths.as_flattened());
+    }
+}
+
+#[cfg(all(test, feature = "prover"))]
+mod tests {
+    use super::*;
+    use zkstrata_mle::PrimeCharacteristicRing;
+
+    #[test]
+    fn a_digest_is_the_beginning_of_blake3() {
+        let messages: Vec<u8> = (0..200 * 50).map(|i| (i * i % 251) as u8).collect();
+        let mut out = vec![[0; DIGEST]; 200];
+        Short.hash_many(&messages, &mut out);
+        for (message, digest) in messages.chunks(50).zip(&out) {
+            assert_eq!(&blake3::hash(message).as_bytes()[..DIGEST], digest);
+            assert_eq!(&Short.hash_slice(message), digest);
+            assert_eq!(&Short.hash_iter(message.iter().copied()), digest);
+            assert_eq!(&Short.hash_iter_slices([message]), digest);
+        }
+    }
+
+    #[test]
+    fn as_many_siblings_as_the_tree_sends() {
+        for log_points in 0..9 {
+            let cells = (0..3u64 << log_points).map(F::from_u64).collect();
+            let tree = Tree::new(RowMajorMatrix::new(cells, 3));
+            for step in 1..=1usize << log_points {
+                let positions: Vec<usize> = (step / 2..1 << log_points).step_by(step).collect();
+                let opened = tree.open(&positions);
+                assert_eq!(opened.paths.len(), siblings(&positions, log_points));
+                let mut tape = ProverTape::new(&[0; 32]);
+                opened.send(&mut tape);
+                let bytes = tape.finish();
+                let recv = |root: &Digest, at: &[usize]| {
+                    let mut tape = VerifierTape::new(&[0; 32], &bytes);
+                    recv_rows(root, 3, log_points, at, &mut tape)
+                };
+                assert_eq!(recv(&tree.root(), &positions), Ok(opened.rows));
+                let mut root = tree.root();
+                root[DIGEST - 1] ^= 1;
+                assert!(recv(&root, &positions).is_err());
+            }
+        }
+    }
+}
