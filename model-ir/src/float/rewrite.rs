@@ -4,7 +4,7 @@
 //! | pattern | becomes |
 //! |---|---|
 //! | identity (`Clip(-inf, inf)`, trivial transpose, pad, reshape, pool, affine, concat) | nothing |
-//! | affine of factors 0, function of constants | constant |
+//! | affine or layer of factors 0, function of constants | constant |
 //! | linear, then affine per output channel | linear |
 //! | affine per input channel, then linear (a shift only without padding) | linear |
 //! | affine, then affine | affine |
@@ -154,12 +154,18 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
 }
 
 /// The cells of a node that has them whatever the inputs of the graph are: it multiplies its operand
-/// by 0 throughout, or reads constants that are no smaller.
+/// by 0 throughout, as a layer without weights does, or reads constants that are no smaller.
 fn fixed(nodes: &[Node], node: &Node) -> Option<ArrayD<f32>> {
     if let Op::Affine { scale, shift } = &node.op
         && scale.iter().all(|&scale| scale == 0.0)
     {
         return Some(shift.broadcast(&*node.shape)?.to_owned());
+    }
+    if let Op::Dense { weight, .. } | Op::Conv { weight, .. } = &node.op
+        && weight.iter().all(|&w| w == 0.0)
+    {
+        let nothing = ArrayD::zeros(&*nodes[node.inputs[0].0].shape);
+        return Some(node.evaluate(&[&nothing]));
     }
     let constant = |v: &ValueId| nodes[v.0].op.constant();
     let operands: Option<Vec<&ArrayD<f32>>> = node.inputs.iter().map(constant).collect();

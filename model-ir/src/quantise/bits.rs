@@ -103,7 +103,7 @@ pub(super) fn usual(facts: &Facts, forms: &Forms, ties: &Ties) -> Vec<u32> {
     for v in 0..n {
         let (root, ratio) = ties.root(v);
         let rounded = is_rounded_small(facts, forms, v);
-        if rounded || forms.of(v) == Form::Raw {
+        if rounded || forms.of(v) != Form::Linear {
             most[root] = most[root].max(forms.wanted(v) / ratio);
         }
         if !rounded {

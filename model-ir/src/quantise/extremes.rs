@@ -1,12 +1,12 @@
 //! Values that are compared with their own largest cells: `ArgMax` and whatever else asks
-//! `x >= max x`.
+//! `x >= max x` or `x >= max(x, y)`.
 //!
 //! A maximum over a long axis is taken of small values. Were the comparison to read the
 //! accumulator that was rounded for it, no cell would reach a maximum that was rounded up. So such
 //! a value is made small where it is made: the maximum and the comparison read the same integers,
 //! and some cell equals the maximum whatever the input.
 
-use crate::float::{Graph, Op};
+use crate::float::{Activation, Graph, Op};
 
 /// Which values are compared with their own maximum.
 pub(super) fn find(graph: &Graph, consumers: &[Vec<usize>]) -> Vec<bool> {
@@ -17,7 +17,7 @@ pub(super) fn find(graph: &Graph, consumers: &[Vec<usize>]) -> Vec<bool> {
         }
         let origins = [0, 1].map(|k| origin(graph, node.inputs[k].0));
         for (x, most) in [(origins[0], origins[1]), (origins[1], origins[0])] {
-            if x != most && maximised(graph, most) == x {
+            if x != most && chooses(graph, most, x) {
                 extremes[x] = true;
             }
         }
@@ -58,19 +58,29 @@ pub(super) fn origin(graph: &Graph, mut v: usize) -> usize {
     v
 }
 
-/// The value whose maximum over some axes `v` is, or `v`.
-fn maximised(graph: &Graph, mut v: usize) -> usize {
-    while graph.nodes()[v].op.reduces_to_maximum() {
-        v = origin(graph, graph.nodes()[v].inputs[0].0);
+/// Whether a cell of `v` may be one of `x`: `v` is a maximum over axes of it, or the larger of it and
+/// something else, or it within bounds.
+fn chooses(graph: &Graph, v: usize, x: usize) -> bool {
+    let mut left = vec![v];
+    let mut seen = std::collections::BTreeSet::new();
+    while let Some(v) = left.pop() {
+        let node = &graph.nodes()[v];
+        if v == x {
+            return true;
+        }
+        let keeps = node.op.activation().is_some_and(Activation::keeps_scale);
+        if v > x && seen.insert(v) && (node.op.takes_larger() || keeps) {
+            left.extend(node.inputs.iter().map(|u| origin(graph, u.0)));
+        }
     }
-    v
+    false
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::float::random::Random;
-    use crate::float::{Activation, AxisMap, AxisMatrix, Contract, GraphBuilder, ValueId};
+    use crate::float::{AxisMap, AxisMatrix, Contract, GraphBuilder, ValueId};
     use crate::int;
     use crate::quantise::{Calibration, Options, Profile, quantise};
     use ndarray::{ArrayD, IxDyn};

@@ -168,7 +168,7 @@ impl Lowered<'_> {
         }
         let zeros = vec![0; self.cells(x.tensor)];
         let tensor = self.constant(&self.plan.node(v).name, zeros)?;
-        Ok(Self::raw(tensor, f32::MIN_POSITIVE.into()))
+        Ok(Self::raw(tensor, self.plan.scales.of(v)))
     }
 
     /// The affine map of value `v`.

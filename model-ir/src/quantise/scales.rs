@@ -57,6 +57,8 @@ impl Scales {
 struct Demand {
     /// The least scale at which all members fit.
     least: f64,
+    /// The largest integer of a member.
+    most: i64,
     /// Whether it is a power of two.
     dyadic: bool,
     /// A magnitude at which most cells may lie.
@@ -90,7 +92,7 @@ impl Choice<'_> {
             } else if self.ties.is_whole(root) {
                 1.0
             } else if demand.least <= 0.0 {
-                round_up(usual / self.bits.most(root, false) as f64)
+                round_up(usual / demand.most.max(1) as f64)
             } else if demand.dyadic {
                 exp2(log2_ceil(demand.least))
             } else {
@@ -119,6 +121,7 @@ impl Choice<'_> {
             let demand = &mut demands[root];
             if self.is_made_small(v) {
                 let (_, most) = self.bits.interval(v);
+                demand.most = demand.most.max(most);
                 let least = self.forms.wanted(v) / most as f64 / ratio;
                 demand.least = demand.least.max(least);
             }

@@ -5,7 +5,7 @@
 
 use super::forms::Form;
 use super::lower::{Handle, Lowered};
-use super::{Error, policy};
+use super::{Error, extremes, policy};
 use crate::exact::{exp2, log2_round};
 use crate::int::{Entry, Map, MapAxis, TensorId};
 use ndarray::ArrayD;
@@ -24,10 +24,14 @@ impl Lowered<'_> {
                 terms[k].1 = self.small(node.inputs[k])?;
             }
         }
-        // Nor must a term be so fine that there is no room for the sum.
+        // Nor must a term be so fine that there is no room for the sum; cells of one value are
+        // rounded alike.
+        let [left, right] =
+            [0, 1].map(|k| extremes::origin(self.plan.facts.graph, node.inputs[k].0));
         let finer = usize::from(terms[1].1.scale < terms[0].1.scale);
         for k in [finer, 1 - finer] {
-            if !terms[k].1.small && !self.has_room(v, &terms) {
+            let alike = left == right && terms[1 - k].1.small;
+            if !terms[k].1.small && (alike || !self.has_room(v, &terms)) {
                 terms[k].1 = self.small(node.inputs[k])?;
             }
         }

@@ -133,6 +133,9 @@ impl Tying<'_> {
         if node.op.averages() {
             return node.inputs.iter().any(|u| fixed(u).is_some());
         }
+        if let Some(Activation::Clip { lo, hi }) = node.op.activation() {
+            return self.is_between(v, lo) || self.is_between(v, hi);
+        }
         if !node.op.joins() {
             return false;
         }
@@ -170,13 +173,24 @@ impl Tying<'_> {
         ties && real && node.inputs.iter().any(integers)
     }
 
+    /// Whether a bound of `v` lies between integers of the operand, whose scale is prescribed, and is
+    /// not rounded to such integers anyway.
+    fn is_between(&self, v: usize, bound: f32) -> bool {
+        let fixed = self.classes.fixed(self.facts.node(v).inputs[0].0);
+        let between = fixed.is_some_and(|scale| !multiple(bound, scale));
+        let kept = self.facts.outputs[v] || self.facts.is_read_by(v, |op| !op.quantises());
+        bound.is_finite() && between && kept && !self.forms.is_rescaled(v)
+    }
+
     /// Whether `v` is a constant of multiples of `scale`.
     fn is_multiple(&self, v: usize, scale: f64) -> bool {
-        let multiple = |x: &f32| {
-            let n = f64::from(*x) / scale;
-            (n - n.round()).abs() <= f64::from(f32::EPSILON) * n.abs()
-        };
         let constant = self.facts.op(v).constant();
-        constant.is_some_and(|value| value.iter().all(multiple))
+        constant.is_some_and(|value| value.iter().all(|&x| multiple(x, scale)))
     }
+}
+
+/// Whether `x` is a multiple of `scale`, but for rounding in single precision.
+fn multiple(x: f32, scale: f64) -> bool {
+    let n = f64::from(x) / scale;
+    (n - n.round()).abs() <= f64::from(f32::EPSILON) * n.abs()
 }

@@ -25,7 +25,7 @@ use super::tensor::{Tensor, Type};
 use crate::args::Profile;
 use crate::described;
 use ndarray::{ArrayD, IxDyn};
-use zkstrata_model_ir::float::Graph;
+use zkstrata_model_ir::float::{Graph, Node, Op};
 use zkstrata_model_ir::int::{Executor, Model, Trace};
 use zkstrata_model_ir::quantise::{Calibration, Error, Options, quantise};
 
@@ -132,6 +132,7 @@ fn attempt(
         agree(case, &runs, runtime)?;
     }
     let judged = Judged::new(case, runs)?;
+    judged.computes()?;
     for i in 0..judged.samples.len() {
         judged.float(i)?;
     }
@@ -256,9 +257,28 @@ impl<'a> Judged<'a> {
         Ok(())
     }
 
-    fn integers(&self, profile: Profile) -> Result<bool, Stop> {
-        let count = self.samples.len();
-        let calibration = Calibration::from_samples(self.samples[..count - 1].to_vec());
+    /// Refuses graphs in which a value is no number, but for missing cells that are read as such.
+    fn computes(&self) -> Result<(), Stop> {
+        let reads = |node: &Node| matches!(node.op, Op::Missing(_));
+        let missing = self.graph.nodes().iter().any(reads);
+        let no_number = |v: &usize| {
+            self.floats
+                .iter()
+                .any(|run| run[*v].iter().any(|x| x.is_nan()))
+        };
+        match (0..self.graph.nodes().len()).find(no_number) {
+            Some(v) if !missing => {
+                let name = &self.graph.nodes()[v].name;
+                Err(refused(&format!("node `{name}` is no number on a sample")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The integer model.
+    fn model(&self, profile: Profile) -> Result<Model, Stop> {
+        let calibration = self.samples[..self.samples.len() - 1].to_vec();
+        let calibration = Calibration::from_samples(calibration);
         let model = guarded(|| quantise(&self.graph, &calibration, &Options::new(profile.into())));
         let model = model.map_err(|detail| wrong(Kind::Panic, 0, Some(profile), detail))?;
         let model = model.map_err(|error| match error {
@@ -267,7 +287,12 @@ impl<'a> Judged<'a> {
             }
             error => refused(&described(&error)),
         });
-        let model = model?.model;
+        Ok(model?.model)
+    }
+
+    fn integers(&self, profile: Profile) -> Result<bool, Stop> {
+        let count = self.samples.len();
+        let model = self.model(profile)?;
         let executor = Executor::new(&model)
             .map_err(|e| wrong(Kind::Sample, 0, Some(profile), described(&e)))?;
         let mut loose = false;

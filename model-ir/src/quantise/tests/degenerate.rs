@@ -207,3 +207,87 @@ fn a_maximum_of_small_cells_beside_their_sum_with_1() {
         vec![most, joined]
     });
 }
+
+#[test]
+fn what_is_no_larger_than_itself_is_equal_to_its_maximum_with_less() {
+    for x in [[1.0, 1.0], [0.37, -0.83], [1.7, 0.02]] {
+        exact("larger", false, (&x, &[1.0, 1.0]), |b, x| {
+            let weight = array(&[2, 2], &[0.7, 0.1, 0.2, 0.9]);
+            let (shape, bias) = (vec![1, 2], None);
+            let row = add(b, Op::Reshape { shape }, &[x]);
+            let layer = add(b, Op::Dense { weight, bias }, &[row]);
+            let less = constant(b, &[-3.0, -2.0]);
+            let shape = vec![1, 2];
+            let less = add(b, Op::Reshape { shape }, &[less]);
+            let larger = add(b, Op::Max, &[layer, less]);
+            let rest = add(b, Op::Sub, &[layer, larger]);
+            let equal = apply(b, Activation::Step, rest);
+            let shape = vec![2];
+            add(b, Op::Reshape { shape }, &[equal])
+        });
+    }
+}
+
+#[test]
+fn biases_beside_large_ones_of_truth_values_are_kept() {
+    close("bias", &[2], &[1.0, -1.0], [0.05, 5e-3], |b, x| {
+        let truth = apply(b, Activation::Step, x);
+        let truth = affine(b, truth, -1.0, 1.0);
+        let scale = array(&[2], &[1.0, 0.0]);
+        let shift = array(&[2], &[0.3, -19.0]);
+        let sum = add(b, Op::Affine { scale, shift }, &[truth]);
+        vec![apply(b, Activation::Gelu, sum)]
+    });
+}
+
+#[test]
+fn quantised_integers_are_rounded_down_as_they_are() {
+    let scale = 0.073_039_49;
+    let x: Vec<f32> = [47.0, 6.0, -1.0, 7.0, -73.0, 27.0]
+        .map(|q| q * scale)
+        .into();
+    let y: Vec<f32> = x.iter().map(|x| x.floor()).collect();
+    exact("floor", false, (&x, &y), |b, x| {
+        let (lo, hi, ties) = (-128, 127, Ties::Even);
+        let quantised = apply(
+            b,
+            Activation::Quantize {
+                scale,
+                lo,
+                hi,
+                ties,
+            },
+            x,
+        );
+        apply(b, Activation::Floor, quantised)
+    });
+}
+
+#[test]
+fn a_bound_between_quantised_integers_is_answered() {
+    close("bound", &[2], &[0.0, 0.05], [0.01, 1e-3], |b, x| {
+        let (scale, lo, hi, ties) = (0.005_146, -128, 127, Ties::Even);
+        let quantised = apply(
+            b,
+            Activation::Quantize {
+                scale,
+                lo,
+                hi,
+                ties,
+            },
+            x,
+        );
+        let (lo, hi) = (f32::NEG_INFINITY, -0.03);
+        vec![apply(b, Activation::Clip { lo, hi }, quantised)]
+    });
+}
+
+#[test]
+fn a_product_of_many_zeros_leaves_room_for_1() {
+    exact("zeros", false, (&[0.0; 2], &[1.0, 1.0]), |b, x| {
+        let power = (0..5).fold(x, |x, _| product(b, x, x));
+        let sum = affine(b, power, 1.0, 1.0);
+        let more = affine(b, sum, 1.0, -0.5);
+        apply(b, Activation::Step, more)
+    });
+}

@@ -337,7 +337,7 @@ fn every_plan_is_consistent() {
 }
 
 /// Of a class the most demanding value decides: the input of a layer has the profile's bits, that
-/// of a product has more, and an output that is no accumulator has the fine ones.
+/// of a product has more, and what a function gives out as many as single precision.
 #[test]
 fn bits_by_use() {
     let build = |function: Activation, product: bool| {
@@ -356,7 +356,7 @@ fn bits_by_use() {
         let numbers = plan.facts.profile.numbers();
         let bits = |name| plan.bits.of(named(plan, name));
         assert_eq!(bits("function"), numbers.bits);
-        assert_eq!(bits("end"), numbers.fine_bits);
+        assert_eq!(bits("end"), policy::SHOWN_BITS);
         assert_eq!(bits("x"), numbers.bits);
     });
     small(build(Activation::Sigmoid, true), |plan| {

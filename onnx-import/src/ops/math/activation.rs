@@ -211,6 +211,7 @@ pub(crate) fn clip(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, E
             let hi = if hi >= f32::MAX { f32::INFINITY } else { hi };
             match (lo.min(hi), hi) {
                 (f32::NEG_INFINITY, f32::INFINITY) => x,
+                (lo, hi) if lo >= hi => f.affine(x, 0.0, hi)?,
                 (lo, hi) => f.apply(Activation::Clip { lo, hi }, x)?,
             }
         }
