@@ -170,7 +170,7 @@ fn wanted_shift(
 }
 
 /// Binary digits between the largest and the smallest weight that is not 0.
-fn spread(weights: &[f32]) -> i32 {
+pub(super) fn spread(weights: &[f32]) -> i32 {
     let sizes = weights
         .iter()
         .map(|w| f64::from(w.abs()))

@@ -7,6 +7,7 @@
 use super::bits::Bits;
 use super::facts::Facts;
 use super::forms::{Form, Forms};
+use super::linear::spread;
 use super::needs::Needs;
 use super::ties::Ties;
 use super::{Error, policy};
@@ -177,7 +178,7 @@ impl Choice<'_> {
             if self.forms.of(v) == Form::Linear
                 && let Some(weight) = self.largest_weight(v, &scales)
             {
-                let step = self.feed_scale(v, &scales) * weight / policy::FREE_WEIGHT;
+                let step = self.feed_scale(v, &scales) * weight / self.free_weight(v);
                 chosen[root] = chosen[root].max(step / ratio);
             }
         }
@@ -188,6 +189,21 @@ impl Choice<'_> {
             }
         }
         scales
+    }
+
+    /// The integer of the largest weight of layer `v`, whose scale is free. Of weights of unlike
+    /// sizes, each of them a cell's only one, the smallest are to have as many bits, if there is room
+    /// for those of the largest.
+    fn free_weight(&self, v: usize) -> f64 {
+        let Some((weights, _)) = self.facts.op(v).affine() else {
+            return policy::FREE_WEIGHT;
+        };
+        let weights: Vec<f32> = weights.iter().copied().collect();
+        let further = spread(&weights);
+        let bits = self.bits.of(self.facts.node(v).inputs[0].0) as i32;
+        let most = policy::FINEST_WEIGHT_BITS.min(policy::RAW_SUM_BITS - bits);
+        let room = most - log2_ceil(policy::FREE_WEIGHT);
+        policy::FREE_WEIGHT * exp2(further.min(room).max(0))
     }
 
     /// Whether `v` is an accumulator that a table node reads.

@@ -359,3 +359,13 @@ fn unlike_features_are_kept_before_a_softmax() {
         assert!(error < limit, "{profile:?}: {error}");
     }
 }
+
+#[test]
+fn features_of_unlike_sizes_are_brought_to_one_size_and_leave() {
+    let x = [1.4e-4, 0.13, 640.0, -9e-4, 1.1, -310.0];
+    close("features", &[2, 3], &x, [0.01, 0.01], |b, x| {
+        let scale = array(&[3], &[1100.0, 0.9, 0.001_3]);
+        let shift = array(&[3], &[0.2, -0.1, 0.4]);
+        vec![add(b, Op::Affine { scale, shift }, &[x])]
+    });
+}
