@@ -96,7 +96,7 @@ impl<'a> Facts<'a> {
         let unit = self
             .op(v)
             .uniform()
-            .is_some_and(|factor| factor.abs() == 1.0);
+            .is_some_and(|factor| factor.abs().to_bits() == 1.0_f64.to_bits());
         unit && self.is_integral(self.node(v).inputs[0].0) && self.decides(v)
     }
 

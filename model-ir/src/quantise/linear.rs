@@ -219,9 +219,9 @@ pub(super) fn raw(lowered: &mut Lowered, v: usize) -> Result<Handle, Error> {
     let size = gain.max(f64::MIN_POSITIVE) * lowered.interval(x.tensor).max_abs().max(1) as f64;
     let most = most.min(policy::RAW_SUM_BITS - log2_ceil(size));
     let bits = (0..most).find(whole).unwrap_or(most);
-    let bias = layer.bias.iter().flatten().map(|&b| f64::from(b));
+    let shifts: Vec<f64> = layer.bias.iter().flatten().map(|&b| b.into()).collect();
     let bits = lowered
-        .split_for(v, bias, x.scale)
+        .split_for(v, &shifts, x.scale)
         .clamp(bits, most.max(bits));
     let scale = x.scale * exp2(-bits);
     let quantised = |w: &f32| (f64::from(*w) * exp2(bits)).round() as i32;

@@ -60,7 +60,7 @@ impl Lowered<'_> {
         if small {
             x.scale = self.plan.scales.of(v);
         } else {
-            let split = self.split_for(v, std::iter::once(value.into()), x.scale);
+            let split = self.split_for(v, &[value.into()], x.scale);
             if split > 0 {
                 x.tensor = self.weighted_sum(&node.name, &[(1 << split, x.tensor)])?;
                 x.scale *= exp2(-split);

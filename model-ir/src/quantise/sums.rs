@@ -150,8 +150,8 @@ impl Lowered<'_> {
             };
             return Ok(Self::raw(tensor, scale));
         }
-        let shifts = shift.iter().map(|&t| f64::from(t));
-        let split = self.split_for(v, shifts, scale);
+        let shifts: Vec<f64> = shift.iter().map(|&t| f64::from(t)).collect();
+        let split = self.split_for(v, &shifts, scale);
         let unit = scale * exp2(-split);
         let shape = &node.shape;
         let integers: Vec<i64> = shift
@@ -164,22 +164,17 @@ impl Lowered<'_> {
     }
 
     /// The split of `scale` in which numbers that are added to value `v` are integers, nearly.
-    pub(super) fn split_for(
-        &self,
-        v: usize,
-        numbers: impl Iterator<Item = f64> + Clone,
-        scale: f64,
-    ) -> i32 {
+    pub(super) fn split_for(&self, v: usize, numbers: &[f64], scale: f64) -> i32 {
         let steps = |x: f64, split: i32| x.abs() / scale * exp2(split);
-        let largest = numbers.clone().fold(0.0, |most: f64, x| most.max(x.abs()));
+        let largest = numbers.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
         // What decides must not be lost.
         let decides = self.plan.facts.decides(v);
         let lost = |x: f64, split| decides && x != 0.0 && steps(x, split).round() == 0.0;
         let exact = |x: f64, split| steps(x, split).fract() == 0.0;
         let enough = |split: &i32| {
-            numbers.clone().all(|x| exact(x, *split))
+            numbers.iter().all(|&x| exact(x, *split))
                 || steps(largest, *split) >= policy::AFFINE_STEPS
-                    && !numbers.clone().any(|x| lost(x, *split))
+                    && !numbers.iter().any(|&x| lost(x, *split))
         };
         let most = self.multiplier_bits();
         (0..most).find(enough).unwrap_or(most)

@@ -211,7 +211,7 @@ fn missing_features_go_where_trees_say() {
     let weights: Vec<f32> = (0..n).flat_map(|k| [1.0 + k as f32, -2.0]).collect();
     let tracks = |k: usize, i: usize| if i == 0 { stumps[k].tracks } else { 0 };
     let trees = |name: &'static str, list: AttributeProto| {
-        let attributes = [
+        let attributes = vec![
             ints("nodes_treeids", &each(&|k, _| k as i64)),
             ints("nodes_nodeids", &each(&|_, i| i as i64)),
             ints(

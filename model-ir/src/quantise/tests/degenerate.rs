@@ -130,7 +130,10 @@ fn terms_of_a_sum_that_is_quantised_keep_their_ratio() {
             vec![affine(b, quantised, 100.0, 0.0)]
         });
         for integer in integers {
-            assert_eq!(integer[0][0].round(), ((0.5 + t) * 100.0).round());
+            assert_eq!(
+                integer[0][0].round() as i32,
+                ((0.5 + t) * 100.0).round() as i32
+            );
         }
     }
 }

@@ -231,10 +231,10 @@ pub(crate) fn greater_or_equal(node: &mut Node, writer: &mut Writer) -> Result<V
 fn never(
     node: &mut Node,
     writer: &mut Writer,
-    x: Value,
+    x: &Value,
     property: impl Fn(f32) -> bool,
 ) -> Result<Vec<Value>, Error> {
-    let shape = writer.shape_of(&x).to_vec();
+    let shape = writer.shape_of(x).to_vec();
     node.gives(0, Element::Bool);
     if let Element::Masked(id) = node.element(0) {
         let mask = writer.mask(id).clone();
@@ -246,7 +246,7 @@ fn never(
         }
     }
     let cells = writer.allow(node, count(&shape))?;
-    let cells = match &x {
+    let cells = match x {
         Value::Constant(x) => match x.tensor.cells() {
             Cells::Float(x) => x.iter().map(|&x| property(x)).collect(),
             _ => vec![false; cells],
@@ -266,7 +266,7 @@ pub(crate) fn is_nan(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>,
         node.gives(0, Element::Bool);
         return one(Value::Activation(Formula::new(node, writer).is_missing(x)?));
     }
-    never(node, writer, x, f32::is_nan)
+    never(node, writer, &x, f32::is_nan)
 }
 
 /// Whether a cell is infinite.
@@ -275,7 +275,7 @@ pub(crate) fn is_inf(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>,
     let positive = node.flag("detect_positive")? != Some(false);
     node.at_most(1)?;
     let x = node.value(0)?;
-    never(node, writer, x, |x| {
+    never(node, writer, &x, |x| {
         x == f32::INFINITY && positive || x == f32::NEG_INFINITY && negative
     })
 }

@@ -164,7 +164,8 @@ mod tests {
         assert_eq!(read("\u{feff}[1, 2]", &[2]), named(&[""], 1));
         let missing = Lists::parse(b"[1, null]", Side::Input).expect("a list");
         let missing = missing.stack(0, &port(&[2]), Wanted::All).expect("cells");
-        assert!(missing.samples[0][[0]] == 1.0 && missing.samples[0][[1]].is_nan());
+        assert_eq!(missing.samples[0][[0]].to_bits(), 1.0_f32.to_bits());
+        assert!(missing.samples[0][[1]].is_nan());
         let bad = [
             r#"{"input_data": [[1, "2"]]}"#,
             r#"{"input_data": [[1, "NaN"]]}"#,
