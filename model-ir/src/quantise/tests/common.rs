@@ -1,6 +1,6 @@
 //! Small graphs, and how far their integers are from float.
 
-use crate::float::{Activation, Contract, Graph, GraphBuilder, Op, ValueId};
+use crate::float::{Activation, AxisMap, AxisMatrix, Contract, Graph, GraphBuilder, Op, ValueId};
 use crate::quantise::{Accuracy, Calibration, Options, Profile, quantise};
 use ndarray::{ArrayD, IxDyn};
 
@@ -120,4 +120,12 @@ pub(super) fn exact(
 pub(super) fn product(b: &mut GraphBuilder, x: ValueId, y: ValueId) -> ValueId {
     let rank = b.shape(x).len();
     add(b, Op::Contract(Contract::elementwise(rank)), &[x, y])
+}
+
+/// The first of `n` cells, so many times.
+pub(super) fn first(n: usize, copies: usize) -> Op {
+    Op::Map(vec![AxisMap::Matrix(AxisMatrix::select(
+        n,
+        &vec![0; copies],
+    ))])
 }

@@ -1,10 +1,24 @@
 //! Values that were always 0, that are far smaller than what is beside them, or of which only the
 //! sign is asked.
 
-use super::common::{add, affine, answers, apply, array, close, constant, exact, product, scalar};
+use super::common::{
+    add, affine, answers, apply, array, close, constant, exact, first, product, scalar,
+};
 use crate::float::{Activation, AxisMap, AxisMatrix, GraphBuilder, Op, Ties, ValueId};
 use crate::quantise::{Calibration, Error, Options, Profile, quantise};
 use ndarray::ArrayD;
+
+/// `x` as a model of 8 bits rounds it.
+fn rounded(b: &mut GraphBuilder, x: ValueId, scale: f32) -> ValueId {
+    let (lo, hi, ties) = (-128, 127, Ties::Even);
+    let quantize = Activation::Quantize {
+        scale,
+        lo,
+        hi,
+        ties,
+    };
+    apply(b, quantize, x)
+}
 
 fn shifted(b: &mut GraphBuilder, x: ValueId, shift: ArrayD<f32>) -> ValueId {
     let scale = scalar(1.0);
@@ -77,8 +91,7 @@ fn a_maximum_of_products_is_added_to_itself_with_a_border() {
         |b, x| {
             let squares = product(b, x, x);
             let most = add(b, Op::Maximum { axis: 0 }, &[squares]);
-            let spread = Op::Map(vec![AxisMap::Matrix(AxisMatrix::select(1, &[0; 4]))]);
-            let spread = add(b, spread, &[most]);
+            let spread = add(b, first(1, 4), &[most]);
             let rest = add(b, Op::Sub, &[squares, spread]);
             let best = apply(b, Activation::Step, rest);
             let value = 0.0;
@@ -120,13 +133,7 @@ fn terms_of_a_sum_that_is_quantised_keep_their_ratio() {
             let [x, t] = [0, 1].map(|from| add(b, part(from), &[x]));
             let square = product(b, x, x);
             let sum = add(b, Op::Add, &[square, t]);
-            let quantize = Activation::Quantize {
-                scale: 0.01,
-                lo: 0,
-                hi: 255,
-                ties: Ties::Even,
-            };
-            let quantised = apply(b, quantize, sum);
+            let quantised = rounded(b, sum, 0.01);
             vec![affine(b, quantised, 100.0, 0.0)]
         });
         for integer in integers {
@@ -150,8 +157,7 @@ fn what_is_equal_but_for_large_constants_elsewhere_is_equal() {
         let rest = add(b, Op::Sub, &[x, larger]);
         let equal = apply(b, Activation::Step, rest);
         let most = add(b, Op::Maximum { axis: 0 }, &[larger]);
-        let spread = Op::Map(vec![AxisMap::Matrix(AxisMatrix::select(1, &[0; 4]))]);
-        let spread = add(b, spread, &[most]);
+        let spread = add(b, first(1, 4), &[most]);
         let less = add(b, Op::Sub, &[larger, spread]);
         let best = apply(b, Activation::Step, less);
         let zero = affine(b, best, 0.0, 0.0);
@@ -251,17 +257,7 @@ fn quantised_integers_are_rounded_down_as_they_are() {
         .into();
     let y: Vec<f32> = x.iter().map(|x| x.floor()).collect();
     exact("floor", false, (&x, &y), |b, x| {
-        let (lo, hi, ties) = (-128, 127, Ties::Even);
-        let quantised = apply(
-            b,
-            Activation::Quantize {
-                scale,
-                lo,
-                hi,
-                ties,
-            },
-            x,
-        );
+        let quantised = rounded(b, x, scale);
         apply(b, Activation::Floor, quantised)
     });
 }
@@ -269,17 +265,7 @@ fn quantised_integers_are_rounded_down_as_they_are() {
 #[test]
 fn a_bound_between_quantised_integers_is_answered() {
     close("bound", &[2], &[0.0, 0.05], [0.01, 1e-3], |b, x| {
-        let (scale, lo, hi, ties) = (0.005_146, -128, 127, Ties::Even);
-        let quantised = apply(
-            b,
-            Activation::Quantize {
-                scale,
-                lo,
-                hi,
-                ties,
-            },
-            x,
-        );
+        let quantised = rounded(b, x, 0.005_146);
         let (lo, hi) = (f32::NEG_INFINITY, -0.03);
         vec![apply(b, Activation::Clip { lo, hi }, quantised)]
     });

@@ -2,17 +2,11 @@
 //! difference.
 
 use super::common::{
-    PROFILES, add, affine, answers, apply, array, close, constant, errors, exact, product, scalar,
+    PROFILES, add, affine, answers, apply, array, close, constant, errors, exact, first, product,
+    scalar,
 };
 use crate::float::{Activation, AxisMap, AxisMatrix, GraphBuilder, Op, ValueId};
 use crate::quantise::{Calibration, Options, quantise};
-
-fn first(n: usize, copies: usize) -> Op {
-    Op::Map(vec![AxisMap::Matrix(AxisMatrix::select(
-        n,
-        &vec![0; copies],
-    ))])
-}
 
 #[test]
 fn bounds_beyond_all_integers_are_what_is_answered() {
