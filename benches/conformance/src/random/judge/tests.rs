@@ -148,7 +148,7 @@ fn names_and_order_are_compared() {
 fn panics_and_nameless_refusals_are_faults() {
     crate::random::panics::silence_panics();
     let caught = guarded(|| assert!(example().nodes.is_empty(), "three nodes"));
-    assert!(caught.is_err_and(|text| text.contains("three nodes") && text.contains("judge.rs")));
+    assert!(caught.is_err_and(|text| text.contains("three nodes") && text.contains(file!())));
     assert!(matches!(refused("node `x`: no"), Verdict::Refused(_)));
     assert!(matches!(refused("no"), Verdict::Wrong(_)));
 }
