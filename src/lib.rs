@@ -54,8 +54,9 @@
 //! * `cli` (default): the `zkstrata` tool. Libraries that depend on this crate turn it off.
 
 pub use zkstrata_gkr::{
-    FORMAT_VERSION, FileError, FileKind, Proof, REQUIRED_BITS, Security, SetupError, Statement,
-    StatementError, VerifyError, VerifyingKey, Weights, decode_proof, encode_proof, file_kind,
+    FORMAT_VERSION, FileError, FileKind, Proof, ProofProfile, REQUIRED_BITS, Security, SetupError,
+    Statement, StatementError, VerifyError, VerifyingKey, Weights, decode_proof, encode_proof,
+    file_kind,
 };
 #[cfg(feature = "prover")]
 pub use zkstrata_gkr::{

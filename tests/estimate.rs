@@ -31,8 +31,15 @@ fn quantised(name: &str) -> (Model, Vec<Vec<ArrayD<f32>>>) {
     (quantised.expect("quantises").model, images)
 }
 
+fn options(weights: Weights) -> SetupOptions {
+    SetupOptions {
+        weights,
+        ..SetupOptions::default()
+    }
+}
+
 fn estimated(model: &Model, weights: Weights, batch: usize) -> Estimate {
-    estimate(model, weights, batch, Machine::reference(2)).expect("within the limits")
+    estimate(model, &options(weights), batch, Machine::reference(2)).expect("within the limits")
 }
 
 #[test]
@@ -40,7 +47,7 @@ fn proofs_are_as_long_as_estimated() {
     for name in MODELS {
         let (model, images) = quantised(name);
         for weights in WEIGHTS {
-            let (pk, vk) = setup_with(model.clone(), &SetupOptions { weights }).expect("keys");
+            let (pk, vk) = setup_with(model.clone(), &options(weights)).expect("keys");
             for batch in [1, 4] {
                 let proof = pk.prove(&images[..batch]).expect("proves").proof;
                 let found = proof.len() as f64;
@@ -86,7 +93,12 @@ fn larger_batches_take_more() {
 fn impossible_batches_are_refused() {
     let (model, _) = quantised(MODELS[0]);
     for batch in [0, zkstrata::MAX_BATCH + 1] {
-        let refused = estimate(&model, Weights::Public, batch, Machine::reference(1));
+        let refused = estimate(
+            &model,
+            &options(Weights::Public),
+            batch,
+            Machine::reference(1),
+        );
         assert!(refused.is_err(), "{batch}");
     }
 }

@@ -2,10 +2,11 @@
 
 use criterion::{BatchSize, Criterion, Throughput};
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing, contract_middle};
-use zkstrata_pcs::sumcheck::{self, Factor, Instance};
-use zkstrata_pcs::{
-    Claim, ColumnId, Place, ProverOpening, ProverScheme, ProverTape, TableShape, Whir,
+use zkstrata_pcs::joint::{
+    Column, Joint, Layout, Parameters, Relation, RelationProver, Table, Term, Word,
 };
+use zkstrata_pcs::sumcheck::{self, Factor, Instance};
+use zkstrata_pcs::{ColumnId, ProverTape};
 
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
@@ -67,38 +68,46 @@ fn sumchecks(c: &mut Criterion) {
 /// Eight columns of 2^15 cells, opened at one point each.
 fn commitments(c: &mut Criterion) {
     let num_vars = 15;
-    let shape = [TableShape { num_vars, width: 8 }];
-    let column = |k: u64| -> Vec<F> {
-        let cell = |i: u64| F::from_u64(i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (40 + k));
+    let table = Table {
+        num_vars,
+        live: 1 << num_vars,
+        width: 8,
+    };
+    let layout = Layout::new(Word::Committed, Parameters::FAST, &[table]).expect("a layout");
+    let cells = |k: u64| -> Vec<i32> {
+        let cell = |i: u64| (i.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (40 + k)) as i32;
         (0..1 << num_vars).map(cell).collect()
     };
-    let columns = || vec![(0..8).map(column).collect::<Vec<_>>()];
+    let columns = || -> Vec<Column> { (0..8).map(|k| Column::I32(cells(k))).collect() };
     c.bench_function("commit 2^18 cells", |b| {
         b.iter_batched(
             columns,
-            |columns| Whir::commit(Place::Proof, &shape, columns),
+            |columns| Joint::commit(&layout, columns),
             BatchSize::LargeInput,
         );
     });
-    let (_, data) = Whir::commit(Place::Proof, &shape, columns()).expect("commits");
+    let (_, data) = Joint::commit(&layout, columns()).expect("commits");
     let point = Point::new(elements(num_vars));
     let eq = zkstrata_mle::eq_table(&point, 1 << num_vars, E::ONE);
-    let claims: Vec<Claim<E>> = columns()[0]
-        .iter()
-        .enumerate()
-        .map(|(column, cells)| Claim {
-            column: ColumnId { table: 0, column },
-            point: point.clone(),
-            value: cells.iter().zip(&eq).map(|(&x, &e)| e * x).sum(),
-        })
-        .collect();
+    let coefs = elements(8);
+    let value = |k: usize| -> E {
+        let cells = cells(k as u64);
+        let terms = cells.iter().zip(&eq).map(|(&x, &e)| e * F::from_i32(x));
+        terms.sum()
+    };
+    let term = |(column, &coef): (usize, &E)| Term::Column {
+        column: ColumnId { table: 0, column },
+        point: point.clone(),
+        coef,
+    };
+    let relation = Relation {
+        target: coefs.iter().enumerate().map(|(k, &c)| c * value(k)).sum(),
+        terms: vec![coefs.iter().enumerate().map(term).collect()],
+    };
     c.bench_function("open 8 claims on 2^18 cells", |b| {
         b.iter(|| {
-            let openings = [ProverOpening {
-                data: &data,
-                claims: &claims,
-            }];
-            Whir::open(&openings, &mut ProverTape::new(&[0; 32])).expect("opens");
+            let tape = &mut ProverTape::new(&[0; 32]);
+            Joint::open(&[&data], &relation, &[], tape).expect("opens");
         });
     });
 }

@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::peers::Peer;
-use crate::record::{Profile, Weights};
+use crate::record::{Profile, Proofs, Weights};
 use crate::worker::Stage;
 use clap::{Args, Parser, Subcommand};
 use std::num::NonZeroUsize;
@@ -101,6 +101,9 @@ pub(crate) struct Proving {
         default_value = "committed,public"
     )]
     pub(crate) weights: Vec<Weights>,
+    /// What zkstrata's proofs are made for
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "fast")]
+    pub(crate) proof: Vec<Proofs>,
     /// Repetitions
     #[arg(long, value_name = "N", default_value = "5")]
     pub(crate) runs: NonZeroUsize,
@@ -110,6 +113,14 @@ pub(crate) struct Proving {
     /// Threads of every system; all cores by default
     #[arg(long, value_name = "N")]
     pub(crate) threads: Option<NonZeroUsize>,
+}
+
+impl Proving {
+    /// The kinds of keys.
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = (Weights, Proofs)> {
+        let proofs = |&weights| self.proof.iter().map(move |&proofs| (weights, proofs));
+        self.weights.iter().flat_map(proofs)
+    }
 }
 
 /// `report`

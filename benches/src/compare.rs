@@ -9,7 +9,9 @@ use crate::journal::Journal;
 use crate::peers::ezkl::{self, Reference};
 use crate::peers::onnxruntime::Session;
 use crate::peers::{Peer, Peers};
-use crate::record::{Fault, FaultKind, Figures, Profile, Record, SCHEMA, Seconds, System, Weights};
+use crate::record::{
+    Fault, FaultKind, Figures, Profile, Proofs, Record, SCHEMA, Seconds, System, Weights,
+};
 use crate::strata::{self, Outcome, Setting};
 use crate::worker::Outputs;
 use crate::{machine, report};
@@ -37,6 +39,7 @@ struct About {
     system: System,
     profile: Option<Profile>,
     weights: Option<Weights>,
+    proofs: Option<Proofs>,
     batch: usize,
     threads: usize,
 }
@@ -82,10 +85,11 @@ impl Comparison<'_> {
         let mut plain = self.inference(case, &directory)?;
         let mut float = None;
         for &profile in &self.args.profiles {
-            for &weights in &self.args.proving.weights {
+            for (weights, proofs) in self.args.proving.kinds() {
                 let setting = Setting {
                     profile,
                     weights,
+                    proofs,
                     threads: self.threads,
                     runs: self.args.proving.runs.get(),
                     batch: self.args.proving.batch.get(),
@@ -120,6 +124,7 @@ impl Comparison<'_> {
             system: peer(Peer::Onnxruntime, version.cloned()),
             profile: None,
             weights: None,
+            proofs: None,
             batch,
             threads,
         };
@@ -175,6 +180,7 @@ impl Comparison<'_> {
             system: self.strata.clone(),
             profile: Some(setting.profile),
             weights: Some(setting.weights),
+            proofs: Some(setting.proofs).filter(|&proofs| proofs != Proofs::Fast),
             batch: setting.batch,
             threads: setting.threads,
         };
@@ -216,6 +222,7 @@ impl Comparison<'_> {
                 system: peer(Peer::Ezkl, version),
                 profile: None,
                 weights: None,
+                proofs: None,
                 batch: 1,
                 threads: self.threads,
             };
@@ -266,6 +273,7 @@ impl Comparison<'_> {
             model: case.model.clone(),
             profile: about.profile,
             weights: about.weights,
+            proofs: about.proofs,
             batch: about.batch,
             threads: about.threads,
             run,

@@ -13,7 +13,7 @@ use crate::fit::{self, Observation};
 use crate::machine;
 use crate::record::Figures;
 use crate::strata::{self, Setting};
-use crate::worker::{constants, profile};
+use crate::worker::{options, profile};
 use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -87,10 +87,11 @@ fn all(args: &args::Estimate, work: &Path) -> Result<ExitCode, Failure> {
     for name in &models {
         let case = Case::load(name, args.proving.batch.get(), work)?;
         for &profile in &args.profiles {
-            for &weights in &args.proving.weights {
+            for (weights, proofs) in args.proving.kinds() {
                 let setting = Setting {
                     profile,
                     weights,
+                    proofs,
                     threads: machine.threads,
                     runs: args.proving.runs.get(),
                     batch: args.proving.batch.get(),
@@ -118,10 +119,10 @@ fn all(args: &args::Estimate, work: &Path) -> Result<ExitCode, Failure> {
 fn predict(case: &Case, setting: Setting, machine: Machine) -> Result<Estimate, Failure> {
     let graph = onnx_import::import_file(&case.path).context(case.path.display())?;
     let calibration = Calibration::synthetic(&graph, 2).truncated(1);
-    let options = Options::new(profile(setting.profile));
-    let quantised = quantise(&graph, &calibration, &options).context("quantisation")?;
-    let weights = constants(setting.weights);
-    estimate(&quantised.model, weights, setting.batch, machine).context("estimate")
+    let rules = Options::new(profile(setting.profile));
+    let quantised = quantise(&graph, &calibration, &rules).context("quantisation")?;
+    let options = options(setting.weights, setting.proofs);
+    estimate(&quantised.model, &options, setting.batch, machine).context("estimate")
 }
 
 /// All runs.

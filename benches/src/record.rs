@@ -30,6 +30,9 @@ pub(crate) struct Record {
     /// Whether zkstrata's verifier holds the weights or a commitment to them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) weights: Option<Weights>,
+    /// What zkstrata's proofs are made for; nothing where they are fast.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) proofs: Option<Proofs>,
     /// Inferences per proof.
     pub(crate) batch: usize,
     /// Threads that the system was given.
@@ -110,6 +113,19 @@ pub(crate) enum Weights {
     Committed,
     /// The weights
     Public,
+}
+
+/// What proofs are made for.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ValueEnum,
+)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Proofs {
+    /// Their time
+    #[default]
+    Fast,
+    /// Their size
+    Small,
 }
 
 impl Profile {

@@ -6,7 +6,7 @@ use crate::arrays;
 use crate::case::Case;
 use crate::child::{Limits, Worker};
 use crate::peers::onnxruntime::Session;
-use crate::record::{Bytes, Fault, Figures, Profile, Seconds, Weights, Yardstick};
+use crate::record::{Bytes, Fault, Figures, Profile, Proofs, Seconds, Weights, Yardstick};
 use crate::worker::{self, Job, Loaded, Outputs, Prepared, Proven, Stage, Verified, Written};
 use clap::ValueEnum;
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ use std::process::Command;
 pub(crate) struct Setting {
     pub(crate) profile: Profile,
     pub(crate) weights: Weights,
+    pub(crate) proofs: Proofs,
     pub(crate) threads: usize,
     pub(crate) runs: usize,
     pub(crate) batch: usize,
@@ -147,6 +148,7 @@ fn write_job(
         samples: directory.join("samples.npz"),
         profile: setting.profile,
         weights: setting.weights,
+        proofs: setting.proofs,
         threads: setting.threads,
         runs: setting.runs,
         batch: setting.batch,

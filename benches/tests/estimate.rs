@@ -18,11 +18,14 @@ fn proofs_of_the_zoo_are_as_long_as_estimated() {
         let calibration = Calibration::from_samples(samples.clone());
         let quantised = quantise(&graph, &calibration, &Options::default()).expect("quantises");
         for weights in [Weights::Committed, Weights::Public] {
-            let options = SetupOptions { weights };
+            let options = SetupOptions {
+                weights,
+                ..SetupOptions::default()
+            };
             let (pk, vk) = setup_with(quantised.model.clone(), &options).expect("keys");
             for batch in [1, 4] {
                 let machine = Machine::reference(1);
-                let expected = estimate(&quantised.model, weights, batch, machine);
+                let expected = estimate(&quantised.model, &options, batch, machine);
                 let expected = expected.expect("within the limits");
                 let proof = pk.prove(&samples[..batch]).expect("proves").proof;
                 for (what, expected, found) in [

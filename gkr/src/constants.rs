@@ -184,6 +184,7 @@ fn shape(graph: &Graph, plan: &WeightPlan, table: usize) -> Result<WeightShape, 
 #[cfg(all(test, feature = "prover"))]
 mod tests {
     use super::*;
+    use crate::tests::leaves::in_field;
     use crate::tests::suite::models;
     use crate::weights;
     use zkstrata_pcs::{ColumnId, VerifierTape};
@@ -200,14 +201,16 @@ mod tests {
             let public = PublicWeights::new(&model);
             public.check_model(&model.graph, &plan).expect(name);
             let mut claims = vec![];
-            for (table, columns) in weights::columns(&model, &plan).iter().enumerate() {
-                let vars = plan.shape[table].num_vars;
+            let mut columns = weights::columns(&model, &plan).into_iter();
+            for (table, shape) in plan.shape.iter().enumerate() {
+                let vars = shape.num_vars;
                 let point = Point::new((0..vars).map(|k| E::from_usize(k * k + 7)).collect());
-                for (column, cells) in columns.iter().enumerate() {
+                for (column, cells) in columns.by_ref().take(shape.width).enumerate() {
+                    let cells = in_field(cells, vars);
                     claims.push(Claim {
                         column: ColumnId { table, column },
                         point: point.clone(),
-                        value: eval_dense(cells, &[cells.len()], &point),
+                        value: eval_dense(&cells, &[cells.len()], &point),
                     });
                 }
             }

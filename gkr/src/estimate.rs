@@ -14,13 +14,12 @@ mod work;
 
 pub use rate::Term;
 
-use crate::constants::Weights;
 use crate::error::{SetupError, VerifyError};
 use crate::plan::{Plan, WeightPlan};
-use crate::setup::largest_batch;
+use crate::setup::{SetupOptions, largest_batch};
 use work::Counted;
 use zkstrata_model_ir::int::Model;
-use zkstrata_pcs::Whir;
+use zkstrata_pcs::joint::Joint;
 
 /// Where a proof is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -100,11 +99,11 @@ impl Estimate {
 /// The model or the batch exceeds a limit, as setup or proving would say.
 pub fn estimate(
     model: &Model,
-    weights: Weights,
+    options: &SetupOptions,
     batch: usize,
     machine: Machine,
 ) -> Result<Estimate, SetupError> {
-    let largest = largest_batch::<Whir>(&model.graph, weights)?;
+    let largest = largest_batch::<Joint>(&model.graph, options)?;
     if !(1..=largest).contains(&batch) {
         return Err(SetupError::Limit(format!(
             "a batch of {batch}, where a proof takes 1 to {largest} inferences"
@@ -112,11 +111,11 @@ pub fn estimate(
     }
     let plan = Plan::new(&model.graph, batch).map_err(SetupError::Limit)?;
     let constants = WeightPlan::new(&model.graph);
-    let counted = Counted::new(model, weights, &plan, &constants).map_err(|e| match e {
+    let counted = Counted::new(model, options, &plan, &constants).map_err(|e| match e {
         VerifyError::Opening(e) => SetupError::Commit(e),
         other => SetupError::Limit(other.to_string()),
     })?;
-    let (pk, vk) = size::keys(model, weights, &constants, &counted.key);
+    let (pk, vk) = size::keys(model, options.weights, &constants, counted.key);
     let mut estimate = Estimate {
         prove_s: 0.0,
         setup_s: 0.0,

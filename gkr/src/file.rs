@@ -8,10 +8,10 @@
 
 use crate::error::FileError;
 use serde::{Serialize, de::DeserializeOwned};
-use zkstrata_pcs::CommitmentScheme;
+use zkstrata_pcs::joint::RelationScheme;
 
 /// Version of every file format and of the protocol.
-pub const FORMAT_VERSION: u32 = 5;
+pub const FORMAT_VERSION: u32 = 6;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +114,7 @@ fn from_body<T: Serialize + DeserializeOwned>(body: &[u8]) -> Result<T, FileErro
 }
 
 /// Decodes a key whose first field names the commitment scheme `C`.
-pub(crate) fn decode_key<C: CommitmentScheme, T: Serialize + DeserializeOwned>(
+pub(crate) fn decode_key<C: RelationScheme, T: Serialize + DeserializeOwned>(
     kind: Kind,
     bytes: &[u8],
 ) -> Result<T, FileError> {

@@ -9,7 +9,7 @@ use crate::security::Security;
 use serde::{Deserialize, Serialize};
 use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::Graph;
-use zkstrata_pcs::{CommitmentScheme, Whir};
+use zkstrata_pcs::joint::{Joint, ProofProfile, RelationScheme};
 
 /// The largest batch that any key allows.
 pub const MAX_BATCH: usize = 1 << 10;
@@ -21,28 +21,31 @@ pub const MAX_BATCH: usize = 1 << 10;
 /// verifier must get the key, or its digest, from someone it trusts, or recompute it**; a key that
 /// comes with the proof proves nothing.
 #[derive(Debug)]
-pub struct VerifyingKey<C: CommitmentScheme = Whir> {
+pub struct VerifyingKey<C: RelationScheme = Joint> {
     pub(crate) graph: Graph,
     pub(crate) constants: Constants<C::Commitment>,
+    pub(crate) profile: ProofProfile,
     pub(crate) max_batch: usize,
     digest: Digest,
 }
 
-impl<C: CommitmentScheme> Clone for VerifyingKey<C> {
+impl<C: RelationScheme> Clone for VerifyingKey<C> {
     fn clone(&self) -> Self {
         Self {
             graph: self.graph.clone(),
             constants: self.constants.clone(),
+            profile: self.profile,
             max_batch: self.max_batch,
             digest: self.digest,
         }
     }
 }
 
-impl<C: CommitmentScheme> PartialEq for VerifyingKey<C> {
+impl<C: RelationScheme> PartialEq for VerifyingKey<C> {
     fn eq(&self, other: &Self) -> bool {
         self.graph == other.graph
             && self.constants == other.constants
+            && self.profile == other.profile
             && self.max_batch == other.max_batch
     }
 }
@@ -50,24 +53,31 @@ impl<C: CommitmentScheme> PartialEq for VerifyingKey<C> {
 /// The fields of a key file; the digest is recomputed.
 #[derive(Serialize, Deserialize)]
 #[serde(bound = "")]
-struct Body<C: CommitmentScheme> {
+struct Body<C: RelationScheme> {
     scheme: String,
     graph: Graph,
     constants: Constants<C::Commitment>,
+    profile: ProofProfile,
     max_batch: usize,
 }
 
-impl<C: CommitmentScheme> VerifyingKey<C> {
+impl<C: RelationScheme> VerifyingKey<C> {
     /// The key of a valid graph.
-    pub(crate) fn new(graph: Graph, constants: Constants<C::Commitment>, max_batch: usize) -> Self {
+    pub(crate) fn new(
+        graph: Graph,
+        constants: Constants<C::Commitment>,
+        profile: ProofProfile,
+        max_batch: usize,
+    ) -> Self {
         let parameters = (FORMAT_VERSION, C::NAME, C::PARAMETERS, WORK_BITS, max_batch);
         let digest = Digest::of(
             "zkstrata 2026 verifying key",
-            &(parameters, &graph, &constants),
+            &(parameters, profile, &graph, &constants),
         );
         Self {
             graph,
             constants,
+            profile,
             max_batch,
             digest,
         }
@@ -86,6 +96,11 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
         }
     }
 
+    /// Whether the key's proofs are made fast or small.
+    pub fn profile(&self) -> ProofProfile {
+        self.profile
+    }
+
     /// The integer model without its weights.
     pub fn graph(&self) -> &Graph {
         &self.graph
@@ -98,7 +113,7 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
 
     /// Every term of the soundness error for a batch of `batch` inferences.
     pub fn security(&self, batch: usize) -> Result<Security, VerifyError> {
-        Security::new::<C>(&self.graph, self.weights(), batch)
+        Security::new::<C>(&self.graph, self.weights(), self.profile, batch)
     }
 
     /// The bytes of a `.zkvk` file.
@@ -109,6 +124,7 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
                 scheme: C::NAME.into(),
                 graph: self.graph.clone(),
                 constants: self.constants.clone(),
+                profile: self.profile,
                 max_batch: self.max_batch,
             },
         )
@@ -128,7 +144,8 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
         match (&body.constants, plan.shape.is_empty()) {
             (Constants::None, true) => {}
             (Constants::Committed(commitment), false) => {
-                C::check_commitment(commitment, &plan.shape)
+                plan.layout(body.profile)
+                    .and_then(|layout| C::check_commitment(commitment, &layout))
                     .map_err(|e| malformed(e.to_string()))?;
             }
             (Constants::Public(weights), false) => weights
@@ -136,7 +153,7 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
                 .map_err(|e| malformed(e.to_string()))?,
             _ => return Err(malformed("weights do not fit the graph".into())),
         }
-        let key = Self::new(body.graph, body.constants, body.max_batch);
+        let key = Self::new(body.graph, body.constants, body.profile, body.max_batch);
         let security = key
             .security(key.max_batch)
             .map_err(|e| malformed(e.to_string()))?;

@@ -6,8 +6,8 @@
 //! 2. **lookup**: one logup-GKR over every lookup (`lookup`);
 //! 3. **linear**: a few batched sumchecks (`linear`) reduce what is left to claims on committed
 //!    columns and public tensors;
-//! 4. **open**: one opening of the witness, one of the weights; public weights ([`Weights`]) the
-//!    verifier evaluates itself.
+//! 4. **open**: all claims are one relation, and one opening of the witness and the weights proves
+//!    it; public weights ([`Weights`]) the verifier evaluates itself.
 //!
 //! Without the `prover` feature this crate is the verifier alone, and that build denies whatever may
 //! panic.
@@ -25,6 +25,7 @@
     )
 )]
 
+mod claims;
 mod constants;
 mod error;
 #[cfg(feature = "prover")]
@@ -62,6 +63,7 @@ pub use security::{REQUIRED_BITS, Security};
 #[cfg(feature = "prover")]
 pub use setup::{SetupOptions, setup, setup_scheme, setup_with};
 pub use statement::Statement;
+pub use zkstrata_pcs::joint::ProofProfile;
 
 #[cfg(all(test, feature = "prover"))]
 mod tests;

@@ -8,7 +8,8 @@ use crate::linear::merge;
 use crate::lookup::{Block, Limb, TableBlock};
 use zkstrata_mle::{E, PrimeCharacteristicRing, axis_vars, less_than, tensor_vars};
 use zkstrata_model_ir::int::{Affine, Graph, Op, Table, TableId, TensorId};
-use zkstrata_pcs::{ColumnId, TableShape};
+use zkstrata_pcs::joint::{Layout, ProofProfile, Table as Columns, Word};
+use zkstrata_pcs::{ColumnId, Error};
 
 /// Leaves of the lookup tree and cells of a commitment stay below `2^MAX_LOG_LEAVES`.
 pub(crate) const MAX_LOG_LEAVES: usize = 30;
@@ -29,6 +30,16 @@ pub(crate) fn mask(axes: &[usize], point: &[E]) -> E {
     product
 }
 
+/// One more than the place of the last cell of a tensor of these axes, padded.
+pub(crate) fn live_cells(axes: &[usize]) -> usize {
+    let last = axes.iter().fold(0usize, |last, &n| {
+        let padded = n.checked_next_power_of_two().unwrap_or(usize::MAX);
+        last.saturating_mul(padded)
+            .saturating_add(n.saturating_sub(1))
+    });
+    last.saturating_add(1)
+}
+
 /// The committed columns and lookups of a proof.
 #[derive(Debug)]
 pub(crate) struct Plan<'a> {
@@ -47,7 +58,7 @@ pub(crate) struct Plan<'a> {
     /// Shape of the witness commitment: one table per block in order, with the output and the
     /// limbs, then the multiplicities.
     /// Empty if the model has no lookups.
-    pub(crate) witness: Vec<TableShape>,
+    pub(crate) witness: Vec<Columns>,
     /// Which block belongs to a node.
     block_of: Vec<Option<usize>>,
     /// The level of every tensor whose claims are merged.
@@ -102,30 +113,45 @@ impl<'a> Plan<'a> {
                 "a batch of {batch} has 2^{leaf_vars} lookups; fewer than 2^{MAX_LOG_LEAVES} are allowed"
             ));
         }
-        let mut witness: Vec<TableShape> = blocks
-            .iter()
-            .map(|b| TableShape {
-                num_vars: b.vars,
-                width: 1 + b.limbs.len(),
-            })
-            .collect();
-        if !blocks.is_empty() {
-            witness.push(TableShape {
-                num_vars: table_vars,
-                width: 1,
-            });
-        }
-        Ok(Self {
+        let mut plan = Self {
             graph,
             batch,
             blocks,
             leaf_vars,
             tables,
             table_vars,
-            witness,
+            witness: vec![],
             block_of,
             merge_levels: merge::levels(graph),
-        })
+        };
+        plan.witness = plan.committed();
+        Ok(plan)
+    }
+
+    /// The columns of the witness commitment, cut behind their last live cells.
+    fn committed(&self) -> Vec<Columns> {
+        let Some(last) = self.tables.last() else {
+            return vec![];
+        };
+        let table = self.graph.tables.get(last.table.0);
+        let multiplicities = Columns {
+            num_vars: self.table_vars,
+            live: last.offset + table.map_or(1, |table| table.len),
+            width: 1,
+        };
+        let blocks = self.blocks.iter().map(|block| Columns {
+            num_vars: block.vars,
+            live: live_cells(&self.axes(TensorId(block.node))),
+            width: 1 + block.limbs.len(),
+        });
+        let multiplicities = (!self.blocks.is_empty()).then_some(multiplicities);
+        blocks.chain(multiplicities).collect()
+    }
+
+    /// Where the columns of the witness lie, unless it has none.
+    pub(crate) fn layout(&self, profile: ProofProfile) -> Result<Option<Layout>, Error> {
+        let layout = || Layout::new(Word::Committed, profile.parameters(), &self.witness);
+        (!self.witness.is_empty()).then(layout).transpose()
     }
 
     /// Axes of a tensor, the batch first.
@@ -204,7 +230,7 @@ fn stack(blocks: &mut [Block]) -> usize {
 #[derive(Debug)]
 pub(crate) struct WeightPlan {
     /// The commitment's tables. Empty if the model has no weights.
-    pub(crate) shape: Vec<TableShape>,
+    pub(crate) shape: Vec<Columns>,
     /// The node of each weight tensor.
     pub(crate) nodes: Vec<usize>,
     /// Where each bias lies in the bias column.
@@ -233,13 +259,12 @@ impl WeightPlan {
     /// The plan of a graph's constants.
     pub(crate) fn new(graph: &Graph) -> Self {
         let mut nodes = vec![0; graph.weights];
-        let mut shape = vec![
-            TableShape {
-                num_vars: 0,
-                width: 1
-            };
-            graph.weights
-        ];
+        let none = Columns {
+            num_vars: 0,
+            live: 1,
+            width: 1,
+        };
+        let mut shape = vec![none; graph.weights];
         let mut biases = vec![BiasBlock::default(); graph.biases.len()];
         for (index, node) in graph.nodes.iter().enumerate() {
             if let Op::Constant { bias } = &node.op
@@ -256,10 +281,10 @@ impl WeightPlan {
                 shape.get_mut(affine.weight.0),
             ) {
                 *node = index;
-                *table = TableShape {
-                    num_vars: tensor_vars(&w.groups)
-                        + tensor_vars(&w.outputs)
-                        + tensor_vars(&w.inputs),
+                let axes = [w.groups, w.outputs, w.inputs].concat();
+                *table = Columns {
+                    num_vars: tensor_vars(&axes),
+                    live: live_cells(&axes),
                     width: w.taps.iter().product(),
                 };
             }
@@ -269,17 +294,19 @@ impl WeightPlan {
         }
         let mut order: Vec<usize> = (0..biases.len()).collect();
         order.sort_by_key(|&b| std::cmp::Reverse(biases.get(b).map_or(0, BiasBlock::vars)));
-        let mut cells = 0usize;
+        let (mut cells, mut live) = (0usize, 1);
         for b in order {
             if let Some(block) = biases.get_mut(b) {
                 block.offset = cells;
+                live = cells + live_cells(&block.axes);
                 cells += 1 << block.vars();
             }
         }
         let bias_vars = axis_vars(cells.max(1));
         if !biases.is_empty() {
-            shape.push(TableShape {
+            shape.push(Columns {
                 num_vars: bias_vars,
+                live,
                 width: 1,
             });
         }
@@ -289,6 +316,11 @@ impl WeightPlan {
             biases,
             bias_vars,
         }
+    }
+
+    /// Where the columns lie in a key, whose maker is trusted or whose commitment is recomputed.
+    pub(crate) fn layout(&self, profile: ProofProfile) -> Result<Layout, Error> {
+        Layout::new(Word::Codeword, profile.parameters(), &self.shape)
     }
 
     /// The committed column of the biases.

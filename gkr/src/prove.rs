@@ -1,10 +1,11 @@
 //! Proving: a run of the integer model becomes a statement and a tape.
 
+use crate::claims;
 use crate::constants::Weights;
 use crate::error::{FileError, ProveError, StatementError};
 use crate::file::{self, PROVING_KEY};
 use crate::key::VerifyingKey;
-use crate::linear::{Ends, LinearProver, TensorClaim, reduce};
+use crate::linear::{Contracted, Ends, LinearProver, TensorClaim, reduce};
 use crate::lookup;
 use crate::plan::{Plan, WeightPlan};
 use crate::proof::Proof;
@@ -17,22 +18,23 @@ use std::sync::Arc;
 use zkstrata_mle::{E, Point};
 use zkstrata_model_ir::int::{Executor, Model, Port, Trace};
 use zkstrata_model_ir::quantise::Inputs;
-use zkstrata_pcs::{Claim, Message, ProverOpening, ProverScheme, ProverTape, Whir};
+use zkstrata_pcs::joint::{Joint, ProofProfile, RelationProver};
+use zkstrata_pcs::{Claim, Message, ProverTape};
 
 /// Proves runs of one model. Cheap to clone and to share between threads.
-pub struct ProvingKey<C: ProverScheme = Whir> {
+pub struct ProvingKey<C: RelationProver = Joint> {
     inner: Arc<Inner<C>>,
 }
 
-struct Inner<C: ProverScheme> {
+struct Inner<C: RelationProver> {
     model: Model,
     executor: Executor,
     vk: VerifyingKey<C>,
     weights: WeightPlan,
-    data: Option<C::ProverData>,
+    data: Option<C::Data>,
 }
 
-impl<C: ProverScheme> Clone for ProvingKey<C> {
+impl<C: RelationProver> Clone for ProvingKey<C> {
     fn clone(&self) -> Self {
         Self {
             inner: Arc::clone(&self.inner),
@@ -59,14 +61,15 @@ struct Body {
     scheme: String,
     model: Model,
     weights: Weights,
+    proof: ProofProfile,
 }
 
-impl<C: ProverScheme> ProvingKey<C> {
+impl<C: RelationProver> ProvingKey<C> {
     pub(crate) fn new(
         model: Model,
         executor: Executor,
         vk: VerifyingKey<C>,
-        data: Option<C::ProverData>,
+        data: Option<C::Data>,
     ) -> Self {
         let inner = Inner {
             executor,
@@ -173,32 +176,33 @@ impl<C: ProverScheme> ProvingKey<C> {
         witness: &W,
     ) -> Result<(Vec<u8>, Vec<Message>), ProveError> {
         let mut tape = ProverTape::new(&statement.digest(plan.batch).0);
-        let data = if plan.witness.is_empty() {
-            None
-        } else {
-            let _span = tracing::info_span!("commit").entered();
-            let columns = columns(plan, witness);
-            let place = zkstrata_pcs::Place::Proof;
-            let (commitment, data) = C::commit(place, &plan.witness, columns)?;
-            C::send_commitment(&commitment, &plan.witness, &mut tape);
-            Some(data)
+        let data = match plan.layout(self.inner.vk.profile())? {
+            None => None,
+            Some(layout) => {
+                let _span = tracing::info_span!("commit").entered();
+                let (commitment, data) = C::commit(&layout, columns(plan, witness))?;
+                C::send_commitment(&commitment, &mut tape);
+                Some(data)
+            }
         };
-        let ends = self.reduce(plan, statement, witness, &mut tape);
-        let (witness_claims, weight_claims) = (merge(ends.witness), merge(ends.weights));
-        let mut openings = Vec::with_capacity(2);
+        let mut contracted = Contracted::default();
+        let ends = self.reduce(plan, statement, witness, &mut contracted, &mut tape);
+        let _span = tracing::info_span!("open").entered();
+        let (mut sources, mut claims, mut known) = (vec![], vec![], vec![]);
         if let Some(data) = &data {
-            openings.push(ProverOpening {
-                data,
-                claims: &witness_claims,
-            });
+            sources.push(data);
+            claims.push(merge(ends.witness));
+            known.push(vec![]);
         }
         if let Some(data) = &self.inner.data {
-            openings.push(ProverOpening {
-                data,
-                claims: &weight_claims,
-            });
+            sources.push(data);
+            let own = merge(ends.weights);
+            let partials = own.iter().map(|c| contracted.take(c.column, &c.point));
+            known.push(partials.collect());
+            claims.push(own);
         }
-        tracing::info_span!("open").in_scope(|| C::open(&openings, &mut tape))?;
+        let relation = claims::relation(&claims, tape.sample());
+        C::open(&sources, &relation, &known, &mut tape)?;
         let messages = tape.messages().to_vec();
         Ok((tape.finish(), messages))
     }
@@ -209,6 +213,7 @@ impl<C: ProverScheme> ProvingKey<C> {
         plan: &Plan<'_>,
         statement: &Statement,
         witness: &W,
+        contracted: &mut Contracted,
         tape: &mut ProverTape,
     ) -> Ends<E> {
         let (mut committed, mut claims) = (Vec::new(), Vec::new());
@@ -234,6 +239,7 @@ impl<C: ProverScheme> ProvingKey<C> {
             bias_axes: weights.biases.iter().map(|b| b.axes.as_slice()).collect(),
             tensors: witness.tensors(),
             tape,
+            contracted,
         });
         let mut ends =
             reduce(plan, weights, claims, &mut prover).expect("a validated graph can be walked");
@@ -265,6 +271,7 @@ impl<C: ProverScheme> ProvingKey<C> {
                 scheme: C::NAME.into(),
                 model: self.inner.model.clone(),
                 weights: self.inner.vk.weights(),
+                proof: self.inner.vk.profile(),
             },
         )
     }
@@ -274,6 +281,7 @@ impl<C: ProverScheme> ProvingKey<C> {
         let body: Body = file::decode_key::<C, _>(PROVING_KEY, bytes)?;
         let options = SetupOptions {
             weights: body.weights,
+            proof: body.proof,
         };
         let (pk, _) = crate::setup::setup_scheme(body.model, &options)
             .map_err(|e| FileError::Malformed(e.to_string()))?;

@@ -11,7 +11,8 @@ use crate::linear::{Stage, analyse};
 use crate::lookup::{Block, WORK_BITS};
 use crate::plan::{Plan, WeightPlan};
 use zkstrata_model_ir::int::Graph;
-use zkstrata_pcs::{CommitmentScheme, OpeningShape, Place, SoundnessTerm};
+use zkstrata_pcs::SoundnessTerm;
+use zkstrata_pcs::joint::{Layout, ProofProfile, RelationScheme};
 
 /// Bits of security that every key must have at its largest batch.
 pub const REQUIRED_BITS: f64 = 100.0;
@@ -41,9 +42,10 @@ impl Security {
     }
 
     /// The bound for a batch of `batch` inferences. Public weights are not opened.
-    pub(crate) fn new<C: CommitmentScheme>(
+    pub(crate) fn new<C: RelationScheme>(
         graph: &Graph,
         constants: Weights,
+        profile: ProofProfile,
         batch: usize,
     ) -> Result<Self, VerifyError> {
         let plan = Plan::new(graph, batch).map_err(VerifyError::Key)?;
@@ -84,24 +86,22 @@ impl Security {
         for (index, stage) in analysis.stages.iter().enumerate() {
             terms.push(stage_term(index, stage));
         }
-        let openings = [
-            OpeningShape {
-                place: Place::Proof,
-                shape: &plan.witness,
-                claims: analysis.witness_claims,
-            },
-            OpeningShape {
-                place: Place::Key,
-                shape: &weights.shape,
-                claims: analysis.weight_claims,
-            },
-        ];
-        let openings: Vec<_> = openings
-            .into_iter()
-            .filter(|o| !o.shape.is_empty())
-            .filter(|o| o.place == Place::Proof || constants == Weights::Committed)
-            .collect();
-        terms.extend(C::soundness(&openings)?);
+        let witness = plan.layout(profile)?;
+        let mut claims = witness.as_ref().map_or(0, |_| analysis.witness_claims);
+        let mut sources: Vec<&Layout> = witness.iter().collect();
+        let layout;
+        if constants == Weights::Committed && !weights.shape.is_empty() {
+            layout = weights.layout(profile)?;
+            sources.push(&layout);
+            claims = claims.saturating_add(analysis.weight_claims);
+        }
+        if claims > 1 {
+            terms.push(SoundnessTerm {
+                name: format!("opening: one relation of {claims} claims"),
+                bits: FIELD_BITS - float(claims - 1).log2(),
+            });
+        }
+        terms.extend(C::soundness(&sources)?);
         let sum: f64 = terms.iter().map(|t| 2f64.powf(-t.bits)).sum();
         Ok(Self {
             batch,

@@ -9,17 +9,19 @@ use crate::security::{REQUIRED_BITS, Security};
 use crate::weights;
 use std::sync::Arc;
 use zkstrata_model_ir::int::{Executor, Graph, Model};
-use zkstrata_pcs::{Place, ProverScheme, Whir};
+use zkstrata_pcs::joint::{Joint, ProofProfile, RelationProver};
 
 /// What can be chosen when keys are made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SetupOptions {
     /// How the verifier knows the weights.
     pub weights: Weights,
+    /// Whether proofs are made fast or small.
+    pub proof: ProofProfile,
 }
 
 /// Makes the keys of a model, its weights committed.
-pub fn setup(model: Model) -> Result<(ProvingKey<Whir>, VerifyingKey<Whir>), SetupError> {
+pub fn setup(model: Model) -> Result<(ProvingKey<Joint>, VerifyingKey<Joint>), SetupError> {
     setup_with(model, &SetupOptions::default())
 }
 
@@ -27,17 +29,17 @@ pub fn setup(model: Model) -> Result<(ProvingKey<Whir>, VerifyingKey<Whir>), Set
 pub fn setup_with(
     model: Model,
     options: &SetupOptions,
-) -> Result<(ProvingKey<Whir>, VerifyingKey<Whir>), SetupError> {
+) -> Result<(ProvingKey<Joint>, VerifyingKey<Joint>), SetupError> {
     setup_scheme(model, options)
 }
 
 /// Makes the keys of a model for any commitment scheme.
-pub fn setup_scheme<C: ProverScheme>(
+pub fn setup_scheme<C: RelationProver>(
     model: Model,
     options: &SetupOptions,
 ) -> Result<(ProvingKey<C>, VerifyingKey<C>), SetupError> {
     let executor = Executor::new(&model).map_err(|e| SetupError::Model(e.to_string()))?;
-    let max_batch = largest_batch::<C>(&model.graph, options.weights)?;
+    let max_batch = largest_batch::<C>(&model.graph, options)?;
     let plan = WeightPlan::new(&model.graph);
     let (constants, data) = match options.weights {
         _ if plan.shape.is_empty() => (Constants::None, None),
@@ -47,26 +49,29 @@ pub fn setup_scheme<C: ProverScheme>(
         }
         Weights::Committed => {
             let columns = weights::columns(&model, &plan);
-            let (commitment, data) = C::commit(Place::Key, &plan.shape, columns)?;
+            let layout = plan.layout(options.proof)?;
+            let (commitment, data) = C::commit(&layout, columns)?;
             (Constants::Committed(commitment), Some(data))
         }
     };
-    let vk = VerifyingKey::new(model.graph.clone(), constants, max_batch);
+    let vk = VerifyingKey::new(model.graph.clone(), constants, options.proof, max_batch);
     let pk = ProvingKey::new(model, executor, vk.clone(), data);
     Ok((pk, vk))
 }
 
 /// The largest power of two, at most [`MAX_BATCH`], whose proofs are within the limits and secure.
-pub(crate) fn largest_batch<C: ProverScheme>(
+pub(crate) fn largest_batch<C: RelationProver>(
     graph: &Graph,
-    weights: Weights,
+    options: &SetupOptions,
 ) -> Result<usize, SetupError> {
     let bits = |batch| -> Result<f64, SetupError> {
         Plan::new(graph, batch).map_err(SetupError::Limit)?;
-        let security = Security::new::<C>(graph, weights, batch).map_err(|e| match e {
-            VerifyError::Opening(e) => SetupError::Commit(e),
-            other => SetupError::Limit(other.to_string()),
-        })?;
+        let security = Security::new::<C>(graph, options.weights, options.proof, batch).map_err(
+            |e| match e {
+                VerifyError::Opening(e) => SetupError::Commit(e),
+                other => SetupError::Limit(other.to_string()),
+            },
+        )?;
         Ok(security.total_bits)
     };
     let one = bits(1)?;

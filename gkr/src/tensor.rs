@@ -5,12 +5,13 @@
 //! to the live lengths, so padding is never touched. A tensor of other [`Cells`] than integers is
 //! contracted by the same code.
 
+use crate::plan::live_cells;
 use rayon::prelude::*;
 use zkstrata_mle::{
-    Cell, E, F, PrimeCharacteristicRing, axis_vars, contract_middle, eval_dense, tensor_eq,
-    tensor_vars,
+    E, PrimeCharacteristicRing, axis_vars, contract_middle, eval_dense, tensor_eq, tensor_vars,
 };
 use zkstrata_model_ir::int::Ints;
+use zkstrata_pcs::joint::Column;
 
 /// Cells below which embedding runs on one thread.
 const PARALLEL_CELLS: usize = 1 << 14;
@@ -23,8 +24,8 @@ pub(crate) trait Cells: Sync {
     /// `out[a][i] = sum_m e[m] x[a][m][i]`
     fn contract_middle(&self, outer: usize, mid: usize, inner: usize, e: &[E]) -> Vec<E>;
 
-    /// The padded column of field elements that is committed.
-    fn padded(&self, axes: &[usize]) -> Vec<F>;
+    /// The padded column that is committed, up to its last live cell, of which there are `live`.
+    fn column(&self, axes: &[usize], live: usize) -> Column;
 }
 
 impl Cells for Ints {
@@ -44,11 +45,11 @@ impl Cells for Ints {
         }
     }
 
-    fn padded(&self, axes: &[usize]) -> Vec<F> {
+    fn column(&self, axes: &[usize], _: usize) -> Column {
         match self {
-            Self::I16(x) => padded(axes, x),
-            Self::I32(x) => padded(axes, x),
-            Self::I64(x) => padded(axes, x),
+            Self::I16(x) => Column::I16(padded(axes, x)),
+            Self::I32(x) => Column::I32(padded(axes, x)),
+            Self::I64(x) => Column::I64(padded(axes, x)),
         }
     }
 }
@@ -190,33 +191,38 @@ impl<C: Cells> Tensor<C> {
         (dims, steps)
     }
 
-    /// The padded column of field elements that is committed.
-    pub(crate) fn padded(&self) -> Vec<F> {
-        self.cells.padded(&self.axes)
+    /// The padded column that is committed, up to its last live cell, of which there are `live`.
+    pub(crate) fn column(&self, live: usize) -> Column {
+        self.cells.column(&self.axes, live)
     }
 }
 
-fn padded<T: Cell>(axes: &[usize], x: &[T]) -> Vec<F> {
-    let mut out = vec![F::ZERO; 1 << tensor_vars(axes)];
-    embed(axes, x, &mut out);
+/// A dense tensor in its padded place, up to its last live cell.
+pub(crate) fn padded<T: Copy + Default + Send + Sync>(axes: &[usize], x: &[T]) -> Vec<T> {
+    // Only the first axis may have another length than its padded one: nothing to place.
+    let Some(first) = axes.iter().skip(1).rposition(|n| !n.is_power_of_two()) else {
+        return x.to_vec();
+    };
+    let (outer, inner) = axes.split_at(first + 2);
+    let mut out = vec![T::default(); live_cells(axes)];
+    embed(outer, x, inner.iter().product(), &mut out);
     out
 }
 
-/// Copies a dense tensor into its padded place.
-fn embed<T: Cell>(axes: &[usize], x: &[T], out: &mut [F]) {
+/// Copies a dense tensor into its padded place; `inner` cells belong together.
+fn embed<T: Copy + Send + Sync>(axes: &[usize], x: &[T], inner: usize, out: &mut [T]) {
     match axes {
-        [] => out[0] = x[0].embed(),
-        [_] => out.iter_mut().zip(x).for_each(|(o, &v)| *o = v.embed()),
+        [] | [_] => out[..x.len()].copy_from_slice(x),
         [n, rest @ ..] => {
-            let (stride, padded) = (x.len() / n, out.len() >> axis_vars(*n));
+            let (stride, padded) = (x.len() / n, inner << tensor_vars(rest));
             if x.len() >= PARALLEL_CELLS {
                 out.par_chunks_mut(padded)
                     .zip(x.par_chunks(stride))
-                    .for_each(|(out, x)| embed(rest, x, out));
+                    .for_each(|(out, x)| embed(rest, x, inner, out));
             } else {
                 out.chunks_mut(padded)
                     .zip(x.chunks(stride))
-                    .for_each(|(out, x)| embed(rest, x, out));
+                    .for_each(|(out, x)| embed(rest, x, inner, out));
             }
         }
     }

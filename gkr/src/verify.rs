@@ -1,5 +1,6 @@
 //! Verification: from a statement and a tape to accept or reject.
 
+use crate::claims;
 use crate::constants::Constants;
 use crate::error::{StatementError, VerifyError};
 use crate::key::VerifyingKey;
@@ -9,9 +10,10 @@ use crate::plan::{Plan, WeightPlan};
 use crate::proof::Proof;
 use crate::statement::{Statement, eval_public};
 use zkstrata_mle::{E, Point};
-use zkstrata_pcs::{Channel, Claim, CommitmentScheme, Opening, Place, TapeError, VerifierTape};
+use zkstrata_pcs::joint::{RelationScheme, SourceRef};
+use zkstrata_pcs::{Channel, Claim, TapeError, VerifierTape};
 
-impl<C: CommitmentScheme> VerifyingKey<C> {
+impl<C: RelationScheme> VerifyingKey<C> {
     /// Accepts if `proof` shows that the model maps the statement's inputs to its outputs.
     ///
     /// # Soundness
@@ -23,34 +25,32 @@ impl<C: CommitmentScheme> VerifyingKey<C> {
         let plan = Plan::new(&self.graph, batch).map_err(VerifyError::Key)?;
         let weights = WeightPlan::new(&self.graph);
         let mut tape = VerifierTape::new(&statement.digest(batch).0, &proof.tape);
-        let witness = if plan.witness.is_empty() {
-            None
-        } else {
-            Some(C::recv_commitment(&plan.witness, &mut tape)?)
+        let witness = plan.layout(self.profile)?;
+        let witness = match &witness {
+            None => None,
+            Some(layout) => Some((layout, C::recv_commitment(layout, &mut tape)?)),
         };
         let ends = reduce_statement(&plan, &weights, statement, &mut tape)?;
-        let mut openings = Vec::with_capacity(2);
-        if let Some(commitment) = &witness {
-            openings.push(Opening {
-                commitment,
-                place: Place::Proof,
-                shape: &plan.witness,
-                claims: &ends.witness,
-            });
+        let (mut sources, mut claims) = (vec![], vec![]);
+        if let Some((layout, commitment)) = &witness {
+            sources.push(SourceRef { layout, commitment });
+            claims.push(ends.witness);
         }
+        let layout;
         match &self.constants {
             Constants::None => {}
             Constants::Public(constants) => {
                 constants.check(&self.graph, &weights, &ends.weights, &mut tape)?;
             }
-            Constants::Committed(commitment) => openings.push(Opening {
-                commitment,
-                place: Place::Key,
-                shape: &weights.shape,
-                claims: &ends.weights,
-            }),
+            Constants::Committed(commitment) => {
+                layout = weights.layout(self.profile)?;
+                let layout = &layout;
+                sources.push(SourceRef { layout, commitment });
+                claims.push(ends.weights);
+            }
         }
-        C::verify(&openings, &mut tape)?;
+        let relation = claims::relation(&claims, tape.sample());
+        C::verify(&sources, &relation, &mut tape)?;
         Ok(tape.finish()?)
     }
 

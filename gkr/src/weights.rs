@@ -1,54 +1,56 @@
-//! The columns of the weight commitment. Padding cells are zero: that cuts the sums over input
-//! channels and taps to their real lengths (the padding rule).
+//! The columns of the weight commitment, in integers as small as they are. Padding cells are zero:
+//! that cuts the sums over input channels and taps to their real lengths (the padding rule).
 
-use crate::plan::WeightPlan;
-use crate::tensor::for_each_live;
+use crate::plan::{WeightPlan, live_cells};
+use crate::tensor::{for_each_live, padded};
 use rayon::prelude::*;
-use zkstrata_mle::{F, PrimeCharacteristicRing, tensor_vars};
 use zkstrata_model_ir::int::{Model, Op};
-use zkstrata_pcs::Columns;
+use zkstrata_pcs::joint::Column;
 
-/// The padded columns of a model's weights and biases.
-pub(crate) fn columns(model: &Model, plan: &WeightPlan) -> Columns {
-    let mut columns: Columns = plan
-        .nodes
-        .par_iter()
-        .zip(&model.weights)
-        .map(|(&node, weights)| match &model.graph.nodes[node].op {
-            Op::Affine(affine) => {
-                let shape = affine.weight_shape();
-                let taps = shape.taps.iter().product();
-                let axes = [
-                    shape.groups.as_slice(),
-                    shape.outputs.as_slice(),
-                    shape.inputs.as_slice(),
-                ]
-                .concat();
-                tap_columns(&axes, taps, weights)
+/// The padded columns of a model's weights and biases, up to their last live cells.
+pub(crate) fn columns(model: &Model, plan: &WeightPlan) -> Vec<Column> {
+    let of_tensor = |(&node, weights): (&usize, &Vec<i32>)| match &model.graph.nodes[node].op {
+        Op::Affine(affine) => {
+            let shape = affine.weight_shape();
+            let taps = shape.taps.iter().product();
+            let axes = [shape.groups, shape.outputs, shape.inputs].concat();
+            let largest = weights.iter().map(|w| w.unsigned_abs()).max();
+            match largest.unwrap_or(0) {
+                0..=0x7f => taps_of(&axes, taps, weights, |w| w as i8, Column::I8),
+                0x80..=0x7fff => taps_of(&axes, taps, weights, |w| w as i16, Column::I16),
+                _ => taps_of(&axes, taps, weights, |w| w, Column::I32),
             }
-            _ => unreachable!("the plan lists affine nodes"),
-        })
-        .collect();
-    if !plan.biases.is_empty() {
-        let mut column = vec![F::ZERO; 1 << plan.bias_vars];
-        for (block, bias) in plan.biases.iter().zip(&model.biases) {
-            let cells = &mut column[block.offset..];
-            for_each_live(&block.axes, |dense, at| {
-                cells[at] = F::from_i64(bias[dense]);
-            });
         }
-        columns.push(vec![column]);
+        _ => unreachable!("the plan lists affine nodes"),
+    };
+    let tensors = plan.nodes.par_iter().zip(&model.weights);
+    let mut columns: Vec<Column> = tensors.flat_map(of_tensor).collect();
+    if let (false, Some(table)) = (plan.biases.is_empty(), plan.shape.last()) {
+        let mut column = vec![0i64; table.live];
+        for (block, bias) in plan.biases.iter().zip(&model.biases) {
+            let cells = &mut column[block.offset..][..live_cells(&block.axes)];
+            for_each_live(&block.axes, |dense, at| cells[at] = bias[dense]);
+        }
+        columns.push(Column::I64(column));
     }
     columns
 }
 
 /// `column[t][padded index of x] = weights[x][t]`
-fn tap_columns(axes: &[usize], taps: usize, weights: &[i32]) -> Vec<Vec<F>> {
-    let mut columns = vec![vec![F::ZERO; 1 << tensor_vars(axes)]; taps];
-    for (t, column) in columns.iter_mut().enumerate() {
-        for_each_live(axes, |dense, at| {
-            column[at] = F::from_i32(weights[dense * taps + t]);
-        });
-    }
-    columns
+fn taps_of<T: Copy + Default + Send + Sync>(
+    axes: &[usize],
+    taps: usize,
+    weights: &[i32],
+    narrow: impl Fn(i32) -> T,
+    column: fn(Vec<T>) -> Column,
+) -> Vec<Column> {
+    let tap = |t: usize| {
+        let cells: Vec<T> = weights[t..]
+            .iter()
+            .step_by(taps)
+            .map(|&w| narrow(w))
+            .collect();
+        column(padded(axes, &cells))
+    };
+    (0..taps).map(tap).collect()
 }

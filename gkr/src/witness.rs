@@ -3,13 +3,14 @@
 
 use crate::linear::{LinearProver, Party};
 use crate::lookup::fraction::FractionClaim;
-use crate::lookup::{multiplicities, trees, values};
+use crate::lookup::{Block, multiplicities, trees, values};
 use crate::plan::Plan;
 use crate::tensor::{Cells, Tensor};
 use rayon::prelude::*;
 use zkstrata_mle::{E, F};
 use zkstrata_model_ir::int::{Ints, TensorId, Trace};
-use zkstrata_pcs::{Columns, ProverTape};
+use zkstrata_pcs::ProverTape;
+use zkstrata_pcs::joint::{Column, Table};
 
 /// What a prover shows: an honest one, a [`Witness`]. The verifier must refuse what else may be shown,
 /// and tests show it. The body of a method is what an honest prover does.
@@ -56,18 +57,20 @@ pub(crate) trait Evidence: Sized + Sync {
 }
 
 /// The columns of the witness commitment.
-pub(crate) fn columns<W: Evidence>(plan: &Plan<'_>, witness: &W) -> Columns {
-    let mut columns: Columns = plan
-        .blocks
-        .par_iter()
-        .map(|block| {
-            let limbs = witness.committed_limbs(block.node);
-            let limbs = block.limb_columns().map(|j| &limbs[j]);
-            let out = std::iter::once(&witness.tensors()[block.node]);
-            out.chain(limbs).map(Tensor::padded).collect()
-        })
-        .collect();
-    columns.push(vec![witness.multiplicities().to_vec()]);
+pub(crate) fn columns<W: Evidence>(plan: &Plan<'_>, witness: &W) -> Vec<Column> {
+    let of_block = |(block, table): (&Block, &Table)| -> Vec<Column> {
+        let limbs = witness.committed_limbs(block.node);
+        let limbs = block.limb_columns().map(|j| &limbs[j]);
+        let out = std::iter::once(&witness.tensors()[block.node]);
+        let column = |tensor: &Tensor<W::Cells>| tensor.column(table.live);
+        out.chain(limbs).map(column).collect()
+    };
+    let blocks = plan.blocks.par_iter().zip(&plan.witness);
+    let mut columns: Vec<Column> = blocks.flat_map(of_block).collect();
+    if let Some(table) = plan.witness.last() {
+        let live = &witness.multiplicities()[..table.live];
+        columns.push(Column::Field(live.to_vec()));
+    }
     columns
 }
 

@@ -330,7 +330,7 @@ impl JointScheme {
         times.push(0, start);
         Joint::send_commitment(&commitment, &mut tape);
         let start = Instant::now();
-        Joint::open(&[&data, &self.data], &self.relation, &mut tape).unwrap();
+        Joint::open(&[&data, &self.data], &self.relation, &[], &mut tape).unwrap();
         times.push(1, start);
         if std::env::var("MESSAGES").is_ok() && times.0[1].len() == 1 {
             for message in tape.messages() {

@@ -121,6 +121,8 @@ mod verify;
 mod weights;
 
 #[cfg(feature = "prover")]
+mod cost;
+#[cfg(feature = "prover")]
 mod dense;
 #[cfg(feature = "prover")]
 mod prove;
@@ -141,8 +143,10 @@ use std::collections::BTreeMap;
 use tree::Digest;
 use zkstrata_mle::{BasedVectorSpace, E, F, Point, PrimeField64};
 
+#[cfg(feature = "prover")]
+pub use cost::{OpeningCost, SourceCost};
 pub use layout::{Layout, Table};
-pub use parameters::{Parameters, Word};
+pub use parameters::{Parameters, ProofProfile, Word};
 #[cfg(feature = "prover")]
 pub use source::{Column, SourceData};
 
@@ -263,15 +267,29 @@ pub trait RelationProver: RelationScheme {
     /// Puts a commitment on the tape, as [`RelationScheme::recv_commitment`] reads it.
     fn send_commitment(commitment: &Self::Commitment, tape: &mut ProverTape);
 
-    /// Proves a relation on sources.
+    /// Proves a relation on sources. `known[j][k]` is what is known of term `k` of source `j`; lists
+    /// may be short.
     ///
     /// # Errors
     /// The relation is false or does not fit the sources.
     fn open(
         sources: &[&Self::Data],
         relation: &Relation,
+        known: &[Vec<Option<Partial>>],
         tape: &mut ProverTape,
     ) -> Result<(), Error>;
+}
+
+/// What a prover has already computed of a term: the extension of its column at the leading
+/// coordinates of its point, over the cube of the others. With it the first pass over the column is
+/// none, if no fewer variables are left than a row has.
+#[cfg(feature = "prover")]
+#[derive(Clone, Debug)]
+pub struct Partial {
+    /// Variables that are left.
+    pub num_vars: usize,
+    /// The first values over their cube; the others are zero.
+    pub values: Vec<E>,
 }
 
 /// The joint opening.
@@ -336,10 +354,11 @@ impl RelationProver for Joint {
     fn open(
         sources: &[&SourceData],
         relation: &Relation,
+        known: &[Vec<Option<Partial>>],
         tape: &mut ProverTape,
     ) -> Result<(), Error> {
         // One switch to the pool's threads instead of one a parallel loop.
-        rayon::scope(|_| prove::open(sources, relation, tape))
+        rayon::scope(|_| prove::open(sources, relation, known, tape))
     }
 }
 

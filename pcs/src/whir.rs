@@ -44,6 +44,8 @@ mod stack;
 #[cfg(feature = "prover")]
 pub(crate) use config::dft;
 #[cfg(feature = "prover")]
+pub(crate) use cost::siblings;
+#[cfg(feature = "prover")]
 pub use cost::{PartCost, TreeCost};
 #[cfg(feature = "prover")]
 pub use prover::WhirData;

@@ -1,6 +1,6 @@
 //! Records become rows: medians over the runs of one system, in one setting, on one model.
 
-use crate::record::{Fault, Figures, Machine, Model, Profile, Record, System, Weights};
+use crate::record::{Fault, Figures, Machine, Model, Profile, Proofs, Record, System, Weights};
 use std::collections::BTreeMap;
 
 /// Everything that was measured on one machine.
@@ -61,7 +61,7 @@ pub(crate) struct Row {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// zkstrata.
-    Strata(Profile, Weights),
+    Strata(Profile, Weights, Proofs),
     /// Another prover.
     Peer(String),
     /// Plain inference.
@@ -72,7 +72,9 @@ impl Kind {
     fn of(record: &Record) -> Self {
         match (record.system.name.as_str(), record.profile, record.weights) {
             ("onnxruntime", _, _) => Self::Plain,
-            (_, Some(profile), Some(weights)) => Self::Strata(profile, weights),
+            (_, Some(profile), Some(weights)) => {
+                Self::Strata(profile, weights, record.proofs.unwrap_or_default())
+            }
             (name, _, _) => Self::Peer(name.to_owned()),
         }
     }
@@ -80,8 +82,16 @@ impl Kind {
     /// What tables and legends call it.
     pub(crate) fn name(&self) -> String {
         match self {
-            Self::Strata(profile, weights) => {
-                format!("zkstrata {}, {} weights", profile.name(), weights.name())
+            Self::Strata(profile, weights, proofs) => {
+                let small = match proofs {
+                    Proofs::Fast => "",
+                    Proofs::Small => ", small proofs",
+                };
+                format!(
+                    "zkstrata {}, {} weights{small}",
+                    profile.name(),
+                    weights.name()
+                )
             }
             Self::Peer(name) if name == "ezkl" => "EZKL".into(),
             Self::Peer(name) => name.clone(),

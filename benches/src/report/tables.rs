@@ -165,7 +165,7 @@ pub(crate) fn summary(section: &Section) -> Table {
         .header
         .extend(columns.iter().map(|column| column.name));
     for measured in &section.models {
-        let shown = |row: &&Row| !matches!(row.kind, Kind::Strata(Profile::Accurate, _));
+        let shown = |row: &&Row| !matches!(row.kind, Kind::Strata(Profile::Accurate, ..));
         let rows: Vec<&Row> = provers(measured).filter(shown).collect();
         for (i, (row, cells)) in rows.iter().zip(compared(&rows, columns)).enumerate() {
             let model = &measured.model;

@@ -6,7 +6,7 @@ mod setup;
 mod verify;
 
 use crate::failure::{Context, Failure};
-use crate::record::{Profile, Weights};
+use crate::record::{Profile, Proofs, Weights};
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -15,7 +15,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use zkstrata::model_ir::{int, quantise};
-use zkstrata::{ProvingKey, SetupOptions, VerifyingKey};
+use zkstrata::{ProofProfile, ProvingKey, SetupOptions, VerifyingKey};
 
 /// What a worker measures.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -37,6 +37,7 @@ pub(crate) struct Job {
     pub(crate) samples: PathBuf,
     pub(crate) profile: Profile,
     pub(crate) weights: Weights,
+    pub(crate) proofs: Proofs,
     pub(crate) threads: usize,
     pub(crate) runs: usize,
     pub(crate) batch: usize,
@@ -130,13 +131,23 @@ impl Job {
 }
 
 /// The keys of a model.
-fn keys(model: int::Model, weights: Weights) -> Result<(ProvingKey, VerifyingKey), Failure> {
-    let weights = constants(weights);
-    zkstrata::setup_with(model, &SetupOptions { weights }).context("setup")
+fn keys(model: int::Model, job: &Job) -> Result<(ProvingKey, VerifyingKey), Failure> {
+    zkstrata::setup_with(model, &options(job.weights, job.proofs)).context("setup")
+}
+
+/// The library's options.
+pub(crate) fn options(weights: Weights, proofs: Proofs) -> SetupOptions {
+    SetupOptions {
+        weights: constants(weights),
+        proof: match proofs {
+            Proofs::Fast => ProofProfile::Fast,
+            Proofs::Small => ProofProfile::Small,
+        },
+    }
 }
 
 /// The library's name for how the verifier knows the weights.
-pub(crate) fn constants(weights: Weights) -> zkstrata::Weights {
+fn constants(weights: Weights) -> zkstrata::Weights {
     match weights {
         Weights::Committed => zkstrata::Weights::Committed,
         Weights::Public => zkstrata::Weights::Public,

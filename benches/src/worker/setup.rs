@@ -25,7 +25,7 @@ pub(super) fn run(job: &Job) -> Result<(), Failure> {
     let mut setup_s: Vec<f64> = Vec::new();
     let (pk, vk) = loop {
         let again = model.clone();
-        let (made, seconds) = timed(|| keys(again, job.weights));
+        let (made, seconds) = timed(|| keys(again, job));
         setup_s.push(seconds);
         if setup_s.len() >= job.runs || setup_s.iter().sum::<f64>() > PATIENCE_S {
             break made?;

@@ -8,35 +8,32 @@ use crate::constants::Weights;
 use crate::plan::{Plan, WeightPlan};
 use serde::Serialize;
 use zkstrata_model_ir::int::{Interval, Model};
-use zkstrata_pcs::{Cells, ColumnId, Counts, PartCost};
+use zkstrata_pcs::joint::{Joint, OpeningCost, SourceCost};
+use zkstrata_pcs::{Cells, ColumnId, Counts};
 
-/// Bytes of a scalar, of a proof of work and of a root on the tape.
+/// Bytes of a scalar and of a proof of work on the tape.
 const SCALAR: f64 = 16.0;
 const WORK: f64 = 8.0;
-const ROOT: f64 = 32.0;
 
 /// Bytes of a key besides its model and its commitment: header, checksum, names, lengths.
 const FRAME: usize = 56;
 
-/// The expected length of a proof; `key` are the parts that it opens of the weights.
-pub(super) fn proof(
-    plan: &Plan<'_>,
-    counts: Counts,
-    witness: &[PartCost],
-    key: &[PartCost],
-) -> f64 {
+/// The expected length of a proof.
+pub(super) fn proof(plan: &Plan<'_>, counts: Counts, opening: &OpeningCost) -> f64 {
     let messages =
         SCALAR * counts.scalars as f64 + WORK * counts.works as f64 + counts.bytes as f64;
-    let committed = witness.iter().map(|part| match part.tree {
-        Some(tree) => ROOT + tree.proof_bytes,
-        None => part.columns.iter().map(|&id| column(plan, id)).sum(),
+    let columns = || {
+        let tables = plan.witness.iter().enumerate();
+        tables.flat_map(|(table, shape)| {
+            (0..shape.width).map(move |column| ColumnId { table, column })
+        })
+    };
+    let witness = opening.sources.first().filter(|_| !plan.witness.is_empty());
+    let witness = witness.map_or(0.0, |source| match source.word {
+        Some(_) => Joint::ROOT_BYTES as f64,
+        None => columns().map(|id| column(plan, id)).sum(),
     });
-    let opened: f64 = key
-        .iter()
-        .filter_map(|part| part.tree)
-        .map(|tree| tree.proof_bytes)
-        .sum();
-    messages + committed.sum::<f64>() + opened
+    messages + witness + opening.bytes
 }
 
 /// The expected length of a column in the clear. Padding is zero.
@@ -45,7 +42,7 @@ fn column(plan: &Plan<'_>, id: ColumnId) -> f64 {
         return multiplicities(plan);
     };
     let live = plan.batch * plan.graph.nodes[block.node].cells();
-    let padding = (1usize << block.vars) - live;
+    let padding = plan.witness[id.table].live - live;
     let limb = id.column.checked_sub(1);
     let cell = match limb.and_then(|column| block.limb_columns().nth(column)) {
         None => output(plan.graph.nodes[block.node].interval),
@@ -73,7 +70,7 @@ fn output(interval: Interval) -> f64 {
 
 /// Every row has its share of the lookups.
 fn multiplicities(plan: &Plan<'_>) -> f64 {
-    let rows = 1usize << plan.table_vars;
+    let rows = plan.witness.last().map_or(1, |table| table.live);
     let share = super::work::lookups(plan) / rows;
     rows as f64 * f64::from(Cells::bytes_of(i64::try_from(share).unwrap_or(i64::MAX)))
 }
@@ -83,16 +80,15 @@ pub(super) fn keys(
     model: &Model,
     weights: Weights,
     plan: &WeightPlan,
-    key: &[PartCost],
+    key: Option<SourceCost>,
 ) -> (usize, usize) {
     let graph = encoded(&model.graph);
     let constants = encoded(&(&model.weights, &model.biases));
     let committed = || {
-        let parts = key.iter().map(|part| match part.tree {
-            Some(_) => ROOT as usize,
-            None => clear(model, plan, part),
-        });
-        parts.sum::<usize>()
+        key.map_or(0, |key| match key.word {
+            Some(_) => Joint::ROOT_BYTES,
+            None => clear(model, plan),
+        })
     };
     let vk = match weights {
         Weights::Public => constants,
@@ -102,20 +98,12 @@ pub(super) fn keys(
 }
 
 /// Columns of the weights in the clear. Padding is zero.
-fn clear(model: &Model, plan: &WeightPlan, part: &PartCost) -> usize {
+fn clear(model: &Model, plan: &WeightPlan) -> usize {
     let extra = |x: i64| Cells::bytes_of(x) as usize - 1;
-    let column = |id: &ColumnId| {
-        let shape = &plan.shape[id.table];
-        let extra: usize = match model.weights.get(id.table) {
-            Some(weights) => {
-                let taps = weights.iter().skip(id.column).step_by(shape.width);
-                taps.map(|&w| extra(w.into())).sum()
-            }
-            None => model.biases.iter().flatten().map(|&b| extra(b)).sum(),
-        };
-        (1 << shape.num_vars) + extra
-    };
-    part.columns.iter().map(column).sum()
+    let weights = model.weights.iter().flatten().map(|&w| extra(w.into()));
+    let biases = model.biases.iter().flatten().map(|&b| extra(b));
+    let cells = plan.shape.iter().map(|table| table.live * table.width);
+    cells.chain(weights).chain(biases).sum()
 }
 
 /// Bytes of the encoding of a value in a file.

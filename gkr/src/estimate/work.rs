@@ -6,8 +6,10 @@ use crate::constants::Weights;
 use crate::error::VerifyError;
 use crate::lookup::Block;
 use crate::plan::{Plan, WeightPlan};
+use crate::setup::SetupOptions;
 use zkstrata_model_ir::int::{MapAxis, Model, Op};
-use zkstrata_pcs::{Claim, Counts, PartCost, Place, TableShape, Whir};
+use zkstrata_pcs::joint::{Joint, SourceCost, Table};
+use zkstrata_pcs::{Claim, Counts};
 
 /// All counts, as real numbers: they are multiplied by rates.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,10 +34,14 @@ pub(super) struct Work {
     pub(super) rounds: f64,
     /// The linear part.
     pub(super) linear: Tally,
-    /// The commitment to the witness and its opening.
+    /// The commitment to the witness.
     pub(super) witness: Commitment,
     /// The same of the weights, if they are committed.
     pub(super) key: Commitment,
+    /// Elements that are left when the first rounds of the opening have folded.
+    pub(super) folded: f64,
+    /// Hashes of the proofs of work of the opening.
+    pub(super) hashes: f64,
     /// What a verifier does with messages.
     pub(super) counts: Counts,
     /// Weights that a verifier evaluates itself.
@@ -44,46 +50,36 @@ pub(super) struct Work {
     pub(super) proof: f64,
 }
 
-/// A commitment and its opening.
+/// A commitment and the claims on it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Commitment {
-    /// Parts with a tree.
-    pub(super) parts: f64,
-    /// Cells of the committed words, padding included.
-    pub(super) words: f64,
-    /// Cells that are left when the first rounds have folded.
-    pub(super) folded: f64,
+    /// Cells of the committed word.
+    pub(super) word: f64,
     /// Cells of columns, once for each claim.
     pub(super) claimed: f64,
     /// Claims.
     pub(super) claims: f64,
-    /// Hashes of the proofs of work.
-    pub(super) hashes: f64,
 }
 
 impl Commitment {
-    fn new<S>(parts: &[PartCost], shape: &[TableShape], claims: &[Claim<S>]) -> Self {
-        let trees = || parts.iter().filter_map(|part| part.tree);
-        let sum = |count: fn(zkstrata_pcs::TreeCost) -> f64| trees().map(count).sum();
-        let claimed = claims
-            .iter()
-            .map(|c| 1usize << shape[c.column.table].num_vars);
+    fn new<S>(source: SourceCost, shape: &[Table], claims: &[Claim<S>]) -> Self {
+        let Some(word) = source.word else {
+            return Self::default();
+        };
+        let claimed = claims.iter().map(|c| shape[c.column.table].live);
         Self {
-            parts: trees().count() as f64,
-            words: sum(|tree| tree.word as f64),
-            folded: sum(|tree| tree.folded as f64),
+            word: word as f64,
             claimed: claimed.sum::<usize>() as f64,
             claims: claims.len() as f64,
-            hashes: sum(|tree| tree.work),
         }
     }
 }
 
-/// The work of a batch, with the parts of the two commitments.
+/// The work of a batch.
 pub(super) struct Counted {
     pub(super) work: Work,
-    /// Parts of the weights, committed or not.
-    pub(super) key: Vec<PartCost>,
+    /// The weights, if they are committed.
+    pub(super) key: Option<SourceCost>,
 }
 
 /// Live lookups.
@@ -97,13 +93,18 @@ impl Counted {
     /// Counts everything.
     pub(super) fn new(
         model: &Model,
-        constants: Weights,
+        options: &SetupOptions,
         plan: &Plan<'_>,
         weights: &WeightPlan,
     ) -> Result<Self, VerifyError> {
         let (counts, ends) = dry::verification(plan, weights)?;
-        let witness = Whir::cost(Place::Proof, &plan.witness)?;
-        let key = Whir::cost(Place::Key, &weights.shape)?;
+        let witness = plan.layout(options.proof)?;
+        let committed = options.weights == Weights::Committed && !weights.shape.is_empty();
+        let constants = committed
+            .then(|| weights.layout(options.proof))
+            .transpose()?;
+        let sources: Vec<_> = witness.iter().chain(&constants).collect();
+        let opening = Joint::cost(&sources)?;
         let len = |n: usize| n as f64;
         let constants_len = model.weights.iter().map(Vec::len).sum::<usize>()
             + model.biases.iter().map(Vec::len).sum::<usize>();
@@ -124,7 +125,8 @@ impl Counted {
                 .sum()),
             weights: len(constants_len),
             linear: tally::linear(plan, weights)?,
-            witness: Commitment::new(&witness, &plan.witness, &ends.witness),
+            folded: len(opening.folded),
+            hashes: opening.hashes,
             counts,
             ..Work::default()
         };
@@ -135,17 +137,16 @@ impl Counted {
             work.rows = len(1 << plan.table_vars);
             work.rounds = len(rounds(plan.leaf_vars) + rounds(plan.table_vars));
         }
-        let opened = match constants {
-            Weights::Public => {
-                work.evaluated = work.weights;
-                &[][..]
-            }
-            Weights::Committed => {
-                work.key = Commitment::new(&key, &weights.shape, &ends.weights);
-                &key
-            }
-        };
-        work.proof = super::size::proof(plan, counts, &witness, opened);
+        let mut costs = opening.sources.iter().copied();
+        if let Some(source) = witness.and_then(|_| costs.next()) {
+            work.witness = Commitment::new(source, &plan.witness, &ends.witness);
+        }
+        let key = costs.next();
+        match key {
+            Some(source) => work.key = Commitment::new(source, &weights.shape, &ends.weights),
+            None => work.evaluated = work.weights,
+        }
+        work.proof = super::size::proof(plan, counts, &opening);
         Ok(Self { work, key })
     }
 }

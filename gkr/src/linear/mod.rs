@@ -31,7 +31,7 @@ mod verify;
 
 pub(crate) use analysis::{Stage, analyse};
 #[cfg(feature = "prover")]
-pub(crate) use prove::LinearProver;
+pub(crate) use prove::{Contracted, LinearProver};
 pub(crate) use verify::LinearVerifier;
 
 use crate::error::VerifyError;

@@ -10,10 +10,14 @@ use super::{Instance, InstanceEnd, Party, Wanted};
 use crate::error::VerifyError;
 use crate::tensor::{Action, Cells, Tensor, contract_ext, pad_axes, place_axes};
 use rayon::prelude::*;
-use zkstrata_mle::{E, PrimeCharacteristicRing, contract_middle, eq_table, tensor_eq, tensor_vars};
+use std::collections::BTreeMap;
+use zkstrata_mle::{
+    E, Point, PrimeCharacteristicRing, contract_middle, eq_table, tensor_eq, tensor_vars,
+};
 use zkstrata_model_ir::int::{MapAxis, Model};
-use zkstrata_pcs::ProverTape;
+use zkstrata_pcs::joint::Partial;
 use zkstrata_pcs::sumcheck::{self, Bound, Factor};
+use zkstrata_pcs::{ColumnId, ProverTape};
 
 /// Cells that one task adds.
 const GRAIN: usize = 1 << 14;
@@ -28,6 +32,42 @@ pub(crate) struct LinearProver<'a, C> {
     pub(crate) tensors: &'a [Tensor<C>],
     /// The tape.
     pub(crate) tape: &'a mut ProverTape,
+    /// What of the weights has been contracted, for the opening.
+    pub(crate) contracted: &'a mut Contracted,
+}
+
+/// Weight columns at the coordinates of their groups and outputs, over their inputs: a claim on a
+/// column is at such a point, so the opening need not contract it again.
+#[derive(Debug, Default)]
+pub(crate) struct Contracted(BTreeMap<ColumnId, Vec<(Point, Partial)>>);
+
+impl Contracted {
+    /// Notes the columns of an affine instance that ends at a point, from `w(g,c,t)`.
+    fn note(&mut self, a: &AffineInstance<'_>, w: &[E], s: &[E]) {
+        let shape = &a.weight;
+        let num_vars = tensor_vars(&shape.inputs);
+        let groups = tensor_vars(&shape.groups);
+        let (Some((point, _)), true) = (a.end(s), num_vars > 0) else {
+            return;
+        };
+        let inputs: usize = shape.inputs.iter().product();
+        let eq = tensor_eq(&shape.groups, &s[..groups]);
+        let of_group = contract_ext(w, 1, eq.len(), inputs * a.taps(), &eq);
+        for (t, column) in a.columns().enumerate() {
+            let values: Vec<E> = of_group[t..].iter().step_by(a.taps()).copied().collect();
+            let values = pad_axes(&shape.inputs, &values);
+            let partial = Partial { num_vars, values };
+            let noted = self.0.entry(column).or_default();
+            noted.push((point.clone(), partial));
+        }
+    }
+
+    /// What is known of a claim on a column.
+    pub(crate) fn take(&mut self, column: ColumnId, point: &Point) -> Option<Partial> {
+        let noted = self.0.get_mut(&column)?;
+        let at = noted.iter().position(|(other, _)| other == point)?;
+        Some(noted.swap_remove(at).1)
+    }
 }
 
 impl<C: Cells> Party for LinearProver<'_, C> {
@@ -106,7 +146,10 @@ impl<C: Cells> LinearProver<'_, C> {
             let own = match instance {
                 Instance::Functional(_) | Instance::Merge(_) => vec![last],
                 Instance::Contract(c) => values[values.len() - c.operands.len()..].to_vec(),
-                Instance::Affine(a) => [tap_columns(a, &w, &point), vec![last]].concat(),
+                Instance::Affine(a) => {
+                    self.contracted.note(a, &w, &point);
+                    [tap_columns(a, &w, &point), vec![last]].concat()
+                }
             };
             ends.push((point, own));
         }

@@ -12,10 +12,11 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use zkstrata_mle::{F, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::{Model, Op};
-use zkstrata_pcs::{Clear, ProverScheme};
+use zkstrata_pcs::Clear;
+use zkstrata_pcs::joint::RelationProver;
 
 /// A model with its keys and an honest run of a batch.
-pub(super) struct Case<C: ProverScheme> {
+pub(super) struct Case<C: RelationProver> {
     pub(super) model: Model,
     pub(super) pk: ProvingKey<C>,
     pub(super) vk: VerifyingKey<C>,
@@ -24,7 +25,7 @@ pub(super) struct Case<C: ProverScheme> {
     pub(super) batch: usize,
 }
 
-impl<C: ProverScheme> Case<C> {
+impl<C: RelationProver> Case<C> {
     pub(super) fn new(model: Model, batch: usize) -> Self {
         Self::with(model, batch, Weights::Committed)
     }
@@ -36,7 +37,13 @@ impl<C: ProverScheme> Case<C> {
 
     /// With these inputs.
     pub(super) fn of(model: Model, inputs: Vec<Vec<i64>>, batch: usize, weights: Weights) -> Self {
-        let keys = setup_scheme::<C>(model.clone(), &SetupOptions { weights });
+        let keys = setup_scheme::<C>(
+            model.clone(),
+            &SetupOptions {
+                weights,
+                ..SetupOptions::default()
+            },
+        );
         let (pk, vk) = keys.expect("a test model sets up");
         let (honest, proof) = pk.prove_integers(&inputs).expect("an honest run proves");
         vk.verify(&honest, &proof)
@@ -91,7 +98,13 @@ fn honest_proofs_are_accepted() {
     for (name, model) in models() {
         for batch in [1, 2, 5] {
             for weights in WEIGHTS {
-                let keys = setup_scheme::<Clear>(model.clone(), &SetupOptions { weights });
+                let keys = setup_scheme::<Clear>(
+                    model.clone(),
+                    &SetupOptions {
+                        weights,
+                        ..SetupOptions::default()
+                    },
+                );
                 let (pk, vk) = keys.expect("sets up");
                 let (statement, proof) = pk
                     .prove_integers(&inputs(&model, batch, 3))
@@ -330,6 +343,7 @@ fn a_changed_weight_is_rejected() {
                 // A change that leaves the declared intervals is another graph altogether.
                 let options = SetupOptions {
                     weights: case.vk.weights(),
+                    ..SetupOptions::default()
                 };
                 let Ok((pk, _)) = setup_scheme::<Clear>(other.clone(), &options) else {
                     continue;

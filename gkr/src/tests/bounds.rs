@@ -6,14 +6,14 @@ use super::field_run::run;
 use crate::constants::Constants;
 use crate::plan::Plan;
 use crate::proof::Proof;
-use crate::{SetupError, SetupOptions, VerifyingKey, setup_scheme};
+use crate::{ProofProfile, SetupError, SetupOptions, VerifyingKey, setup_scheme};
 use ndarray::{ArrayD, IxDyn, arr0};
 use zkstrata_model_ir::float::{Activation, GraphBuilder, Op as FloatOp, ValueId};
 use zkstrata_model_ir::int::{
     Function, Graph, Interval, Model, Node, Op, Port, PortKind, Table, TableId, TensorId,
 };
 use zkstrata_model_ir::quantise::{Calibration, Options, quantise};
-use zkstrata_pcs::Whir;
+use zkstrata_pcs::joint::Joint;
 
 const ZERO: Interval = Interval { lo: 0, hi: 0 };
 
@@ -84,16 +84,16 @@ fn saturating(most: i64) -> Model {
 #[test]
 fn a_sum_whose_coefficients_leave_128_bits_does_not_cancel() {
     let model = saturating(1 << 40);
-    let error = setup_scheme::<Whir>(model.clone(), &SetupOptions::default());
+    let error = setup_scheme::<Joint>(model.clone(), &SetupOptions::default());
     let error = error.map(|_| ()).expect_err("intervals that do not hold");
     assert!(matches!(error, SetupError::Model(_)), "{error}");
     assert!(error.to_string().contains("may leave"), "{error}");
-    let key = VerifyingKey::<Whir>::new(model.graph, Constants::None, 1);
-    let error = VerifyingKey::<Whir>::from_bytes(&key.to_bytes()).expect_err("the same");
+    let key = VerifyingKey::<Joint>::new(model.graph, Constants::None, ProofProfile::Fast, 1);
+    let error = VerifyingKey::<Joint>::from_bytes(&key.to_bytes()).expect_err("the same");
     assert!(error.to_string().contains("may leave"), "{error}");
     // With an input that is 0 they hold.
     let harmless = saturating(0);
-    setup_scheme::<Whir>(harmless, &SetupOptions::default()).expect("nothing wraps");
+    setup_scheme::<Joint>(harmless, &SetupOptions::default()).expect("nothing wraps");
 }
 
 /// `y = |x + 2^96 (t + 2^160 (t - t))|`, which is `x - t` modulo `p`, calibrated with `t = 0`.
@@ -135,7 +135,7 @@ fn a_float_model_whose_accumulator_would_wrap_is_refused() {
     };
     // If its integers are bounded after all, what is proven of t = [1, 2] is what the executor says.
     let model = quantised.model;
-    let keys = setup_scheme::<Whir>(model.clone(), &SetupOptions::default());
+    let keys = setup_scheme::<Joint>(model.clone(), &SetupOptions::default());
     let (pk, vk) = keys.expect("a quantised model sets up");
     let inputs = vec![vec![3, 5], vec![1, 2]];
     let plan = Plan::new(&model.graph, 1).expect("a plan");
@@ -183,7 +183,7 @@ fn a_clamp_beyond_the_type_of_its_argument_is_what_the_table_says() {
             weights: vec![],
             biases: vec![],
         };
-        let (pk, vk) = setup_scheme::<Whir>(model, &SetupOptions::default()).expect("sets up");
+        let (pk, vk) = setup_scheme::<Joint>(model, &SetupOptions::default()).expect("sets up");
         let (statement, proof) = pk.prove_integers(&[vec![5]]).expect("proves");
         assert_eq!(statement.outputs, [[end]]);
         vk.verify(&statement, &proof).expect("verifies");

@@ -6,7 +6,8 @@ use super::suite::models;
 use crate::plan::{Plan, WeightPlan};
 use crate::verify::reduce_statement;
 use crate::{SetupOptions, setup_scheme};
-use zkstrata_pcs::{Clear, CommitmentScheme, Counting, VerifierTape};
+use zkstrata_pcs::joint::RelationScheme;
+use zkstrata_pcs::{Clear, Counting, VerifierTape};
 
 #[test]
 fn the_verifier_runs_over_a_counting_ring() {
@@ -21,8 +22,9 @@ fn the_verifier_runs_over_a_counting_ring() {
             let plan = Plan::new(vk.graph(), batch).expect("a plan");
             let weights = WeightPlan::new(vk.graph());
             let mut tape = VerifierTape::new(&statement.digest(batch).0, &proof.tape);
-            if !plan.witness.is_empty() {
-                let _ = Clear::recv_commitment(&plan.witness, &mut tape).expect("a commitment");
+            if let Some(layout) = plan.layout(vk.profile()).expect("a layout") {
+                let commitment = <Clear as RelationScheme>::recv_commitment(&layout, &mut tape);
+                let _ = commitment.expect("a commitment");
             }
             let mut channel = Counting::new(tape);
             let ends = reduce_statement(&plan, &weights, &statement, &mut channel)

@@ -13,75 +13,79 @@ use crate::proof::Proof;
 use crate::verify::reduce_statement;
 use crate::witness::Witness;
 use crate::{
-    FileError, ProveError, ProvingKey, Security, SetupError, SetupOptions, Statement,
+    FileError, ProofProfile, ProveError, ProvingKey, Security, SetupError, SetupOptions, Statement,
     StatementError, VerifyError, VerifyingKey, Weights, setup_scheme,
 };
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::{Executor, Interval, Model, Op, RunError};
-use zkstrata_pcs::{
-    Claim, Clear, Columns, CommitmentScheme, Error, Opening, OpeningShape, Place, ProverOpening,
-    ProverScheme, ProverTape, SoundnessTerm, TableShape, TapeError, VerifierTape, Whir,
+use zkstrata_pcs::joint::{
+    Column, Joint, Layout, Partial, Relation, RelationProver, RelationScheme, SourceRef, Word,
 };
+use zkstrata_pcs::{Claim, Clear, Error, ProverTape, SoundnessTerm, TapeError, VerifierTape};
 
-/// `Clear` with soundness terms of a commitment scheme: one for each opening, of `BITS` bits, which
-/// names the number of claims.
+/// `Clear` with soundness terms of a commitment scheme: one for each source, of `BITS` bits.
 #[derive(Debug)]
 struct Weak<const BITS: u32>;
 
-impl<const BITS: u32> CommitmentScheme for Weak<BITS> {
-    type Commitment = <Clear as CommitmentScheme>::Commitment;
+impl<const BITS: u32> RelationScheme for Weak<BITS> {
+    type Commitment = <Clear as RelationScheme>::Commitment;
     const NAME: &'static str = "weak";
     const PARAMETERS: u32 = BITS;
 
     fn recv_commitment(
-        shape: &[TableShape],
+        layout: &Layout,
         tape: &mut VerifierTape<'_>,
     ) -> Result<Self::Commitment, Error> {
-        Clear::recv_commitment(shape, tape)
+        <Clear as RelationScheme>::recv_commitment(layout, tape)
     }
 
-    fn check_commitment(commitment: &Self::Commitment, shape: &[TableShape]) -> Result<(), Error> {
-        Clear::check_commitment(commitment, shape)
+    fn check_commitment(commitment: &Self::Commitment, layout: &Layout) -> Result<(), Error> {
+        <Clear as RelationScheme>::check_commitment(commitment, layout)
     }
 
     fn verify(
-        openings: &[Opening<'_, Self::Commitment>],
+        sources: &[SourceRef<'_, Self::Commitment>],
+        relation: &Relation,
         tape: &mut VerifierTape<'_>,
     ) -> Result<(), Error> {
-        Clear::verify(openings, tape)
+        <Clear as RelationScheme>::verify(sources, relation, tape)
     }
 
-    fn soundness(openings: &[OpeningShape<'_>]) -> Result<Vec<SoundnessTerm>, Error> {
-        let term = |opening: &OpeningShape<'_>| SoundnessTerm {
-            name: format!("{:?} {}", opening.place, opening.claims),
+    fn soundness(sources: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error> {
+        let term = |layout: &&Layout| SoundnessTerm {
+            name: match layout.word() {
+                Word::Committed => "Proof".into(),
+                Word::Codeword => "Key".into(),
+            },
             bits: BITS.into(),
         };
-        Ok(openings.iter().map(term).collect())
+        Ok(sources.iter().map(term).collect())
     }
 }
 
-impl<const BITS: u32> ProverScheme for Weak<BITS> {
-    type ProverData = ();
+impl<const BITS: u32> RelationProver for Weak<BITS> {
+    type Data = ();
 
-    fn commit(
-        place: Place,
-        shape: &[TableShape],
-        columns: Columns,
-    ) -> Result<(Self::Commitment, ()), Error> {
-        Clear::commit(place, shape, columns)
+    fn commit(layout: &Layout, columns: Vec<Column>) -> Result<(Self::Commitment, ()), Error> {
+        <Clear as RelationProver>::commit(layout, columns)
     }
 
-    fn send_commitment(commitment: &Self::Commitment, shape: &[TableShape], tape: &mut ProverTape) {
-        Clear::send_commitment(commitment, shape, tape);
+    fn send_commitment(commitment: &Self::Commitment, tape: &mut ProverTape) {
+        <Clear as RelationProver>::send_commitment(commitment, tape);
     }
 
-    fn open(openings: &[ProverOpening<'_, ()>], tape: &mut ProverTape) -> Result<(), Error> {
-        Clear::open(openings, tape)
+    fn open(
+        sources: &[&()],
+        relation: &Relation,
+        known: &[Vec<Option<Partial>>],
+        tape: &mut ProverTape,
+    ) -> Result<(), Error> {
+        <Clear as RelationProver>::open(sources, relation, known, tape)
     }
 }
 
 /// A proof that a prover makes under any key of a model, whatever the key allows.
-fn proof_under<C: ProverScheme<ProverData = ()>>(
+fn proof_under<C: RelationProver<Data = ()>>(
     model: &Model,
     key: &VerifyingKey<C>,
     batch: usize,
@@ -219,7 +223,14 @@ fn a_batch_that_the_key_does_not_allow_is_rejected() {
     let model = suite::mlp();
     let keys = setup_scheme::<Clear>(model.clone(), &SetupOptions::default());
     let (_, honest) = keys.expect("sets up");
-    let key = |max| VerifyingKey::<Clear>::new(model.graph.clone(), honest.constants.clone(), max);
+    let key = |max| {
+        VerifyingKey::<Clear>::new(
+            model.graph.clone(),
+            honest.constants.clone(),
+            ProofProfile::Fast,
+            max,
+        )
+    };
     let (statement, proof) = proof_under(&model, &key(2), 2);
     key(2)
         .verify(&statement, &proof)
@@ -254,26 +265,32 @@ fn a_key_below_100_bits_is_refused_everywhere() {
     setup_scheme::<Weak<110>>(model.clone(), &SetupOptions::default()).expect("enough");
     let keys = setup_scheme::<Clear>(model.clone(), &SetupOptions::default());
     let constants = keys.expect("sets up").1.constants;
-    let weak = VerifyingKey::<Weak<99>>::new(model.graph.clone(), constants.clone(), 1);
+    let weak = VerifyingKey::<Weak<99>>::new(
+        model.graph.clone(),
+        constants.clone(),
+        ProofProfile::Fast,
+        1,
+    );
     let error = VerifyingKey::<Weak<99>>::from_bytes(&weak.to_bytes()).expect_err("too weak");
     assert!(error.to_string().contains("bits of security"), "{error}");
     let (statement, proof) = proof_under(&model, &weak, 1);
     let error = weak.verify(&statement, &proof).expect_err("too weak");
     assert!(error.to_string().contains("bits of security"), "{error}");
-    let strong = VerifyingKey::<Weak<110>>::new(model.graph.clone(), constants, 1);
+    let strong =
+        VerifyingKey::<Weak<110>>::new(model.graph.clone(), constants, ProofProfile::Fast, 1);
     let (statement, proof) = proof_under(&model, &strong, 1);
     strong.verify(&statement, &proof).expect("enough");
 }
 
 /// Reads the key of a model with an edited graph and other constants.
 fn reread(
-    edit: impl FnOnce(&mut Model, &mut Constants<<Clear as CommitmentScheme>::Commitment>),
+    edit: impl FnOnce(&mut Model, &mut Constants<<Clear as RelationScheme>::Commitment>),
 ) -> Result<(), FileError> {
     let mut model = suite::conv();
     let keys = setup_scheme::<Clear>(model.clone(), &SetupOptions::default());
     let mut constants = keys.expect("sets up").1.constants;
     edit(&mut model, &mut constants);
-    let key = VerifyingKey::<Clear>::new(model.graph, constants, 1);
+    let key = VerifyingKey::<Clear>::new(model.graph, constants, ProofProfile::Fast, 1);
     VerifyingKey::<Clear>::from_bytes(&key.to_bytes()).map(|_| ())
 }
 
@@ -288,7 +305,7 @@ fn a_key_whose_intervals_do_not_hold_is_not_read() {
         node.interval = Interval { lo: lo + 1, hi };
         let keys = setup_scheme::<Clear>(suite::residual(), &SetupOptions::default());
         let constants = keys.expect("sets up").1.constants;
-        let key = VerifyingKey::<Clear>::new(model.graph, constants, 1);
+        let key = VerifyingKey::<Clear>::new(model.graph, constants, ProofProfile::Fast, 1);
         VerifyingKey::<Clear>::from_bytes(&key.to_bytes()).expect_err("narrower than its cells")
     };
     let error = narrow(|op| matches!(op, Op::Sum { .. }));
@@ -312,7 +329,7 @@ fn a_key_whose_commitment_or_constants_do_not_fit_is_not_read() {
     };
     // A commitment to more or fewer weights.
     refused(
-        "the number of cells is not the shape's",
+        "the number of cells is not the layout's",
         reread(|_, constants| *constants = other(suite::mlp())),
     );
     // Weights that the graph calls for are not there, and the other way round.
@@ -324,7 +341,7 @@ fn a_key_whose_commitment_or_constants_do_not_fit_is_not_read() {
     let public = Constants::Public(PublicWeights::new(&suite::mlp()).into());
     for surplus in [commitment, public] {
         let (model, surplus) = (without_weights(), surplus.clone());
-        let key = VerifyingKey::<Clear>::new(model.graph, surplus, 1);
+        let key = VerifyingKey::<Clear>::new(model.graph, surplus, ProofProfile::Fast, 1);
         let read = VerifyingKey::<Clear>::from_bytes(&key.to_bytes());
         refused("weights do not fit the graph", read.map(|_| ()));
     }
@@ -409,31 +426,28 @@ fn every_term_of_the_bound_is_counted() {
                 .prove_integers(&inputs(&model, batch, 1))
                 .expect("proves");
             let ends = ends(&vk, &statement, &proof);
-            let claims = |place: &str| -> Vec<usize> {
-                let terms = term(&security, place).into_iter();
-                terms
-                    .map(|t| t.name[place.len()..].trim().parse().expect("a number"))
-                    .collect()
+            let counted = |security: &Security, found: usize, witness: bool, key: bool| {
+                for (place, is_there) in [("Proof", witness), ("Key", key)] {
+                    let terms = term(security, place);
+                    assert_eq!(terms.len(), usize::from(is_there), "{name}: {place}");
+                }
+                let terms = term(security, "opening: one relation");
+                assert_eq!(terms.len(), usize::from(found > 1), "{name}");
+                let least = bits(found.saturating_sub(1) as f64) + 1e-6;
+                assert!(terms.iter().all(|t| t.bits <= least), "{name}: {terms:?}");
             };
-            let counted = |place, found: usize, is_there: bool| {
-                let claims = claims(place);
-                assert_eq!(claims.len(), usize::from(is_there), "{name}: {place}");
-                assert!(
-                    claims.iter().all(|&n| n >= found),
-                    "{name}: {claims:?} {found}"
-                );
-            };
-            counted("Proof", ends.0, lookups);
-            counted("Key", ends.1, !weights.shape.is_empty());
+            let has_weights = !weights.shape.is_empty();
+            counted(&security, ends.0 + ends.1, lookups, has_weights);
             let sum: f64 = security.terms.iter().map(|t| (-t.bits).exp2()).sum();
             assert!((security.total_bits + sum.log2()).abs() < 1e-6, "{name}");
             // Public weights are not opened.
             let options = SetupOptions {
                 weights: Weights::Public,
+                ..options
             };
             let keys = setup_scheme::<Weak<120>>(model.clone(), &options);
             let security = keys.expect("sets up").1.security(batch).expect("a report");
-            assert!(term(&security, "Key").is_empty(), "{name}");
+            counted(&security, ends.0, lookups, false);
         }
     }
     assert!(
@@ -448,21 +462,28 @@ fn ends(vk: &VerifyingKey<Weak<120>>, statement: &Statement, proof: &Proof) -> (
     let plan = Plan::new(vk.graph(), batch).expect("a plan");
     let weights = WeightPlan::new(vk.graph());
     let mut tape = VerifierTape::new(&statement.digest(batch).0, &proof.tape);
-    if !plan.witness.is_empty() {
-        Clear::recv_commitment(&plan.witness, &mut tape).expect("a commitment");
+    if let Some(layout) = plan.layout(vk.profile()).expect("a layout") {
+        <Clear as RelationScheme>::recv_commitment(&layout, &mut tape).expect("a commitment");
     }
     let ends = reduce_statement(&plan, &weights, statement, &mut tape).expect("an honest proof");
     let count = |claims: &[Claim<E>]| claims.len();
     (count(&ends.witness), count(&ends.weights))
 }
 
-/// WHIR's own terms: one of the witness and one of the weights, where they are committed.
+/// The scheme's own terms: queries of the witness, and of the weights where they are committed.
 #[test]
-fn both_openings_are_terms_with_whir() {
+fn queries_of_both_sources_are_terms() {
     let openings = |weights| {
-        let keys = setup_scheme::<Whir>(suite::wide(), &SetupOptions { weights });
+        let keys = setup_scheme::<Joint>(
+            suite::wide(),
+            &SetupOptions {
+                weights,
+                ..SetupOptions::default()
+            },
+        );
         let security = keys.expect("sets up").1.security(1).expect("a report");
-        term(&security, "opening of").len()
+        let queries = |t: &&SoundnessTerm| t.name.contains("queries of source");
+        security.terms.iter().filter(queries).count()
     };
     assert_eq!(openings(Weights::Committed), openings(Weights::Public) + 1);
     assert!(openings(Weights::Public) >= 1);

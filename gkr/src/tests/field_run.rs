@@ -6,7 +6,7 @@
 
 use super::field_witness::{Faces, FieldWitness, Padded, padded_tensor};
 use super::leaves::field_multiplicities;
-use crate::plan::Plan;
+use crate::plan::{Plan, live_cells};
 use crate::statement::Statement;
 use crate::tensor::{Tensor, for_each_live};
 use zkstrata_mle::{F, PrimeCharacteristicRing, PrimeField64, axis_vars, tensor_vars};
@@ -348,6 +348,10 @@ pub(super) fn run(
             Op::Table { .. } => {
                 let (mut out, mut remainder) = table(model, &node.op, x(0), &live);
                 tamper(index, &mut out, &mut remainder, &live);
+                // Nothing can be committed behind the last live cell.
+                for column in std::iter::once(&mut out).chain(&mut remainder) {
+                    column[live_cells(&axes)..].fill(F::ZERO);
+                }
                 limbs = remainder;
                 out
             }

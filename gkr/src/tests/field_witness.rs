@@ -9,6 +9,7 @@ use crate::witness::Evidence;
 use zkstrata_mle::{E, F, axis_vars, contract_middle, eval_dense};
 use zkstrata_model_ir::int::TensorId;
 use zkstrata_pcs::ProverTape;
+use zkstrata_pcs::joint::Column;
 
 /// The cells of the padded cube, over padded axes.
 #[derive(Clone, Debug)]
@@ -23,8 +24,8 @@ impl Cells for Padded {
         contract_middle(&self.0, outer, mid, inner, e)
     }
 
-    fn padded(&self, _: &[usize]) -> Vec<F> {
-        self.0.clone()
+    fn column(&self, _: &[usize], live: usize) -> Column {
+        Column::Field(self.0[..live].to_vec())
     }
 }
 

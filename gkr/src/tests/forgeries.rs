@@ -16,7 +16,8 @@ use crate::{ProveError, SetupOptions, VerifyError, Weights, setup_scheme};
 use std::collections::BTreeMap;
 use zkstrata_mle::{F, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::{Function, Model, TableId};
-use zkstrata_pcs::{Clear, Error, TapeError, Whir};
+use zkstrata_pcs::joint::Joint;
+use zkstrata_pcs::{Clear, Error, TapeError};
 
 /// What a verdict is called.
 fn class(verdict: &Result<(), VerifyError>) -> String {
@@ -134,7 +135,7 @@ fn false_numerators_of_tables_end_in_the_multiplicities() {
         ..Blame::default()
     };
     let verdicts = false_cells(3, &[blame]);
-    only(&verdicts, "value of a column in the clear");
+    only(&verdicts, "sum of the relation");
 }
 
 #[test]
@@ -156,7 +157,7 @@ fn a_chain_of_lies_through_all_of_the_protocol_ends_in_an_opening() {
         let ends = [
             "public input",
             "two claims at one point",
-            "value of a column in the clear",
+            "sum of the relation",
         ];
         let all = verdicts.keys().all(|end| ends.contains(&end.as_str()));
         assert!(all, "{verdicts:?}");
@@ -195,7 +196,7 @@ fn a_false_output_pushed_through_the_linear_part_is_rejected() {
     for end in [
         "public input",
         "public weights",
-        "value of a column in the clear",
+        "sum of the relation",
     ] {
         assert!(verdicts.contains_key(end), "{end}: {verdicts:?}");
     }
@@ -404,10 +405,10 @@ fn there_is_no_second_quotient_at_the_edge() {
 /// With commitments on both sides. The honest opening refuses a false claim: that is where such a
 /// prover is stuck.
 #[test]
-fn a_chain_of_lies_is_stuck_at_the_opening_with_whir() {
+fn a_chain_of_lies_is_stuck_at_the_joint_opening() {
     let mut stuck = 0;
     for (name, model) in [("mlp", suite::mlp()), ("wide", suite::wide())] {
-        let case = Case::<Whir>::new(model, 1);
+        let case = Case::<Joint>::new(model, 1);
         let plan = Plan::new(&case.model.graph, 1).expect("a plan");
         let mut statement = case.honest.clone();
         statement.outputs[0][0] += 1;
@@ -427,9 +428,7 @@ fn a_chain_of_lies_is_stuck_at_the_opening_with_whir() {
                 Err(ProveError::Commit(error)) => {
                     stuck += 1;
                     let error = error.to_string();
-                    let at_a_claim = error.contains("a claim is false")
-                        || error.contains("value of a column in the clear");
-                    assert!(at_a_claim, "{name}: {error}");
+                    assert!(error.contains("the relation is false"), "{name}: {error}");
                 }
                 Err(error) => panic!("{name}: {error}"),
             }

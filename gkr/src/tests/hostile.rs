@@ -3,12 +3,12 @@
 //! `ZKSTRATA_HOSTILE_KEYS=DIR` leaves them in a folder, for measurements of a whole process.
 
 use crate::constants::Constants;
-use crate::{FileError, SetupOptions, VerifyingKey, setup_scheme};
+use crate::{FileError, ProofProfile, SetupOptions, VerifyingKey, setup_scheme};
 use zkstrata_model_ir::int::{
     Affine, Contract, Function, Graph, Interval, Map, MapAxis, Node, Op, Port, PortKind, Table,
     TableId, Tap, TensorId, WeightId,
 };
-use zkstrata_pcs::Whir;
+use zkstrata_pcs::joint::Joint;
 
 const ZERO: Interval = Interval { lo: 0, hi: 0 };
 const BIT: Interval = Interval { lo: 0, hi: 1 };
@@ -62,25 +62,25 @@ fn graph(input: &[usize], nodes: Vec<Node>, tables: Vec<Table>) -> Graph {
     }
 }
 
-fn read(what: &str, graph: Graph, constants: Option<&VerifyingKey<Whir>>) -> Option<FileError> {
+fn read(what: &str, graph: Graph, constants: Option<&VerifyingKey<Joint>>) -> Option<FileError> {
     let constants = constants.map_or(Constants::None, |key| key.constants.clone());
-    let bytes = VerifyingKey::<Whir>::new(graph, constants, 1).to_bytes();
+    let bytes = VerifyingKey::<Joint>::new(graph, constants, ProofProfile::Fast, 1).to_bytes();
     if let Ok(folder) = std::env::var("ZKSTRATA_HOSTILE_KEYS") {
         let name = format!("{} {}.zkvk", what, bytes.len()).replace(' ', "-");
         let path = std::path::Path::new(&folder).join(name);
         std::fs::write(path, &bytes).expect("a folder to write to");
     }
     let start = std::time::Instant::now();
-    let error = VerifyingKey::<Whir>::from_bytes(&bytes).err();
+    let error = VerifyingKey::<Joint>::from_bytes(&bytes).err();
     let took = start.elapsed();
     eprintln!("{what}: {} bytes, {took:?}, {error:?}", bytes.len());
     error
 }
 
 /// A key with committed weights, for its commitment.
-fn committed() -> VerifyingKey<Whir> {
+fn committed() -> VerifyingKey<Joint> {
     let model = super::suite::linear_only();
-    let keys = setup_scheme::<Whir>(model, &SetupOptions::default());
+    let keys = setup_scheme::<Joint>(model, &SetupOptions::default());
     keys.expect("sets up").1
 }
 

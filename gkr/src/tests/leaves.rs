@@ -5,11 +5,30 @@ use super::field_witness::Padded;
 use crate::lookup::fraction::Leaves;
 use crate::lookup::table::identifier;
 use crate::plan::Plan;
-use crate::tensor::{Tensor, for_each_live};
+use crate::tensor::{Cells, Tensor, for_each_live};
 use crate::witness::Evidence;
 use std::collections::HashMap;
 use zkstrata_mle::{E, F, Field, PrimeCharacteristicRing, PrimeField64, tensor_vars};
 use zkstrata_model_ir::int::TensorId;
+use zkstrata_pcs::joint::Column;
+
+/// The cells of a tensor in the field, over its padded axes.
+fn padded<C: Cells>(tensor: &Tensor<C>, vars: usize) -> Vec<F> {
+    in_field(tensor.column(1 << vars), vars)
+}
+
+/// The cells of a column in the field, with those that are not committed.
+pub(crate) fn in_field(column: Column, vars: usize) -> Vec<F> {
+    let mut cells: Vec<F> = match column {
+        Column::I8(x) => x.iter().map(|&x| F::from_i8(x)).collect(),
+        Column::I16(x) => x.iter().map(|&x| F::from_i16(x)).collect(),
+        Column::I32(x) => x.iter().map(|&x| F::from_i32(x)).collect(),
+        Column::I64(x) => x.iter().map(|&x| F::from_i64(x)).collect(),
+        Column::Field(x) => x,
+    };
+    cells.resize(1 << vars, F::ZERO);
+    cells
+}
 
 /// The leaves of the lookups.
 pub(super) fn of_lookups<W: Evidence>(
@@ -20,14 +39,15 @@ pub(super) fn of_lookups<W: Evidence>(
     // The leaves of every block with its first one.
     let mut parts: Vec<(usize, Vec<(E, E)>)> = vec![];
     for block in &plan.blocks {
-        let acc = witness.tensors()[block.input.0].padded();
-        let out = witness.tensors()[block.node].padded();
+        let acc = padded(&witness.tensors()[block.input.0], block.vars);
+        let out = padded(&witness.tensors()[block.node], block.vars);
         let axes = plan.axes(TensorId(block.node));
         let mut mask = vec![F::ZERO; 1 << tensor_vars(&axes)];
         for_each_live(&axes, |_, at| mask[at] = F::ONE);
         let denominator =
             |mask: F, table, row: E| E::ONE + (alpha - identifier(table) - E::ONE) * mask - row;
-        let limbs = witness.limbs(block.node).iter().map(Tensor::padded);
+        let limbs = witness.limbs(block.node).iter();
+        let limbs = limbs.map(|tensor| padded(tensor, block.vars));
         let limbs: Vec<_> = block.limbs.iter().zip(limbs).collect();
         let scale = F::TWO.exp_u64(block.shift.into()).inverse();
         let mut main = vec![];
@@ -44,7 +64,7 @@ pub(super) fn of_lookups<W: Evidence>(
         }
         parts.push((block.first, main));
         for (limb, x) in block.own_limbs().iter().zip(witness.own_limbs(block.node)) {
-            let x = x.padded();
+            let x = padded(x, block.vars);
             let leaf = |(&mask, &x)| (E::from(mask), denominator(mask, limb.range, beta * x));
             parts.push((limb.first, mask.iter().zip(x.iter()).map(leaf).collect()));
         }

@@ -6,8 +6,8 @@ use super::field_run::run;
 use super::field_witness::Padded;
 use crate::error::VerifyError;
 use crate::linear::{
-    Instance, InstanceEnd, LinearProver, LinearVerifier, Party, TensorClaim, Wanted, analyse,
-    reduce,
+    Contracted, Instance, InstanceEnd, LinearProver, LinearVerifier, Party, TensorClaim, Wanted,
+    analyse, reduce,
 };
 use crate::plan::{Plan, WeightPlan};
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};
@@ -203,6 +203,7 @@ fn lies_about_one_tensor_do_not_cancel() {
                 bias_axes: vec![],
                 tensors: &witness.tensors,
                 tape: &mut tape,
+                contracted: &mut Contracted::default(),
             },
             lies: lies.into_iter(),
         };

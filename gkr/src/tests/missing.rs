@@ -5,7 +5,7 @@ use crate::{Proven, SetupOptions, setup_scheme};
 use ndarray::{ArrayD, IxDyn, arr1};
 use zkstrata_model_ir::float::{Activation, Graph, GraphBuilder, Missing, Op};
 use zkstrata_model_ir::quantise::{Calibration, InputError, Options, quantise};
-use zkstrata_pcs::Whir;
+use zkstrata_pcs::joint::Joint;
 
 const NAN: f32 = f32::NAN;
 
@@ -36,7 +36,7 @@ fn missing_cells_are_part_of_the_statement() {
     let samples = [[NAN, 0.5, -3.0], [4.0, NAN, NAN]].map(sample);
     let calibration = Calibration::from_samples(samples.to_vec());
     let model = quantise(&counts(), &calibration, &Options::default()).expect("quantises");
-    let keys = setup_scheme::<Whir>(model.model, &SetupOptions::default());
+    let keys = setup_scheme::<Joint>(model.model, &SetupOptions::default());
     let (pk, vk) = keys.expect("sets up");
     let graph = vk.graph();
     let code = graph.missing(&graph.inputs[0]).expect("a code");

@@ -10,7 +10,7 @@ mod field_run;
 mod field_witness;
 mod forgeries;
 mod hostile;
-mod leaves;
+pub(crate) mod leaves;
 mod limbs;
 mod merging;
 mod missing;

@@ -8,17 +8,18 @@ use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::witness::Witness;
 use crate::{
-    FileError, FileKind, MAX_BATCH, ProvingKey, SetupOptions, Statement, VerifyError, VerifyingKey,
-    Weights, decode_proof, encode_proof, setup_scheme,
+    FileError, FileKind, MAX_BATCH, ProofProfile, ProvingKey, SetupOptions, Statement, VerifyError,
+    VerifyingKey, Weights, decode_proof, encode_proof, setup_scheme,
 };
 use std::ops::Range;
 use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::{
     Entry, Graph, Interval, Map, MapAxis, Model, Node, Op, Tap, TensorId,
 };
-use zkstrata_pcs::{Clear, ProverScheme, Whir};
+use zkstrata_pcs::Clear;
+use zkstrata_pcs::joint::{Joint, RelationProver};
 
-struct Real<C: ProverScheme> {
+struct Real<C: RelationProver> {
     vk: VerifyingKey<C>,
     pk: ProvingKey<C>,
     statement: Statement,
@@ -26,14 +27,21 @@ struct Real<C: ProverScheme> {
     messages: Vec<(&'static str, Range<usize>)>,
 }
 
-impl<C: ProverScheme> Real<C> {
+impl<C: RelationProver> Real<C> {
     fn new(model: Model, batch: usize) -> Self {
         Self::with(model, batch, Weights::Committed)
     }
 
     fn with(model: Model, batch: usize, weights: Weights) -> Self {
         let inputs = inputs(&model, batch, 5);
-        let (pk, vk) = setup_scheme::<C>(model, &SetupOptions { weights }).expect("sets up");
+        let (pk, vk) = setup_scheme::<C>(
+            model,
+            &SetupOptions {
+                weights,
+                ..SetupOptions::default()
+            },
+        )
+        .expect("sets up");
         let (statement, proof) = pk.prove_integers(&inputs).expect("proves");
         vk.verify(&statement, &proof).expect("verifies");
         let plan = Plan::new(vk.graph(), batch).expect("a plan");
@@ -57,7 +65,7 @@ impl<C: ProverScheme> Real<C> {
 }
 
 /// Alters, removes and duplicates every message, and cuts and extends the tape.
-fn attack_tape<C: ProverScheme>(model: Model, weights: Weights) {
+fn attack_tape<C: RelationProver>(model: Model, weights: Weights) {
     let real = Real::<C>::with(model, 2, weights);
     let covered: usize = real.messages.iter().map(|(_, r)| r.len()).sum();
     assert_eq!(covered, real.tape.len(), "every byte belongs to a message");
@@ -103,15 +111,15 @@ fn every_altered_tape_is_rejected_in_the_clear() {
 }
 
 #[test]
-fn every_altered_tape_is_rejected_with_whir() {
-    attack_tape::<Whir>(suite::mlp(), Weights::Committed);
-    attack_tape::<Whir>(suite::wide(), Weights::Committed);
-    attack_tape::<Whir>(suite::wide(), Weights::Public);
+fn every_altered_tape_is_rejected_when_committed() {
+    attack_tape::<Joint>(suite::mlp(), Weights::Committed);
+    attack_tape::<Joint>(suite::wide(), Weights::Committed);
+    attack_tape::<Joint>(suite::wide(), Weights::Public);
 }
 
 #[test]
 fn statements_that_differ_are_rejected() {
-    let real = Real::<Whir>::new(suite::conv(), 2);
+    let real = Real::<Joint>::new(suite::conv(), 2);
     let proof = Proof {
         tape: real.tape.clone(),
     };
@@ -165,10 +173,10 @@ fn statements_that_differ_are_rejected() {
 
 #[test]
 fn a_proof_under_another_models_key_is_rejected() {
-    let real = Real::<Whir>::new(suite::mlp(), 1);
+    let real = Real::<Joint>::new(suite::mlp(), 1);
     let mut other = suite::mlp();
     other.weights[2][0] += 1;
-    let (_, vk) = setup_scheme::<Whir>(other, &SetupOptions::default()).expect("sets up");
+    let (_, vk) = setup_scheme::<Joint>(other, &SetupOptions::default()).expect("sets up");
     assert_ne!(vk.digest(), real.vk.digest());
     let proof = Proof {
         tape: real.tape.clone(),
@@ -181,15 +189,15 @@ fn a_proof_under_another_models_key_is_rejected() {
 }
 
 #[test]
-fn clear_and_whir_agree() {
+fn clear_and_joint_agree() {
     for (name, model) in models() {
         let clear = Real::<Clear>::new(model.clone(), 3);
-        let whir = Real::<Whir>::new(model, 3);
-        assert_eq!(clear.statement.outputs, whir.statement.outputs, "{name}");
-        let mut statement = whir.statement.clone();
+        let joint = Real::<Joint>::new(model, 3);
+        assert_eq!(clear.statement.outputs, joint.statement.outputs, "{name}");
+        let mut statement = joint.statement.clone();
         let interval = {
-            let port = &whir.vk.graph().outputs[0];
-            whir.vk.graph().node(port.tensor).interval
+            let port = &joint.vk.graph().outputs[0];
+            joint.vk.graph().node(port.tensor).interval
         };
         let cell = &mut statement.outputs[0][0];
         *cell = if *cell < interval.hi {
@@ -197,8 +205,8 @@ fn clear_and_whir_agree() {
         } else {
             *cell - 1
         };
-        let proof = Proof { tape: whir.tape };
-        assert!(whir.vk.verify(&statement, &proof).is_err(), "{name}");
+        let proof = Proof { tape: joint.tape };
+        assert!(joint.vk.verify(&statement, &proof).is_err(), "{name}");
         statement.model = clear.vk.digest();
         let proof = Proof { tape: clear.tape };
         assert!(clear.vk.verify(&statement, &proof).is_err(), "{name}");
@@ -207,14 +215,14 @@ fn clear_and_whir_agree() {
 
 #[test]
 fn public_weights_must_fit_the_graph() {
-    let real = Real::<Whir>::with(suite::conv(), 1, Weights::Public);
+    let real = Real::<Joint>::with(suite::conv(), 1, Weights::Public);
     let model = real.pk.model();
     let key = |edit: &dyn Fn(&mut Model)| {
         let mut other = model.clone();
         edit(&mut other);
         let constants = Constants::Public(PublicWeights::new(&other).into());
-        let key = VerifyingKey::<Whir>::new(model.graph.clone(), constants, 1);
-        VerifyingKey::<Whir>::from_bytes(&key.to_bytes())
+        let key = VerifyingKey::<Joint>::new(model.graph.clone(), constants, ProofProfile::Fast, 1);
+        VerifyingKey::<Joint>::from_bytes(&key.to_bytes())
     };
     key(&|_| {}).expect("an honest key");
     for edit in [
@@ -231,15 +239,15 @@ fn public_weights_must_fit_the_graph() {
 }
 
 fn files_round_trip_and_reject_what_is_not_canonical(weights: Weights) {
-    let real = Real::<Whir>::with(suite::mlp(), 1, weights);
+    let real = Real::<Joint>::with(suite::mlp(), 1, weights);
     let proof = Proof {
         tape: real.tape.clone(),
     };
     let file = encode_proof(&real.statement, &proof);
     assert_eq!(decode_proof(&file), Ok((real.statement.clone(), proof)));
     let vk = real.vk.to_bytes();
-    assert_eq!(VerifyingKey::<Whir>::from_bytes(&vk), Ok(real.vk.clone()));
-    let pk = ProvingKey::<Whir>::from_bytes(&real.pk.to_bytes()).expect("a proving key");
+    assert_eq!(VerifyingKey::<Joint>::from_bytes(&vk), Ok(real.vk.clone()));
+    let pk = ProvingKey::<Joint>::from_bytes(&real.pk.to_bytes()).expect("a proving key");
     assert_eq!(pk.verifying_key().digest(), real.vk.digest());
 
     let trailing = [file.as_slice(), &[0]].concat();
@@ -261,19 +269,19 @@ fn files_round_trip_and_reject_what_is_not_canonical(weights: Weights) {
         Err(FileError::Scheme { .. } | FileError::Malformed(_))
     ));
     for cut in 0..vk.len().min(400) {
-        assert!(VerifyingKey::<Whir>::from_bytes(&vk[..cut]).is_err());
+        assert!(VerifyingKey::<Joint>::from_bytes(&vk[..cut]).is_err());
     }
     // A checksum that fits does not make an encoding canonical.
     let body = [&vk[44..], &[0]].concat();
     let checksum = blake3::hash(&body);
     let trailing = [&vk[..12], checksum.as_bytes(), &body].concat();
     assert_eq!(
-        VerifyingKey::<Whir>::from_bytes(&trailing),
+        VerifyingKey::<Joint>::from_bytes(&trailing),
         Err(FileError::NotCanonical)
     );
-    damaged_keys_are_refused(&vk, |key| VerifyingKey::<Whir>::from_bytes(key).map(drop));
+    damaged_keys_are_refused(&vk, |key| VerifyingKey::<Joint>::from_bytes(key).map(drop));
     damaged_keys_are_refused(&real.pk.to_bytes(), |key| {
-        ProvingKey::<Whir>::from_bytes(key).map(drop)
+        ProvingKey::<Joint>::from_bytes(key).map(drop)
     });
 }
 
@@ -334,7 +342,7 @@ fn hostile_key(
         constants if graph.weights > 0 => constants.clone(),
         _ => Constants::None,
     };
-    let key = VerifyingKey::<Clear>::new(graph, constants, max_batch);
+    let key = VerifyingKey::<Clear>::new(graph, constants, ProofProfile::Fast, max_batch);
     VerifyingKey::from_bytes(&key.to_bytes())
 }
 
@@ -419,7 +427,7 @@ fn golden_proofs() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
     let pool = pool.expect("a pool of one thread");
     let digests = cases.map(|(name, model, weights)| {
-        let real = pool.install(|| Real::<Whir>::with(model, 1, weights));
+        let real = pool.install(|| Real::<Joint>::with(model, 1, weights));
         let proof = Proof { tape: real.tape };
         let digest = Digest::of("golden", &encode_proof(&real.statement, &proof));
         format!(
@@ -443,9 +451,9 @@ fn golden_proofs() {
 #[test]
 fn keys_are_shared_between_threads() {
     fn assert_shareable<T: Send + Sync + Clone + 'static>() {}
-    assert_shareable::<ProvingKey<Whir>>();
-    assert_shareable::<VerifyingKey<Whir>>();
-    let real = Real::<Whir>::new(suite::mlp(), 1);
+    assert_shareable::<ProvingKey<Joint>>();
+    assert_shareable::<VerifyingKey<Joint>>();
+    let real = Real::<Joint>::new(suite::mlp(), 1);
     let model = real.pk.model().clone();
     let threads: Vec<_> = (0..3)
         .map(|seed| {

@@ -13,7 +13,7 @@ use crate::transcript::VerifierTape;
 use zkstrata_mle::{E, PrimeCharacteristicRing};
 
 #[cfg(feature = "prover")]
-use super::{Column, RelationProver};
+use super::{Column, Partial, RelationProver};
 #[cfg(feature = "prover")]
 use crate::transcript::ProverTape;
 
@@ -90,7 +90,12 @@ impl RelationProver for Clear {
         tape.send_cells(CELLS, commitment);
     }
 
-    fn open(_sources: &[&()], _relation: &Relation, _tape: &mut ProverTape) -> Result<(), Error> {
+    fn open(
+        _sources: &[&()],
+        _relation: &Relation,
+        _known: &[Vec<Option<Partial>>],
+        _tape: &mut ProverTape,
+    ) -> Result<(), Error> {
         Ok(())
     }
 }

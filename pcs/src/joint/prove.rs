@@ -7,7 +7,7 @@ use super::source::{Column, SourceData, encode_extension};
 use super::tree::{Opened, Tree};
 use super::verify::{batch, fold_row, fold_row_extension, lead};
 use super::weights::{last, split};
-use super::{MIDDLE, RELATION, Relation, Term, WORK, check_terms, rounds};
+use super::{MIDDLE, Partial, RELATION, Relation, Term, WORK, check_terms, rounds};
 use crate::scheme::Error;
 use crate::sumcheck::{self, Factor, Instance, ROUND};
 use crate::transcript::ProverTape;
@@ -63,9 +63,10 @@ impl Conduct for Honest {}
 pub(super) fn open(
     sources: &[&SourceData],
     relation: &Relation,
+    known: &[Vec<Option<Partial>>],
     tape: &mut ProverTape,
 ) -> Result<(), Error> {
-    open_as(&mut Honest, sources, relation, tape)
+    open_as(&mut Honest, sources, relation, known, tape)
 }
 
 /// The same as somebody conducts it.
@@ -73,13 +74,14 @@ pub(super) fn open_as(
     conduct: &mut impl Conduct,
     sources: &[&SourceData],
     relation: &Relation,
+    known: &[Vec<Option<Partial>>],
     tape: &mut ProverTape,
 ) -> Result<(), Error> {
     let layouts: Vec<&Layout> = sources.iter().map(|source| source.layout()).collect();
     let plan = Plan::new(&layouts)?;
     check_terms(&layouts, relation)?;
     let target = start(&plan, &layouts, sources, relation, tape)?;
-    let mut sums = ColumnSums::new(&plan, sources, relation);
+    let mut sums = ColumnSums::new(&plan, sources, relation, known);
     if sums.total() != target && !conduct.lies() {
         return Err(Error::Opening {
             reason: "the relation is false".into(),
@@ -202,6 +204,23 @@ fn start(
     Ok(relation.target - clear)
 }
 
+impl Partial {
+    /// `sum_R eq_R P(R, b)` for every `b < 2^fold`, where `high` are the coordinates of the rows, those
+    /// that are known first.
+    fn sum_rows(&self, high: &[E], fold: usize) -> Vec<E> {
+        let (_, left) = high.split_at(high.len() + fold - self.num_vars);
+        let rows = self.values.chunks(1 << fold);
+        let eq = eq_table(left, rows.len(), E::ONE);
+        let mut sums = vec![E::ZERO; 1 << fold];
+        for (row, eq) in rows.zip(eq) {
+            sums.iter_mut()
+                .zip(row)
+                .for_each(|(sum, &x)| *sum += eq * x);
+        }
+        sums
+    }
+}
+
 /// What is left of every term when the rows are summed: its weights of the column variables and the
 /// column's sums.
 struct ColumnSums {
@@ -225,14 +244,19 @@ impl PartSums {
 }
 
 impl ColumnSums {
-    fn new(plan: &Plan, sources: &[&SourceData], relation: &Relation) -> Self {
+    fn new(
+        plan: &Plan,
+        sources: &[&SourceData],
+        relation: &Relation,
+        known: &[Vec<Option<Partial>>],
+    ) -> Self {
         let parts = plan.parts.par_iter().map(|part| {
             let source = sources[part.source];
             let (_, columns) = source.coded().expect("parts are encoded");
             let fold = part.code.fold;
-            let terms = relation.terms[part.source].par_iter();
+            let terms = relation.terms[part.source].par_iter().enumerate();
             let first = first_columns(source.layout());
-            let terms = terms.map(|term| {
+            let terms = terms.map(|(k, term)| {
                 let Term::Column {
                     column: id,
                     point,
@@ -240,9 +264,15 @@ impl ColumnSums {
                 } = term;
                 let column = &columns[first[id.table] + id.column];
                 let (high, low) = split(point, fold);
+                let weights = eq_table(&low, 1 << fold, *coef);
+                let known = known.get(part.source).and_then(|terms| terms.get(k));
+                let known = known.and_then(Option::as_ref);
+                if let Some(partial) = known.filter(|partial| partial.num_vars >= fold) {
+                    return [weights, partial.sum_rows(high, fold)];
+                }
                 let rows = column.len().div_ceil(1 << fold);
                 let eq = eq_table(high, rows, E::ONE);
-                [eq_table(&low, 1 << fold, *coef), column.sum_rows(fold, &eq)]
+                [weights, column.sum_rows(fold, &eq)]
             });
             PartSums {
                 fold,

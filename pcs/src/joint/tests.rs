@@ -149,7 +149,7 @@ fn prove(case: &Case) -> Result<Proven, Error> {
     let mut tape = ProverTape::new(&STATEMENT);
     let (commitments, data) = commit(case, &mut tape);
     let data: Vec<&SourceData> = data.iter().collect();
-    Joint::open(&data, &case.relation, &mut tape)?;
+    Joint::open(&data, &case.relation, &[], &mut tape)?;
     let after = tape.sample();
     Ok(Proven {
         commitments,

@@ -133,7 +133,7 @@ impl Length {
 /// ```text
 /// sum_{d=1}^D 2^d ((1 - 2^-d)^n - (1 - 2^(1-d))^n)
 /// ```
-fn siblings(n: usize, depth: u32) -> f64 {
+pub(crate) fn siblings(n: usize, depth: u32) -> f64 {
     let missed = |d: u32| (1.0 - (-f64::from(d)).exp2()).powf(n as f64);
     let at = |d: u32| f64::from(d).exp2() * (missed(d) - missed(d - 1));
     (1..=depth).map(at).sum()

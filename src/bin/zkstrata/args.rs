@@ -172,13 +172,38 @@ pub(crate) enum Weights {
     Public,
 }
 
-impl Weights {
+/// What proofs are made for.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub(crate) enum Proofs {
+    /// The time that they take to make
+    #[default]
+    Fast,
+    /// Their size: smaller by a tenth to a fourth, slower to make, larger keys in memory
+    Small,
+}
+
+/// What is chosen when keys are made.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Keys {
+    /// How verifiers know the weights
+    #[arg(long, value_enum, default_value_t)]
+    weights: Weights,
+    /// What proofs are made for
+    #[arg(long, value_enum, default_value_t)]
+    proof: Proofs,
+}
+
+impl Keys {
     /// The options that say so.
     pub(crate) fn options(self) -> SetupOptions {
         SetupOptions {
-            weights: match self {
-                Self::Committed => zkstrata::Weights::Committed,
-                Self::Public => zkstrata::Weights::Public,
+            weights: match self.weights {
+                Weights::Committed => zkstrata::Weights::Committed,
+                Weights::Public => zkstrata::Weights::Public,
+            },
+            proof: match self.proof {
+                Proofs::Fast => zkstrata::ProofProfile::Fast,
+                Proofs::Small => zkstrata::ProofProfile::Small,
             },
         }
     }
@@ -211,9 +236,8 @@ pub(crate) struct Setup {
     /// Directory for model.zkpk and model.zkvk; created if it does not exist
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// How verifiers know the weights
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) weights: Weights,
+    #[command(flatten)]
+    pub(crate) keys: Keys,
     #[command(flatten)]
     pub(crate) closeness: Closeness,
 }
@@ -289,9 +313,8 @@ pub(crate) struct Bench {
     /// Repetitions
     #[arg(long, value_name = "N", default_value = "5")]
     pub(crate) runs: NonZeroUsize,
-    /// How the verifier knows the weights
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) weights: Weights,
+    #[command(flatten)]
+    pub(crate) keys: Keys,
     #[command(flatten)]
     pub(crate) closeness: Closeness,
 }
@@ -304,9 +327,8 @@ pub(crate) struct Estimate {
     /// Inferences per proof
     #[arg(long, value_name = "N", value_parser = batch, default_value = "1")]
     pub(crate) batch: NonZeroUsize,
-    /// How the verifier knows the weights
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) weights: Weights,
+    #[command(flatten)]
+    pub(crate) keys: Keys,
 }
 
 /// `zkstrata inspect`

@@ -5,7 +5,7 @@ use crate::failure::{Context, Failure};
 use crate::progress::Progress;
 use crate::quantised;
 use crate::report::{Bytes, Report, Seconds};
-use crate::setup::weights;
+use crate::setup::describe_options;
 use serde_json::{Map, Value};
 use zkstrata::estimate::{Estimate, Machine, estimate};
 
@@ -16,18 +16,17 @@ pub(crate) fn run(args: &args::Estimate, progress: &Progress) -> Result<Report, 
     let samples = quantised::made_up(&imported.graph, 1);
     let quantised = imported.quantise(&args.model, Some(&samples), progress)?;
 
-    let known = args.weights.options().weights;
+    let options = args.keys.options();
     let machine = Machine::here();
     let estimated = tracing::info_span!("estimate")
-        .in_scope(|| estimate(&quantised.model, known, args.batch.get(), machine));
+        .in_scope(|| estimate(&quantised.model, &options, args.batch.get(), machine));
     let estimated = estimated.context(args.model.path.display())?;
 
     let mut report = Report::new();
     report.field("file", args.model.path.display());
     report.set("model", args.model.path.display().to_string());
     quantised.describe(&mut report);
-    report.field("weights", weights(known));
-    report.set("weights", weights(known));
+    describe_options(options.weights, options.proof, &mut report);
     report.field("batch", args.batch);
     report.set("batch", args.batch.get());
     report.field("threads", machine.threads);

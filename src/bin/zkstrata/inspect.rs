@@ -48,8 +48,7 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
 fn key(vk: &VerifyingKey, report: &mut Report) -> Result<(), Failure> {
     let graph = vk.graph();
     report.field("model", vk.digest());
-    report.field("weights", setup::weights(vk.weights()));
-    report.set("weights", setup::weights(vk.weights()));
+    setup::describe_options(vk.weights(), vk.profile(), report);
     report.field("largest batch", vk.max_batch());
     report.field("nodes", graph.nodes.len());
     let rows: usize = graph.tables.iter().map(|table| table.len).sum();

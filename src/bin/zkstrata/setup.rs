@@ -8,7 +8,7 @@ use crate::quantised::{self, Judged, describe_accuracy, judge};
 use crate::report::{Bytes, Report, Seconds};
 use crate::security;
 use std::time::Instant;
-use zkstrata::{FileKind, Weights};
+use zkstrata::{FileKind, ProofProfile, Weights};
 
 pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["import", "quantise", "accuracy", "setup", "write"], 1);
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     }
 
     let start = Instant::now();
-    let options = args.weights.options();
+    let options = args.keys.options();
     let keys =
         tracing::info_span!("setup").in_scope(|| zkstrata::setup_with(quantised.model, &options));
     let (pk, vk) = keys.context(args.model.path.display())?;
@@ -76,8 +76,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     report.set("model", vk.digest().to_string());
     report.set("soundness_bits", security.total_bits);
     report.set("max_batch", vk.max_batch());
-    report.field("weights", weights(vk.weights()));
-    report.set("weights", weights(vk.weights()));
+    describe_options(vk.weights(), vk.profile(), &mut report);
     report.set("setup_s", setup_s);
     report.set("pk", pk_file.path().display().to_string());
     report.set("pk_bytes", pk.len());
@@ -86,10 +85,18 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     Ok(report)
 }
 
-/// How a key knows the weights.
-pub(crate) fn weights(weights: Weights) -> &'static str {
-    match weights {
+/// What was chosen when a key was made.
+pub(crate) fn describe_options(weights: Weights, proof: ProofProfile, report: &mut Report) {
+    let weights = match weights {
         Weights::Committed => "committed",
         Weights::Public => "public",
+    };
+    let proofs = match proof {
+        ProofProfile::Fast => "fast",
+        ProofProfile::Small => "small",
+    };
+    for (name, value) in [("weights", weights), ("proofs", proofs)] {
+        report.field(name, value);
+        report.set(name, value);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Anchor, Svg};
 use crate::figure::Seconds;
-use crate::record::Profile;
+use crate::record::{Profile, Proofs};
 use crate::report::group::{Kind, Section};
 use crate::report::table::escape;
 use crate::report::tables::{STAGES, label};
@@ -19,7 +19,7 @@ pub(crate) fn stages(section: &Section) -> Option<String> {
     let mut rows = Vec::new();
     for measured in &section.models {
         for row in &measured.rows {
-            let is_shown = matches!(row.kind, Kind::Strata(Profile::Fast, _));
+            let is_shown = matches!(row.kind, Kind::Strata(Profile::Fast, _, Proofs::Fast));
             if is_shown && let Some(prove) = row.prove {
                 rows.push((measured, row, prove));
             }

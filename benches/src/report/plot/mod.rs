@@ -116,10 +116,10 @@ enum Mark {
 impl Mark {
     fn of(kind: &Kind) -> Self {
         match kind {
-            Kind::Strata(Profile::Fast, Weights::Committed) => Self::FastCommitted,
-            Kind::Strata(Profile::Fast, Weights::Public) => Self::FastPublic,
-            Kind::Strata(Profile::Accurate, Weights::Committed) => Self::AccurateCommitted,
-            Kind::Strata(Profile::Accurate, Weights::Public) => Self::AccuratePublic,
+            Kind::Strata(Profile::Fast, Weights::Committed, _) => Self::FastCommitted,
+            Kind::Strata(Profile::Fast, Weights::Public, _) => Self::FastPublic,
+            Kind::Strata(Profile::Accurate, Weights::Committed, _) => Self::AccurateCommitted,
+            Kind::Strata(Profile::Accurate, Weights::Public, _) => Self::AccuratePublic,
             Kind::Peer(_) => Self::Peer,
             Kind::Plain => Self::Plain,
         }

@@ -60,7 +60,7 @@ fn judge(
     let mut tape = ProverTape::new(&STATEMENT);
     let (commitments, data) = commit(case, &mut tape);
     let data: Vec<&SourceData> = data.iter().collect();
-    open_as(conduct, &data, &case.relation, &mut tape)?;
+    open_as(conduct, &data, &case.relation, &[], &mut tape)?;
     verify(case, &commitments, &tape.finish())
 }
 
@@ -573,7 +573,7 @@ fn no_work() {
     let mut tape = ProverTape::new(&STATEMENT);
     let (commitments, data) = commit(&case, &mut tape);
     let data: Vec<&SourceData> = data.iter().collect();
-    Joint::open(&data, &case.relation, &mut tape).expect("a true relation");
+    Joint::open(&data, &case.relation, &[], &mut tape).expect("a true relation");
     let works: Vec<_> = tape
         .messages()
         .iter()

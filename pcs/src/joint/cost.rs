@@ -1,0 +1,112 @@
+//! What an opening will cost, from the layouts alone: before there are columns.
+
+use super::layout::{End, Layout, Plan};
+use super::parameters::Code;
+use super::{Joint, tree::DIGEST};
+use crate::scheme::{Error, Place};
+use crate::whir::{Whir, siblings};
+
+/// Bytes on the tape of an element of `E`, of one of `F`, and of a proof of work.
+const SCALAR: f64 = 16.0;
+const BASE: f64 = 8.0;
+const WORK: f64 = 8.0;
+
+/// Bytes of a root of WHIR.
+const WHIR_ROOT: f64 = 32.0;
+
+/// A source as part of an opening.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SourceCost {
+    /// Its live cells.
+    pub cells: usize,
+    /// Cells of its word; nothing if its cells are in the clear.
+    pub word: Option<usize>,
+}
+
+/// What an opening of several sources takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OpeningCost {
+    /// The sources.
+    pub sources: Vec<SourceCost>,
+    /// Folded rows of all of them, elements of `E`.
+    pub folded: usize,
+    /// Expected number of hashes of all proofs of work.
+    pub hashes: f64,
+    /// Expected length on the tape, without the commitments to the sources.
+    pub bytes: f64,
+}
+
+impl Joint {
+    /// Bytes of a commitment that is not the cells.
+    pub const ROOT_BYTES: usize = DIGEST;
+
+    /// The cost of an opening of sources of these layouts. Everything but the number of opened rows
+    /// that fall together and of Merkle siblings is exact.
+    ///
+    /// # Errors
+    /// No parameters reach the security level.
+    pub fn cost(layouts: &[&Layout]) -> Result<OpeningCost, Error> {
+        let plan = Plan::new(layouts)?;
+        let source = |layout: &&Layout| SourceCost {
+            cells: layout.cells(),
+            word: layout.code().map(|code| code.width() << code.log_points),
+        };
+        let mut cost = OpeningCost {
+            sources: layouts.iter().map(source).collect(),
+            folded: plan.folded,
+            hashes: 0.0,
+            bytes: 0.0,
+        };
+        if plan.parts.is_empty() {
+            return Ok(cost);
+        }
+        cost.rounds(plan.fold);
+        cost.work(plan.work);
+        for part in &plan.parts {
+            cost.rows(part.code, part.queries, BASE);
+        }
+        if let Some(middle) = &plan.middle {
+            cost.bytes += DIGEST as f64;
+            cost.rounds(middle.code.fold);
+            cost.work(plan.work);
+            cost.rows(middle.code, middle.queries, SCALAR);
+        }
+        cost.end(&plan.end)?;
+        cost.rounds(plan.end.num_vars);
+        Ok(cost)
+    }
+}
+
+impl OpeningCost {
+    /// Rounds of a sumcheck of products of two polynomials.
+    fn rounds(&mut self, n: usize) {
+        self.bytes += 2.0 * SCALAR * n as f64;
+    }
+
+    fn work(&mut self, bits: usize) {
+        self.bytes += WORK;
+        self.hashes += (bits as f64).exp2();
+    }
+
+    /// Opened rows and their paths.
+    fn rows(&mut self, code: Code, queries: usize, cell: f64) {
+        let points = (code.log_points as f64).exp2();
+        let different = points * (1.0 - (1.0 - 1.0 / points).powf(queries as f64));
+        self.bytes += different * cell * code.width() as f64;
+        self.bytes += DIGEST as f64 * siblings(queries, code.log_points as u32);
+    }
+
+    fn end(&mut self, end: &End) -> Result<(), Error> {
+        if end.clear {
+            self.bytes += SCALAR * end.rows as f64;
+            return Ok(());
+        }
+        self.bytes += 2.0 * SCALAR;
+        for part in Whir::cost(Place::Tail, &super::end::shape(end))? {
+            let tree = part.tree.expect("a tail is never in the clear");
+            self.bytes += WHIR_ROOT + tree.proof_bytes;
+            self.hashes += tree.work;
+        }
+        Ok(())
+    }
+}
