@@ -3,7 +3,7 @@
 //! Each term is the probability of one attempt divided by its proof of work: 8 bits of work
 //! precede the lookup challenges and up to 16 each challenge of an opening, and an attempt costs
 //! as many hashes. Fiat-Shamir allows as many attempts as a forger can pay for. Collisions of
-//! BLAKE3 (2^128 work) are not a term.
+//! the trees' digests (2^100 hashes) are not a term.
 
 use crate::constants::Weights;
 use crate::error::VerifyError;
