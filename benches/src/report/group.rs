@@ -42,6 +42,8 @@ pub(crate) struct Row {
     pub(crate) inference: Option<f64>,
     /// Plain inference with one thread, and with the threads of the row.
     pub(crate) plain: Option<(f64, f64)>,
+    /// Proving time with public weights, of a row with committed ones.
+    pub(crate) public: Option<f64>,
     /// Of the run whose proving time is nearest to the median.
     pub(crate) parts: BTreeMap<String, f64>,
     pub(crate) proof: Option<f64>,
@@ -104,6 +106,11 @@ impl Row {
     /// Proving time over plain inference with one thread.
     pub(crate) fn ratio(&self) -> Option<f64> {
         Some(self.prove? / self.plain?.0)
+    }
+
+    /// Proving time over that with public weights.
+    pub(crate) fn overhead(&self) -> Option<f64> {
+        Some(self.prove? / self.public?)
     }
 
     /// The largest resident set of all.
@@ -202,10 +209,26 @@ fn measured<'a>(records: &[&'a Record], used: &mut Vec<&'a Record>) -> Measured 
     for (row, missing) in rows.iter_mut().zip(missing) {
         row.plain = row.plain.or(missing);
     }
+    let public: Vec<Option<f64>> = rows.iter().map(|row| with_public(row, &rows)).collect();
+    for (row, public) in rows.iter_mut().zip(public) {
+        row.public = public;
+    }
     Measured {
         model: records[0].model.clone(),
         rows,
     }
+}
+
+/// Proving time of the row that differs from a row with committed weights in having public ones.
+fn with_public(row: &Row, rows: &[Row]) -> Option<f64> {
+    let Kind::Strata(profile, Weights::Committed, proofs) = row.kind else {
+        return None;
+    };
+    let kind = Kind::Strata(profile, Weights::Public, proofs);
+    let same = |other: &&Row| {
+        other.kind == kind && (other.batch, other.threads) == (row.batch, row.threads)
+    };
+    rows.iter().find(same)?.prove
 }
 
 /// Keeps the records of the build that was measured last: a median over two versions means
@@ -266,6 +289,7 @@ fn row((kind, batch, threads): (Kind, usize, usize), records: &[&Record]) -> Row
         verify: of(&|figures| figures.seconds.verify),
         inference: of(&|figures| figures.seconds.inference),
         plain: one.zip(same),
+        public: None,
         parts: parts.unwrap_or_default(),
         proof: of(&|figures| bytes(figures.bytes.proof)),
         pk: of(&|figures| bytes(figures.bytes.pk)),

@@ -37,7 +37,7 @@ struct Column {
     class: fn(&Row) -> usize,
 }
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     Column {
         name: "prove",
         cell: |row| seconds(row.prove),
@@ -79,6 +79,13 @@ const COLUMNS: [Column; 9] = [
         cell: |row| bytes(row.peak()),
         rank: Row::peak,
         class: |row| row.batch,
+    },
+    Column {
+        name: "committed / public weights",
+        cell: |row| figure(row.overhead(), |x| format!("{x:.2}")),
+        // It compares two rows itself.
+        rank: |_| None,
+        class: |_| 0,
     },
     Column {
         name: "max error (inputs)",

@@ -90,7 +90,7 @@ impl Parameters {
         committed_rate: Rate { rows: 3, points: 5 },
         codeword_rate: Rate { rows: 1, points: 4 },
         committed_folds: &[(0, 4), (1 << 19, 5), (1 << 25, 6), (1 << 27, 7)],
-        codeword_folds: &[(0, 5), (1 << 18, 6), (1 << 21, 7), (1 << 26, 8)],
+        codeword_folds: &[(0, 5), (1 << 18, 6), (1 << 23, 7), (1 << 26, 8)],
         clear_committed: 1 << 12,
         clear_codeword: 1 << 15,
         clear_folded: 15 << 8,
@@ -113,7 +113,7 @@ impl Parameters {
             (1 << 27, 7),
             (1 << 28, 8),
         ],
-        codeword_folds: &[(0, 4), (1 << 18, 6), (1 << 21, 7), (1 << 26, 8)],
+        codeword_folds: &[(0, 4), (1 << 18, 6), (1 << 23, 7), (1 << 26, 8)],
         ..Self::FAST
     };
 
