@@ -1,22 +1,21 @@
-//! The joint opening beside two openings with WHIR: sizes and times of the same claims.
+//! Times committing, opening and verifying of the joint opening, and prints the size and soundness of
+//! its proofs.
 //!
 //! `cargo run --release -p zkstrata-pcs --example joint [name]...`
 //!
 //! The numbers of cells and claims are those of proofs of real models with committed weights. Cells are
 //! small integers; columns are of two or three lengths. Times are the median and, in brackets, the least
-//! of several runs, in which the schemes take turns; ratios are of both.
+//! of several runs, in which the parameters take turns. `TERMS=1` prints the soundness term by term,
+//! `MESSAGES=1` the long messages of a proof.
 #![allow(clippy::unwrap_used)]
 
 use std::time::Instant;
-use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing, dot, eq_table};
+use zkstrata_mle::{E, Point, PrimeCharacteristicRing, dot, eq_table};
 use zkstrata_pcs::joint::{
     Column, Joint, Layout, Parameters, Relation, RelationProver, RelationScheme, SourceRef, Table,
     Term, Word,
 };
-use zkstrata_pcs::{
-    Claim, ColumnId, CommitmentScheme, Opening, OpeningShape, Place, ProverOpening, ProverScheme,
-    ProverTape, TableShape, VerifierTape, Whir,
-};
+use zkstrata_pcs::{Claim, ColumnId, ProverTape, VerifierTape};
 
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
@@ -33,15 +32,15 @@ const SHAPES: [(&str, [usize; 2], [usize; 2]); 5] = [
 
 /// One commitment.
 struct Source {
-    place: Place,
-    shape: Vec<TableShape>,
+    word: Word,
+    tables: Vec<Table>,
     cells: Vec<Vec<i16>>,
     claims: Vec<Claim<E>>,
 }
 
 impl Source {
     /// Three columns for four claims, of lengths as equal as powers of two can be.
-    fn new(place: Place, [cells, claims]: [usize; 2]) -> Self {
+    fn new(word: Word, [cells, claims]: [usize; 2]) -> Self {
         let mut vars: Vec<usize> = (0..30).filter(|&k| cells >> k & 1 == 1).collect();
         while vars.len() < claims * 3 / 4 {
             let k = (0..vars.len()).max_by_key(|&k| vars[k]).unwrap();
@@ -49,13 +48,14 @@ impl Source {
             vars.push(vars[k]);
         }
         vars.sort_by_key(|&v| std::cmp::Reverse(v));
-        let mut shape: Vec<TableShape> = vec![];
-        for class in vars.chunk_by(|a, b| a == b) {
-            shape.push(TableShape {
+        let tables: Vec<Table> = vars
+            .chunk_by(|a, b| a == b)
+            .map(|class| Table {
                 num_vars: class[0],
+                live: 1 << class[0],
                 width: class.len(),
-            });
-        }
+            })
+            .collect();
         let mut x = 1u64;
         let mut column = |n: usize| -> Vec<i16> {
             (0..1usize << n)
@@ -66,7 +66,7 @@ impl Source {
                 .collect()
         };
         let cells: Vec<Vec<i16>> = vars.iter().map(|&n| column(n)).collect();
-        let ids: Vec<ColumnId> = shape
+        let ids: Vec<ColumnId> = tables
             .iter()
             .enumerate()
             .flat_map(|(table, s)| (0..s.width).map(move |column| ColumnId { table, column }))
@@ -83,38 +83,24 @@ impl Source {
             }
         });
         Self {
-            place,
+            word,
             claims: claims.collect(),
-            shape,
+            tables,
             cells,
         }
     }
 
-    fn fields(&self) -> Vec<Vec<Vec<F>>> {
-        let mut columns = self.cells.iter();
-        let table = |s: &TableShape| {
-            let column = |cells: &Vec<i16>| cells.iter().map(|&c| F::from_i16(c)).collect();
-            columns.by_ref().take(s.width).map(column).collect()
-        };
-        self.shape.iter().map(table).collect()
-    }
-
     /// Weights fit a byte.
     fn columns(&self) -> Vec<Column> {
-        let column = |cells: &Vec<i16>| match self.place {
-            Place::Key => Column::I8(cells.iter().map(|&c| c as i8).collect()),
-            _ => Column::I16(cells.clone()),
+        let column = |cells: &Vec<i16>| match self.word {
+            Word::Codeword => Column::I8(cells.iter().map(|&c| c as i8).collect()),
+            Word::Committed => Column::I16(cells.clone()),
         };
         self.cells.iter().map(column).collect()
     }
 
     fn layout(&self, parameters: Parameters) -> Layout {
-        let word = match self.place {
-            Place::Key => Word::Codeword,
-            _ => Word::Committed,
-        };
-        let tables: Vec<Table> = self.shape.iter().map(|&s| s.into()).collect();
-        Layout::new(word, parameters, &tables).unwrap()
+        Layout::new(self.word, parameters, &self.tables).unwrap()
     }
 }
 
@@ -139,7 +125,7 @@ impl Times {
 fn main() {
     let names: Vec<String> = std::env::args().skip(1).collect();
     println!(
-        "model           scheme         witness ms            open ms        verify ms    key ms      KiB   bits"
+        "model           profile        witness ms            open ms        verify ms    key ms      KiB   bits"
     );
     rayon::scope(|_| {
         for (name, witness, key) in SHAPES {
@@ -152,126 +138,33 @@ fn main() {
 
 fn measure(name: &str, witness: [usize; 2], key: [usize; 2]) {
     let sources = [
-        Source::new(Place::Proof, witness),
-        Source::new(Place::Key, key),
+        Source::new(Word::Committed, witness),
+        Source::new(Word::Codeword, key),
     ];
     let runs = if witness[0] + key[0] < 1 << 20 { 25 } else { 7 };
-    let whir = Scheme::new(&sources);
-    let fast = JointScheme::new("fast", Parameters::FAST, &sources);
-    let small = JointScheme::new("small", Parameters::SMALL, &sources);
-    let (mut of_whir, mut of_fast, mut of_small) = Default::default();
-    let mut bytes = [0; 3];
+    let profiles = [("fast", Parameters::FAST), ("small", Parameters::SMALL)];
+    let mut rows = profiles.map(|(profile, parameters)| {
+        let scheme = Scheme::new(profile, parameters, &sources);
+        (profile, scheme, Times::default(), 0)
+    });
     for _ in 0..runs {
-        bytes[0] = whir.run(&sources, &mut of_whir);
-        bytes[1] = fast.run(&sources, &mut of_fast);
-        bytes[2] = small.run(&sources, &mut of_small);
+        for (_, scheme, times, bytes) in &mut rows {
+            *bytes = scheme.run(&sources, times);
+        }
     }
-    let first = of_whir.summary();
-    let rows = [
-        ("whir", first, whir.key_ms, bytes[0], whir.bits()),
-        (
-            "fast",
-            of_fast.summary(),
-            fast.key_ms,
-            bytes[1],
-            fast.bits(),
-        ),
-        (
-            "small",
-            of_small.summary(),
-            small.key_ms,
-            bytes[2],
-            small.bits(),
-        ),
-    ];
-    for (scheme, times, key_ms, size, bits) in rows {
-        let [commit, open, verify] =
-            times.map(|[median, least]| format!("{median:.2} ({least:.2})"));
-        let kib = size as f64 / 1024.0;
+    for (profile, scheme, mut times, bytes) in rows {
+        let [commit, open, verify] = times
+            .summary()
+            .map(|[median, least]| format!("{median:.2} ({least:.2})"));
+        let (key_ms, bits, kib) = (scheme.key_ms, scheme.bits(), bytes as f64 / 1024.0);
         println!(
-            "{name:15} {scheme:6} {commit:>18} {open:>18} {verify:>16} {key_ms:9.1} {kib:8.1} {bits:6.1}"
+            "{name:15} {profile:6} {commit:>18} {open:>18} {verify:>16} {key_ms:9.1} {kib:8.1} {bits:6.1}"
         );
-        if scheme != "whir" {
-            let [commit, open, verify] = [0, 1, 2].map(|step| {
-                let [median, least] = [0, 1].map(|k| times[step][k] / first[step][k]);
-                format!("{median:.2} ({least:.2})")
-            });
-            let proving = [0, 1].map(|k| (times[0][k] + times[1][k]) / (first[0][k] + first[1][k]));
-            let (key, size) = (key_ms / whir.key_ms, size as f64 / bytes[0] as f64);
-            println!(
-                "                ratio  {commit:>18} {open:>18} {verify:>16} {key:9.2} {size:8.2}        commit and open {:.2} ({:.2})",
-                proving[0], proving[1]
-            );
-        }
-    }
-}
-
-/// Two openings with WHIR.
-struct Scheme {
-    key: <Whir as CommitmentScheme>::Commitment,
-    data: <Whir as ProverScheme>::ProverData,
-    key_ms: f64,
-    bits: f64,
-}
-
-impl Scheme {
-    fn new(sources: &[Source; 2]) -> Self {
-        let [_, key] = sources;
-        let columns = key.fields();
-        let start = Instant::now();
-        let (commitment, data) = Whir::commit(Place::Key, &key.shape, columns).unwrap();
-        let shapes = sources.each_ref().map(|s| OpeningShape {
-            place: s.place,
-            shape: &s.shape,
-            claims: s.claims.len(),
-        });
-        Self {
-            key: commitment,
-            data,
-            key_ms: start.elapsed().as_secs_f64() * 1e3,
-            bits: total(&Whir::soundness(&shapes).unwrap()),
-        }
-    }
-
-    fn bits(&self) -> f64 {
-        self.bits
-    }
-
-    fn run(&self, sources: &[Source; 2], times: &mut Times) -> usize {
-        let [witness, key] = sources;
-        let columns = witness.fields();
-        let mut tape = ProverTape::new(&[0; 32]);
-        let start = Instant::now();
-        let (commitment, data) = Whir::commit(Place::Proof, &witness.shape, columns).unwrap();
-        times.push(0, start);
-        Whir::send_commitment(&commitment, &witness.shape, &mut tape);
-        let start = Instant::now();
-        let openings = [(&data, witness), (&self.data, key)].map(|(data, source)| ProverOpening {
-            data,
-            claims: &source.claims,
-        });
-        Whir::open(&openings, &mut tape).unwrap();
-        times.push(1, start);
-        let bytes = tape.finish();
-        let start = Instant::now();
-        let mut tape = VerifierTape::new(&[0; 32], &bytes);
-        let commitment = Whir::recv_commitment(&witness.shape, &mut tape).unwrap();
-        let openings =
-            [(&commitment, witness), (&self.key, key)].map(|(commitment, source)| Opening {
-                commitment,
-                place: source.place,
-                shape: &source.shape,
-                claims: &source.claims,
-            });
-        Whir::verify(&openings, &mut tape).unwrap();
-        tape.finish().unwrap();
-        times.push(2, start);
-        bytes.len()
     }
 }
 
 /// The joint opening with one choice of parameters.
-struct JointScheme {
+struct Scheme {
     layouts: [Layout; 2],
     key: <Joint as RelationScheme>::Commitment,
     data: <Joint as RelationProver>::Data,
@@ -279,7 +172,7 @@ struct JointScheme {
     key_ms: f64,
 }
 
-impl JointScheme {
+impl Scheme {
     fn new(name: &str, parameters: Parameters, sources: &[Source; 2]) -> Self {
         let layouts = sources.each_ref().map(|source| source.layout(parameters));
         let gamma = E::from_u64(0x1234_5678_9abc).exp_u64(77_777);

@@ -31,7 +31,7 @@
 //!    x_k^R`, on the rows of the source of the query.
 //! 5. Sumcheck of `<D, A>` over the `f'` column variables of `D`. It ends at `rho'` with a claim on
 //!    `h(R') = sum_x eq(rho', x) D(R', x)`.
-//! 6. `h`: sent if it is short, else committed to with WHIR ([`Place::Tail`](crate::Place::Tail)).
+//! 6. `h`: sent if it is short, else committed to with WHIR (`joint/tail.rs`).
 //! 7. A proof of work; `t'` positions of `D`; their rows and pruned paths; a challenge `gamma'`.
 //!    Claim and weights are extended as in 4, by `sum_R' h(R') x'^R' = sum_x eq(rho', x) row_x`.
 //! 8. Sumcheck over the variables of `h`. It ends at `r`, where the verifier evaluates the weights
@@ -112,10 +112,12 @@
 
 mod clear;
 mod closed;
+mod dft;
 mod end;
 mod layout;
 mod parameters;
 mod soundness;
+mod tail;
 mod tree;
 mod verify;
 mod weights;
@@ -134,15 +136,16 @@ mod source;
 mod tests;
 
 use crate::cells::Cells;
-use crate::clear::CELLS;
-use crate::scheme::{ColumnId, Error, SoundnessTerm};
+use crate::claim::{ColumnId, Error, SoundnessTerm};
 use crate::transcript::VerifierTape;
+use clear::CELLS;
 use layout::Plan;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::collections::BTreeMap;
 use tree::Digest;
 use zkstrata_mle::{BasedVectorSpace, E, F, Point, PrimeField64};
 
+pub use clear::Clear;
 #[cfg(feature = "prover")]
 pub use cost::{OpeningCost, SourceCost};
 pub use layout::{Layout, Table};
@@ -310,7 +313,7 @@ impl RelationScheme for Joint {
 
     const NAME: &'static str = "joint";
 
-    const PARAMETERS: u32 = 1;
+    const PARAMETERS: u32 = 2;
 
     fn recv_commitment(layout: &Layout, tape: &mut VerifierTape<'_>) -> Result<Commitment, Error> {
         Ok(match layout.code() {

@@ -1,5 +1,5 @@
-//! The proof's tape, the verifier's channel, claims about committed columns and the commitment
-//! schemes that open them. This crate knows no model.
+//! The proof's tape, the verifier's channel, claims about committed columns and the commitments
+//! that open them. This crate knows no model.
 //!
 //! Without the `prover` feature it is the verifier alone, and that build denies whatever may panic.
 #![cfg_attr(
@@ -18,27 +18,17 @@
 
 mod cells;
 mod channel;
-mod clear;
+mod claim;
 mod counting;
 pub mod joint;
-mod scheme;
 pub mod sumcheck;
 mod transcript;
-mod whir;
 
 pub use cells::Cells;
 pub use channel::{Channel, Scalar};
-pub use clear::Clear;
+pub use claim::{Claim, ColumnId, Error, SoundnessTerm};
 pub use counting::{Counted, Counting, Counts};
-pub use scheme::{
-    Claim, ColumnId, CommitmentScheme, Error, Opening, OpeningShape, Place, SoundnessTerm,
-    TableShape,
-};
-#[cfg(feature = "prover")]
-pub use scheme::{Columns, ProverOpening, ProverScheme};
+pub use joint::Clear;
 #[cfg(feature = "prover")]
 pub use transcript::ProverTape;
 pub use transcript::{Message, TapeError, VerifierTape};
-#[cfg(feature = "prover")]
-pub use whir::{PartCost, TreeCost, WhirData};
-pub use whir::{Whir, WhirCommitment};

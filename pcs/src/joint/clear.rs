@@ -1,5 +1,6 @@
-//! The scheme without cryptography: cells in the clear, and a relation is checked by summing. It is
-//! the oracle of everything that is tested above this module.
+//! The scheme without cryptography: the commitment is the cells, and the verifier sums a relation
+//! itself. Nothing is sent to open it and the soundness error is 0. It is the oracle of everything
+//! that is tested above this module, and the best scheme for few cells.
 
 use super::layout::Layout;
 use super::{
@@ -7,15 +8,37 @@ use super::{
 };
 use crate::cells::Cells;
 use crate::channel::Channel;
-use crate::clear::{CELLS, Clear, evaluate};
-use crate::scheme::{Error, SoundnessTerm};
+use crate::claim::{Error, SoundnessTerm};
 use crate::transcript::VerifierTape;
-use zkstrata_mle::{E, PrimeCharacteristicRing};
+use zkstrata_mle::{E, F, PrimeCharacteristicRing, eq_table};
 
 #[cfg(feature = "prover")]
 use super::{Column, Partial, RelationProver};
 #[cfg(feature = "prover")]
 use crate::transcript::ProverTape;
+
+/// Message of cells in the clear.
+pub(super) const CELLS: &str = "cells";
+
+/// Cells in the clear.
+#[derive(Clone, Copy, Debug)]
+pub struct Clear;
+
+/// `sum_x eq(r, x) f(x)` over the cells that there are, as `sum_h eq(r_h, h) sum_l eq(r_l, l)
+/// f(h, l)` with `r = (r_h, r_l)` cut in the middle: one multiplication of `E` by `F` a cell.
+pub(super) fn evaluate(column: &[F], point: &[E]) -> E {
+    let (high, low) = point.split_at(point.len() / 2);
+    let low = eq_table(low, 1 << low.len(), E::ONE);
+    let high = eq_table(high, 1 << high.len(), E::ONE);
+    column
+        .chunks(low.len())
+        .zip(high)
+        .map(|(row, weight)| {
+            let inner: E = row.iter().zip(&low).map(|(&cell, &eq)| eq * cell).sum();
+            inner * weight
+        })
+        .sum()
+}
 
 /// What the terms on a source in the clear sum to.
 pub(super) fn sum(cells: &Cells, layout: &Layout, terms: &[Term]) -> Result<E, Error> {
@@ -62,7 +85,7 @@ impl RelationScheme for Clear {
         check_terms(&layouts, relation)?;
         let mut sum = E::ZERO;
         for (source, terms) in sources.iter().zip(&relation.terms) {
-            <Self as RelationScheme>::check_commitment(source.commitment, source.layout)?;
+            Self::check_commitment(source.commitment, source.layout)?;
             sum += self::sum(source.commitment, source.layout, terms)?;
         }
         Ok(tape.assert_zero(sum - relation.target, SUM)?)

@@ -2,17 +2,13 @@
 
 use super::layout::{End, Layout, Plan};
 use super::parameters::Code;
-use super::{Joint, tree::DIGEST};
-use crate::scheme::{Error, Place};
-use crate::whir::{Whir, siblings};
+use super::{Joint, tail, tree::DIGEST};
+use crate::claim::Error;
 
 /// Bytes on the tape of an element of `E`, of one of `F`, and of a proof of work.
 const SCALAR: f64 = 16.0;
 const BASE: f64 = 8.0;
 const WORK: f64 = 8.0;
-
-/// Bytes of a root of WHIR.
-const WHIR_ROOT: f64 = 32.0;
 
 /// A source as part of an opening.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -102,11 +98,22 @@ impl OpeningCost {
             return Ok(());
         }
         self.bytes += 2.0 * SCALAR;
-        for part in Whir::cost(Place::Tail, &super::end::shape(end))? {
-            let tree = part.tree.expect("a tail is never in the clear");
-            self.bytes += WHIR_ROOT + tree.proof_bytes;
-            self.hashes += tree.work;
-        }
+        let tail = tail::cost(end.num_vars)?;
+        self.bytes += tail.bytes;
+        self.hashes += tail.hashes;
         Ok(())
     }
+}
+
+/// The expected number of siblings in the pruned paths of `n` random leaves of a tree of depth `D`.
+/// A node of depth `d` is on no path with probability `(1 - 2^-d)^n`, and neither is its sibling
+/// with probability `(1 - 2^(1-d))^n`. It is in the proof if it is on no path and its sibling is:
+///
+/// ```text
+/// sum_{d=1}^D 2^d ((1 - 2^-d)^n - (1 - 2^(1-d))^n)
+/// ```
+pub(super) fn siblings(n: usize, depth: u32) -> f64 {
+    let missed = |d: u32| (1.0 - (-f64::from(d)).exp2()).powf(n as f64);
+    let at = |d: u32| f64::from(d).exp2() * (missed(d) - missed(d - 1));
+    (1..=depth).map(at).sum()
 }

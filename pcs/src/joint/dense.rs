@@ -147,7 +147,7 @@ fn add_transform(code: Code, positions: &[usize], queried: &Queried, weights: &m
             *row1 += c[1] * power;
         }
     }
-    let sums = crate::whir::dft().dft_batch(RowMajorMatrix::new(sparse, 2 * columns));
+    let sums = super::dft::dft().dft_batch(RowMajorMatrix::new(sparse, 2 * columns));
     weights
         .par_chunks_mut(columns)
         .zip(sums.values.par_chunks(2 * columns))

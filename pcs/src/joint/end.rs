@@ -5,18 +5,15 @@
 //! determines `h`.
 
 use super::layout::End;
+use super::tail;
+use super::tree::Digest;
 use crate::channel::Channel;
-use crate::scheme::{Claim, ColumnId, CommitmentScheme, Error, Opening, Place, TableShape};
+use crate::claim::Error;
 use crate::transcript::VerifierTape;
-use crate::whir::{Whir, WhirCommitment};
 use zkstrata_mle::{BasedVectorSpace, E, F, Point, PrimeCharacteristicRing, eq_table};
 
 #[cfg(feature = "prover")]
-use crate::scheme::{ProverOpening, ProverScheme};
-#[cfg(feature = "prover")]
 use crate::transcript::ProverTape;
-#[cfg(feature = "prover")]
-use crate::whir::WhirData;
 
 /// Message of the vector itself.
 const VECTOR: &str = "joint vector";
@@ -29,29 +26,12 @@ pub(super) enum Received {
     /// The vector.
     Clear(Vec<E>),
     /// A commitment to its coordinates.
-    Whir(WhirCommitment),
-}
-
-/// The coordinates as columns of one table.
-pub(super) fn shape(end: &End) -> [TableShape; 1] {
-    [TableShape {
-        num_vars: end.num_vars,
-        width: 2,
-    }]
+    Whir(Digest),
 }
 
 /// `theta`.
 fn theta() -> E {
     E::from_basis_coefficients_fn(|k| if k == 1 { F::ONE } else { F::ZERO })
-}
-
-fn claims(values: &[E], point: &Point) -> Vec<Claim<E>> {
-    let claim = |(column, &value)| Claim {
-        column: ColumnId { table: 0, column },
-        point: point.clone(),
-        value,
-    };
-    values.iter().enumerate().map(claim).collect()
 }
 
 impl Received {
@@ -60,35 +40,23 @@ impl Received {
         if end.clear {
             return Ok(Received::Clear(tape.recv(VECTOR, end.rows)?));
         }
-        let commitment = Whir::recv_at(Place::Tail, &shape(end), tape)?;
-        Ok(Received::Whir(commitment))
+        Ok(Received::Whir(tail::recv_root(tape)?))
     }
 
     /// The value of the vector's extension at a point.
     ///
     /// # Soundness
     /// If the vector was received before the point was drawn, it is the value, up to the error of
-    /// WHIR with two claims.
-    pub(super) fn evaluate(
-        &self,
-        end: &End,
-        point: &Point,
-        tape: &mut VerifierTape<'_>,
-    ) -> Result<E, Error> {
+    /// [`tail::soundness`].
+    pub(super) fn evaluate(&self, point: &Point, tape: &mut VerifierTape<'_>) -> Result<E, Error> {
         match self {
             Received::Clear(vector) => {
                 let eq = eq_table(point, vector.len(), E::ONE);
                 Ok(eq.into_iter().zip(vector).map(|(eq, &h)| eq * h).sum())
             }
-            Received::Whir(commitment) => {
-                let values = tape.recv(VALUES, 2)?;
-                let opening = Opening {
-                    commitment,
-                    place: Place::Tail,
-                    shape: &shape(end),
-                    claims: &claims(&values, point),
-                };
-                Whir::verify(&[opening], tape)?;
+            Received::Whir(root) => {
+                let values = tape.recv(VALUES, tail::WIDTH)?;
+                tail::verify(root, point, &values, tape)?;
                 let basis = [E::ONE, theta()];
                 Ok(values.into_iter().zip(basis).map(|(v, b)| v * b).sum())
             }
@@ -102,7 +70,7 @@ pub(super) enum Sent {
     /// Nothing is left to do.
     Clear,
     /// The coordinates and their commitment.
-    Whir(Box<([Vec<F>; 2], WhirData)>),
+    Whir(Box<tail::Committed>),
 }
 
 #[cfg(feature = "prover")]
@@ -113,7 +81,7 @@ impl Sent {
             tape.send(VECTOR, vector);
             return Ok(Sent::Clear);
         }
-        let coordinates = [0, 1].map(|k| {
+        let columns = [0, 1].map(|k| {
             let coordinate = |h: &E| {
                 let c: &[F] = h.as_basis_coefficients_slice();
                 c[k]
@@ -122,38 +90,26 @@ impl Sent {
             column.resize(1 << end.num_vars, F::ZERO);
             column
         });
-        let shape = shape(end);
-        let columns = vec![coordinates.to_vec()];
-        let (commitment, data) = Whir::commit(Place::Tail, &shape, columns)?;
-        Whir::send_commitment(&commitment, &shape, tape);
-        Ok(Sent::Whir(Box::new((coordinates, data))))
+        let committed = tail::Committed::new(&columns)?;
+        committed.send(tape);
+        Ok(Sent::Whir(Box::new(committed)))
     }
 
     /// Sends the values of the coordinates at a point, or what is made of them, and proves the
     /// values.
     pub(super) fn open(
-        &self,
+        self,
         point: &Point,
-        change: impl FnOnce(&mut [E; 2]),
+        change: impl FnOnce(&mut [E; tail::WIDTH]),
         tape: &mut ProverTape,
     ) -> Result<(), Error> {
         let Sent::Whir(committed) = self else {
             return Ok(());
         };
-        let (coordinates, data) = &**committed;
-        let values = coordinates
-            .each_ref()
-            .map(|column| crate::clear::evaluate(column, point));
+        let values = committed.evaluate(point);
         let mut sent = values;
         change(&mut sent);
         tape.send(VALUES, &sent);
-        let claims = claims(&values, point);
-        Whir::open(
-            &[ProverOpening {
-                data,
-                claims: &claims,
-            }],
-            tape,
-        )
+        committed.open(point, values, tape)
     }
 }

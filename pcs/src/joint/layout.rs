@@ -11,7 +11,15 @@
 //! or has a codeword whose maker is trusted.
 
 use super::parameters::{Code, Parameters, Word, work};
-use crate::scheme::{ColumnId, Error, MAX_COLUMNS, MAX_LOG_CELLS, TableShape};
+use super::tail;
+use crate::claim::{ColumnId, Error};
+
+/// Largest number of cells of a commitment: the field has no larger evaluation domains.
+const MAX_LOG_CELLS: usize = 30;
+
+/// Largest number of columns of a commitment: each is at least one claim of 16 bytes in a proof, and
+/// few bytes of a key name many of them.
+const MAX_COLUMNS: usize = 1 << 17;
 
 /// Columns of equal length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,19 +30,6 @@ pub struct Table {
     pub live: usize,
     /// Number of columns, at least 1.
     pub width: usize,
-}
-
-impl From<TableShape> for Table {
-    fn from(shape: TableShape) -> Self {
-        Self {
-            num_vars: shape.num_vars,
-            // A shape that is too large is refused by whatever is made of the table.
-            live: 1usize
-                .checked_shl(shape.num_vars.try_into().unwrap_or(u32::MAX))
-                .unwrap_or(0),
-            width: shape.width,
-        }
-    }
 }
 
 /// Where the columns of a commitment lie: a function of its shape, which both sides compute.
@@ -177,10 +172,6 @@ fn sum(tables: &[Table], size: impl Fn(&Table) -> Option<usize>) -> Result<usize
         })
 }
 
-/// Least number of variables of a vector that is committed to: WHIR folds 5 of them first and wants
-/// more than a register to be left.
-const MIN_END: usize = 8;
-
 /// A source that is encoded, as part of an opening.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
@@ -282,7 +273,7 @@ impl Plan {
         };
         let rows = middle.map_or(folded, |middle| middle.code.rows);
         let clear = middle.is_none() || first.end_in_clear(rows);
-        let least = if clear { 0 } else { MIN_END };
+        let least = if clear { 0 } else { tail::MIN_VARS };
         let cube = (least..MAX_LOG_CELLS).find(|&v| 1 << v >= rows);
         Ok(Self {
             work,

@@ -3,7 +3,7 @@
 //! Everything here is integer arithmetic: prover and verifier must come to the same numbers on
 //! every machine.
 
-use crate::scheme::Error;
+use crate::claim::Error;
 use serde::{Deserialize, Serialize};
 
 /// Bits of each query term of the soundness error. The number of sources is small, so the sum of
@@ -77,7 +77,7 @@ pub struct Parameters {
     /// whose queries alone take 50 to 60 KB.
     clear_folded: usize,
     /// Rows of the last vector that are sent, 16 bytes each, instead of being committed to and
-    /// opened with WHIR, which takes 62 KB and more.
+    /// opened with WHIR, which takes 53 KB and more.
     clear_end: usize,
 }
 

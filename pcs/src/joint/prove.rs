@@ -8,7 +8,7 @@ use super::tree::{Opened, Tree};
 use super::verify::{batch, fold_row, fold_row_extension, lead};
 use super::weights::{last, split};
 use super::{MIDDLE, Partial, RELATION, Relation, Term, WORK, check_terms, rounds};
-use crate::scheme::Error;
+use crate::claim::Error;
 use crate::sumcheck::{self, Factor, Instance, ROUND};
 use crate::transcript::ProverTape;
 use p3_matrix::dense::RowMajorMatrix;

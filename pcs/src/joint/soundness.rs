@@ -2,8 +2,8 @@
 
 use super::layout::{Layout, Plan};
 use super::parameters::{Code, Word};
-use crate::scheme::{CommitmentScheme, Error, OpeningShape, Place, SoundnessTerm};
-use crate::whir::Whir;
+use super::tail;
+use crate::claim::{Error, SoundnessTerm};
 
 /// `log2 |E|`, rounded down far below any term's last digit.
 const FIELD_BITS: f64 = 127.999_999;
@@ -64,12 +64,7 @@ pub(super) fn soundness(layouts: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error
     let rounds = plan.end.num_vars.max(1);
     terms.push(of_field("opening: last rounds", 2.0 * real(rounds)));
     if !plan.end.clear {
-        let shape = super::end::shape(&plan.end);
-        terms.extend(Whir::soundness(&[OpeningShape {
-            place: Place::Tail,
-            shape: &shape,
-            claims: 2,
-        }])?);
+        terms.push(tail::soundness(plan.end.num_vars)?);
     }
     Ok(terms)
 }

@@ -225,5 +225,5 @@ pub(super) fn encode_extension(code: Code, write: impl FnOnce(&mut [F])) -> RowM
 fn encode_wide(code: Code, width: usize, write: impl FnOnce(&mut [F])) -> RowMajorMatrix<F> {
     let mut values = F::zero_vec(width << code.log_points);
     write(&mut values[..code.rows * width]);
-    crate::whir::dft().dft_batch(RowMajorMatrix::new(values, width))
+    super::dft::dft().dft_batch(RowMajorMatrix::new(values, width))
 }

@@ -1,6 +1,7 @@
 //! The opening against the scheme in the clear, and provers who depart from it.
 
 mod attacks;
+mod fuzz;
 mod honest;
 
 use super::source::SourceData;
@@ -8,7 +9,7 @@ use super::{
     Column, Commitment, Joint, Layout, Parameters, Relation, RelationProver, RelationScheme,
     SourceRef, Table, Term, Word,
 };
-use crate::scheme::{ColumnId, Error};
+use crate::claim::{ColumnId, Error};
 use crate::transcript::{ProverTape, VerifierTape};
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};
 
@@ -128,6 +129,7 @@ impl Case {
 /// What a verifier has.
 struct Proven {
     commitments: Vec<Commitment>,
+    messages: Vec<crate::Message>,
     bytes: Vec<u8>,
     after: E,
 }
@@ -153,6 +155,7 @@ fn prove(case: &Case) -> Result<Proven, Error> {
     let after = tape.sample();
     Ok(Proven {
         commitments,
+        messages: tape.messages().to_vec(),
         bytes: tape.finish(),
         after,
     })

@@ -39,7 +39,7 @@ const TREE: &str = "paths of opened rows";
 
 /// The first bytes of BLAKE3.
 #[derive(Clone, Copy, Debug)]
-struct Short;
+pub(super) struct Short;
 
 fn cut(digest: &[u8; 32]) -> Digest {
     let (head, _) = digest.split_first_chunk().unwrap_or((&[0; DIGEST], &[]));
@@ -80,7 +80,8 @@ impl CryptographicHasher<u8, Digest> for Short {
     }
 }
 
-type Trees = MerkleTreeMmcs<
+/// The trees, as the library knows them.
+pub(super) type Trees = MerkleTreeMmcs<
     F,
     u8,
     SerializingHasher<Short>,
@@ -89,7 +90,8 @@ type Trees = MerkleTreeMmcs<
     DIGEST,
 >;
 
-fn trees() -> Trees {
+/// The trees.
+pub(super) fn trees() -> Trees {
     let hasher = SerializingHasher::new(Short);
     Trees::new(hasher, CompressionFunctionFromHasher::new(Short), 0)
 }

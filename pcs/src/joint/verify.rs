@@ -7,7 +7,7 @@ use super::tree::recv_rows;
 use super::weights::{Queried, Weights, last, points};
 use super::{Commitment, END, MIDDLE, Relation, SourceRef, WORK, check_terms, form};
 use crate::channel::Channel;
-use crate::scheme::Error;
+use crate::claim::Error;
 use crate::sumcheck::{self, InstanceShape};
 use crate::transcript::VerifierTape;
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing, eq_table};
@@ -117,7 +117,7 @@ pub(super) fn verify(
         middle: queried.first(),
     };
     let end = end.ok_or_else(|| form("an opening has a last vector"))?;
-    let value = end.evaluate(&plan.end, &reduced.point, tape)?;
+    let value = end.evaluate(&reduced.point, tape)?;
     let value = value * weights.at(&reduced.point)?;
     Ok(tape.assert_zero(value - reduced.value, END)?)
 }

@@ -18,7 +18,7 @@ use super::closed::{powers, shifted};
 use super::layout::{Layout, Part, Plan};
 use super::parameters::Code;
 use super::{Relation, Term};
-use crate::scheme::Error;
+use crate::claim::Error;
 use p3_field::TwoAdicField;
 use zkstrata_mle::{E, F, PrimeCharacteristicRing, eq_eval};
 

@@ -32,9 +32,9 @@ use zkstrata_mle::{BasedVectorSpace, Field};
 const SENT: Parameters = Parameters::tiny(1 << 20, 0);
 const MIDDLE: Parameters = Parameters::tiny(0, 1 << 20);
 const WHIR: Parameters = Parameters::tiny(0, 0);
-const FORMS: [Parameters; 3] = [SENT, MIDDLE, WHIR];
+pub(super) const FORMS: [Parameters; 3] = [SENT, MIDDLE, WHIR];
 
-fn case(parameters: Parameters) -> Case {
+pub(super) fn case(parameters: Parameters) -> Case {
     let mut rng = Rng(11);
     let witness = [table(8, 200, 3), table(6, 64, 1), table(0, 1, 1)];
     let witness = Source::random(Word::Committed, parameters, &witness, &mut rng);
@@ -499,56 +499,6 @@ fn a_false_cell_in_the_clear() {
     other.sources[0].columns[0] = Column::I8(vec![3; 7]);
     let (keys, _) = commit(&other, &mut ProverTape::new(&STATEMENT));
     assert!(verify(&case, &keys, &honest.bytes).is_err());
-}
-
-/// Every bit of a small proof that is drawn at random.
-#[test]
-fn altered_bytes() {
-    let mut rng = Rng(15);
-    for parameters in FORMS {
-        let case = case(parameters);
-        let honest = prove(&case).expect("a true relation");
-        for k in 0..300 {
-            let at = if k < 100 {
-                k * honest.bytes.len() / 100
-            } else {
-                rng.below(honest.bytes.len())
-            };
-            let mut bytes = honest.bytes.clone();
-            bytes[at] ^= 1 << rng.below(8);
-            let verdict = verify(&case, &honest.commitments, &bytes);
-            assert!(verdict.is_err(), "byte {at} of {}", bytes.len());
-        }
-        for len in [0, 24, 25, 100, honest.bytes.len() - 1] {
-            assert!(verify(&case, &honest.commitments, &honest.bytes[..len]).is_err());
-        }
-        let longer = [&honest.bytes[..], &[0]].concat();
-        let trailing = verify(&case, &honest.commitments, &longer);
-        assert_eq!(trailing, Err(TapeError::TrailingBytes { bytes: 1 }.into()));
-    }
-}
-
-/// Bytes of no meaning, and those of a proof in another order.
-#[test]
-fn any_bytes_are_refused_without_a_panic() {
-    let mut rng = Rng(16);
-    for parameters in FORMS {
-        let case = case(parameters);
-        let honest = prove(&case).expect("a true relation");
-        for k in 0..60 {
-            let len = rng.below(2 * honest.bytes.len());
-            let bytes: Vec<u8> = match k % 3 {
-                0 => (0..len).map(|_| rng.next() as u8).collect(),
-                1 => vec![0; len],
-                _ => {
-                    let mut bytes = honest.bytes.clone();
-                    bytes.rotate_left(1 + rng.below(honest.bytes.len() - 1));
-                    bytes
-                }
-            };
-            assert!(verify(&case, &honest.commitments, &bytes).is_err());
-        }
-    }
 }
 
 #[test]

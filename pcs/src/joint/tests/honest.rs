@@ -1,7 +1,7 @@
 //! Provers who follow the protocol, and relations that are false.
 
 use super::*;
-use crate::clear::Clear;
+use crate::Clear;
 use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 
 /// Every form that an opening can have: folded rows sent, the last vector sent, the last vector
@@ -27,7 +27,7 @@ fn in_the_clear(case: &Case) -> Result<(), Error> {
         .iter()
         .map(|source| {
             let columns = source.columns.clone();
-            <Clear as RelationProver>::commit(&source.layout, columns).expect("commits")
+            Clear::commit(&source.layout, columns).expect("commits")
         })
         .collect();
     let sources = case.sources.iter().zip(&committed);
@@ -38,7 +38,7 @@ fn in_the_clear(case: &Case) -> Result<(), Error> {
         })
         .collect();
     let mut tape = VerifierTape::new(&STATEMENT, &[]);
-    <Clear as RelationScheme>::verify(&sources, &case.relation, &mut tape)
+    Clear::verify(&sources, &case.relation, &mut tape)
 }
 
 fn case(parameters: Parameters, rng: &mut Rng) -> Case {

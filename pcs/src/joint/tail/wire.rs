@@ -5,8 +5,8 @@
 //! number of Merkle siblings, which depends on how the queries' paths overlap; it is a `u32`, and
 //! the library checks it against the queries. The claimed values are not in the proof at all.
 
-use super::config::Config;
-use super::trees::Trees;
+use super::super::tree::{DIGEST, Trees};
+use super::Config;
 use p3_merkle_tree::{MerkleCap, PrunedMerklePaths};
 use p3_multilinear_util::poly::Poly;
 use p3_sumcheck::SumcheckData;
@@ -16,15 +16,9 @@ use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, PrimeField64
 /// A proof as the library knows it, without the claimed values.
 pub(super) type Proof = WhirProof<F, E, Trees>;
 
-/// A Merkle root as the library knows it.
-pub(super) type Root = MerkleCap<F, [u8; 32]>;
+type Paths = PrunedMerklePaths<u8, DIGEST>;
 
-type Openings = QueryOpenings<F, E, PrunedMerklePaths<u8, 32>>;
-
-/// Wraps a root.
-pub(super) fn root(bytes: [u8; 32]) -> Root {
-    Root::new(vec![bytes])
-}
+type Openings = QueryOpenings<F, E, Paths>;
 
 /// Rows that a round opens: every row of a small domain, or one for each query.
 pub(super) fn rows(round: &RoundConfig) -> usize {
@@ -48,7 +42,7 @@ pub(super) fn decode(config: &Config, bytes: &[u8]) -> Option<Proof> {
     let mut round_proofs = Vec::with_capacity(rounds.len());
     for (k, (round, &fold)) in rounds.iter().zip(folds.iter().skip(1)).enumerate() {
         round_proofs.push(WhirRoundProof {
-            commitment: Some(root(reader.array()?)),
+            commitment: Some(MerkleCap::new(vec![reader.array()?])),
             ood_answers: reader.scalars(round.ood_samples)?,
             pow_witness: reader.work(round.pow_bits)?,
             openings: reader.openings(round, k == 0)?,
@@ -145,10 +139,10 @@ impl Reader<'_> {
         })
     }
 
-    fn siblings(&mut self) -> Option<PrunedMerklePaths<u8, 32>> {
+    fn siblings(&mut self) -> Option<Paths> {
         let count = u32::from_le_bytes(self.array()?);
         Some(PrunedMerklePaths {
-            sibling_hashes: self.list(count.try_into().ok()?, 32, Self::array)?,
+            sibling_hashes: self.list(count.try_into().ok()?, DIGEST, Self::array)?,
         })
     }
 }
