@@ -135,7 +135,8 @@ impl Ties {
             } else {
                 policy::GIVEN_BITS
             };
-            if forms.of(v) == Form::Raw || given[root] || usual[root].bits <= most {
+            let untied = forms.of(v) == Form::Raw || forms.is_rescaled(v);
+            if untied || given[root] || usual[root].bits <= most {
                 return None;
             }
             let size = facts.ranges[v].size();
