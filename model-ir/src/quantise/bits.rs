@@ -93,9 +93,19 @@ fn ordinary(facts: &Facts, ties: &Ties) -> Vec<u32> {
     ties.any(&facts.precise).into_iter().map(bits).collect()
 }
 
-/// By root: bits of classes whose largest cells are so much larger than the usual ones of a member
-/// that those would be lost in steps of ordinary bits; 0 of the others.
-pub(super) fn usual(facts: &Facts, forms: &Forms, ties: &Ties) -> Vec<u32> {
+/// What a class asks for because of the usual cells of its members.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Usual {
+    /// Bits, if the largest cells are so much larger than the usual ones of a member that those would
+    /// be lost in steps of ordinary bits; 0 if not.
+    pub(super) bits: u32,
+    /// The least usual magnitude of a member that is rounded, in units of the root; infinite if none
+    /// is.
+    pub(super) least: f64,
+}
+
+/// By root: bits for the usual cells beside the largest.
+pub(super) fn usual(facts: &Facts, forms: &Forms, ties: &Ties) -> Vec<Usual> {
     let n = facts.len();
     let ordinary = ordinary(facts, ties);
     let (mut most, mut least) = (vec![0.0_f64; n], vec![f64::INFINITY; n]);
@@ -123,7 +133,11 @@ pub(super) fn usual(facts: &Facts, forms: &Forms, ties: &Ties) -> Vec<u32> {
         let more = !ties.is_whole(root) && needed > ordinary[root];
         if more { needed } else { 0 }
     };
-    (0..n).map(bits).collect()
+    let of_root = |root: usize| Usual {
+        bits: bits(root),
+        least: least[root],
+    };
+    (0..n).map(of_root).collect()
 }
 
 /// Whether the cells of `v` are rounded to the steps of its class, and more than one function of
@@ -156,7 +170,7 @@ impl<'a> Demands<'a> {
     fn new(facts: &'a Facts<'a>, forms: &'a Forms, ties: &'a Ties) -> Self {
         let given = ties.all(&facts.given);
         // Few numbers, so that tables of like values are shared.
-        let larger = |(root, bits): (usize, u32)| match (bits, given[root]) {
+        let larger = |(root, usual): (usize, Usual)| match (usual.bits, given[root]) {
             (0, _) => 0,
             (bits, true) => bits.min(policy::MOST_BITS),
             (bits, false) => bits.clamp(policy::FAST_FINE_BITS, policy::GIVEN_BITS),
@@ -220,11 +234,19 @@ impl<'a> Demands<'a> {
             return policy::GIVEN_BITS + functions.map(further_bits).max().unwrap_or(0);
         }
         let function = self.facts.op(v).activation();
-        if function.is_some_and(|f| !f.keeps_scale()) && self.facts.consumers[v].is_empty() {
+        if function.is_some_and(|f| !f.keeps_scale()) && self.is_shown(v) {
             return policy::SHOWN_BITS;
         }
         // Scales of raw values are rounded up to a power of two times their own.
         fine + u32::from(raw)
+    }
+
+    /// Whether the cells of `v` leave the model, moved or in another unit, and nothing else reads them.
+    fn is_shown(&self, v: usize) -> bool {
+        self.facts.consumers[v].iter().all(|&c| {
+            let same = self.facts.op(c).moves() || self.forms.pure_scale(c).is_some();
+            same && self.is_shown(c)
+        })
     }
 
     /// Whether `v` has the features of inputs, brought to one size: few cells that all others
@@ -260,8 +282,18 @@ impl<'a> Demands<'a> {
         if !matches!(form, Form::Small | Form::Raw) {
             return self.facts.is_read_by(v, Op::reduces_to_maximum);
         }
-        let output = self.facts.outputs[v] && form == Form::Small;
-        output || self.facts.consumers[v].iter().any(|&c| self.is_felt(v, c))
+        let output = self.facts.outputs[v] || self.is_shown(v);
+        output && form == Form::Small || self.facts.consumers[v].iter().any(|&c| self.is_felt(v, c))
+    }
+
+    /// Whether the cells of `v` are compared with 0, moved or in another unit.
+    fn is_tested(&self, v: usize) -> bool {
+        self.facts.consumers[v].iter().any(|&c| {
+            let op = self.facts.op(c);
+            let same = op.moves() || self.forms.pure_scale(c).is_some();
+            let tests = op.activation().is_some_and(Activation::compares_with_zero);
+            tests || same && self.is_tested(c)
+        })
     }
 
     /// Whether consumer `c` feels the rounding of `v`.
@@ -272,7 +304,9 @@ impl<'a> Demands<'a> {
             Op::Contract(_) | Op::Max | Op::Maximum { .. } => true,
             Op::Map(_) => given || op.adds_cells(),
             Op::Activation(f) => given || !f.keeps_scale() || self.forms.is_rescaled(c),
-            Op::Add | Op::Sub | Op::Affine { .. } => given || self.forms.of(c) == Form::Raw,
+            Op::Add | Op::Sub | Op::Affine { .. } => {
+                given || self.forms.of(c) == Form::Raw || self.is_tested(c)
+            }
             Op::Dense { .. } | Op::Conv { .. } => given && (self.linear || self.facts.precise[v]),
             Op::Pool { .. } | Op::Missing(_) => false,
             Op::Input { .. }

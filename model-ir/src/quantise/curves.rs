@@ -373,7 +373,8 @@ impl Lowered<'_> {
         let below = Range { hi: bend, ..range };
         // On a step of both tables, the same value in both.
         let grid = exp2(self.argument_shift(v, f, x, above) as i32);
-        let bound = ((bend / x.scale / grid).round() * grid) as i64;
+        // A pole at 0 has no value of its own.
+        let bound = ((bend / x.scale / grid).round().max(1.0) * grid) as i64;
         let value = f.at(bound as f64 * x.scale) / self.plan.scales.of(v);
         let constant =
             |lowered: &mut Self, n| lowered.broadcast_constant(name, vec![n], &[1], &node.shape);

@@ -294,6 +294,8 @@ impl Lowered<'_> {
                 small: true,
                 scale: self.plan.scales.of(value.0),
             }
+        } else if self.plan.needs.is_free(value.0) {
+            self.without_excess(value.0, handle)?
         } else {
             let (lo, hi) = self.plan.bits.interval(value.0);
             let curve = Curve::Clamp { lo, hi };
@@ -308,6 +310,23 @@ impl Lowered<'_> {
         };
         self.requantised.insert(value.0, small);
         Ok(small)
+    }
+
+    /// The accumulator `x` of value `v`, whose scale is free: its own, and as fine as there is room
+    /// for. Digits that no comparison tells are dropped.
+    fn without_excess(&mut self, v: usize, x: Handle) -> Result<Handle, Error> {
+        let bits = u64::BITS - self.interval(x.tensor).max_abs().leading_zeros();
+        let shift = x.shift + bits.saturating_sub(policy::COMPARED_BITS);
+        let tensor = match shift {
+            0 => x.tensor,
+            _ => self.digits(v, x.tensor, shift)?,
+        };
+        Ok(Handle {
+            tensor,
+            shift: 0,
+            small: true,
+            scale: x.scale * exp2(shift as i32),
+        })
     }
 
     /// What a linear layer reads: a small value, or an accumulator that feeds it directly.

@@ -6,7 +6,7 @@ use super::facts::Facts;
 use super::forms::{Form, Forms};
 use super::policy;
 use super::ties::Ties;
-use crate::float::Op;
+use crate::float::{Activation, Op};
 
 /// What the consumers of values need of them.
 #[derive(Debug)]
@@ -21,8 +21,9 @@ impl Needs {
         let n = facts.len();
         let reads_small = |v: usize| {
             let consumers = facts.consumers[v].iter();
-            forms.of(v) != Form::Small
-                && consumers.clone().any(|&c| reads_small(facts, forms, v, c))
+            let read = || consumers.clone().any(|&c| reads_small(facts, forms, v, c));
+            // What is compared with its own maximum is made small where it is made.
+            forms.of(v) != Form::Small && (facts.extremes[v] || read())
         };
         let mut small: Vec<bool> = (0..n).map(reads_small).collect();
         let mut free = vec![true; n];
@@ -47,6 +48,13 @@ impl Needs {
     /// Whether a consumer of `v` takes its small form, when it is an accumulator.
     pub(super) fn small(&self, v: usize) -> bool {
         self.small[v]
+    }
+
+    /// Whether `v` is an accumulator whose integers are rows of a table. The sign is that of the
+    /// integers rounded down, however many they are.
+    pub(super) fn feeds_table(&self, facts: &Facts, forms: &Forms, v: usize) -> bool {
+        let whole = |op: &Op| op.activation().is_some_and(|f| f != Activation::Step);
+        forms.of(v) != Form::Small && (self.small[v] || facts.is_read_by(v, whole))
     }
 
     /// Whether the scale of `v`'s accumulator is free.

@@ -129,16 +129,15 @@ impl Lowered<'_> {
         let room = policy::ROUNDED_SHIFT + log2_floor(x.scale / length);
         let bits = policy::UNIT_BITS.min(room);
         let (mut tensor, mut shift) = self.multiplied(v, x, length, bits)?;
-        // Half a step of the value, but less than would be felt; of integers that the model has
-        // itself what the multiplier and single precision round.
+        // What the multiplier rounds, and half a step of the value, but less than would be felt; of
+        // integers that the model has itself what single precision rounds.
         let given = self.plan.ties.fixed(node.inputs[0].0).is_some();
+        let [own, multiple] = [x.tensor, tensor].map(|x| self.interval(x).max_abs());
+        let rounded = (own / 2 + 1) as i64;
         let unsure = match self.coefficient(tensor, x.tensor) {
             1 => 0,
-            _ if given => {
-                let [own, multiple] = [x.tensor, tensor].map(|x| self.interval(x).max_abs());
-                (own / 2 + (multiple >> policy::SINGLE_DIGITS) + 1) as i64
-            }
-            multiplier => multiplier / 2,
+            _ if given => rounded + (multiple >> policy::SINGLE_DIGITS) as i64,
+            multiplier => rounded.max(multiplier / 2),
         };
         let mut more = unsure.min((1_i64 << shift) >> policy::UNSURE_DIGITS);
         if quarters > 0 {

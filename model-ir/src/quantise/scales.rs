@@ -126,7 +126,7 @@ impl Choice<'_> {
                 let least = self.forms.wanted(v) / most as f64 / ratio;
                 demand.least = demand.least.max(least);
             }
-            if self.feeds_table(v) {
+            if self.needs.feeds_table(self.facts, self.forms, v) {
                 let least = self.facts.ranges[v].size() / policy::ARGUMENT_ROWS / ratio;
                 demand.least = demand.least.max(least);
             }
@@ -173,6 +173,8 @@ impl Choice<'_> {
     fn free(&self, mut scales: Vec<f64>) -> Vec<f64> {
         let n = scales.len();
         let mut chosen = vec![0.0_f64; n];
+        let rounded: Vec<bool> = (0..n).map(|v| self.is_rounded(v)).collect();
+        let dyadic = self.ties.any(&rounded);
         for v in (0..n).filter(|&v| self.needs.is_free(v)) {
             let (root, ratio) = self.ties.root(v);
             if self.forms.of(v) == Form::Linear
@@ -185,7 +187,12 @@ impl Choice<'_> {
         for v in (0..n).filter(|&v| self.needs.is_free(v)) {
             let (root, ratio) = self.ties.root(v);
             if chosen[root] > 0.0 {
-                scales[v] = round_up(chosen[root]) * ratio;
+                let scale = if dyadic[root] {
+                    exp2(log2_ceil(chosen[root]))
+                } else {
+                    round_up(chosen[root])
+                };
+                scales[v] = scale * ratio;
             }
         }
         scales
@@ -204,13 +211,6 @@ impl Choice<'_> {
         let most = policy::FINEST_WEIGHT_BITS.min(policy::RAW_SUM_BITS - bits);
         let room = most - log2_ceil(policy::FREE_WEIGHT);
         policy::FREE_WEIGHT * exp2(further.min(room).max(0))
-    }
-
-    /// Whether `v` is an accumulator that a table node reads.
-    fn feeds_table(&self, v: usize) -> bool {
-        let activation = |op: &Op| op.activation().is_some();
-        let read = self.needs.small(v) || self.facts.is_read_by(v, activation);
-        self.forms.of(v) != Form::Small && read
     }
 
     /// Whether fractions of `v` decide over integers: binary fractions are kept exactly then.

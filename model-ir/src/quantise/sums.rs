@@ -6,7 +6,7 @@
 use super::forms::Form;
 use super::lower::{Handle, Lowered};
 use super::{Error, extremes, policy};
-use crate::exact::{exp2, log2_round};
+use crate::exact::{exp2, log2_ceil, log2_round};
 use crate::int::{Entry, Map, MapAxis, TensorId};
 use ndarray::ArrayD;
 
@@ -18,16 +18,17 @@ impl Lowered<'_> {
         for (&value, sign) in node.inputs.iter().zip(signs) {
             terms.push((sign, self.operand(value, policy::DIRECT_SUM)?));
         }
-        // What is far finer than the other term need not be.
+        let [left, right] =
+            [0, 1].map(|k| extremes::origin(self.plan.facts.graph, node.inputs[k].0));
+        // What is far finer than the other term need not be, but for a maximum of the latter.
+        let extreme = [left, right].iter().any(|&u| self.plan.facts.extremes[u]);
         for k in 0..2 {
-            if terms[k].1.scale * policy::FINER < terms[1 - k].1.scale {
+            if !extreme && terms[k].1.scale * policy::FINER < terms[1 - k].1.scale {
                 terms[k].1 = self.small(node.inputs[k])?;
             }
         }
         // Nor must a term be so fine that there is no room for the sum; cells of one value are
         // rounded alike.
-        let [left, right] =
-            [0, 1].map(|k| extremes::origin(self.plan.facts.graph, node.inputs[k].0));
         let finer = usize::from(terms[1].1.scale < terms[0].1.scale);
         for k in [finer, 1 - finer] {
             let alike = left == right && terms[1 - k].1.small;
@@ -75,8 +76,28 @@ impl Lowered<'_> {
         Ok((unit, weighted))
     }
 
-    /// A unit in which the scales of value `v`'s operands are integers, or nearly.
+    /// A unit in which the scales of value `v`'s operands are integers, or nearly. What is rounded is
+    /// a constant, which is rounded anyway: of what it is compared with the unit is a part, so that
+    /// maxima of a value are equal to it. Integers are exact as well.
     fn common_unit(&self, v: usize, terms: &[(i64, Handle)]) -> f64 {
+        let unit = self.near_unit(v, terms);
+        let facts = &self.plan.facts;
+        let constant = |u: usize| {
+            let origin = extremes::origin(facts.graph, u);
+            facts.op(origin).constant().is_some()
+        };
+        let scales = facts.node(v).inputs.iter().zip(terms);
+        let computed: Vec<_> = scales.filter(|(u, _)| !constant(u.0)).collect();
+        let whole = computed.iter().find(|(u, _)| self.plan.ties.is_whole(u.0));
+        let exact = match (whole, computed.as_slice()) {
+            (Some(one), _) | (None, [one]) => one.1.1.scale,
+            (None, _) => return unit,
+        };
+        factors(exact / unit).map_or(unit, |[a, b]| exact / (a * b).max(1) as f64)
+    }
+
+    /// A unit in which the scales of value `v`'s operands are nearly integers.
+    fn near_unit(&self, v: usize, terms: &[(i64, Handle)]) -> f64 {
         let least = least_scale(terms);
         let fits = |unit: f64, tolerance: f64| {
             terms.iter().all(|(_, x)| {
@@ -258,7 +279,8 @@ fn factors(ratio: f64) -> Option<[i64; 2]> {
     if ratio.round() <= policy::MOST_COEFFICIENT {
         return Some([1, ratio.round() as i64]);
     }
-    let first = (ratio / policy::MOST_COEFFICIENT).ceil();
+    // A power of two, so that multiples of what was multiplied are exact.
+    let first = exp2(log2_ceil(ratio / policy::MOST_COEFFICIENT));
     let second = (ratio / first).round();
     (first <= policy::MOST_COEFFICIENT).then_some([first as i64, second as i64])
 }

@@ -185,6 +185,10 @@ impl Domains {
                 continue;
             };
             let most = policy::MOST_ARGUMENT >> *shift;
+            let domain = Interval {
+                lo: domain.lo.clamp(-most, most),
+                hi: domain.hi.clamp(-most, most),
+            };
             let curve = lowered.curves[lookup.curve];
             let joins = |d: &Draft| {
                 let hull = d.domain.hull(domain);

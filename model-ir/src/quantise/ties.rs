@@ -7,7 +7,8 @@
 use super::classes::Classes;
 use super::facts::Facts;
 use super::forms::{Form, Forms};
-use super::{Error, bits, compared, policy, prescribed, tying};
+use super::needs::Needs;
+use super::{Error, bits, compared, extremes, policy, prescribed, tying};
 use crate::float::{Op, ValueId};
 
 /// Classes of tied values.
@@ -113,30 +114,48 @@ impl Ties {
     /// stream to which a layer adds far larger numbers, or what is put beside others, goes on in a
     /// unit of its own.
     fn leap(&self, facts: &Facts, forms: &Forms) -> Option<usize> {
-        let bits = bits::usual(facts, forms, self);
+        let usual = bits::usual(facts, forms, self);
         // Integers of inputs have as many bits as it takes.
         let given = self.all(&facts.given);
         let compared = compared::classes(facts, forms, self);
+        // Integers that are rows of a table are no finer for being compared.
+        let needs = Needs::new(facts, forms, self);
+        let tabled = (0..facts.len()).map(|v| needs.feeds_table(facts, forms, v));
+        let tabled = self.any(&tabled.collect::<Vec<_>>());
+        let origin = |v: usize| extremes::origin(facts.graph, v);
+        let mut small = vec![false; facts.len()];
+        for v in (0..facts.len()).filter(|&v| needs.small(v)) {
+            small[origin(v)] = true;
+        }
         let leap = |v: usize| {
             let root = self.root(v).0;
             let border = border(facts.op(v))?;
-            let most = if compared[root] {
+            let most = if compared[root] && !tabled[root] {
                 policy::COMPARED_BITS
             } else {
                 policy::GIVEN_BITS
             };
-            if forms.of(v) == Form::Raw || given[root] || bits[root] <= most {
+            let untied = forms.of(v) == Form::Raw || forms.is_rescaled(v);
+            if untied || given[root] || usual[root].bits <= most {
                 return None;
             }
             let size = facts.ranges[v].size();
+            let least = usual[root].least * self.root(v).1;
             let ratios = |u: &ValueId| {
                 let part = facts.ranges[u.0].size();
                 let whole = whole_size(facts, forms, u.0);
-                [part / size, size / part, whole / size, border / whole]
+                // What was always 0 says nothing of its own size: it is tied to all of the class.
+                let part = if whole > 0.0 { part } else { least };
+                let others = [whole / size, size / whole, border / whole];
+                [part / size, size / part].into_iter().chain(others)
+            };
+            // A layer's accumulator is added as it is, if nothing rounds it for others.
+            let exact = |u: &ValueId| {
+                forms.of(u.0) == Form::Linear && facts.op(v).adds() && !small[origin(u.0)]
             };
             let inputs = facts.node(v).inputs.iter();
             let leap = inputs
-                .filter(|u| forms.of(u.0) != Form::Linear)
+                .filter(|u| !exact(u))
                 .flat_map(ratios)
                 .filter(|r| r.is_finite())
                 .fold(0.0, f64::max);
@@ -154,13 +173,14 @@ impl Ties {
 fn border(op: &Op) -> Option<f64> {
     match op {
         Op::Add | Op::Sub | Op::Concat { .. } | Op::Max => Some(0.0),
+        // What a bound or a slope leaves of a value.
+        Op::Activation(f) => (f.keeps_scale() && !f.quantises()).then_some(0.0),
         Op::Pad { value, .. } => (*value != 0.0).then_some(f64::from(value.abs())),
         Op::Input { .. }
         | Op::Constant { .. }
         | Op::Dense { .. }
         | Op::Conv { .. }
         | Op::Affine { .. }
-        | Op::Activation(_)
         | Op::Pool { .. }
         | Op::Reshape { .. }
         | Op::Transpose { .. }
@@ -172,9 +192,13 @@ fn border(op: &Op) -> Option<f64> {
     }
 }
 
-/// The size of what `v` is a rearranged part of.
+/// The size of what `v` is a part of: rearranged, or what bounds leave of it.
 fn whole_size(facts: &Facts, forms: &Forms, mut v: usize) -> f64 {
-    while facts.op(v).moves() && !forms.is_rescaled(v) {
+    let cut = |op: &Op| {
+        op.activation()
+            .is_some_and(|f| f.keeps_scale() && !f.quantises())
+    };
+    while (facts.op(v).moves() || cut(facts.op(v))) && !forms.is_rescaled(v) {
         v = facts.node(v).inputs[0].0;
     }
     facts.ranges[v].size()

@@ -133,8 +133,14 @@ impl Tying<'_> {
         if node.op.averages() {
             return node.inputs.iter().any(|u| fixed(u).is_some());
         }
-        if let Some(Activation::Clip { lo, hi }) = node.op.activation() {
-            return self.is_between(v, lo) || self.is_between(v, hi);
+        match node.op.activation() {
+            Some(Activation::Clip { lo, hi }) => {
+                return self.is_between(v, lo) || self.is_between(v, hi);
+            }
+            Some(Activation::LeakyRelu { alpha }) if alpha.fract() != 0.0 => {
+                return self.leaves_integers(v);
+            }
+            _ => {}
         }
         if !node.op.joins() {
             return false;
@@ -178,8 +184,15 @@ impl Tying<'_> {
     fn is_between(&self, v: usize, bound: f32) -> bool {
         let fixed = self.classes.fixed(self.facts.node(v).inputs[0].0);
         let between = fixed.is_some_and(|scale| !multiple(bound, scale));
+        bound.is_finite() && between && self.leaves_integers(v)
+    }
+
+    /// Whether `v` is a function of integers whose scale is prescribed, and its values are not rounded
+    /// to such integers anyway.
+    fn leaves_integers(&self, v: usize) -> bool {
+        let fixed = self.classes.fixed(self.facts.node(v).inputs[0].0);
         let kept = self.facts.outputs[v] || self.facts.is_read_by(v, |op| !op.quantises());
-        bound.is_finite() && between && kept && !self.forms.is_rescaled(v)
+        fixed.is_some() && kept && !self.forms.is_rescaled(v)
     }
 
     /// Whether `v` is a constant of multiples of `scale`.

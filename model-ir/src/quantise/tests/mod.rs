@@ -13,3 +13,4 @@ mod operators;
 mod plan;
 mod rules;
 mod sizes;
+mod unlike;

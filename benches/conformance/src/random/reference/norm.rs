@@ -55,8 +55,12 @@ pub(super) fn run(call: &Call<'_>) -> Results {
                     })
                     .collect();
                 let (mean, variance) = moments(&cells);
-                // The 1e-9 that the standard adds is below single precision.
-                let deviation = if variance > 0.0 { variance.sqrt() } else { 1.0 };
+                // The 1e-9 that the standard adds is below single precision, and so are variances
+                // that are 0 in it.
+                let deviation = match f64::from(variance as f32) {
+                    0.0 => 1.0,
+                    variance => variance.sqrt(),
+                };
                 (x.at(i) - mean) / deviation
             }))
         }
