@@ -1,4 +1,4 @@
-//! Merkle trees over the rows of a word.
+//! Merkle trees over the rows of a word: of the words of this opening and those of WHIR at its end.
 //!
 //! The hash is BLAKE3, of which 25 bytes are kept: finding a collision takes 2^100 evaluations, as
 //! many as the whole proof's error allows, and a path is a fifth shorter. A leaf is a row of
