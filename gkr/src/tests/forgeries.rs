@@ -193,11 +193,7 @@ fn a_false_output_pushed_through_the_linear_part_is_rejected() {
         }
     }
     assert!(!verdicts.contains_key("ACCEPTED"), "{verdicts:?}");
-    for end in [
-        "public input",
-        "public weights",
-        "sum of the relation",
-    ] {
+    for end in ["public input", "public weights", "sum of the relation"] {
         assert!(verdicts.contains_key(end), "{end}: {verdicts:?}");
     }
 }

@@ -437,14 +437,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Committed
-      key 5d5bfaf790b4434e81f1a4f03080169ad1361cef99fa99e6797304156997b73b
-      proof eeafc99f521c3fc3fce966497e1ca86107cba22785991f4bb53dbfedcd2fa4b6
+      key db69f5957ddca29de205771df036ef764bea013f96ea7e2aaebf7999dbbfca85
+      proof 52ae423eeb56057b97cf821d3f4618484cf3903adc330f431de95987fad7ec65
     wide Committed
-      key cb2101e23a4ab7a0a1f0bdab08a84aae3ebabb02570034c079ef354cfbc1bad4
-      proof 71611e4f9369d9f7fce0724e03d013a78c1c99ad6e7af19338f31d6abd9c6688
+      key 01ff66e120707c488d55ddb5d1e3886cfbf78d3228af3ac01ef2e4f28ab0e820
+      proof bc05a9fa92a1cb739b872f470411bfe613900877497efe818a9a539ae29d47cc
     wide Public
-      key 32f09ed4d44e41348269792472e1d8b2a55607269f4eea58dad30546ba1fefbb
-      proof c6a129b762f1f174d41d15e2d53d3d8bae4ab7ecb1d586928235ea0e4fc34c09
+      key 5a8d9488c8037862c6dccc88ed1ed10ebdaaaecd55abe3b8c921d84f0cbac731
+      proof 132c6885356c0e16a1ea56f1e8eeb7a9059ee84420c0f5a95e46407b50023fad
     ");
 }
 

@@ -94,7 +94,7 @@ impl Parameters {
         clear_committed: 1 << 12,
         clear_codeword: 1 << 15,
         clear_folded: 15 << 8,
-        clear_end: 15 << 8,
+        clear_end: 13 << 8,
     };
 
     /// Proofs that are smaller by a tenth to a fourth: words are longer, so that fewer of their rows
