@@ -161,6 +161,10 @@ struct Demands<'a> {
     given: Vec<bool>,
     /// By root: bits for the usual cells beside the largest.
     large: Vec<u32>,
+    /// Values whose cells leave the model, moved or in another unit, and that nothing else reads.
+    shown: Vec<bool>,
+    /// Values whose cells are compared with 0, moved or in another unit.
+    tested: Vec<bool>,
     /// Whether the model has layers only, whose inputs are rounded finely. So are those that a
     /// product follows from: errors of a recurrence add up.
     linear: bool,
@@ -178,12 +182,24 @@ impl<'a> Demands<'a> {
         let usual = usual(facts, forms, ties).into_iter().enumerate();
         let ops = || facts.graph.nodes().iter().map(|node| &node.op);
         let nonlinear = ops().any(|op| op.activation().is_some() || op.pools());
+        let (mut shown, mut tested) = (vec![true; facts.len()], vec![false; facts.len()]);
+        for v in (0..facts.len()).rev() {
+            for &c in &facts.consumers[v] {
+                let op = facts.op(c);
+                let same = op.moves() || forms.pure_scale(c).is_some();
+                let tests = op.activation().is_some_and(Activation::compares_with_zero);
+                shown[v] &= same && shown[c];
+                tested[v] |= tests || same && tested[c];
+            }
+        }
         Self {
             facts,
             forms,
             ties,
             compared: compared::classes(facts, forms, ties),
             large: usual.map(larger).collect(),
+            shown,
+            tested,
             given,
             linear: !nonlinear,
         }
@@ -234,19 +250,11 @@ impl<'a> Demands<'a> {
             return policy::GIVEN_BITS + functions.map(further_bits).max().unwrap_or(0);
         }
         let function = self.facts.op(v).activation();
-        if function.is_some_and(|f| !f.keeps_scale()) && self.is_shown(v) {
+        if function.is_some_and(|f| !f.keeps_scale()) && self.shown[v] {
             return policy::SHOWN_BITS;
         }
         // Scales of raw values are rounded up to a power of two times their own.
         fine + u32::from(raw)
-    }
-
-    /// Whether the cells of `v` leave the model, moved or in another unit, and nothing else reads them.
-    fn is_shown(&self, v: usize) -> bool {
-        self.facts.consumers[v].iter().all(|&c| {
-            let same = self.facts.op(c).moves() || self.forms.pure_scale(c).is_some();
-            same && self.is_shown(c)
-        })
     }
 
     /// Whether `v` has the features of inputs, brought to one size: few cells that all others
@@ -282,18 +290,8 @@ impl<'a> Demands<'a> {
         if !matches!(form, Form::Small | Form::Raw) {
             return self.facts.is_read_by(v, Op::reduces_to_maximum);
         }
-        let output = self.facts.outputs[v] || self.is_shown(v);
+        let output = self.facts.outputs[v] || self.shown[v];
         output && form == Form::Small || self.facts.consumers[v].iter().any(|&c| self.is_felt(v, c))
-    }
-
-    /// Whether the cells of `v` are compared with 0, moved or in another unit.
-    fn is_tested(&self, v: usize) -> bool {
-        self.facts.consumers[v].iter().any(|&c| {
-            let op = self.facts.op(c);
-            let same = op.moves() || self.forms.pure_scale(c).is_some();
-            let tests = op.activation().is_some_and(Activation::compares_with_zero);
-            tests || same && self.is_tested(c)
-        })
     }
 
     /// Whether consumer `c` feels the rounding of `v`.
@@ -305,7 +303,7 @@ impl<'a> Demands<'a> {
             Op::Map(_) => given || op.adds_cells(),
             Op::Activation(f) => given || !f.keeps_scale() || self.forms.is_rescaled(c),
             Op::Add | Op::Sub | Op::Affine { .. } => {
-                given || self.forms.of(c) == Form::Raw || self.is_tested(c)
+                given || self.forms.of(c) == Form::Raw || self.tested[c]
             }
             Op::Dense { .. } | Op::Conv { .. } => given && (self.linear || self.facts.precise[v]),
             Op::Pool { .. } | Op::Missing(_) => false,
