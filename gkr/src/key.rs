@@ -144,7 +144,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
         match (&body.constants, plan.shape.is_empty()) {
             (Constants::None, true) => {}
             (Constants::Committed(commitment), false) => {
-                plan.layout(body.profile)
+                plan.layout(&body.graph, body.profile)
                     .and_then(|layout| C::check_commitment(commitment, &layout))
                     .map_err(|e| malformed(e.to_string()))?;
             }

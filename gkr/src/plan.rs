@@ -318,9 +318,13 @@ impl WeightPlan {
         }
     }
 
-    /// Where the columns lie in a key, whose maker is trusted or whose commitment is recomputed.
-    pub(crate) fn layout(&self, profile: ProofProfile) -> Result<Layout, Error> {
-        Layout::new(Word::Codeword, profile.parameters(), &self.shape)
+    /// Where the columns lie in the key of a graph, whose maker is trusted or whose commitment is
+    /// recomputed; beside the witness of one inference.
+    pub(crate) fn layout(&self, graph: &Graph, profile: ProofProfile) -> Result<Layout, Error> {
+        let one = Plan::new(graph, 1).ok();
+        let witness = one.map(|plan| plan.layout(profile)).transpose()?.flatten();
+        let rows = witness.and_then(|layout| layout.rows()).unwrap_or(0);
+        Layout::beside(Word::Codeword, profile.parameters(), &self.shape, rows)
     }
 
     /// The committed column of the biases.

@@ -91,7 +91,7 @@ impl Security {
         let mut sources: Vec<&Layout> = witness.iter().collect();
         let layout;
         if constants == Weights::Committed && !weights.shape.is_empty() {
-            layout = weights.layout(profile)?;
+            layout = weights.layout(graph, profile)?;
             sources.push(&layout);
             claims = claims.saturating_add(analysis.weight_claims);
         }

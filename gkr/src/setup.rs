@@ -49,7 +49,7 @@ pub fn setup_scheme<C: RelationProver>(
         }
         Weights::Committed => {
             let columns = weights::columns(&model, &plan);
-            let layout = plan.layout(options.proof)?;
+            let layout = plan.layout(&model.graph, options.proof)?;
             let (commitment, data) = C::commit(&layout, columns)?;
             (Constants::Committed(commitment), Some(data))
         }

@@ -43,7 +43,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
                 constants.check(&self.graph, &weights, &ends.weights, &mut tape)?;
             }
             Constants::Committed(commitment) => {
-                layout = weights.layout(self.profile)?;
+                layout = weights.layout(&self.graph, self.profile)?;
                 let layout = &layout;
                 sources.push(SourceRef { layout, commitment });
                 claims.push(ends.weights);

@@ -99,7 +99,7 @@
 //! applies to `D` and `h`. (8) A sumcheck whose end is false, or a false claim that WHIR proves. A
 //! proof of work of `w` bits before positions multiplies what a prover must try by `2^w`. []
 //!
-//! Each query term has 107 bits, and all together have more than 102 for up to `2^24` cells: the
+//! Each query term has 106 bits, and all together have more than 102 for up to `2^24` cells: the
 //! tail's 102.8 are the largest. [`Joint::soundness`](RelationScheme::soundness) lists them. Mixed
 //! bounds beyond unique decoding are not used.
 //!

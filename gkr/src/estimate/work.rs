@@ -101,7 +101,7 @@ impl Counted {
         let witness = plan.layout(options.proof)?;
         let committed = options.weights == Weights::Committed && !weights.shape.is_empty();
         let constants = committed
-            .then(|| weights.layout(options.proof))
+            .then(|| weights.layout(&model.graph, options.proof))
             .transpose()?;
         let sources: Vec<_> = witness.iter().chain(&constants).collect();
         let opening = Joint::cost(&sources)?;

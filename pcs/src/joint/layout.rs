@@ -10,7 +10,7 @@
 //! and a claim is about what is there: whoever needs zeros chooses `live` so that there is no rest,
 //! or has a codeword whose maker is trusted.
 
-use super::parameters::{Code, Parameters, Word, work};
+use super::parameters::{Code, MIN_FOLD, Parameters, Word, work};
 use super::tail;
 use crate::claim::{ColumnId, Error};
 
@@ -65,6 +65,20 @@ impl Layout {
     /// # Errors
     /// A table is empty or there are too many cells or columns.
     pub fn new(word: Word, parameters: Parameters, tables: &[Table]) -> Result<Self, Error> {
+        Self::beside(word, parameters, tables, 0)
+    }
+
+    /// The layout of tables that are opened together with `rows` rows of others: narrower, and so
+    /// shorter to open, if there are no more rows of them nevertheless.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn beside(
+        word: Word,
+        parameters: Parameters,
+        tables: &[Table],
+        rows: usize,
+    ) -> Result<Self, Error> {
         let columns = tables.iter().map(|table| table.width);
         if columns.fold(0, usize::saturating_add) > MAX_COLUMNS {
             return Err(Error::Parameters {
@@ -84,9 +98,13 @@ impl Layout {
             code: None,
         };
         if !parameters.in_clear(word, cells) {
-            let fold = parameters.fold(word, cells);
+            let count = |fold: usize| sum(tables, |table| Some(table.live.div_ceil(1 << fold)));
+            let widest = parameters.fold(word, cells);
+            let mut narrower = MIN_FOLD..widest;
+            let fold = narrower.find(|&fold| count(fold).is_ok_and(|n| n <= rows));
+            let fold = fold.unwrap_or(widest);
             let rows_of = |table: &Table| table.live.div_ceil(1 << fold);
-            let rows = sum(tables, |table| Some(rows_of(table)))?;
+            let rows = count(fold)?;
             let mut next = 0;
             for (table, first) in tables.iter().zip(&mut layout.first) {
                 *first = next;
@@ -114,6 +132,11 @@ impl Layout {
     /// The number of live cells.
     pub fn cells(&self) -> usize {
         self.cells
+    }
+
+    /// The number of rows, if the cells are encoded.
+    pub fn rows(&self) -> Option<usize> {
+        self.code.map(|code| code.rows)
     }
 
     /// How the cells are encoded.

@@ -8,12 +8,16 @@ use serde::{Deserialize, Serialize};
 
 /// Bits of each query term of the soundness error. The number of sources is small, so the sum of
 /// all terms stays above 102 bits.
-pub(super) const LEVEL: usize = 107;
+pub(super) const LEVEL: usize = 106;
 
 /// Variables that the word of the folded rows is folded by: its rows are 16 elements of `E`, 256
 /// bytes. With 3 its queries' paths are as long as its rows and the end has twice the rows; with 5
 /// its opened rows alone are 50 KB longer.
 pub(super) const MIDDLE_FOLD: usize = 4;
+
+/// Least `log2` of the columns of a word beside others that have more rows: paths are as long as
+/// its rows then.
+pub(super) const MIN_FOLD: usize = 5;
 
 /// Largest rate of the word of the folded rows. It is small beside the sources' words, so that a
 /// low rate costs little time and saves a third of the queries that 1/2 would take; half of this
@@ -90,7 +94,7 @@ impl Parameters {
         committed_rate: Rate { rows: 3, points: 5 },
         codeword_rate: Rate { rows: 1, points: 4 },
         committed_folds: &[(0, 4), (1 << 19, 5), (1 << 25, 6), (1 << 27, 7)],
-        codeword_folds: &[(0, 5), (1 << 18, 6), (1 << 23, 7), (1 << 26, 8)],
+        codeword_folds: &[(0, 5), (1 << 18, 6), (1 << 21, 7), (1 << 26, 8)],
         clear_committed: 1 << 12,
         clear_codeword: 1 << 15,
         clear_folded: 15 << 8,
@@ -113,7 +117,7 @@ impl Parameters {
             (1 << 27, 7),
             (1 << 28, 8),
         ],
-        codeword_folds: &[(0, 4), (1 << 18, 6), (1 << 23, 7), (1 << 26, 8)],
+        codeword_folds: &[(0, 4), (1 << 18, 6), (1 << 21, 7), (1 << 26, 8)],
         ..Self::FAST
     };
 
