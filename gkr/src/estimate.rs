@@ -103,7 +103,7 @@ pub fn estimate(
     batch: usize,
     machine: Machine,
 ) -> Result<Estimate, SetupError> {
-    let largest = largest_batch::<Joint>(&model.graph, options)?;
+    let largest = largest_batch::<Joint>(&model.graph, *options)?;
     if !(1..=largest).contains(&batch) {
         return Err(SetupError::Limit(format!(
             "a batch of {batch}, where a proof takes 1 to {largest} inferences"
@@ -111,7 +111,7 @@ pub fn estimate(
     }
     let plan = Plan::new(&model.graph, batch).map_err(SetupError::Limit)?;
     let constants = WeightPlan::new(&model.graph);
-    let counted = Counted::new(model, options, &plan, &constants).map_err(|e| match e {
+    let counted = Counted::new(model, *options, &plan, &constants).map_err(|e| match e {
         VerifyError::Opening(e) => SetupError::Commit(e),
         other => SetupError::Limit(other.to_string()),
     })?;

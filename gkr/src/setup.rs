@@ -39,7 +39,7 @@ pub fn setup_scheme<C: RelationProver>(
     options: &SetupOptions,
 ) -> Result<(ProvingKey<C>, VerifyingKey<C>), SetupError> {
     let executor = Executor::new(&model).map_err(|e| SetupError::Model(e.to_string()))?;
-    let max_batch = largest_batch::<C>(&model.graph, options)?;
+    let max_batch = largest_batch::<C>(&model.graph, *options)?;
     let plan = WeightPlan::new(&model.graph);
     let (constants, data) = match options.weights {
         _ if plan.shape.is_empty() => (Constants::None, None),
@@ -62,7 +62,7 @@ pub fn setup_scheme<C: RelationProver>(
 /// The largest power of two, at most [`MAX_BATCH`], whose proofs are within the limits and secure.
 pub(crate) fn largest_batch<C: RelationProver>(
     graph: &Graph,
-    options: &SetupOptions,
+    options: SetupOptions,
 ) -> Result<usize, SetupError> {
     let bits = |batch| -> Result<f64, SetupError> {
         Plan::new(graph, batch).map_err(SetupError::Limit)?;

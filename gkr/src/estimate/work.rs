@@ -93,7 +93,7 @@ impl Counted {
     /// Counts everything.
     pub(super) fn new(
         model: &Model,
-        options: &SetupOptions,
+        options: SetupOptions,
         plan: &Plan<'_>,
         weights: &WeightPlan,
     ) -> Result<Self, VerifyError> {
