@@ -15,7 +15,7 @@ mod work;
 pub use rate::Term;
 
 use crate::error::{SetupError, VerifyError};
-use crate::plan::{Plan, WeightPlan};
+use crate::form::Form;
 use crate::setup::{SetupOptions, largest_batch};
 use work::Counted;
 use zkstrata_model_ir::int::Model;
@@ -109,13 +109,13 @@ pub fn estimate(
             "a batch of {batch}, where a proof takes 1 to {largest} inferences"
         )));
     }
-    let plan = Plan::new(&model.graph, batch).map_err(SetupError::Limit)?;
-    let constants = WeightPlan::new(&model.graph);
-    let counted = Counted::new(model, *options, &plan, &constants).map_err(|e| match e {
+    let refused = |e| match e {
         VerifyError::Opening(e) => SetupError::Commit(e),
         other => SetupError::Limit(other.to_string()),
-    })?;
-    let (pk, vk) = size::keys(model, options.weights, &constants, counted.key);
+    };
+    let form = Form::new(&model.graph, options.weights, options.proof, batch).map_err(refused)?;
+    let counted = Counted::new(model, &form).map_err(refused)?;
+    let (pk, vk) = size::keys(model, options.weights, &form.weights, counted.key);
     let mut estimate = Estimate {
         prove_s: 0.0,
         setup_s: 0.0,

@@ -31,6 +31,7 @@ mod error;
 #[cfg(feature = "prover")]
 pub mod estimate;
 mod file;
+mod form;
 mod key;
 mod linear;
 mod lookup;

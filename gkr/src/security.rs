@@ -7,12 +7,12 @@
 
 use crate::constants::Weights;
 use crate::error::VerifyError;
+use crate::form::Form;
 use crate::linear::{Stage, analyse};
 use crate::lookup::{Block, WORK_BITS};
-use crate::plan::{Plan, WeightPlan};
 use zkstrata_model_ir::int::Graph;
 use zkstrata_pcs::SoundnessTerm;
-use zkstrata_pcs::joint::{Layout, ProofProfile, RelationScheme};
+use zkstrata_pcs::joint::{ProofProfile, RelationScheme};
 
 /// Bits of security that every key must have at its largest batch.
 pub const REQUIRED_BITS: f64 = 100.0;
@@ -48,9 +48,16 @@ impl Security {
         profile: ProofProfile,
         batch: usize,
     ) -> Result<Self, VerifyError> {
-        let plan = Plan::new(graph, batch).map_err(VerifyError::Key)?;
-        let weights = WeightPlan::new(graph);
-        let analysis = analyse(&plan, &weights)?;
+        Self::of::<C>(&Form::new(graph, constants, profile, batch)?, constants)
+    }
+
+    /// The bound for proofs of a form.
+    pub(crate) fn of<C: RelationScheme>(
+        form: &Form<'_>,
+        constants: Weights,
+    ) -> Result<Self, VerifyError> {
+        let plan = &form.plan;
+        let analysis = analyse(plan, &form.weights)?;
         if constants == Weights::Public && analysis.weight_cells > MAX_PUBLIC_WORK {
             return Err(VerifyError::Key(format!(
                 "a verification visits {} public weights, more than {MAX_PUBLIC_WORK}",
@@ -78,7 +85,8 @@ impl Security {
                 });
             }
         }
-        let outputs: usize = graph.outputs.iter().map(|o| plan.num_vars(o.tensor)).sum();
+        let outputs = plan.graph.outputs.iter().map(|o| plan.num_vars(o.tensor));
+        let outputs: usize = outputs.sum();
         terms.push(SoundnessTerm {
             name: "outputs: random point".into(),
             bits: FIELD_BITS - float(outputs.max(1)).log2(),
@@ -86,25 +94,19 @@ impl Security {
         for (index, stage) in analysis.stages.iter().enumerate() {
             terms.push(stage_term(index, stage));
         }
-        let witness = plan.layout(profile)?;
-        let mut claims = witness.as_ref().map_or(0, |_| analysis.witness_claims);
-        let mut sources: Vec<&Layout> = witness.iter().collect();
-        let layout;
-        if constants == Weights::Committed && !weights.shape.is_empty() {
-            layout = weights.layout(graph, profile)?;
-            sources.push(&layout);
-            claims = claims.saturating_add(analysis.weight_claims);
-        }
+        let of_witness = form.witness.as_ref().map(|_| analysis.witness_claims);
+        let of_key = form.key.as_ref().map(|_| analysis.weight_claims);
+        let claims = of_witness.unwrap_or(0).saturating_add(of_key.unwrap_or(0));
         if claims > 1 {
             terms.push(SoundnessTerm {
                 name: format!("opening: one relation of {claims} claims"),
                 bits: FIELD_BITS - float(claims - 1).log2(),
             });
         }
-        terms.extend(C::soundness(&sources)?);
+        terms.extend(C::soundness(&form.sources())?);
         let sum: f64 = terms.iter().map(|t| 2f64.powf(-t.bits)).sum();
         Ok(Self {
-            batch,
+            batch: plan.batch,
             terms,
             total_bits: -sum.log2(),
         })

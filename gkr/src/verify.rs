@@ -3,11 +3,13 @@
 use crate::claims;
 use crate::constants::Constants;
 use crate::error::{StatementError, VerifyError};
+use crate::form::Form;
 use crate::key::VerifyingKey;
 use crate::linear::{Ends, LinearVerifier, TensorClaim, reduce};
 use crate::lookup;
 use crate::plan::{Plan, WeightPlan};
 use crate::proof::Proof;
+use crate::security::Security;
 use crate::statement::{Statement, eval_public};
 use zkstrata_mle::{E, Point};
 use zkstrata_pcs::joint::{RelationScheme, SourceRef};
@@ -21,41 +23,38 @@ impl<C: RelationScheme> VerifyingKey<C> {
     /// [`security`](Self::security) reports per hash that a forger computes. It says nothing about where this key comes from, nor whether the inputs
     /// are the ones the caller has in mind: compare [`Statement::inputs`].
     pub fn verify(&self, statement: &Statement, proof: &Proof) -> Result<(), VerifyError> {
-        let batch = self.check_statement(statement)?;
-        let plan = Plan::new(&self.graph, batch).map_err(VerifyError::Key)?;
-        let weights = WeightPlan::new(&self.graph);
-        let mut tape = VerifierTape::new(&statement.digest(batch).0, &proof.tape);
-        let witness = plan.layout(self.profile)?;
-        let witness = match &witness {
+        let form = self.check_statement(statement)?;
+        let mut tape = VerifierTape::new(&statement.digest(form.plan.batch).0, &proof.tape);
+        let witness = match &form.witness {
             None => None,
             Some(layout) => Some((layout, C::recv_commitment(layout, &mut tape)?)),
         };
-        let ends = reduce_statement(&plan, &weights, statement, &mut tape)?;
+        let ends = reduce_statement(&form.plan, &form.weights, statement, &mut tape)?;
         let (mut sources, mut claims) = (vec![], vec![]);
-        if let Some((layout, commitment)) = &witness {
-            sources.push(SourceRef { layout, commitment });
-            claims.push(ends.witness);
-        }
-        let layout;
-        match &self.constants {
-            Constants::None => {}
-            Constants::Public(constants) => {
-                constants.check(&self.graph, &weights, &ends.weights, &mut tape)?;
+        match &witness {
+            None => nothing_claimed(&ends.witness)?,
+            Some((layout, commitment)) => {
+                sources.push(SourceRef { layout, commitment });
+                claims.push(ends.witness);
             }
-            Constants::Committed(commitment) => {
-                layout = weights.layout(&self.graph, self.profile)?;
-                let layout = &layout;
+        }
+        match (&self.constants, &form.key) {
+            (Constants::Committed(commitment), Some(layout)) => {
                 sources.push(SourceRef { layout, commitment });
                 claims.push(ends.weights);
             }
+            (Constants::Public(constants), _) => {
+                constants.check(&self.graph, &form.weights, &ends.weights, &mut tape)?;
+            }
+            (Constants::None | Constants::Committed(_), _) => nothing_claimed(&ends.weights)?,
         }
         let relation = claims::relation(&claims, tape.sample());
         C::verify(&sources, &relation, &mut tape)?;
         Ok(tape.finish()?)
     }
 
-    /// Checks everything about a statement that needs no proof, and returns its batch size.
-    fn check_statement(&self, statement: &Statement) -> Result<usize, VerifyError> {
+    /// Checks everything about a statement that needs no proof, and returns the form of its proofs.
+    fn check_statement(&self, statement: &Statement) -> Result<Form<'_>, VerifyError> {
         if statement.model != self.digest() {
             return Err(VerifyError::Statement(StatementError::Model {
                 expected: self.digest(),
@@ -70,13 +69,24 @@ impl<C: RelationScheme> VerifyingKey<C> {
             }));
         }
         statement.check(&self.graph, batch)?;
-        let security = self.security(batch)?;
+        let form = Form::new(&self.graph, self.weights(), self.profile, batch)?;
+        let security = Security::of::<C>(&form, self.weights())?;
         if !security.is_enough() {
             let bits = security.total_bits;
             return Err(VerifyError::Key(format!("{bits:.1} bits of security")));
         }
-        Ok(batch)
+        Ok(form)
     }
+}
+
+/// Refuses claims on columns that the key has no commitment to: nothing would prove them.
+fn nothing_claimed(claims: &[Claim<E>]) -> Result<(), VerifyError> {
+    if claims.is_empty() {
+        return Ok(());
+    }
+    Err(VerifyError::Key(
+        "columns that nobody has committed to".into(),
+    ))
 }
 
 /// Reduces the statement to claims on committed columns; everything between the witness

@@ -2,11 +2,10 @@
 
 use super::dry;
 use super::tally::{self, Tally};
-use crate::constants::Weights;
 use crate::error::VerifyError;
+use crate::form::Form;
 use crate::lookup::Block;
-use crate::plan::{Plan, WeightPlan};
-use crate::setup::SetupOptions;
+use crate::plan::Plan;
 use zkstrata_model_ir::int::{MapAxis, Model, Op};
 use zkstrata_pcs::joint::{Joint, SourceCost, Table};
 use zkstrata_pcs::{Claim, Counts};
@@ -91,20 +90,10 @@ pub(super) fn lookups(plan: &Plan<'_>) -> usize {
 
 impl Counted {
     /// Counts everything.
-    pub(super) fn new(
-        model: &Model,
-        options: SetupOptions,
-        plan: &Plan<'_>,
-        weights: &WeightPlan,
-    ) -> Result<Self, VerifyError> {
+    pub(super) fn new(model: &Model, form: &Form<'_>) -> Result<Self, VerifyError> {
+        let (plan, weights) = (&form.plan, &form.weights);
         let (counts, ends) = dry::verification(plan, weights)?;
-        let witness = plan.layout(options.proof)?;
-        let committed = options.weights == Weights::Committed && !weights.shape.is_empty();
-        let constants = committed
-            .then(|| weights.layout(&model.graph, options.proof))
-            .transpose()?;
-        let sources: Vec<_> = witness.iter().chain(&constants).collect();
-        let opening = Joint::cost(&sources)?;
+        let opening = Joint::cost(&form.sources())?;
         let len = |n: usize| n as f64;
         let constants_len = model.weights.iter().map(Vec::len).sum::<usize>()
             + model.biases.iter().map(Vec::len).sum::<usize>();
@@ -138,7 +127,7 @@ impl Counted {
             work.rounds = len(rounds(plan.leaf_vars) + rounds(plan.table_vars));
         }
         let mut costs = opening.sources.iter().copied();
-        if let Some(source) = witness.and_then(|_| costs.next()) {
+        if let Some(source) = form.witness.as_ref().and_then(|_| costs.next()) {
             work.witness = Commitment::new(source, &plan.witness, &ends.witness);
         }
         let key = costs.next();

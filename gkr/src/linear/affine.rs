@@ -98,7 +98,7 @@ impl<'a> AffineInstance<'a> {
     }
 
     /// Cuts the sumcheck's point into `(s_g, s_c, s_t)`.
-    fn split<'s>(&self, s: &'s [E]) -> Option<(&'s [E], &'s [E], &'s [E])> {
+    pub(super) fn split<'s>(&self, s: &'s [E]) -> Option<(&'s [E], &'s [E], &'s [E])> {
         let (groups, rest) = s.split_at_checked(self.groups.len())?;
         let (inputs, taps) = rest.split_at_checked(tensor_vars(&self.weight.inputs))?;
         (taps.len() == tensor_vars(&self.weight.taps)).then_some((groups, inputs, taps))
@@ -113,10 +113,15 @@ impl<'a> AffineInstance<'a> {
         ))
     }
 
+    /// The point of the weight columns.
+    pub(super) fn weight_point(&self, s_groups: &[E], s_inputs: &[E]) -> Vec<E> {
+        [s_groups, &self.outputs, s_inputs].concat()
+    }
+
     /// The point of the weight columns and the functional that `Z(s)` is.
     pub(crate) fn end(&self, s: &[E]) -> Option<(Point, Functional<'a>)> {
         let (s_groups, s_inputs, mut s_taps) = self.split(s)?;
-        let weight = [s_groups, &self.outputs, s_inputs].concat();
+        let weight = self.weight_point(s_groups, s_inputs);
         let mut parts = vec![fixed(&self.lead), fixed(s_groups), fixed(s_inputs)];
         for (axis, r) in self.layer.windows.iter().zip(&self.windows) {
             let (s_axis, tail) = s_taps.split_at_checked(axis_vars(axis.taps()))?;

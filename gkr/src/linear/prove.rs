@@ -42,24 +42,23 @@ pub(crate) struct LinearProver<'a, C> {
 pub(crate) struct Contracted(BTreeMap<ColumnId, Vec<(Point, Partial)>>);
 
 impl Contracted {
-    /// Notes the columns of an affine instance that ends at a point, from `w(g,c,t)`.
-    fn note(&mut self, a: &AffineInstance<'_>, w: &[E], s: &[E]) {
-        let shape = &a.weight;
-        let num_vars = tensor_vars(&shape.inputs);
-        let groups = tensor_vars(&shape.groups);
-        let (Some((point, _)), true) = (a.end(s), num_vars > 0) else {
-            return;
-        };
-        let inputs: usize = shape.inputs.iter().product();
-        let eq = tensor_eq(&shape.groups, &s[..groups]);
-        let of_group = contract_ext(w, 1, eq.len(), inputs * a.taps(), &eq);
-        for (t, column) in a.columns().enumerate() {
-            let values: Vec<E> = of_group[t..].iter().step_by(a.taps()).copied().collect();
+    /// `W_t(s_g, r_o, s_c)` for every tap at the end of an affine instance, from `w(g,c,t) = W(g, r_o,
+    /// c, t)`. Keeps `W_t(s_g, r_o, c)`.
+    fn tap_columns(&mut self, a: &AffineInstance<'_>, w: &[E], s: &[E]) -> Vec<E> {
+        let (shape, taps) = (&a.weight, a.taps());
+        let (groups, inputs, _) = a.split(s).expect("a point of the instance");
+        let eq = tensor_eq(&shape.groups, groups);
+        let of_groups = contract_ext(w, 1, eq.len(), w.len() / eq.len(), &eq);
+        let num_vars = inputs.len();
+        for (t, column) in a.columns().enumerate().filter(|_| num_vars > 0) {
+            let values: Vec<E> = of_groups[t..].iter().step_by(taps).copied().collect();
             let values = pad_axes(&shape.inputs, &values);
-            let partial = Partial { num_vars, values };
+            let point = Point::new(a.weight_point(groups, inputs));
             let noted = self.0.entry(column).or_default();
-            noted.push((point.clone(), partial));
+            noted.push((point, Partial { num_vars, values }));
         }
+        let eq = tensor_eq(&shape.inputs, inputs);
+        contract_ext(&of_groups, 1, eq.len(), taps, &eq)
     }
 
     /// What is known of a claim on a column.
@@ -147,8 +146,8 @@ impl<C: Cells> LinearProver<'_, C> {
                 Instance::Functional(_) | Instance::Merge(_) => vec![last],
                 Instance::Contract(c) => values[values.len() - c.operands.len()..].to_vec(),
                 Instance::Affine(a) => {
-                    self.contracted.note(a, &w, &point);
-                    [tap_columns(a, &w, &point), vec![last]].concat()
+                    let taps = self.contracted.tap_columns(a, &w, &point);
+                    [taps, vec![last]].concat()
                 }
             };
             ends.push((point, own));
@@ -323,11 +322,4 @@ fn tap_vectors(a: &AffineInstance<'_>, axis: usize) -> Vec<Vec<E>> {
             window_vector(window, &factors, r).expect("a window axis")
         })
         .collect()
-}
-
-/// `W_t(s_g, r_o, s_c)` for every tap, from `w(g,c,t) = W(g, r_o, c, t)`.
-fn tap_columns(a: &AffineInstance<'_>, w: &[E], s: &[E]) -> Vec<E> {
-    let channels = [a.weight.groups.as_slice(), &a.weight.inputs].concat();
-    let eq = tensor_eq(&channels, &s[..tensor_vars(&channels)]);
-    contract_ext(w, 1, eq.len(), a.taps(), &eq)
 }

@@ -347,6 +347,21 @@ fn a_key_whose_commitment_or_constants_do_not_fit_is_not_read() {
     }
 }
 
+/// A key in memory whose commitment is missing: a proof that leaves out the claims on weights.
+#[test]
+fn claims_without_a_commitment_are_refused() {
+    let model = suite::mlp();
+    let graph = model.graph.clone();
+    let key = VerifyingKey::<Clear>::new(graph, Constants::None, ProofProfile::Fast, 1);
+    let executor = Executor::new(&model).expect("a valid model");
+    let pk = ProvingKey::new(model.clone(), executor, key.clone(), None);
+    let proven = pk.prove_integers(&inputs(&model, 1, 9));
+    let (statement, proof) = proven.expect("proves all but the weights");
+    let error = key.verify(&statement, &proof).expect_err("unproven claims");
+    let error = error.to_string();
+    assert!(error.contains("nobody has committed to"), "{error}");
+}
+
 fn without_weights() -> Model {
     let mut b = Builder::new(3);
     let x = b.input(&[5], -8, 7);

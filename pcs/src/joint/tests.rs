@@ -1,13 +1,14 @@
 //! The opening against the scheme in the clear, and provers who depart from it.
 
 mod attacks;
+mod bound;
 mod fuzz;
 mod honest;
 
 use super::source::SourceData;
 use super::{
-    Column, Commitment, Joint, Layout, Parameters, Relation, RelationProver, RelationScheme,
-    SourceRef, Table, Term, Word,
+    Column, Commitment, Joint, Layout, Parameters, Partial, Relation, RelationProver,
+    RelationScheme, SourceRef, Table, Term, Word,
 };
 use crate::claim::{ColumnId, Error};
 use crate::transcript::{ProverTape, VerifierTape};
@@ -67,19 +68,36 @@ impl Source {
         }
     }
 
-    /// A term of the relation on a column and what it comes to.
-    fn term(&self, table: usize, column: usize, point: Point, coef: E) -> (Term, E) {
-        let id = ColumnId { table, column };
+    /// A column at the first coordinates of a point of `num_vars` coordinates, over the cube of the
+    /// others.
+    fn bound(&self, id: ColumnId, num_vars: usize, first: &[E]) -> Vec<E> {
         let index = self.layout.slots().position(|(other, _)| other == id);
         let mut cells = vec![];
         self.columns[index.expect("a column")].append_to(&mut cells);
         let mut values: Vec<E> = cells.into_iter().map(E::from).collect();
-        values.resize(1 << point.len(), E::ZERO);
-        for &x in point.iter() {
+        values.resize(1 << num_vars, E::ZERO);
+        for &x in first {
             let (low, high) = values.split_at(values.len() / 2);
             let bound = low.iter().zip(high).map(|(&a, &b)| a + x * (b - a));
             values = bound.collect();
         }
+        values
+    }
+
+    /// What is known of a term at all but the last `left` coordinates of its point, if it has as many.
+    fn partial(&self, term: &Term, left: usize) -> Option<Partial> {
+        let Term::Column { column, point, .. } = term;
+        let (first, _) = point.split_at_checked(point.len().checked_sub(left)?)?;
+        Some(Partial {
+            num_vars: left,
+            values: self.bound(*column, point.len(), first),
+        })
+    }
+
+    /// A term of the relation on a column and what it comes to.
+    fn term(&self, table: usize, column: usize, point: Point, coef: E) -> (Term, E) {
+        let id = ColumnId { table, column };
+        let values = self.bound(id, point.len(), &point);
         let term = Term::Column {
             column: id,
             point,

@@ -1,8 +1,11 @@
 //! Small graphs, and how far their integers are from float.
 
-use crate::float::{Activation, AxisMap, AxisMatrix, Contract, Graph, GraphBuilder, Op, ValueId};
+use crate::float::{
+    Activation, AxisMap, AxisMatrix, Contract, Graph, GraphBuilder, Op, Ties, ValueId,
+};
 use crate::quantise::{Accuracy, Calibration, Options, Profile, quantise};
 use ndarray::{ArrayD, IxDyn};
+use std::ops::RangeInclusive;
 
 pub(super) const PROFILES: [Profile; 2] = [Profile::Fast, Profile::Accurate];
 
@@ -12,6 +15,17 @@ pub(super) fn add(b: &mut GraphBuilder, op: Op, inputs: &[ValueId]) -> ValueId {
 
 pub(super) fn apply(b: &mut GraphBuilder, f: Activation, x: ValueId) -> ValueId {
     add(b, Op::Activation(f), &[x])
+}
+
+/// Rounding to these integers, as a model with integers of its own does it.
+pub(super) fn quantize_to(scale: f32, range: RangeInclusive<i32>, ties: Ties) -> Activation {
+    let (lo, hi) = range.into_inner();
+    Activation::Quantize {
+        scale,
+        lo,
+        hi,
+        ties,
+    }
 }
 
 pub(super) fn constant(b: &mut GraphBuilder, cells: &[f32]) -> ValueId {

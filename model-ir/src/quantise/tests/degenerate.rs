@@ -2,7 +2,7 @@
 //! sign is asked.
 
 use super::common::{
-    add, affine, answers, apply, array, close, constant, exact, first, product, scalar,
+    add, affine, answers, apply, array, close, constant, exact, first, product, quantize_to, scalar,
 };
 use crate::float::{Activation, AxisMap, AxisMatrix, GraphBuilder, Op, Ties, ValueId};
 use crate::quantise::{Calibration, Error, Options, Profile, quantise};
@@ -10,14 +10,7 @@ use ndarray::ArrayD;
 
 /// `x` as a model of 8 bits rounds it.
 fn rounded(b: &mut GraphBuilder, x: ValueId, scale: f32) -> ValueId {
-    let (lo, hi, ties) = (-128, 127, Ties::Even);
-    let quantize = Activation::Quantize {
-        scale,
-        lo,
-        hi,
-        ties,
-    };
-    apply(b, quantize, x)
+    apply(b, quantize_to(scale, -128..=127, Ties::Even), x)
 }
 
 fn shifted(b: &mut GraphBuilder, x: ValueId, shift: ArrayD<f32>) -> ValueId {

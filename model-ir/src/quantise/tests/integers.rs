@@ -1,7 +1,7 @@
 //! Integers are exact, whatever was calibrated, and what the model quantises itself does not bind
 //! the values beside it.
 
-use super::common::{add, affine, apply};
+use super::common::{add, affine, apply, quantize_to};
 use crate::float::random::Random;
 use crate::float::{Activation, GraphBuilder, Op, PoolKind, Ties, ValueId, Window};
 use crate::quantise::*;
@@ -170,14 +170,7 @@ fn integers_beyond_the_calibrated_ones_are_refused() {
 }
 
 fn quantised(b: &mut GraphBuilder, x: ValueId, scale: f32, zero: i32, ties: Ties) -> ValueId {
-    let (lo, hi) = (-zero, 255 - zero);
-    let quantize = Activation::Quantize {
-        scale,
-        lo,
-        hi,
-        ties,
-    };
-    apply(b, quantize, x)
+    apply(b, quantize_to(scale, -zero..=255 - zero, ties), x)
 }
 
 /// Values beside a quantisation and before it keep what they are.

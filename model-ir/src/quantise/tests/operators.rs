@@ -1,6 +1,6 @@
 //! Operators between activations, alone and in the compositions that models are made of.
 
-use super::common::{add, affine, apply, scalar};
+use super::common::{add, affine, apply, quantize_to, scalar};
 use crate::float::random::Random;
 use crate::float::{Activation, AxisMap, AxisMatrix, Contract, GraphBuilder, Op, ValueId};
 use crate::quantise::*;
@@ -403,14 +403,7 @@ fn quantised_weights(random: &mut Random, shape: &[usize], unit: f32) -> ArrayD<
 }
 
 fn fake(b: &mut GraphBuilder, x: ValueId, scale: f32, lo: i32, hi: i32) -> ValueId {
-    let ties = crate::float::Ties::Even;
-    let quantize = Activation::Quantize {
-        scale,
-        lo,
-        hi,
-        ties,
-    };
-    apply(b, quantize, x)
+    apply(b, quantize_to(scale, lo..=hi, crate::float::Ties::Even), x)
 }
 
 /// Models that are quantised already keep their integers: the outputs are the same multiples of

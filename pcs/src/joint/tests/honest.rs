@@ -1,16 +1,9 @@
 //! Provers who follow the protocol, and relations that are false.
 
+use super::attacks::FORMS;
 use super::*;
 use crate::Clear;
 use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
-
-/// Every form that an opening can have: folded rows sent, the last vector sent, the last vector
-/// committed to.
-const FORMS: [Parameters; 3] = [
-    Parameters::tiny(1 << 20, 0),
-    Parameters::tiny(0, 1 << 20),
-    Parameters::tiny(0, 0),
-];
 
 fn accepts(case: &Case) -> Proven {
     let proven = prove(case).expect("a true relation");
@@ -180,4 +173,57 @@ fn a_proof_in_one_thread_is_determined() {
             .install(|| prove(&case).expect("a true relation").bytes)
     };
     assert_eq!(prove(), prove());
+}
+
+/// A prover that has partial evaluations sends what it would send without, and a wrong one is found.
+#[test]
+fn what_is_known_changes_no_byte() {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let pool = pool.expect("a pool of one thread");
+    for parameters in FORMS {
+        let case = super::attacks::case(parameters);
+        // The columns at all coordinates but the last `left` of each point.
+        let known = |left: usize| -> Vec<Vec<Option<Partial>>> {
+            let of_source = |(source, terms): (&Source, &Vec<Term>)| {
+                let of_term = |term: &Term| source.partial(term, left);
+                terms.iter().map(of_term).collect()
+            };
+            let sources = case.sources.iter().zip(&case.relation.terms);
+            sources.map(of_source).collect()
+        };
+        let open = |known: &[Vec<Option<Partial>>]| {
+            let mut tape = ProverTape::new(&STATEMENT);
+            let (_, data) = commit(&case, &mut tape);
+            let data: Vec<&SourceData> = data.iter().collect();
+            Joint::open(&data, &case.relation, known, &mut tape)?;
+            Ok::<_, Error>(tape.finish())
+        };
+        let honest = pool.install(|| open(&[])).expect("a true relation");
+        for left in 0..=9 {
+            let known = known(left);
+            let sent = pool.install(|| open(&known)).expect("a true relation");
+            assert!(sent == honest, "{left} variables left");
+        }
+        let mut wrong = known(5);
+        let partial = wrong[0][0].as_mut().expect("a column of 8 variables");
+        partial.values[3] += E::ONE;
+        assert!(open(&wrong).is_err());
+    }
+}
+
+/// A layout beside others has the narrowest rows of which there are no more.
+#[test]
+fn rows_are_as_narrow_as_others_allow() {
+    let tables = [table(22, 3 << 20, 1), table(5, 20, 3)];
+    let of = |rows| Layout::beside(Word::Codeword, Parameters::FAST, &tables, rows);
+    let rows = |beside: usize| of(beside).expect("a layout").rows().expect("encoded");
+    let all = |fold: usize| (3 << (20 - fold)) + 3;
+    let alone = Layout::new(Word::Codeword, Parameters::FAST, &tables).expect("a layout");
+    assert_eq!(alone.rows(), Some(all(7)));
+    for fold in 5..7 {
+        assert_eq!(rows(all(fold)), all(fold));
+        assert_eq!(rows(all(fold) - 1), all(fold + 1));
+    }
+    assert_eq!(rows(0), all(7));
+    assert_eq!(rows(usize::MAX), all(5));
 }

@@ -1,0 +1,47 @@
+//! What a proof consists of: a function of the graph, of what was chosen when the key was made, and of
+//! the batch size.
+
+use crate::constants::Weights;
+use crate::error::VerifyError;
+use crate::plan::{Plan, WeightPlan};
+use zkstrata_model_ir::int::Graph;
+use zkstrata_pcs::joint::{Layout, ProofProfile};
+
+/// The plans of a proof, and where its committed columns lie.
+#[derive(Debug)]
+pub(crate) struct Form<'a> {
+    /// The plan of the batch.
+    pub(crate) plan: Plan<'a>,
+    /// The plan of the weights, however the verifier knows them.
+    pub(crate) weights: WeightPlan,
+    /// The witness, unless it has no columns.
+    pub(crate) witness: Option<Layout>,
+    /// The weights, if there are some and they are committed.
+    pub(crate) key: Option<Layout>,
+}
+
+impl<'a> Form<'a> {
+    /// The form of proofs of `batch` inferences.
+    pub(crate) fn new(
+        graph: &'a Graph,
+        weights: Weights,
+        profile: ProofProfile,
+        batch: usize,
+    ) -> Result<Self, VerifyError> {
+        let plan = Plan::new(graph, batch).map_err(VerifyError::Key)?;
+        let constants = WeightPlan::new(graph);
+        let committed = weights == Weights::Committed && !constants.shape.is_empty();
+        let key = committed.then(|| constants.layout(graph, profile));
+        Ok(Self {
+            witness: plan.layout(profile)?,
+            key: key.transpose()?,
+            weights: constants,
+            plan,
+        })
+    }
+
+    /// The sources of the opening, in its order.
+    pub(crate) fn sources(&self) -> Vec<&Layout> {
+        self.witness.iter().chain(&self.key).collect()
+    }
+}
