@@ -4,7 +4,7 @@
 //! | pattern | becomes |
 //! |---|---|
 //! | identity (`Clip(-inf, inf)`, trivial transpose, pad, reshape, pool, affine, concat) | nothing |
-//! | affine or layer of factors 0, function of constants | constant |
+//! | affine or layer of factors 0, `x - x`, function of constants | constant |
 //! | linear, then affine per output channel | linear |
 //! | affine per input channel, then linear (a shift only without padding) | linear |
 //! | affine, then affine | affine |
@@ -154,12 +154,16 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
 }
 
 /// The cells of a node that has them whatever the inputs of the graph are: it multiplies its operand
-/// by 0 throughout, as a layer without weights does, or reads constants that are no smaller.
+/// by 0 throughout, as a layer without weights does, subtracts it from itself, or reads constants that
+/// are no smaller.
 fn fixed(nodes: &[Node], node: &Node) -> Option<ArrayD<f32>> {
     if let Op::Affine { scale, shift } = &node.op
         && scale.iter().all(|&scale| scale == 0.0)
     {
         return Some(shift.broadcast(&*node.shape)?.to_owned());
+    }
+    if matches!(node.op, Op::Sub) && node.inputs[0] == node.inputs[1] {
+        return Some(ArrayD::zeros(&*node.shape));
     }
     if let Op::Dense { weight, .. } | Op::Conv { weight, .. } = &node.op
         && weight.iter().all(|&w| w == 0.0)
@@ -282,6 +286,18 @@ mod tests {
             fewer > 100,
             "the random graphs exercise the rewritings: {fewer}"
         );
+    }
+
+    #[test]
+    fn what_is_subtracted_from_itself_is_nothing() {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", &[3]).expect("a shape");
+        let zero = b.add("zero", Op::Sub, &[x, x]).expect("shapes");
+        let graph = b.finish(vec![("y".into(), zero)]).expect("valid");
+        let simplified = graph.simplified();
+        let (_, value) = simplified.outputs()[0];
+        let cells = simplified.nodes()[value.0].op.constant();
+        assert_eq!(cells, Some(&ArrayD::zeros(vec![3])));
     }
 
     #[test]

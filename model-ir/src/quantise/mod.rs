@@ -64,6 +64,7 @@ mod thresholds;
 mod ties;
 mod tying;
 mod verdict;
+mod waves;
 mod whole;
 
 pub use accuracy::{Accuracy, OutputAccuracy, TableUse, argmax};

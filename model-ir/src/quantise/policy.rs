@@ -88,6 +88,10 @@ pub(super) const COUNTED_CELLS: usize = 1 << 24;
 pub(super) const PAST_THRESHOLD: f64 = 1.0 / 64.0;
 /// A threshold of more times the calibrated magnitude would cost too much precision.
 pub(super) const FARTHEST_THRESHOLD: f64 = 64.0;
+/// The same, of a value that more is asked of than on which side of it it lies.
+pub(super) const FARTHEST_BESIDE: f64 = 4.0;
+/// Largest magnitude of the argument of a sine that is read as it is: about five periods each way.
+pub(super) const LONGEST_WAVE: f64 = 32.0;
 
 // Rewritings of the float graph.
 
@@ -216,8 +220,6 @@ pub(super) const FINER: f64 = (1 << 24) as f64;
 pub(super) const READERS: usize = 3;
 /// Binary digits of ratios of scales that count as simple: 3 to 2, 5 to 16.
 pub(super) const SIMPLE_RATIO: i32 = 6;
-/// Relative error of a ratio of scales that counts as none.
-pub(super) const EXACT_RATIO: f64 = 1e-9;
 /// Relative difference of a ratio from a power of two for which no multiplier is worth its node.
 pub(super) const NEARLY_POWER: f64 = 1e-12;
 /// Largest coefficient that brings an operand of a sum to the unit of the others.

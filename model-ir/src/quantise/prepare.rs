@@ -5,15 +5,15 @@
 //! each that changed something.
 
 use super::calibration::{Calibration, Ranges};
-use super::{Error, Profile, balance, lift, thresholds};
+use super::{Error, Profile, balance, lift, thresholds, waves};
 use crate::float::{self, Graph, GraphBuilder, Node, ValueId};
 
 /// What the graph becomes, if there is something to do.
 type Rewriting = fn(&Graph, &Ranges, Profile) -> Result<Option<Graph>, Error>;
 
-/// The rewritings, in order: features are brought to one size before they are mixed, and masked
-/// scores are moved up.
-const REWRITINGS: [Rewriting; 2] = [balance::balanced, lift::lifted];
+/// The rewritings, in order: features are brought to one size before they are mixed, masked scores are
+/// moved up, and the arguments of sines brought to one period.
+const REWRITINGS: [Rewriting; 3] = [balance::balanced, lift::lifted, waves::shortened];
 
 /// The graph as it is planned, and its ranges, which reach past the thresholds of comparisons.
 pub(super) fn prepared(

@@ -118,8 +118,15 @@ impl Lowered<'_> {
         } else {
             self.plan.scales.of(v)
         };
+        // A value of which integers are asked is rounded on their grid.
+        let gridded = self.plan.scales.is_dyadic(v);
+        let wanted = if loose && gridded {
+            exp2(log2_ceil(wanted))
+        } else {
+            wanted
+        };
         let shift = log2_ceil(wanted / x.scale);
-        let (scale, shift) = if loose {
+        let (scale, shift) = if loose && !gridded {
             let shift = shift.max(0);
             (x.scale * exp2(shift), shift)
         } else {

@@ -16,8 +16,8 @@ use super::Error;
 use super::function::Curve;
 use super::lookup::Rounding;
 use super::lower::{Handle, Lowered};
-use super::policy;
 use super::whole::indices;
+use super::{extremes, policy};
 use crate::exact::{exp2, log2_floor};
 use crate::float::Activation;
 use crate::int::{Interval, MAX_FACTOR, MAX_SHIFT, TensorId};
@@ -100,12 +100,20 @@ impl Lowered<'_> {
     /// product of fine numbers has so many that there is no room for its multiple.
     fn legible(&mut self, v: usize, x: Handle) -> Result<Handle, Error> {
         let beyond = -policy::UNIT_BITS - log2_floor(x.scale);
-        if x.shift > 0 || beyond <= policy::SPARE_DIGITS {
+        let room = policy::ROUNDED_SHIFT + log2_floor(x.scale);
+        let roomy = x.shift > 0 && room >= policy::ENOUGH_MULTIPLIER_BITS;
+        if roomy || beyond <= policy::SPARE_DIGITS {
             return Ok(x);
         }
         let tensor = self.digits(v, x.tensor, beyond as u32)?;
         let scale = x.scale * exp2(beyond);
-        Ok(Handle { tensor, scale, ..x })
+        let shift = x.shift.saturating_sub(beyond as u32);
+        Ok(Handle {
+            tensor,
+            shift,
+            scale,
+            ..x
+        })
     }
 
     /// `f(floor(x / length + quarters / 4))` for a function of integers.
@@ -139,7 +147,7 @@ impl Lowered<'_> {
             _ if given => rounded + (multiple >> policy::SINGLE_DIGITS) as i64,
             multiplier => rounded.max(multiplier / 2),
         };
-        let mut more = unsure.min((1_i64 << shift) >> policy::UNSURE_DIGITS);
+        let mut more = unsure.min(self.most_unsure(v, length, shift));
         if quarters > 0 {
             if shift < 2 {
                 tensor = self.weighted_sum(&node.name, &[(4, tensor)])?;
@@ -161,6 +169,29 @@ impl Lowered<'_> {
         };
         let rounding = Rounding::Above(more);
         self.lookup(&node.name, tensor, curve, shift, rounding, Some(calibrated))
+    }
+
+    /// By how much, in parts `2^-shift` of a step of this length, a multiple that is an integer may
+    /// seem less than it: a small part of a step and of what is rounded, and by nothing where the
+    /// integer is compared with that.
+    fn most_unsure(&self, v: usize, length: f64, shift: u32) -> i64 {
+        let facts = &self.plan.facts;
+        let operand = facts.node(v).inputs[0].0;
+        let source = extremes::origin(facts.graph, operand);
+        let compared = |&c: &usize| {
+            let inputs = &facts.node(c).inputs;
+            let joins = facts.op(c).subtracts() || facts.op(c).takes_larger();
+            joins
+                && inputs
+                    .iter()
+                    .any(|u| extremes::origin(facts.graph, u.0) == source)
+        };
+        if facts.consumers[v].iter().any(compared) {
+            return 0;
+        }
+        let most = exp2(shift as i32 - policy::UNSURE_DIGITS as i32);
+        let size = facts.ranges[operand].size() / length;
+        (most * if size > 0.0 { size.min(1.0) } else { 1.0 }) as i64
     }
 
     /// `floor(x / divisor)` of integers, for value `v`.

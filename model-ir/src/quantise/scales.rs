@@ -19,6 +19,7 @@ use crate::int::Interval;
 #[derive(Debug)]
 pub(super) struct Scales {
     of: Vec<f64>,
+    dyadic: Vec<bool>,
 }
 
 impl Scales {
@@ -38,18 +39,26 @@ impl Scales {
             needs,
         };
         let of = choice.free(choice.demanded());
+        let rounded: Vec<bool> = (0..facts.len()).map(|v| choice.is_rounded(v)).collect();
+        let roots = ties.any(&rounded);
+        let dyadic = (0..facts.len()).map(|v| roots[ties.root(v).0]).collect();
         match of.iter().position(|s| !policy::USABLE_SCALES.contains(s)) {
             Some(v) => Err(Error::Scale {
                 node: facts.node(v).name.clone(),
                 scale: of[v],
             }),
-            None => Ok(Self { of }),
+            None => Ok(Self { of, dyadic }),
         }
     }
 
     /// Real value of the integer 1 of the small form of `v`; of the accumulator, if it is free.
     pub(super) fn of(&self, v: usize) -> f64 {
         self.of[v]
+    }
+
+    /// Whether the scale of `v` is to be a power of two, so that integers are on its grid.
+    pub(super) fn is_dyadic(&self, v: usize) -> bool {
+        self.dyadic[v]
     }
 }
 
@@ -81,7 +90,10 @@ impl Choice<'_> {
         let n = self.facts.len();
         let demands = self.demands();
         // What was always 0 is as large as most.
+        let read =
+            |v: &usize| !self.facts.consumers[*v].is_empty() || !self.facts.op(*v).is_given();
         let real = (0..n).filter(|&v| !self.ties.is_whole(v) && self.is_made_small(v));
+        let real = real.filter(read);
         let mut sizes: Vec<f64> = real.map(|v| self.forms.wanted(v)).collect();
         sizes.retain(|&x| x > 0.0);
         sizes.sort_by(f64::total_cmp);
@@ -213,11 +225,12 @@ impl Choice<'_> {
         policy::FREE_WEIGHT * exp2(further.min(room).max(0))
     }
 
-    /// Whether fractions of `v` decide over integers: binary fractions are kept exactly then.
+    /// Whether fractions of `v` decide over integers, or 1 is where a function of it ends: binary
+    /// fractions are kept exactly then.
     fn is_rounded(&self, v: usize) -> bool {
         let rounds = |&c: &usize| match self.facts.op(c) {
-            Op::Activation(f) => f.is_integral() || f.jumps(),
-            Op::Sub | Op::Max | Op::Maximum { .. } => self.facts.is_read_by(c, rounds),
+            Op::Activation(f) => f.is_integral() || f.jumps() || f.has_edges(),
+            Op::Sub | Op::Max | Op::Maximum { .. } => self.facts.is_read_by(c, ends),
             Op::Input { .. }
             | Op::Constant { .. }
             | Op::Dense { .. }
@@ -281,10 +294,12 @@ impl Choice<'_> {
     }
 }
 
-/// Whether it rounds to integers.
-fn rounds(op: &Op) -> bool {
-    op.activation().is_some_and(Activation::is_integral)
+/// Whether it rounds to integers, or ends at 1.
+fn ends(op: &Op) -> bool {
+    let ends = |f: Activation| f.is_integral() || f.has_edges();
+    op.activation().is_some_and(ends)
 }
+
 /// The least scale from `scale` on that divides the level at which most cells may lie: an error there
 /// would be the same in all of them, and add up.
 fn levelled(scale: f64, level: Option<f64>) -> f64 {

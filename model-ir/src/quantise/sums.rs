@@ -121,11 +121,9 @@ impl Lowered<'_> {
                 unit((0..=most).find(enough).unwrap_or(most))
             }
             (None, _) => {
-                // Exact at once, or as exact as the bits ask for.
-                let enough = |split: &i32| match split {
-                    0 => fits(least, policy::EXACT_RATIO),
-                    _ => fits(part(*split), exp2(-self.multiplier_bits() - 1)),
-                };
+                // As exact as the bits ask for: a unit that was found so is its own, so that values
+                // keep their coefficients in a sum of sums.
+                let enough = |split: &i32| fits(part(*split), exp2(-self.multiplier_bits() - 1));
                 let most = self.multiplier_bits() + 1;
                 part((0..=most).find(enough).unwrap_or(most))
             }

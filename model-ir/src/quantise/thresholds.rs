@@ -11,6 +11,7 @@ use crate::float::{Activation, Graph};
 /// Extends the ranges of inputs past the thresholds that they are compared with.
 pub(super) fn cover(graph: &Graph, ranges: &mut [Range]) {
     let nodes = graph.nodes();
+    let felt = felt(graph);
     for node in nodes {
         let function = node.op.activation();
         if !function.is_some_and(Activation::compares_with_zero) {
@@ -35,11 +36,35 @@ pub(super) fn cover(graph: &Graph, ranges: &mut [Range]) {
         let any = nodes[input].op.is_integral_input() || size == 0.0;
         for (&scale, &shift) in scale.iter().zip(&shift) {
             let threshold = -f64::from(shift) / f64::from(scale);
-            if any || threshold.abs() <= policy::FARTHEST_THRESHOLD * size {
+            let farthest = if felt[input] {
+                policy::FARTHEST_BESIDE
+            } else {
+                policy::FARTHEST_THRESHOLD
+            };
+            if any || threshold.abs() <= farthest * size {
                 range.reach_past(threshold);
             }
         }
     }
+}
+
+/// By value: whether more is asked of its cells than whether they are negative, less a constant.
+fn felt(graph: &Graph) -> Vec<bool> {
+    let nodes = graph.nodes();
+    let mut felt = vec![false; nodes.len()];
+    for (_, value) in graph.outputs() {
+        felt[value.0] = true;
+    }
+    for (v, node) in nodes.iter().enumerate().rev() {
+        let through = node.op.selects() || node.op.affine().is_some();
+        let function = node.op.activation();
+        let tests = function.is_some_and(Activation::compares_with_zero);
+        let felt_here = if through { felt[v] } else { !tests };
+        for u in &node.inputs {
+            felt[u.0] |= felt_here;
+        }
+    }
+    felt
 }
 
 impl Range {

@@ -160,12 +160,14 @@ mod tests {
         Accuracy::measure(graph, &quantised.model, samples).expect("runs")
     }
 
-    /// `y = f(scale x) W`, and its samples.
+    /// `y = f(scale tanh x) W`, and its samples.
     fn network(scale: f32, function: Activation) -> (Graph, Vec<Vec<ArrayD<f32>>>) {
         let mut b = GraphBuilder::new();
         let x = b.input("x", &[2]).expect("a vector");
         let (scale, shift) = (arr0(scale).into_dyn(), arr0(0.0).into_dyn());
-        let large = b.add("large", Op::Affine { scale, shift }, &[x]);
+        let rounded = b.add("tanh", Op::Activation(Activation::Tanh), &[x]);
+        let rounded = rounded.expect("a node");
+        let large = b.add("large", Op::Affine { scale, shift }, &[rounded]);
         let wave = b.add("wave", Op::Activation(function), &[large.expect("a node")]);
         let weight = arr2(&[[0.5, -1.0, 0.25], [1.0, 0.75, -0.5]]).into_dyn();
         let dense = Op::Dense { weight, bias: None };

@@ -11,11 +11,34 @@ use zkstrata_model_ir::float::{Activation, AxisMap, Graph, GraphBuilder, Op, Tie
 /// Runs of each kind of noise.
 const RUNS: usize = 8;
 
+/// How often the graph is run with noise.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Effort {
+    /// For a first look.
+    Some,
+    /// Before something is called wrong: which of several cells decides may be rare.
+    Much,
+}
+
+impl Effort {
+    fn runs(self) -> usize {
+        match self {
+            Self::Some => 4 * RUNS,
+            Self::Much => 64 * RUNS,
+        }
+    }
+}
+
 /// The reference on a sample, with noise as from single precision at every operator. In every other
 /// run cells are rounded to multiples instead, so that what differs by less is equal. `factor` is how
 /// often that noise.
-pub(super) fn of_single_precision(case: &Case, sample: usize, factor: f64) -> Vec<Values> {
-    let runs = (0..2 * RUNS as u64).filter_map(|seed| {
+pub(super) fn of_single_precision(
+    case: &Case,
+    sample: usize,
+    factor: f64,
+    effort: Effort,
+) -> Vec<Values> {
+    let runs = (0..effort.runs() as u64 / 2).filter_map(|seed| {
         let mut random = Random::new(seed, 1);
         let run = case.run_with(sample, &mut |node, operands, tensor| {
             if !tensor.kind.is_float() {
@@ -27,6 +50,9 @@ pub(super) fn of_single_precision(case: &Case, sample: usize, factor: f64) -> Ve
                     .iter()
                     .map(|t| size(t))
                     .fold(most.max(1.0), f64::max);
+            }
+            if node.is_some_and(|node| NORMALISING.contains(&&*node.op)) {
+                most *= steepness(operands[0], tensor);
             }
             // Rows are divided by their deviations, which may be small beside their cells.
             if node.is_some_and(|node| node.op == "MeanVarianceNormalization") {
@@ -62,6 +88,26 @@ const CANCELLING: &[&str] = &[
     "Where",
 ];
 
+/// Operators that divide what is left of their operand by its deviation.
+const NORMALISING: &[&str] = &[
+    "GroupNormalization",
+    "InstanceNormalization",
+    "LayerNormalization",
+];
+
+/// By how much a normalisation makes differences of neighbours larger, at least 1.
+fn steepness(x: &Tensor, y: &Tensor) -> f64 {
+    // The deviation is at least the root of the usual epsilon.
+    const STEEPEST: f64 = 316.0;
+    if x.shape != y.shape {
+        return 1.0;
+    }
+    let pairs = x.cells.windows(2).zip(y.cells.windows(2));
+    let ratios = pairs.map(|(x, y)| (y[0] - y[1]).abs() / (x[0] - x[1]).abs());
+    let most = ratios.filter(|r| r.is_finite()).fold(1.0, f64::max);
+    most.min(STEEPEST)
+}
+
 fn size(x: &Tensor) -> f64 {
     let float = x.kind.is_float();
     x.cells
@@ -94,7 +140,7 @@ pub(super) struct Noisy<'a> {
     /// By node: one step, 0 where nothing is rounded.
     steps: Vec<f64>,
     /// What was run, by sample.
-    runs: BTreeMap<usize, Vec<Vec<ArrayD<f32>>>>,
+    runs: BTreeMap<usize, Vec<Option<Vec<ArrayD<f32>>>>>,
 }
 
 /// One step in parts of a range: `2^-(bits - 1)` times the margin.
@@ -186,17 +232,22 @@ impl<'a> Noisy<'a> {
     }
 
     /// Value `v` on a sample, once per run; the runs are of one step of noise, and of three.
-    pub(super) fn values(&mut self, sample: &[ArrayD<f32>], i: usize, v: usize) -> Vec<Vec<f64>> {
-        if !self.runs.contains_key(&i) {
-            let runs = (0..4 * RUNS).filter_map(|k| {
-                let steps = if k % 2 == 0 { 1.0 } else { 3.0 };
-                self.run(sample, steps, k as u64)
-            });
-            let runs = runs.collect();
-            self.runs.insert(i, runs);
-        }
+    pub(super) fn values(
+        &mut self,
+        sample: &[ArrayD<f32>],
+        (i, v): (usize, usize),
+        effort: Effort,
+    ) -> Vec<Vec<f64>> {
+        let done = self.runs.get(&i).map_or(0, Vec::len);
+        let runs = (done..effort.runs()).map(|k| {
+            let steps = if k % 2 == 0 { 1.0 } else { 3.0 };
+            self.run(sample, steps, k as u64)
+        });
+        let runs: Vec<_> = runs.collect();
+        let known = self.runs.entry(i).or_default();
+        known.extend(runs);
         let cells = |run: &Vec<ArrayD<f32>>| run[v].iter().map(|&x| x.into()).collect();
-        self.runs[&i].iter().map(cells).collect()
+        known.iter().flatten().map(cells).collect()
     }
 
     /// One value per node: the sum of it and its noise.

@@ -73,6 +73,8 @@ pub struct Search {
     pub loose: u64,
     /// Refused graphs, by reason without numbers and names.
     pub refused: BTreeMap<String, Refusals>,
+    /// Graphs that setup says are inaccurate, and how they are.
+    pub told: BTreeMap<u64, String>,
     /// Graphs that the reference does not run, which are none.
     pub invalid: u64,
     /// Graphs by operator.
@@ -167,6 +169,11 @@ fn one(settings: &Settings, index: u64, mut runtime: Option<&mut Runtime>, found
             refusals.graph = refusals.graph.min(index);
         }
         Verdict::Invalid(_) => found.invalid += 1,
+        Verdict::Told(fault) => {
+            let profile = fault.profile.map_or(String::new(), |p| format!("{p}, "));
+            let detail = format!("{profile}sample {}: {}", fault.sample, fault.detail);
+            found.told.insert(index, detail);
+        }
         Verdict::Wrong(_) => {}
     }
     found.findings.extend(finding);
@@ -298,6 +305,7 @@ impl Search {
             "right": self.right,
             "loose": self.loose,
             "refused": self.refused,
+            "told": self.told,
             "operators": self.operators,
             "without_recipe": Self::without_recipe(),
             "wrong": self.findings,
@@ -330,9 +338,17 @@ impl fmt::Display for Search {
         writeln!(
             f,
             "{graphs} graphs in {seconds:.1} s: {right} right ({loose} of them loosely), {refused} \
-             refused, {wrong} wrong; the slowest, {}, took {:.2} s",
-            self.slowest.0, self.slowest.1
+             refused, {} that setup says are inaccurate, {wrong} wrong; the slowest, {}, took {:.2} s",
+            self.told.len(),
+            self.slowest.0,
+            self.slowest.1
         )?;
+        if !self.told.is_empty() {
+            writeln!(f, "\ninaccurate, as setup says:")?;
+        }
+        for (index, detail) in &self.told {
+            writeln!(f, "  graph {index}: {detail}")?;
+        }
         writeln!(f, "\nright graphs by operator:")?;
         for (op, count) in &self.operators {
             writeln!(f, "  {op}: {count}")?;

@@ -164,6 +164,104 @@ impl Activation {
         }
     }
 
+    /// Whether its domain ends at -1 or 1 and it is infinitely steep there.
+    pub fn has_edges(self) -> bool {
+        match self {
+            Self::Asin | Self::Acos | Self::Acosh | Self::Atanh => true,
+            Self::Tan
+            | Self::Relu
+            | Self::LeakyRelu { .. }
+            | Self::Clip { .. }
+            | Self::ThresholdedRelu { .. }
+            | Self::Shrink { .. }
+            | Self::Sigmoid
+            | Self::Tanh
+            | Self::Elu { .. }
+            | Self::HardSigmoid { .. }
+            | Self::HardSwish
+            | Self::Softplus
+            | Self::Softsign
+            | Self::Mish
+            | Self::Gelu
+            | Self::GeluTanh
+            | Self::Swish { .. }
+            | Self::Exp
+            | Self::Log
+            | Self::Sqrt
+            | Self::Reciprocal
+            | Self::Power { .. }
+            | Self::Inverse { .. }
+            | Self::Within { .. }
+            | Self::Erf
+            | Self::Abs
+            | Self::Floor
+            | Self::Ceil
+            | Self::Round
+            | Self::Truncate
+            | Self::FloorDiv { .. }
+            | Self::Index { .. }
+            | Self::Step
+            | Self::IsZero
+            | Self::Sin
+            | Self::Cos
+            | Self::Atan
+            | Self::Sinh
+            | Self::Cosh
+            | Self::Asinh
+            | Self::Quantize { .. } => false,
+        }
+    }
+
+    /// Its period, if it has one.
+    pub fn period(self) -> Option<f32> {
+        match self {
+            Self::Sin | Self::Cos => Some(std::f32::consts::TAU),
+            Self::Tan => Some(std::f32::consts::PI),
+            Self::Relu
+            | Self::LeakyRelu { .. }
+            | Self::Clip { .. }
+            | Self::ThresholdedRelu { .. }
+            | Self::Shrink { .. }
+            | Self::Sigmoid
+            | Self::Tanh
+            | Self::Elu { .. }
+            | Self::HardSigmoid { .. }
+            | Self::HardSwish
+            | Self::Softplus
+            | Self::Softsign
+            | Self::Mish
+            | Self::Gelu
+            | Self::GeluTanh
+            | Self::Swish { .. }
+            | Self::Exp
+            | Self::Log
+            | Self::Sqrt
+            | Self::Reciprocal
+            | Self::Power { .. }
+            | Self::Inverse { .. }
+            | Self::Within { .. }
+            | Self::Erf
+            | Self::Abs
+            | Self::Floor
+            | Self::Ceil
+            | Self::Round
+            | Self::Truncate
+            | Self::FloorDiv { .. }
+            | Self::Index { .. }
+            | Self::Step
+            | Self::IsZero
+            | Self::Asin
+            | Self::Acos
+            | Self::Atan
+            | Self::Sinh
+            | Self::Cosh
+            | Self::Asinh
+            | Self::Acosh
+            | Self::Atanh
+            | Self::Quantize { .. } => None,
+        }
+    }
+
     /// Whether there are poles inside its domain.
     pub fn has_poles(self) -> bool {
         match self {

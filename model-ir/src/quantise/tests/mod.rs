@@ -1,5 +1,6 @@
 //! Whole models through the quantiser and the integer executor, against float.
 
+mod borders;
 mod common;
 mod degenerate;
 mod ends;

@@ -103,7 +103,8 @@ fn einsum(call: &Call<'_>) -> Result<Tensor, String> {
     let place = |letter: &u8| letters.iter().position(|l| l == letter).expect("listed");
     for (term, x) in terms.iter().zip(&operands) {
         for (letter, &n) in term.iter().zip(&x.shape) {
-            lengths[place(letter)] = n;
+            let length = &mut lengths[place(letter)];
+            *length = n.max(*length);
         }
     }
     let kept = right.len();
@@ -115,8 +116,10 @@ fn einsum(call: &Call<'_>) -> Result<Tensor, String> {
                     .iter()
                     .zip(&operands)
                     .map(|(term, x)| {
-                        let index: Vec<usize> = term.iter().map(|l| all[place(l)]).collect();
-                        x.at(&index)
+                        // Axes of length 1 are read again.
+                        let axes = term.iter().zip(&x.shape);
+                        let index = axes.map(|(l, &n)| all[place(l)].min(n - 1));
+                        x.at(&index.collect::<Vec<_>>())
                     })
                     .product::<f64>()
             })

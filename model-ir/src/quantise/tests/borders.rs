@@ -1,0 +1,142 @@
+//! Where a function jumps or ends: whole numbers, and what is compared with its own parts.
+
+use super::common::{add, affine, answers, apply, array, close, constant, exact, product};
+use crate::float::{Activation, GraphBuilder, Op, ValueId};
+
+/// `[a >= b]`
+fn at_least(b: &mut GraphBuilder, a: ValueId, other: ValueId) -> ValueId {
+    let over = add(b, Op::Sub, &[a, other]);
+    apply(b, Activation::Step, over)
+}
+
+/// `x / sqrt(mean x^2)`, as normalisations have it: a product that is rounded.
+fn normalised(b: &mut GraphBuilder, x: ValueId) -> ValueId {
+    let square = product(b, x, x);
+    let root = apply(b, Activation::Power { exponent: -0.5 }, square);
+    product(b, x, root)
+}
+
+#[test]
+fn functions_that_end_at_one_are_exact_there() {
+    exact("acos", false, (&[0.2, 0.7], &[0.0, 0.0]), |b, x| {
+        let one = constant(b, &[1.0, 1.0]);
+        let most = add(b, Op::Max, &[x, one]);
+        apply(b, Activation::Acos, most)
+    });
+    exact("acosh", false, (&[0.3], &[0.0]), |b, x| {
+        let less = at_least(b, x, x);
+        let none = affine(b, less, -1.0, 1.0);
+        let one = apply(b, Activation::Exp, none);
+        apply(b, Activation::Acosh, one)
+    });
+}
+
+#[test]
+fn nothing_is_less_than_the_integer_below_it() {
+    // What is multiplied and scaled lies just below and above whole numbers.
+    let cells: Vec<f32> = (1..60).map(|i| i as f32 * 0.37 - 9.0).collect();
+    let ones = vec![1.0; cells.len()];
+    exact("floor", false, (&cells, &ones), |b, x| {
+        let unit = normalised(b, x);
+        let scales: Vec<f32> = (1..60).map(|i| i as f32 * 0.9999 - 20.0).collect();
+        let op = Op::Affine {
+            scale: array(&[59], &scales),
+            shift: array(&[1], &[0.0]),
+        };
+        let y = add(b, op, &[unit]);
+        let below = apply(b, Activation::Floor, y);
+        at_least(b, y, below)
+    });
+}
+
+#[test]
+fn what_is_above_an_integer_by_little_has_the_next_one_above() {
+    for x in [0.5_f32, 0.01] {
+        exact("ceil", false, (&[0.3, -0.4], &[1.0, 1.0]), |b, input| {
+            let unit = normalised(b, input);
+            let zero = add(b, Op::Sub, &[unit, unit]);
+            let square = product(b, unit, unit);
+            let small = affine(b, square, 0.04 * x, 0.0);
+            let small = add(b, Op::Add, &[small, zero]);
+            apply(b, Activation::Ceil, small)
+        });
+    }
+}
+
+#[test]
+fn a_maximum_of_unlike_sizes_is_one_of_its_operands() {
+    let shifts = Op::Affine {
+        scale: array(&[5], &[1.0; 5]),
+        shift: array(&[5], &[0.0, 0.0, 0.0, -100.0, 80.0]),
+    };
+    let cells = [0.0, 2.111_099_5, -0.43, 0.9, 0.902_052];
+    exact(
+        "max",
+        false,
+        (&cells, &[0.0, 1.0, 0.0, 0.0, 1.0]),
+        |b, x| {
+            let y = add(b, shifts.clone(), &[x]);
+            let two = constant(b, &[2.0; 5]);
+            let two = apply(b, Activation::Relu, two);
+            let most = add(b, Op::Max, &[y, two]);
+            at_least(b, y, most)
+        },
+    );
+}
+
+#[test]
+fn remainders_of_layers_beside_products_stay_below_the_divisor() {
+    close("mod", &[2], &[-0.0004, 0.0003], [0.05, 0.01], |b, x| {
+        let op = Op::Affine {
+            scale: array(&[2], &[-1.897_366_6, 0.003_535_525]),
+            shift: array(&[2], &[2.897_366_5, 0.996_464_5]),
+        };
+        let y = add(b, op, &[x]);
+        let quotient = affine(b, y, 1.0 / 0.7, 0.0);
+        let whole = apply(b, Activation::Floor, quotient);
+        let whole = affine(b, whole, 0.7, 0.0);
+        vec![add(b, Op::Sub, &[y, whole]), product(b, y, y), y]
+    });
+}
+
+#[test]
+fn functions_of_rounded_numbers_reach_the_next_integer() {
+    // Of 1.000008 neither profile need know that it is above 1, but both that `x / x` is 1.
+    for answer in answers(false, &[0.004], |b, x| {
+        let above = apply(b, Activation::Cosh, x);
+        let above = apply(b, Activation::Ceil, above);
+        let inverse = apply(b, Activation::Reciprocal, above);
+        vec![product(b, above, inverse)]
+    }) {
+        assert!((answer[0][0] - 1.0).abs() < 0.01, "{answer:?}");
+    }
+}
+
+#[test]
+fn constants_that_leave_the_model_say_nothing_of_others() {
+    let ones = [1.0; 3];
+    for answer in answers(false, &[0.0; 3], |b, x| {
+        let large = constant(b, &[1.2e11]);
+        let some = apply(b, Activation::ThresholdedRelu { alpha: 1.0 }, x);
+        let one = affine(b, some, -1.0, 1.0);
+        vec![apply(b, Activation::Step, one), some, large]
+    }) {
+        assert_eq!(answer[0], ones);
+    }
+}
+
+#[test]
+fn thresholds_far_from_an_input_leave_its_layers_their_bits() {
+    let cells = [-0.41, 0.61, 0.0019, -0.0021];
+    let thresholds = array(&[4], &[50.0, -50.0, 0.0, 0.0]);
+    let op = Op::Affine {
+        scale: array(&[4], &[1.0; 4]),
+        shift: thresholds,
+    };
+    close("layer", &[4], &cells, [0.02, 2e-3], |b, x| {
+        let over = add(b, op.clone(), &[x]);
+        let weight = array(&[4, 2], &[0.8, -0.1, 0.1, 0.1, -1.8, -0.9, 1.9, -1.3]);
+        let dense = add(b, Op::Dense { weight, bias: None }, &[x]);
+        vec![apply(b, Activation::Step, over), dense]
+    });
+}
