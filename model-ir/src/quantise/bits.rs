@@ -288,10 +288,21 @@ impl<'a> Demands<'a> {
         let form = self.forms.of(v);
         // Scores that are compared decide, and are few.
         if !matches!(form, Form::Small | Form::Raw) {
-            return self.facts.is_read_by(v, Op::reduces_to_maximum);
+            return self.facts.is_read_by(v, Op::reduces_to_maximum)
+                || self.is_shown_by_functions(v);
         }
         let output = self.facts.outputs[v] || self.shown[v];
         output && form == Form::Small || self.facts.consumers[v].iter().any(|&c| self.is_felt(v, c))
+    }
+
+    /// Whether nothing becomes of `v` but functions that leave the model, such as probabilities.
+    fn is_shown_by_functions(&self, v: usize) -> bool {
+        let consumers = &self.facts.consumers[v];
+        let shows = |&c: &usize| {
+            let function = self.facts.op(c).activation();
+            function.is_some_and(|f| !f.keeps_scale() && !f.is_integral()) && self.shown[c]
+        };
+        !consumers.is_empty() && consumers.iter().all(shows)
     }
 
     /// Whether consumer `c` feels the rounding of `v`.
@@ -305,7 +316,11 @@ impl<'a> Demands<'a> {
             Op::Add | Op::Sub | Op::Affine { .. } => {
                 given || self.forms.of(c) == Form::Raw || self.tested[c]
             }
-            Op::Dense { .. } | Op::Conv { .. } => given && (self.linear || self.facts.precise[v]),
+            Op::Dense { .. } | Op::Conv { .. } => {
+                // The model rounds the result itself, and to the same integers.
+                let quantised = self.facts.is_read_by(c, Op::quantises);
+                given && (self.linear || self.facts.precise[v] || quantised)
+            }
             Op::Pool { .. } | Op::Missing(_) => false,
             Op::Input { .. }
             | Op::Constant { .. }

@@ -159,13 +159,14 @@ fn wanted_shift(
         } else {
             0
         };
-        (least + spread).min(room.max(least))
+        let finer = finer(plan, v, weights, input_scale, least);
+        (least + spread.max(finer)).min(room.max(least))
     } else {
         // An input of more bits than usual would take them from the weights.
         let bits = plan.bits.of(plan.node(v).inputs[0].0);
         let further = bits.saturating_sub(plan.facts.profile.bits());
-        let finer = finer(plan, v, weights, input_scale, usual);
-        ((usual + further.max(finer)) as i32).min(room)
+        let finer = finer(plan, v, weights, input_scale, usual as i32);
+        (usual as i32 + (further as i32).max(finer)).min(room)
     }
 }
 
@@ -185,14 +186,14 @@ pub(super) fn spread(weights: &[f32]) -> i32 {
 
 /// Binary digits by which the weights of layer `v` with this shift are too coarse: see
 /// [`policy::COARSER`].
-fn finer(plan: &Plan, v: usize, weights: &[f32], input_scale: f64, shift: u32) -> u32 {
+fn finer(plan: &Plan, v: usize, weights: &[f32], input_scale: f64, shift: i32) -> i32 {
     let squares: f64 = weights.iter().map(|&w| f64::from(w) * f64::from(w)).sum();
     let rms = (squares / weights.len().max(1) as f64).sqrt();
-    let step = plan.scales.of(v) * exp2(-(shift as i32)) / input_scale;
+    let step = plan.scales.of(v) * exp2(-shift) / input_scale;
     let input = plan.node(v).inputs[0].0;
     let excess = step / rms * plan.facts.usual[input].rms() / (policy::COARSER * input_scale);
     if excess.is_finite() && excess > 1.0 {
-        log2_ceil(excess) as u32
+        log2_ceil(excess)
     } else {
         0
     }

@@ -36,6 +36,7 @@ mod facts;
 mod forms;
 mod function;
 mod inputs;
+mod joined;
 mod layout;
 mod lift;
 mod linear;

@@ -1,19 +1,24 @@
 //! Rewritings of the float graph before anything is planned, and the ranges of what they leave.
 //!
-//! Each makes values of unlike sizes, which one scale cannot serve, into values of like sizes. They
+//! Most make values of unlike sizes, which one scale cannot serve, into values of like sizes. They
 //! are exact in real numbers on all inputs that calibration stands for. Ranges are taken anew after
 //! each that changed something.
 
 use super::calibration::{Calibration, Ranges};
-use super::{Error, Profile, balance, lift, thresholds, waves};
+use super::{Error, Profile, balance, joined, lift, thresholds, waves};
 use crate::float::{self, Graph, GraphBuilder, Node, ValueId};
 
 /// What the graph becomes, if there is something to do.
 type Rewriting = fn(&Graph, &Ranges, Profile) -> Result<Option<Graph>, Error>;
 
 /// The rewritings, in order: features are brought to one size before they are mixed, masked scores are
-/// moved up, and the arguments of sines brought to one period.
-const REWRITINGS: [Rewriting; 3] = [balance::balanced, lift::lifted, waves::shortened];
+/// moved up, the arguments of sines brought to one period, and what is joined quantised first.
+const REWRITINGS: [Rewriting; 4] = [
+    balance::balanced,
+    lift::lifted,
+    waves::shortened,
+    joined::quantised,
+];
 
 /// The graph as it is planned, and its ranges, which reach past the thresholds of comparisons.
 pub(super) fn prepared(
