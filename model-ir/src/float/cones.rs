@@ -3,7 +3,8 @@
 //!
 //! What lies between a product and the value that both of its operands come from, scalar by scalar,
 //! is a function of one number. It is known by its values: the functions that exporters write in
-//! many ways differ from each other everywhere.
+//! many ways differ from each other everywhere. And `1 / (1 + e^x)` is a logistic function, whose
+//! power may be too large for single precision.
 
 use super::activation::Activation;
 use super::graph::{Node, ValueId};
@@ -31,7 +32,23 @@ pub(super) fn fused(nodes: &[Node], outputs: &mut [(String, ValueId)]) -> Vec<No
     let mut fused: Vec<Node> = Vec::with_capacity(nodes.len());
     let mut renamed: Vec<ValueId> = Vec::with_capacity(nodes.len());
     for (i, node) in nodes.iter().enumerate() {
-        if let Some((source, function, factor)) = recognise(nodes, i) {
+        if let Some(source) = logistic(nodes, i) {
+            let scalar = |x: f32| ArrayD::from_elem(IxDyn(&[]), x);
+            let minus = Op::Affine {
+                scale: scalar(-1.0),
+                shift: scalar(0.0),
+            };
+            let mut value = renamed[source];
+            for op in [minus, Op::Activation(Activation::Sigmoid)] {
+                fused.push(Node {
+                    name: node.name.clone(),
+                    op,
+                    inputs: vec![value],
+                    shape: node.shape.clone(),
+                });
+                value = ValueId(fused.len() - 1);
+            }
+        } else if let Some((source, function, factor)) = recognise(nodes, i) {
             let mut value = renamed[source];
             let mut push = |op: Op, shape: &[usize]| {
                 fused.push(Node {
@@ -60,6 +77,27 @@ pub(super) fn fused(nodes: &[Node], outputs: &mut [(String, ValueId)]) -> Vec<No
         *value = renamed[value.0];
     }
     fused
+}
+
+/// The value `x` of which node `i` is `1 / (1 + e^x)`, the logistic function of `-x`.
+fn logistic(nodes: &[Node], i: usize) -> Option<usize> {
+    let node = &nodes[i];
+    let inverse = match node.op {
+        Op::Activation(Activation::Reciprocal) => true,
+        Op::Activation(Activation::Power { exponent } | Activation::Inverse { exponent }) => {
+            exponent.to_bits() == (-1.0_f32).to_bits()
+        }
+        _ => false,
+    };
+    let sum = &nodes[node.inputs.first().filter(|_| inverse)?.0];
+    let Op::Affine { scale, shift } = &sum.op else {
+        return None;
+    };
+    let one = |x: &ArrayD<f32>| x.iter().all(|y| y.to_bits() == 1.0_f32.to_bits());
+    let power = &nodes[sum.inputs[0].0];
+    let exponential = matches!(power.op, Op::Activation(Activation::Exp));
+    let spelled = one(scale) && one(shift) && exponential;
+    (spelled && power.shape == node.shape).then(|| power.inputs[0].0)
 }
 
 /// The value that product `i` is a function of, and the function with its factor.

@@ -3,8 +3,8 @@
 //!
 //! | pattern | becomes |
 //! |---|---|
-//! | identity (`Clip(-inf, inf)`, trivial transpose, pad, reshape, pool, affine, concat) | nothing |
-//! | affine or layer of factors 0, `x - x`, function of constants | constant |
+//! | identity (`Clip(-inf, inf)`, trivial transpose, pad, reshape, pool, affine, concat, `x + 0`) | nothing |
+//! | affine or layer of factors 0, `x - x`, function of constants, `sum e^x >= 0` | constant |
 //! | linear, then affine per output channel | linear |
 //! | affine per input channel, then linear (a shift only without padding) | linear |
 //! | affine, then affine | affine |
@@ -93,7 +93,10 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
     if is_identity(node, &producer.shape) {
         return Some(Edit::Alias(p));
     }
-    if let Some(cells) = fixed(nodes, node) {
+    if let Some(value) = unchanged(nodes, node) {
+        return Some(Edit::Alias(value));
+    }
+    if let Some(cells) = fixed(nodes, node).or_else(|| decided(nodes, i)) {
         return Some(Edit::Fixed(cells));
     }
     let uses = nodes.iter().flat_map(|n| &n.inputs);
@@ -180,6 +183,72 @@ fn fixed(nodes: &[Node], node: &Node) -> Option<ArrayD<f32>> {
     }
     let cells = node.evaluate(&operands);
     cells.iter().all(|x| x.is_finite()).then_some(cells)
+}
+
+/// The operand to which a sum adds nothing: 0, however it is arranged.
+fn unchanged(nodes: &[Node], node: &Node) -> Option<ValueId> {
+    let &[a, b] = node.inputs.as_slice() else {
+        return None;
+    };
+    let mut pairs = [(a, b), (b, a)].into_iter().filter(|_| node.op == Op::Add);
+    let (value, _) = pairs.find(|&(_, other)| is_nothing(nodes, other.0))?;
+    (nodes[value.0].shape == node.shape).then_some(value)
+}
+
+fn is_nothing(nodes: &[Node], v: usize) -> bool {
+    match &nodes[v].op {
+        Op::Constant { value } => value.iter().all(|&x| x == 0.0),
+        Op::Map(_) | Op::Reshape { .. } => is_nothing(nodes, nodes[v].inputs[0].0),
+        _ => false,
+    }
+}
+
+/// The truth values of a node that asks whether a sum is at least 0 that always is, or never: of
+/// numbers above 0, as those that are made shares of.
+fn decided(nodes: &[Node], i: usize) -> Option<ArrayD<f32>> {
+    let node = &nodes[i];
+    let Op::Activation(Activation::Step) = node.op else {
+        return None;
+    };
+    let operand = node.inputs[0].0;
+    let (sign, truth) = match &nodes[operand].op {
+        Op::Affine { scale, shift } => {
+            let below = scale.iter().all(|&s| s < 0.0) && shift.iter().all(|&t| t <= 0.0);
+            (
+                nodes[operand].inputs[0].0,
+                if below { 0.0 } else { return None },
+            )
+        }
+        _ => (operand, 1.0),
+    };
+    let sums = matches!(nodes[sign].op, Op::Map(_));
+    (sums && is_positive(nodes, sign)).then(|| ArrayD::from_elem(&*node.shape, truth))
+}
+
+/// Whether value `v` is above 0 whatever the inputs of the graph are, in real numbers.
+fn is_positive(nodes: &[Node], v: usize) -> bool {
+    let node = &nodes[v];
+    let operand = || is_positive(nodes, node.inputs[0].0);
+    match &node.op {
+        Op::Activation(Activation::Exp | Activation::Sigmoid | Activation::Softplus) => true,
+        Op::Activation(Activation::Reciprocal) | Op::Reshape { .. } | Op::Transpose { .. } => {
+            operand()
+        }
+        Op::Affine { scale, shift } => {
+            scale.iter().all(|&s| s > 0.0) && shift.iter().all(|&t| t >= 0.0) && operand()
+        }
+        Op::Map(axes) => {
+            let covers = |axis: &AxisMap| match axis {
+                AxisMap::Keep => true,
+                AxisMap::Matrix(m) => {
+                    let above = m.entries.iter().all(|&(_, _, weight)| weight > 0);
+                    above && (0..m.output as u32).all(|to| m.entries.iter().any(|e| e.0 == to))
+                }
+            };
+            axes.iter().all(covers) && operand()
+        }
+        _ => false,
+    }
 }
 
 #[allow(clippy::float_cmp, reason = "only the exact constants are identities")]

@@ -57,6 +57,7 @@ mod raw;
 mod rounding;
 mod rules;
 mod scales;
+mod shares;
 mod sums;
 mod tables;
 #[cfg(test)]

@@ -5,15 +5,17 @@
 //! each that changed something.
 
 use super::calibration::{Calibration, Ranges};
-use super::{Error, Profile, balance, joined, lift, thresholds, waves};
+use super::{Error, Profile, balance, joined, lift, shares, thresholds, waves};
 use crate::float::{self, Graph, GraphBuilder, Node, ValueId};
 
 /// What the graph becomes, if there is something to do.
 type Rewriting = fn(&Graph, &Ranges, Profile) -> Result<Option<Graph>, Error>;
 
-/// The rewritings, in order: features are brought to one size before they are mixed, masked scores are
-/// moved up, the arguments of sines brought to one period, and what is joined quantised first.
-const REWRITINGS: [Rewriting; 4] = [
+/// The rewritings, in order: shares are taken of parts that reach 1, features are brought to one size
+/// before they are mixed, masked scores are moved up, the arguments of sines brought to one period, and
+/// what is joined quantised first.
+const REWRITINGS: [Rewriting; 5] = [
+    shares::scaled,
     balance::balanced,
     lift::lifted,
     waves::shortened,
