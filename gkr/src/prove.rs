@@ -112,7 +112,7 @@ impl<C: RelationProver> ProvingKey<C> {
     /// Arrays of the wrong number or shape, infinities, NaN where no cell may be missing, an activation outside its table's
     /// domain (calibrate with samples that include such inputs), or a batch that is too large.
     pub fn prove(&self, batch: &[Vec<ArrayD<f32>>]) -> Result<Proven, ProveError> {
-        let inputs = self.inner.model.graph.quantise_inputs(batch)?;
+        let inputs = self.inner.model.quantise_inputs(batch)?;
         let (statement, proof) = self.prove_inputs(&inputs)?;
         Ok(Proven {
             statement,

@@ -160,7 +160,7 @@ where
     let mut saturated_inputs = 0;
     for (i, batch) in samples.chunks(policy::BATCH).enumerate() {
         let expected = expected(i * policy::BATCH, batch)?;
-        let Inputs { cells, saturated } = model.graph.quantise_inputs(batch)?;
+        let Inputs { cells, saturated } = model.quantise_inputs(batch)?;
         saturated_inputs += saturated;
         let trace = executor.run(&cells)?;
         for (table, (x, shift, offset)) in tables.iter_mut().zip(lookups(model)) {

@@ -33,6 +33,7 @@ mod deep;
 mod extremes;
 mod factors;
 mod facts;
+mod features;
 mod forms;
 mod function;
 mod inputs;
@@ -199,8 +200,8 @@ pub enum Error {
     },
     /// A calibration run produced NaN or an infinity.
     #[error(
-        "node `{node}` is NaN or infinite on a calibration sample: fill in missing values before \
-         the model, and calibrate with samples on which it is finite"
+        "node `{node}` is NaN or infinite on a calibration sample: calibrate with samples on which it \
+         is finite; if values are missing, fill them in before the model"
     )]
     NotFinite {
         /// The node.
@@ -244,7 +245,7 @@ pub enum Error {
     /// A weight above `2^24`.
     #[error(
         "node `{node}`: the largest weight would be {largest:e}; its output is calibrated to be \
-         far smaller than its input: calibrate with representative samples or use a smaller shift"
+         far smaller than its input: calibrate with representative samples"
     )]
     Weight {
         /// The layer.
@@ -253,7 +254,10 @@ pub enum Error {
         largest: f64,
     },
     /// A scale that is zero, infinite or close to it.
-    #[error("node `{node}`: its scale would be {scale:e}; constant factors before it are extreme")]
+    #[error(
+        "node `{node}`: its scale would be {scale:e}; constant factors before it are extreme: scale \
+         the inputs before the model instead"
+    )]
     Scale {
         /// The node.
         node: String,
@@ -261,7 +265,10 @@ pub enum Error {
         scale: f64,
     },
     /// An accumulator may leave `(-2^62, 2^62)`.
-    #[error("node `{node}`: its integers may leave (-2^62, 2^62)")]
+    #[error(
+        "node `{node}`: its integers may leave (-2^62, 2^62), since numbers of very unlike sizes meet \
+         there: scale the inputs to like sizes before the model, or calibrate with smaller ones"
+    )]
     Overflow {
         /// The node.
         node: String,
@@ -279,7 +286,10 @@ pub enum Error {
         cells: usize,
     },
     /// A table would need more rows than are allowed.
-    #[error("node `{node}`: its table would need {rows} rows, at most {limit} are allowed")]
+    #[error(
+        "node `{node}`: its table would need {rows} rows, at most {limit} are allowed: calibrate with \
+         samples on which its argument has a smaller range"
+    )]
     Table {
         /// The node.
         node: String,

@@ -11,8 +11,9 @@ use ndarray::{ArrayD, IxDyn};
 pub struct Inputs {
     /// One per graph input, dense `[B, axes..]`.
     pub cells: Vec<Ints>,
-    /// How many cells of real ports lay beyond their port's interval and were clamped to it: the
-    /// calibration samples did not represent these inputs.
+    /// How many cells of real ports lay beyond their port's interval and were clamped to it, or are
+    /// clamped by the model to the calibrated range of their feature: the calibration samples did not
+    /// represent these inputs.
     pub saturated: usize,
 }
 
@@ -132,7 +133,8 @@ pub enum InputError {
     /// An integer beyond what the quantised model was made for.
     #[error(
         "inference {inference}, input `{input}`: cell {cell} is {value}, but the quantised model \
-         takes {lo} to {hi}: if the value is right, set up with calibration samples that reach it"
+         takes {lo} to {hi}: an index must lie inside its axis; other integers are taken after a \
+         setup with calibration samples that reach them"
     )]
     OutOfRange {
         /// Index in the batch.

@@ -25,8 +25,7 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
     let samples = input::samples(&args.input, &ports, Side::Input, wanted)?;
 
     let start = Instant::now();
-    let graph = &pk.model().graph;
-    let inputs = graph.quantise_inputs(&samples);
+    let inputs = pk.model().quantise_inputs(&samples);
     let inputs = inputs.context(args.input.display())?;
     let clamped = inputs.saturated;
     if clamped > 0 {

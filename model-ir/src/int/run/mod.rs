@@ -288,8 +288,8 @@ pub enum RunError {
     },
     /// A table's argument is not in its domain: the calibration saw no such value.
     #[error(
-        "node `{node}`: the value {value} is outside the calibrated range {domain}; quantise \
-         again with calibration samples like this input, or with a profile of wider tables"
+        "node `{node}`: the value {value} is outside the calibrated range {domain}; set up again with \
+         calibration samples like this input"
     )]
     OutsideDomain {
         /// The table node.
