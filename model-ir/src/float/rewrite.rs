@@ -9,6 +9,7 @@
 //! | affine per input channel, then linear (a shift only without padding) | linear |
 //! | affine, then affine | affine |
 //! | zero pad, then convolution or padded average | wider window |
+//! | convolution with taps that read padding only | those of weight 0 |
 //! | linear or sum, then max pool, then monotone activation | activation before the pool |
 //! | products that spell a function of one value ([`cones`]) | activation |
 //! | Relu, then quantisation | quantisation without negative integers |
@@ -19,7 +20,7 @@ use super::cones;
 use super::fold;
 use super::graph::{Graph, Node, ValueId};
 use super::op::{AxisMap, Op, PoolKind, Window};
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis};
 
 /// One step of rewriting node `i`.
 enum Edit {
@@ -33,6 +34,8 @@ enum Edit {
     Swap,
     /// `i` has these cells whatever it reads.
     Fixed(ArrayD<f32>),
+    /// `i` gets this operator.
+    Becomes(Op),
 }
 
 impl Graph {
@@ -60,6 +63,7 @@ impl Graph {
                     nodes[i].op = Op::Constant { value };
                     nodes[i].inputs.clear();
                 }
+                Edit::Becomes(op) => nodes[i].op = op,
                 Edit::Alias(value) => replace(&mut nodes, value),
                 Edit::IntoProducer(op) => {
                     nodes[producer.0].op = op;
@@ -98,6 +102,9 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
     }
     if let Some(cells) = fixed(nodes, node).or_else(|| decided(nodes, i)) {
         return Some(Edit::Fixed(cells));
+    }
+    if let Some(op) = without_idle_taps(node, &producer.shape) {
+        return Some(Edit::Becomes(op));
     }
     let uses = nodes.iter().flat_map(|n| &n.inputs);
     let uses = uses.chain(outputs.iter().map(|(_, v)| v));
@@ -183,6 +190,43 @@ fn fixed(nodes: &[Node], node: &Node) -> Option<ArrayD<f32>> {
     }
     let cells = node.evaluate(&operands);
     cells.iter().all(|x| x.is_finite()).then_some(cells)
+}
+
+/// A convolution with weights of 0 where a tap reads nothing but padding: they would be the largest
+/// weights, beside which the others are rounded.
+fn without_idle_taps(node: &Node, input: &[usize]) -> Option<Op> {
+    let Op::Conv {
+        weight,
+        bias,
+        groups,
+        windows,
+    } = &node.op
+    else {
+        return None;
+    };
+    let idle = |axis: usize, tap: usize| {
+        let (w, outputs, n) = (&windows[axis], node.shape[axis + 2], input[axis + 2]);
+        let place = |i: usize| (i * w.stride + tap * w.dilation).checked_sub(w.pad_begin);
+        !(0..outputs).any(|i| place(i).is_some_and(|x| x < n))
+    };
+    let idle: Vec<(usize, usize)> = (0..windows.len())
+        .flat_map(|axis| (0..windows[axis].kernel).map(move |tap| (axis, tap)))
+        .filter(|&(axis, tap)| idle(axis, tap))
+        .collect();
+    let mut weight = weight.clone();
+    let mut changed = false;
+    for (axis, tap) in idle {
+        for w in weight.index_axis_mut(Axis(axis + 2), tap) {
+            changed |= *w != 0.0;
+            *w = 0.0;
+        }
+    }
+    changed.then(|| Op::Conv {
+        weight,
+        bias: bias.clone(),
+        groups: *groups,
+        windows: windows.clone(),
+    })
 }
 
 /// The operand to which a sum adds nothing: 0, however it is arranged.
@@ -355,6 +399,37 @@ mod tests {
             fewer > 100,
             "the random graphs exercise the rewritings: {fewer}"
         );
+    }
+
+    #[test]
+    fn taps_that_read_padding_only_are_nothing() {
+        let mut b = GraphBuilder::new();
+        let x = b.input("x", &[1, 1, 1, 2]).expect("a shape");
+        let window = |kernel: usize, pad: usize| Window {
+            kernel,
+            stride: 1,
+            dilation: 1,
+            pad_begin: pad,
+            pad_end: pad,
+        };
+        let cells = vec![50.0, -50.0, 60.0, 0.5, 0.25, 0.125, 70.0, 80.0, 90.0];
+        let weight = ArrayD::from_shape_vec(vec![1, 1, 3, 3], cells).expect("nine cells");
+        let op = Op::Conv {
+            weight,
+            bias: None,
+            groups: 1,
+            windows: vec![window(3, 1), window(3, 1)],
+        };
+        let y = b.add("y", op, &[x]).expect("shapes");
+        let graph = b.finish(vec![("y".into(), y)]).expect("valid");
+        let simplified = graph.simplified();
+        let (_, value) = simplified.outputs()[0];
+        let Op::Conv { weight, .. } = &simplified.nodes()[value.0].op else {
+            panic!("a convolution");
+        };
+        let cells: Vec<f32> = weight.iter().copied().collect();
+        assert_eq!(cells, [0.0, 0.0, 0.0, 0.5, 0.25, 0.125, 0.0, 0.0, 0.0]);
+        assert_same_function(&graph, &simplified, &mut Random::new(3));
     }
 
     #[test]
