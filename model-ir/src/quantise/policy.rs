@@ -173,6 +173,8 @@ pub(super) const DEEP_WEIGHT_BITS: i32 = 18;
 pub(super) const DIRECT_SHIFT: u32 = 2;
 /// Largest weight of a layer whose scale is free: 16 bits.
 pub(super) const FREE_WEIGHT: f64 = 32_767.0;
+/// By this factor, the weights of one layer may be coarser than that for the sake of another's.
+pub(super) const FREE_SPREAD: f64 = 16.0;
 /// Largest calibrated magnitude of a table's argument: the table's rows are limited, and inputs
 /// beyond the calibration samples need some to spare.
 pub(super) const ARGUMENT_ROWS: f64 = 32_000.0;

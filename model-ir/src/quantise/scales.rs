@@ -184,7 +184,10 @@ impl Choice<'_> {
     /// The scales, with those of free classes.
     fn free(&self, mut scales: Vec<f64>) -> Vec<f64> {
         let n = scales.len();
+        // The coarsest and the finest step that a layer of each class asks for, and the finest that
+        // its largest weights allow.
         let mut chosen = vec![0.0_f64; n];
+        let mut finest = vec![(f64::INFINITY, 0.0_f64); n];
         let rounded: Vec<bool> = (0..n).map(|v| self.is_rounded(v)).collect();
         let dyadic = self.ties.any(&rounded);
         for v in (0..n).filter(|&v| self.needs.is_free(v)) {
@@ -192,9 +195,16 @@ impl Choice<'_> {
             if self.forms.of(v) == Form::Linear
                 && let Some(weight) = self.largest_weight(v, &scales)
             {
-                let step = self.feed_scale(v, &scales) * weight / self.free_weight(v);
-                chosen[root] = chosen[root].max(step / ratio);
+                let size = self.feed_scale(v, &scales) * weight / ratio;
+                let step = size / self.free_weight(v);
+                chosen[root] = chosen[root].max(step);
+                let (least, allowed) = finest[root];
+                let most = exp2(policy::WEIGHT_BITS - 1);
+                finest[root] = (least.min(step), allowed.max(size / most));
             }
+        }
+        for (chosen, (least, allowed)) in chosen.iter_mut().zip(finest) {
+            *chosen = chosen.min((policy::FREE_SPREAD * least).max(allowed));
         }
         for v in (0..n).filter(|&v| self.needs.is_free(v)) {
             let (root, ratio) = self.ties.root(v);

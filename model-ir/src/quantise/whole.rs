@@ -263,6 +263,17 @@ fn affine(scale: &ArrayD<f32>, shift: &ArrayD<f32>, node: &Node, x: Interval) ->
     pairs.try_fold(first, |hull, cell| Some(hull.hull(cell?)))
 }
 
+/// What a function that leaves 0 or `x` less an integer makes of integers, of which a table of its own
+/// has a row each.
+fn shrunk(bias: f32, x: Interval) -> Option<Interval> {
+    let few = x.hi.abs_diff(x.lo) < policy::DIVIDENDS && bias.abs() < policy::DIVIDENDS as f32;
+    let by = bias.abs() as i64;
+    (few && bias.fract() == 0.0).then(|| Interval {
+        lo: (x.lo - by).min(0),
+        hi: (x.hi + by).max(0),
+    })
+}
+
 fn activation(f: Activation, x: Option<Interval>, range: Range) -> Option<Interval> {
     match f {
         Activation::Step | Activation::IsZero => Some(Interval { lo: 0, hi: 1 }),
@@ -286,9 +297,9 @@ fn activation(f: Activation, x: Option<Interval>, range: Range) -> Option<Interv
         Activation::Floor | Activation::Ceil | Activation::Round | Activation::Truncate => {
             Some(x.unwrap_or(rounded(range)))
         }
+        Activation::ThresholdedRelu { .. } => shrunk(0.0, x?),
+        Activation::Shrink { bias, .. } => shrunk(bias, x?),
         Activation::LeakyRelu { .. }
-        | Activation::ThresholdedRelu { .. }
-        | Activation::Shrink { .. }
         | Activation::Sigmoid
         | Activation::Tanh
         | Activation::Elu { .. }

@@ -83,6 +83,7 @@ const CANCELLING: &[&str] = &[
     "LayerNormalization",
     "LogSoftmax",
     "MeanVarianceNormalization",
+    "Mod",
     "RNN",
     "ReduceLogSumExp",
     "Where",

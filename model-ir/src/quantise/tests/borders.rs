@@ -144,3 +144,51 @@ fn thresholds_far_from_an_input_leave_its_layers_their_bits() {
         vec![apply(b, Activation::Step, over), dense]
     });
 }
+
+#[test]
+fn layers_that_are_added_have_weights_fine_enough_each() {
+    // One reads integers, the other small steps.
+    close("sum", &[4], &[1.0, 1.0, 0.0, 0.0], [0.02, 2e-3], |b, x| {
+        let part = |from: usize| {
+            let cells = [from, from + 1];
+            Op::Map(vec![AxisMap::Matrix(AxisMatrix::select(4, &cells))])
+        };
+        let row = |b: &mut GraphBuilder, x: ValueId| {
+            let shape = vec![1, 2];
+            add(b, Op::Reshape { shape }, &[x])
+        };
+        let [left, right] = [0, 2].map(|from| add(b, part(from), &[x]));
+        let (left, right) = (row(b, left), row(b, right));
+        let weight = array(&[2, 2], &[1.0, 1.0, 1.0, 1.0]);
+        let left = add(b, Op::Dense { weight, bias: None }, &[left]);
+        let right = apply(b, Activation::Ceil, right);
+        let weight = array(&[2, 2], &[-0.3, -0.2, 0.7, 0.2]);
+        let right = add(b, Op::Dense { weight, bias: None }, &[right]);
+        vec![add(b, Op::Sub, &[right, left])]
+    });
+}
+
+#[test]
+fn integers_that_are_shrunk_are_integers() {
+    let cells = [70.0, -3.0, 1.0, 0.0];
+    let shrink = Activation::Shrink {
+        lambda: 1.5,
+        bias: 2.0,
+    };
+    exact("shrink", true, (&cells, &[68.0, -1.0, 0.0, 0.0]), |b, x| {
+        let y = apply(b, shrink, x);
+        apply(b, Activation::Truncate, y)
+    });
+    let threshold = Activation::ThresholdedRelu { alpha: 1.0 };
+    exact(
+        "threshold",
+        true,
+        (&cells, &[70.0, 0.0, 0.0, 0.0]),
+        |b, x| {
+            let y = apply(b, threshold, x);
+            let sum = add(b, Op::Add, &[y, x]);
+            let rest = add(b, Op::Sub, &[sum, x]);
+            apply(b, Activation::Truncate, rest)
+        },
+    );
+}
