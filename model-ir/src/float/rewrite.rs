@@ -21,6 +21,7 @@ use super::fold;
 use super::graph::{Graph, Node, ValueId};
 use super::op::{AxisMap, Op, PoolKind, Window};
 use ndarray::{ArrayD, Axis};
+use std::borrow::Cow;
 
 /// One step of rewriting node `i`.
 enum Edit {
@@ -165,7 +166,7 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
 
 /// The cells of a node that has them whatever the inputs of the graph are: it multiplies its operand
 /// by 0 throughout, as a layer without weights does, subtracts it from itself, or reads constants that
-/// are no smaller.
+/// are no smaller, as they are or arranged otherwise.
 fn fixed(nodes: &[Node], node: &Node) -> Option<ArrayD<f32>> {
     if let Op::Affine { scale, shift } = &node.op
         && scale.iter().all(|&scale| scale == 0.0)
@@ -181,15 +182,36 @@ fn fixed(nodes: &[Node], node: &Node) -> Option<ArrayD<f32>> {
         let nothing = ArrayD::zeros(&*nodes[node.inputs[0].0].shape);
         return Some(node.evaluate(&[&nothing]));
     }
-    let constant = |v: &ValueId| nodes[v.0].op.constant();
-    let operands: Option<Vec<&ArrayD<f32>>> = node.inputs.iter().map(constant).collect();
-    let operands = operands?;
-    let largest = operands.iter().map(|x| x.len()).max()?;
+    let source = |v: &ValueId| source(nodes, v.0).map(ArrayD::len);
+    let sizes: Option<Vec<usize>> = node.inputs.iter().map(source).collect();
+    let largest = sizes?.into_iter().max()?;
     if node.shape.iter().product::<usize>() > largest {
         return None;
     }
-    let cells = node.evaluate(&operands);
+    let cells = evaluated(nodes, node)?;
     cells.iter().all(|x| x.is_finite()).then_some(cells)
+}
+
+/// The constant of which value `v` has the cells, perhaps several times.
+fn source(nodes: &[Node], v: usize) -> Option<&ArrayD<f32>> {
+    match &nodes[v].op {
+        Op::Constant { value } => Some(value),
+        Op::Map(_) | Op::Reshape { .. } => source(nodes, nodes[v].inputs[0].0),
+        _ => None,
+    }
+}
+
+/// What a node of such values makes of them.
+fn evaluated(nodes: &[Node], node: &Node) -> Option<ArrayD<f32>> {
+    let cells = |v: &ValueId| match &nodes[v.0].op {
+        Op::Constant { value } => Some(Cow::Borrowed(value)),
+        Op::Map(_) | Op::Reshape { .. } => evaluated(nodes, &nodes[v.0]).map(Cow::Owned),
+        _ => None,
+    };
+    let operands: Option<Vec<Cow<'_, ArrayD<f32>>>> = node.inputs.iter().map(cells).collect();
+    let operands = operands?;
+    let operands: Vec<&ArrayD<f32>> = operands.iter().map(AsRef::as_ref).collect();
+    Some(node.evaluate(&operands))
 }
 
 /// A convolution with weights of 0 where a tap reads nothing but padding: they would be the largest

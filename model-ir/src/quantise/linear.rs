@@ -71,7 +71,7 @@ fn emit(
     let quantised = |w: &f32| (f64::from(*w) * (input_scale / scale)).round();
     let sizes = layer.weights.iter().map(|w| quantised(w).abs());
     let largest = sizes.fold(0.0_f64, f64::max);
-    let finest = plan.ties.fixed(v).is_some() || plan.facts.precise[v] || is_single(plan, v);
+    let finest = plan.ties.fixed(v).is_some() || plan.facts.precise[v] || has_room(plan, v);
     let most = if finest {
         exp2(policy::FINEST_WEIGHT_BITS + 1)
     } else {
@@ -100,7 +100,13 @@ fn emit(
     })
 }
 
-/// Whether every output of layer `v` has one weight, so that there is room for larger ones.
+/// Whether there is room for larger weights: every output of layer `v` has one, or they multiply
+/// integers, which are few.
+fn has_room(plan: &Plan, v: usize) -> bool {
+    is_single(plan, v) || plan.ties.is_whole(plan.node(v).inputs[0].0)
+}
+
+/// Whether every output of layer `v` has one weight.
 fn is_single(plan: &Plan, v: usize) -> bool {
     plan.node(v).op.affine().is_some()
 }

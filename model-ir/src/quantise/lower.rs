@@ -11,7 +11,7 @@ use super::moves::keep;
 use super::plan::Plan;
 use super::policy;
 use super::{Error, linear, maximum};
-use crate::exact::exp2;
+use crate::exact::{exp2, log2_ceil};
 use crate::float::{Op as FloatOp, PoolKind, ValueId};
 use crate::int::{
     BiasId, Interval, Known, MAX_FACTOR, Map, MapAxis, Node, Op, Port, Steps, TensorId,
@@ -299,10 +299,19 @@ impl Lowered<'_> {
         } else {
             let (lo, hi) = self.plan.bits.interval(value.0);
             let curve = Curve::Clamp { lo, hi };
+            // A value that was not to be made small is coarser where its class has too little room.
             let scale = self.plan.scales.of(value.0);
+            let lacking = self.plan.forms.wanted(value.0) / (scale * lo.abs().max(hi) as f64);
+            let further = if lacking > 1.0 + policy::RATIO_SLACK {
+                log2_ceil(lacking)
+            } else {
+                0
+            };
+            let scale = scale * exp2(further);
             let range = self.range_in(value.0, scale);
+            let shift = handle.shift + further as u32;
             Handle {
-                tensor: self.lookup_seen(value.0, handle.tensor, curve, handle.shift, range)?,
+                tensor: self.lookup_seen(value.0, handle.tensor, curve, shift, range)?,
                 shift: 0,
                 small: true,
                 scale,

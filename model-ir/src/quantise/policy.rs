@@ -186,7 +186,8 @@ pub(super) const USABLE_SCALES: std::ops::Range<f64> = 1e-60..1e60;
 /// Bits of the largest magnitude of a weight. Beyond it the input's scale is so much coarser than
 /// the output's that the calibrated ranges must be wrong.
 pub(super) const WEIGHT_BITS: i32 = 24;
-/// The same of a layer whose output the model quantises itself, or has one weight for every cell.
+/// The same of a layer whose output the model quantises itself, has one weight for every cell, or
+/// reads integers.
 pub(super) const FINEST_WEIGHT_BITS: i32 = 28;
 /// Largest shift of a layer's accumulator, in bits.
 pub(super) const MOST_LAYER_SHIFT: i32 = 36;
@@ -212,6 +213,8 @@ pub(super) const DIRECT_MASKED: u64 = 1 << 60;
 pub(super) const MASK: u64 = 3;
 /// Largest magnitude of an accumulator that is added up as it is.
 pub(super) const DIRECT_SUM: u64 = 1 << 54;
+/// The same of a value that is compared with its own maximum, beside which it must not be rounded.
+pub(super) const EXTREME_SUM: u64 = 1 << 60;
 /// Largest magnitude of sums of accumulators.
 pub(super) const SUMS: u64 = 1 << 60;
 /// Largest magnitude of an accumulator whose averages are taken as it is.

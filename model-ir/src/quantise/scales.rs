@@ -199,7 +199,12 @@ impl Choice<'_> {
                 let step = size / self.free_weight(v);
                 chosen[root] = chosen[root].max(step);
                 let (least, allowed) = finest[root];
-                let most = exp2(policy::WEIGHT_BITS - 1);
+                let integers = self.ties.is_whole(self.facts.node(v).inputs[0].0);
+                let most = exp2(if integers {
+                    policy::FINEST_WEIGHT_BITS - 1
+                } else {
+                    policy::WEIGHT_BITS - 1
+                });
                 finest[root] = (least.min(step), allowed.max(size / most));
             }
         }

@@ -14,12 +14,18 @@ impl Lowered<'_> {
     /// `a + sign * b` of values whose scales have no simple ratio.
     pub(super) fn raw_sum(&mut self, v: usize, signs: [i64; 2]) -> Result<Handle, Error> {
         let node = self.plan.node(v);
-        let mut terms = vec![];
-        for (&value, sign) in node.inputs.iter().zip(signs) {
-            terms.push((sign, self.operand(value, policy::DIRECT_SUM)?));
-        }
         let [left, right] =
             [0, 1].map(|k| extremes::origin(self.plan.facts.graph, node.inputs[k].0));
+        let [wide, direct] = [policy::EXTREME_SUM, policy::DIRECT_SUM];
+        let limit = if [left, right].iter().any(|&u| self.plan.facts.extremes[u]) {
+            wide
+        } else {
+            direct
+        };
+        let mut terms = vec![];
+        for (&value, sign) in node.inputs.iter().zip(signs) {
+            terms.push((sign, self.operand(value, limit)?));
+        }
         // What is far finer than the other term need not be, but for a maximum of the latter.
         let extreme = [left, right].iter().any(|&u| self.plan.facts.extremes[u]);
         for k in 0..2 {

@@ -192,3 +192,47 @@ fn integers_that_are_shrunk_are_integers() {
         },
     );
 }
+
+#[test]
+fn the_largest_constant_is_where_it_is() {
+    let scores = [-9.838_146, -19.328_136, -1.176_832_6];
+    exact("position", false, (&[0.0; 3], &[0.0, 0.0, 1.0]), |b, x| {
+        let constants = constant(b, &scores);
+        let square = add(b, Op::Reshape { shape: vec![1, 3] }, &[constants]);
+        let most = add(b, Op::Maximum { axis: 1 }, &[square]);
+        let all = AxisMap::Matrix(AxisMatrix::select(1, &[0; 3]));
+        let most = add(b, Op::Map(vec![AxisMap::Keep, all]), &[most]);
+        let largest = at_least(b, square, most);
+        let largest = add(b, Op::Reshape { shape: vec![3] }, &[largest]);
+        let none = affine(b, x, 0.0, 0.0);
+        add(b, Op::Add, &[largest, none])
+    });
+}
+
+#[test]
+fn a_value_is_no_more_than_the_larger_of_it_and_its_square() {
+    exact("square", false, (&[8e-4, 5e-4], &[1.0, 1.0]), |b, x| {
+        let square = product(b, x, x);
+        let most = add(b, Op::Max, &[x, square]);
+        at_least(b, most, x)
+    });
+}
+
+#[test]
+fn slopes_above_one_are_not_cut_off() {
+    let slopes = Op::Affine {
+        scale: array(&[2], &[20.0, -5.0]),
+        shift: array(&[1], &[0.0]),
+    };
+    close("slope", &[2], &[0.0, -1.0], [0.02, 2e-3], |b, x| {
+        let above = apply(b, Activation::Relu, x);
+        let below = affine(b, x, -1.0, 0.0);
+        let below = apply(b, Activation::Relu, below);
+        let below = add(b, slopes.clone(), &[below]);
+        let y = add(b, Op::Add, &[above, below]);
+        // Where a condition chooses between equal values.
+        let never = product(b, above, above);
+        let never = product(b, never, below);
+        vec![add(b, Op::Add, &[never, y])]
+    });
+}
