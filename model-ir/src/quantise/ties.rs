@@ -164,7 +164,24 @@ impl Ties {
                 .then_some((v, leap))
         };
         let leaps = (0..facts.len()).filter_map(leap);
-        leaps.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(v, _)| v)
+        let leaps = leaps.max_by(|a, b| a.1.total_cmp(&b.1)).map(|(v, _)| v);
+        leaps.or_else(|| (0..facts.len()).find(|&v| self.adds_unlike_layers(facts, forms, v)))
+    }
+
+    /// Whether `v` adds the result of a layer of integers to that of a layer of a real input, which may
+    /// be so fine that the weights of the first have no room in the unit of the second.
+    fn adds_unlike_layers(&self, facts: &Facts, forms: &Forms, v: usize) -> bool {
+        if !facts.op(v).adds() || forms.of(v) != Form::Linear {
+            return false;
+        }
+        let layer = |u: &ValueId| facts.node(extremes::origin(facts.graph, u.0));
+        let layers = facts.node(v).inputs.iter().map(layer);
+        let fed: Vec<usize> = layers
+            .filter(|node| node.op.is_layer())
+            .map(|node| node.inputs[0].0)
+            .collect();
+        let whole = |&u: &usize| self.is_whole(u);
+        fed.iter().any(whole) && fed.iter().any(|&u| facts.given[u] && !self.is_whole(u))
     }
 }
 

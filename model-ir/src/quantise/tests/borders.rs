@@ -236,3 +236,25 @@ fn slopes_above_one_are_not_cut_off() {
         vec![add(b, Op::Add, &[never, y])]
     });
 }
+
+#[test]
+fn layers_of_fine_inputs_and_of_integers_are_added_in_a_unit_of_their_own() {
+    let cells = [4.0, 3.0, 4.0, 3.0, 2.0, 4.0, 2.0];
+    close("sum", &[1, 7], &cells, [0.02, 2e-3], |b, x| {
+        let small = array(
+            &[7, 1],
+            &[-0.005, -0.006, -0.005, -0.002, -0.007, -0.007, -0.008],
+        );
+        let small = Op::Dense {
+            weight: small,
+            bias: None,
+        };
+        let left = add(b, small, &[x]);
+        let inverse = apply(b, Activation::Reciprocal, x);
+        let whole = apply(b, Activation::Ceil, inverse);
+        let weight = array(&[7, 1], &[-0.3, 0.7, 0.08, -0.2, -0.6, -0.6, -0.5]);
+        let right = add(b, Op::Dense { weight, bias: None }, &[whole]);
+        let larger = add(b, Op::Max, &[x, inverse]);
+        vec![add(b, Op::Sub, &[right, left]), at_least(b, larger, x)]
+    });
+}
