@@ -92,6 +92,8 @@ pub(super) const FARTHEST_THRESHOLD: f64 = 64.0;
 pub(super) const FARTHEST_BESIDE: f64 = 4.0;
 /// Largest magnitude of the argument of a sine that is read as it is: about five periods each way.
 pub(super) const LONGEST_WAVE: f64 = 32.0;
+/// Periods beyond which single precision says little of where in its period an argument is.
+pub(super) const MOST_PERIODS: f64 = (1 << 14) as f64;
 
 // Rewritings of the float graph.
 

@@ -47,7 +47,8 @@ fn periods(graph: &Graph, seen: &Ranges) -> Vec<Option<f32>> {
         .map(|node| {
             let period = node.op.activation()?.period()?;
             let argument = seen.values[node.inputs[0].0];
-            (argument.size() > policy::LONGEST_WAVE).then_some(period)
+            let most = policy::MOST_PERIODS * f64::from(period);
+            (argument.size() > policy::LONGEST_WAVE && argument.size() < most).then_some(period)
         })
         .collect()
 }
