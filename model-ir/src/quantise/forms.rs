@@ -193,7 +193,7 @@ impl Forms {
             Op::Constant { .. } => size,
             Op::Activation(f) if f.saturates() => self.reached(facts, v),
             Op::Activation(f) => {
-                let most = with_margin.max(self.of_neighbours(facts, v));
+                let most = with_margin.max(of_neighbours(facts, v));
                 f.bound().map_or(most, |bound| most.min(bound))
             }
             Op::Input { .. }
@@ -216,24 +216,6 @@ impl Forms {
         }
     }
 
-    /// The largest value of the function of `v` beside the ends of its calibrated range, if its
-    /// operand is a real number that was rounded to an integer: rounding may give the next one.
-    fn of_neighbours(&self, facts: &Facts, v: usize) -> f64 {
-        let operand = facts.node(v).inputs[0].0;
-        let rounds = |f: Activation| f.is_integral() && !f.compares_with_zero();
-        let (Some(f), Some(true)) = (
-            facts.op(v).activation(),
-            facts.op(operand).activation().map(rounds),
-        ) else {
-            return 0.0;
-        };
-        let Range { lo, hi } = facts.ranges[operand];
-        let beside = [lo - 1.0, lo + 1.0, hi - 1.0, hi + 1.0].into_iter();
-        let values = beside.filter(|&x| x != 0.0).map(|x| f.at(x).abs());
-        let far = policy::RANGE_ROOM * facts.ranges[v].size();
-        values.filter(|&y| y <= far).fold(0.0, f64::max)
-    }
-
     /// The largest magnitude that the saturating function of `v` reaches on what its operand holds.
     fn reached(&self, facts: &Facts, v: usize) -> f64 {
         let operand = facts.node(v).inputs[0].0;
@@ -249,6 +231,24 @@ impl Forms {
             }
         })
     }
+}
+
+/// The largest value of the function of `v` beside the ends of its calibrated range, if its
+/// operand is a real number that was rounded to an integer: rounding may give the next one.
+fn of_neighbours(facts: &Facts, v: usize) -> f64 {
+    let operand = facts.node(v).inputs[0].0;
+    let rounds = |f: Activation| f.is_integral() && !f.compares_with_zero();
+    let (Some(f), Some(true)) = (
+        facts.op(v).activation(),
+        facts.op(operand).activation().map(rounds),
+    ) else {
+        return 0.0;
+    };
+    let Range { lo, hi } = facts.ranges[operand];
+    let beside = [lo - 1.0, lo + 1.0, hi - 1.0, hi + 1.0].into_iter();
+    let values = beside.filter(|&x| x != 0.0).map(|x| f.at(x).abs());
+    let far = policy::RANGE_ROOM * facts.ranges[v].size();
+    values.filter(|&y| y <= far).fold(0.0, f64::max)
 }
 
 fn pure_scale(facts: &Facts, rescaled: &BTreeSet<usize>, v: usize) -> Option<f64> {
