@@ -165,6 +165,8 @@ struct Demands<'a> {
     shown: Vec<bool>,
     /// Values whose cells are compared with 0, moved or in another unit.
     tested: Vec<bool>,
+    /// Values that no layer follows from, but for one of integers, such as the label's name.
+    last: Vec<bool>,
     /// Whether the model has layers only, whose inputs are rounded finely. So are those that a
     /// product follows from: errors of a recurrence add up.
     linear: bool,
@@ -183,6 +185,7 @@ impl<'a> Demands<'a> {
         let ops = || facts.graph.nodes().iter().map(|node| &node.op);
         let nonlinear = ops().any(|op| op.activation().is_some() || op.pools());
         let (mut shown, mut tested) = (vec![true; facts.len()], vec![false; facts.len()]);
+        let mut last = vec![true; facts.len()];
         for v in (0..facts.len()).rev() {
             for &c in &facts.consumers[v] {
                 let op = facts.op(c);
@@ -190,6 +193,7 @@ impl<'a> Demands<'a> {
                 let tests = op.activation().is_some_and(Activation::compares_with_zero);
                 shown[v] &= same && shown[c];
                 tested[v] |= tests || same && tested[c];
+                last[v] &= last[c] && (!op.is_layer() || ties.is_whole(v));
             }
         }
         Self {
@@ -200,6 +204,7 @@ impl<'a> Demands<'a> {
             large: usual.map(larger).collect(),
             shown,
             tested,
+            last,
             given,
             linear: !nonlinear,
         }
@@ -240,6 +245,9 @@ impl<'a> Demands<'a> {
     fn fine_bits(&self, v: usize) -> u32 {
         let fine = self.facts.profile.numbers().fine_bits;
         let raw = self.forms.of(v) == Form::Raw;
+        if self.is_quantised_behind(v) {
+            return policy::COMPARED_BITS;
+        }
         // Masked scores: what matters is far smaller than the mask.
         if raw && self.facts.is_read_by(v, Op::reduces_to_maximum) {
             return policy::GIVEN_BITS.max(fine + 1);
@@ -295,14 +303,22 @@ impl<'a> Demands<'a> {
         output && form == Form::Small || self.facts.consumers[v].iter().any(|&c| self.is_felt(v, c))
     }
 
-    /// Whether nothing becomes of `v` but functions that leave the model, such as probabilities.
+    /// Whether nothing becomes of `v` but functions that no layer reads, such as probabilities.
     fn is_shown_by_functions(&self, v: usize) -> bool {
         let consumers = &self.facts.consumers[v];
         let shows = |&c: &usize| {
             let function = self.facts.op(c).activation();
-            function.is_some_and(|f| !f.keeps_scale() && !f.is_integral()) && self.shown[c]
+            function.is_some_and(|f| !f.keeps_scale() && !f.is_integral()) && self.last[c]
         };
         !consumers.is_empty() && consumers.iter().all(shows)
+    }
+
+    /// Whether `v` is an input of a layer whose result the model rounds itself, and is to round to the
+    /// same integers.
+    fn is_quantised_behind(&self, v: usize) -> bool {
+        let quantised =
+            |&c: &usize| self.facts.op(c).is_layer() && self.facts.is_read_by(c, Op::quantises);
+        self.facts.op(v).is_given() && self.facts.consumers[v].iter().any(quantised)
     }
 
     /// Whether consumer `c` feels the rounding of `v`.
@@ -317,9 +333,7 @@ impl<'a> Demands<'a> {
                 given || self.forms.of(c) == Form::Raw || self.tested[c]
             }
             Op::Dense { .. } | Op::Conv { .. } => {
-                // The model rounds the result itself, and to the same integers.
-                let quantised = self.facts.is_read_by(c, Op::quantises);
-                given && (self.linear || self.facts.precise[v] || quantised)
+                given && (self.linear || self.facts.precise[v] || self.is_quantised_behind(v))
             }
             Op::Pool { .. } | Op::Missing(_) => false,
             Op::Input { .. }
