@@ -235,15 +235,18 @@ fn without_idle_taps(node: &Node, input: &[usize]) -> Option<Op> {
         .flat_map(|axis| (0..windows[axis].kernel).map(move |tap| (axis, tap)))
         .filter(|&(axis, tap)| idle(axis, tap))
         .collect();
-    let mut weight = weight.clone();
-    let mut changed = false;
-    for (axis, tap) in idle {
-        for w in weight.index_axis_mut(Axis(axis + 2), tap) {
-            changed |= *w != 0.0;
-            *w = 0.0;
-        }
+    let read = |&(axis, tap): &(usize, usize)| {
+        let mut weights = weight.index_axis(Axis(axis + 2), tap).into_iter();
+        weights.any(|&w| w != 0.0)
+    };
+    if !idle.iter().any(read) {
+        return None;
     }
-    changed.then(|| Op::Conv {
+    let mut weight = weight.clone();
+    for (axis, tap) in idle {
+        weight.index_axis_mut(Axis(axis + 2), tap).fill(0.0);
+    }
+    Some(Op::Conv {
         weight,
         bias: bias.clone(),
         groups: *groups,

@@ -14,7 +14,12 @@ use ndarray::arr0;
 
 /// The graph with parts of which the largest is 1, if there are such shares.
 pub(super) fn scaled(graph: &Graph, _: &Ranges, _: Profile) -> Result<Option<Graph>, Error> {
-    let axes: Vec<Option<usize>> = (0..graph.nodes().len()).map(|v| parts(graph, v)).collect();
+    let readers = Readers {
+        graph,
+        consumers: consumers(graph),
+        outputs: outputs(graph),
+    };
+    let axes: Vec<Option<usize>> = (0..graph.nodes().len()).map(|v| readers.parts(v)).collect();
     if axes.iter().all(Option::is_none) {
         return Ok(None);
     }
@@ -41,43 +46,56 @@ pub(super) fn scaled(graph: &Graph, _: &Ranges, _: Profile) -> Result<Option<Gra
     .map(Some)
 }
 
-/// The axis along which the logistic functions `v` are summed, if nothing is made of them but their
-/// shares.
-fn parts(graph: &Graph, v: usize) -> Option<usize> {
-    let (nodes, consumers, outputs) = (graph.nodes(), consumers(graph), outputs(graph));
-    if nodes[v].op.activation() != Some(Activation::Sigmoid) {
-        return None;
+/// A graph and what reads its values.
+struct Readers<'a> {
+    graph: &'a Graph,
+    consumers: Vec<Vec<usize>>,
+    outputs: Vec<bool>,
+}
+
+impl Readers<'_> {
+    /// The axis along which the logistic functions `v` are summed, if nothing is made of them but their
+    /// shares. There is one sum: shares of several rows would each need their own largest part.
+    fn parts(&self, v: usize) -> Option<usize> {
+        let nodes = self.graph.nodes();
+        if nodes[v].op.activation() != Some(Activation::Sigmoid) {
+            return None;
+        }
+        let own = self.of(v)?;
+        let (sums, products): (Vec<usize>, Vec<usize>) =
+            own.iter().partition(|&&c| summed(&nodes[c]).is_some());
+        let (&[sum], &[product]) = (sums.as_slice(), products.as_slice()) else {
+            return None;
+        };
+        let &[inverse] = self.of(sum)?.as_slice() else {
+            return None;
+        };
+        let inverts = nodes[inverse].op.activation() == Some(Activation::Reciprocal);
+        let shares = nodes[product].op.multiplies() && self.of(inverse)? == [product];
+        let axis = summed(&nodes[sum]).filter(|_| inverts && shares)?;
+        // Of the value as it is, and of all of it.
+        let length = nodes[v].shape.get(axis)?;
+        let all = nodes[v].shape.iter().product::<usize>() == *length;
+        (nodes[sum].inputs[0].0 == v && all).then_some(axis)
     }
-    // The readers of a value, however it is reshaped.
-    let readers = |u: usize| {
+
+    /// The nodes that read a value, however it is arranged; none of an output.
+    fn of(&self, u: usize) -> Option<Vec<usize>> {
         let (mut found, mut rest) = (vec![], vec![u]);
         while let Some(u) = rest.pop() {
-            if outputs[u] {
+            if self.outputs[u] {
                 return None;
             }
-            for &c in &consumers[u] {
-                match nodes[c].op {
-                    Op::Reshape { .. } => rest.push(c),
-                    _ => found.push(c),
+            for &c in &self.consumers[u] {
+                if self.graph.nodes()[c].op.selects() {
+                    rest.push(c);
+                } else {
+                    found.push(c);
                 }
             }
         }
         Some(found)
-    };
-    let own = readers(v)?;
-    let (sums, products): (Vec<usize>, Vec<usize>) =
-        own.iter().partition(|&&c| summed(&nodes[c]).is_some());
-    let (&[sum], &[product]) = (sums.as_slice(), products.as_slice()) else {
-        return None;
-    };
-    let &[inverse] = readers(sum)?.as_slice() else {
-        return None;
-    };
-    let inverts = nodes[inverse].op.activation() == Some(Activation::Reciprocal);
-    let shares = nodes[product].op.multiplies() && readers(inverse)? == [product];
-    let axis = summed(&nodes[sum]).filter(|_| inverts && shares)?;
-    // Of the value as it is, and not of a part of it in another shape.
-    (nodes[sum].inputs[0].0 == v && nodes[v].shape.get(axis).is_some()).then_some(axis)
+    }
 }
 
 /// The axis whose cells a node adds up to one, each once.
@@ -164,6 +182,12 @@ mod tests {
         };
         let samples: Vec<_> = (0..17).map(sample).collect();
         let calibration = Calibration::from_samples(samples.clone());
+        let ranges = calibration.ranges(
+            &graph.simplified(),
+            &vec![None; graph.simplified().nodes().len()],
+        );
+        let rewritten = scaled(&graph.simplified(), &ranges.expect("runs"), Profile::Fast);
+        assert!(rewritten.expect("a graph").is_some());
         for (profile, most) in [(Profile::Fast, 0.2), (Profile::Accurate, 0.04)] {
             let model = quantise(&graph, &calibration, &Options::new(profile));
             let model = model.expect("quantises").model;
