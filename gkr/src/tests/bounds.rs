@@ -24,6 +24,7 @@ fn port(tensor: usize) -> Port {
         shape: vec![1],
         scale: 1.0,
         kind: PortKind::Real,
+        features: None,
     }
 }
 

@@ -114,6 +114,7 @@ impl Builder {
             shape: [&[1], self.graph.node(tensor).axes.as_slice()].concat(),
             scale: 1.0,
             kind: PortKind::Real,
+            features: None,
         }
     }
 

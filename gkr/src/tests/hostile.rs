@@ -30,6 +30,7 @@ fn port(tensor: usize, shape: &[usize]) -> Port {
         shape: shape.to_vec(),
         scale: 1.0,
         kind: PortKind::Real,
+        features: None,
     }
 }
 

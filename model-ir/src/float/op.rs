@@ -206,6 +206,33 @@ impl Op {
         arrays.flat_map(|a| a.iter().copied()).chain(scalar)
     }
 
+    /// Whether every cell of the result follows from one cell of every operand, and is no number if
+    /// one of those is none.
+    pub fn is_cellwise(&self) -> bool {
+        match self {
+            Self::Map(_)
+            | Self::Reshape { .. }
+            | Self::Transpose { .. }
+            | Self::Take { .. }
+            | Self::Concat { .. } => self.carries(),
+            Self::Affine { .. } | Self::Activation(_) | Self::Add | Self::Sub => true,
+            Self::Contract(Contract {
+                left,
+                right,
+                output,
+            }) => left == output && right == output,
+            Self::Input { .. }
+            | Self::Constant { .. }
+            | Self::Dense { .. }
+            | Self::Conv { .. }
+            | Self::Pool { .. }
+            | Self::Pad { .. }
+            | Self::Max
+            | Self::Maximum { .. }
+            | Self::Missing(_) => false,
+        }
+    }
+
     /// Whether every cell of the result is one of an operand, as it is, or 0: a missing cell stays
     /// one.
     pub fn carries(&self) -> bool {

@@ -212,4 +212,11 @@ pub enum PortFault {
     /// Not a finite positive scale.
     #[error("the scale is not finite and positive")]
     Scale,
+    /// Features of an output or of integers, of the wrong number, or with an affine map that is not
+    /// finite or does not invert.
+    #[error("its features are not those of an input of {cells} real numbers")]
+    Features {
+        /// Of the tensor.
+        cells: usize,
+    },
 }

@@ -12,6 +12,10 @@ pub const MAX_NODES: usize = 1 << 16;
 /// Most inputs, or outputs, of a model.
 pub const MAX_PORTS: usize = 1 << 12;
 
+/// Most features of an input, each with two numbers in a key: as many as a table of a tabular model
+/// has columns, and far fewer than an image has cells.
+pub const MAX_FEATURES: usize = 1 << 12;
+
 /// The tensor that node `TensorId.0` produces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TensorId(pub usize);
@@ -95,7 +99,8 @@ impl Node {
     }
 }
 
-/// A model input or output as the user sees it: `real = scale * integer`.
+/// A model input or output as the user sees it: `real = scale * integer`, of an input with
+/// [`Features`] what they make of the real number.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Port {
     /// Name in the source model.
@@ -108,6 +113,43 @@ pub struct Port {
     pub scale: f64,
     /// What the real values are.
     pub kind: PortKind,
+    /// What becomes of an input's real numbers before they are rounded.
+    pub features: Option<Features>,
+}
+
+/// An affine map of each feature of an input: features of unlike sizes are brought to one size, and
+/// what a model itself begins with is a part of how its input is read.
+///
+/// Cell `i` is of feature `i / inner % scale.len()`, and `x * scale + shift` is rounded, a product and
+/// a sum of single precision.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Features {
+    /// Of every feature, finite and not 0.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_FEATURES>")]
+    pub scale: Vec<f32>,
+    /// As many, finite.
+    #[serde(deserialize_with = "bounded::<_, _, MAX_FEATURES>")]
+    pub shift: Vec<f32>,
+    /// Cells of one feature that lie side by side.
+    pub inner: usize,
+}
+
+impl Features {
+    /// What is rounded of cell `i`.
+    pub fn of(&self, i: usize, x: f32) -> f32 {
+        let feature = i / self.inner % self.scale.len();
+        x * self.scale[feature] + self.shift[feature]
+    }
+
+    /// Whether these are the features of a tensor of so many cells.
+    pub(super) fn fit(&self, cells: usize) -> bool {
+        let count = self.scale.len();
+        let period = count.checked_mul(self.inner).filter(|&period| period > 0);
+        period.is_some_and(|period| cells.is_multiple_of(period))
+            && self.shift.len() == count
+            && self.scale.iter().all(|s| s.is_finite() && *s != 0.0)
+            && self.shift.iter().all(|s| s.is_finite())
+    }
 }
 
 /// What the real values of a port are.

@@ -26,7 +26,9 @@ mod validate;
 pub use bounds::{affine_bounds, contract_bounds, map_bounds, sum_bounds};
 pub use contract::{Contract, Role};
 pub use fault::{GraphError, NodeFault, PortFault, TableFault};
-pub use graph::{Graph, Interval, MAX_NODES, MAX_PORTS, Node, Port, PortKind, TensorId};
+pub use graph::{
+    Features, Graph, Interval, MAX_FEATURES, MAX_NODES, MAX_PORTS, Node, Port, PortKind, TensorId,
+};
 pub use intervals::ModelError;
 pub use model::{Ints, Model, Trace};
 pub use op::{

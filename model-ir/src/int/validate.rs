@@ -6,7 +6,7 @@
 mod axes;
 
 use super::fault::{GraphError, NodeFault, PortFault, TableFault};
-use super::graph::{Graph, Interval, Node, TensorId};
+use super::graph::{Features, Graph, Interval, Node, PortKind, TensorId};
 use super::op::{Affine, BiasId, MAX_LIMBS, MapAxis, Op};
 use super::table::{Function, Table, TableId};
 use std::collections::{BTreeMap, BTreeSet};
@@ -288,6 +288,12 @@ impl Graph {
             }
             if !(port.scale.is_finite() && port.scale > 0.0) {
                 return Err(fault(PortFault::Scale));
+            }
+            let cells = node.cells();
+            let real = is_input && port.kind != PortKind::Integer;
+            let fit = |features: &Features| real && features.fit(cells);
+            if !port.features.as_ref().is_none_or(fit) {
+                return Err(fault(PortFault::Features { cells }));
             }
         }
         Ok(())

@@ -11,7 +11,7 @@ use super::ties::Ties;
 use super::{balance, policy};
 use crate::exact::log2_ceil;
 use crate::float::{Activation, Op};
-use crate::int::Interval;
+use crate::int::{Features, Interval};
 
 /// The bits of every value's small form, and its integers.
 #[derive(Debug)]
@@ -232,6 +232,8 @@ impl<'a> Demands<'a> {
         let further = self.scales_up(v);
         if self.given[root] && further > 0 {
             (policy::GIVEN_BITS + further).min(policy::MOST_BITS)
+        } else if self.has_unlike_features(v) {
+            self.facts.profile.numbers().feature_bits
         } else if self.is_balanced(v) {
             self.facts.profile.numbers().fine_bits
         } else if self.is_fine(v) {
@@ -274,6 +276,12 @@ impl<'a> Demands<'a> {
         }
         let source = node.inputs[0].0;
         self.facts.given[source] && self.scales_up(source) > 0
+    }
+
+    /// Whether `v` is an input that brings features of unlike sizes to one size.
+    fn has_unlike_features(&self, v: usize) -> bool {
+        let features = self.facts.op(v).is_input().then(|| self.facts.features(v));
+        features.flatten().is_some_and(Features::are_unlike)
     }
 
     /// Binary digits by which a map of the channels of `v` makes small ones larger, beside the
@@ -333,7 +341,8 @@ impl<'a> Demands<'a> {
                 given || self.forms.of(c) == Form::Raw || self.tested[c]
             }
             Op::Dense { .. } | Op::Conv { .. } => {
-                given && (self.linear || self.facts.precise[v] || self.is_quantised_behind(v))
+                let finely = self.linear || self.facts.precise[v] || self.is_quantised_behind(v);
+                given && (finely || self.facts.cells(c) < self.facts.profile.numbers().few_cells)
             }
             Op::Pool { .. } | Op::Missing(_) => false,
             Op::Input { .. }

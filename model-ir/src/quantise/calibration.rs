@@ -4,6 +4,7 @@ use super::missing::View;
 use super::policy;
 use super::{Error, factors, whole};
 use crate::float::Graph;
+use crate::int::Features;
 use ndarray::{ArrayD, Axis, IxDyn};
 use rayon::prelude::*;
 
@@ -177,6 +178,19 @@ impl Calibration {
             };
             views.iter().filter_map(view).collect()
         };
+        Self {
+            samples: self.samples.iter().map(sample).collect(),
+            synthetic: self.synthetic,
+        }
+    }
+
+    /// The samples, which fit their graph, of one whose inputs have these features.
+    pub(super) fn featured(&self, features: &[Option<Features>]) -> Self {
+        let input = |(x, features): (&ArrayD<f32>, &Option<Features>)| match features {
+            Some(features) => features.of_all(x),
+            None => x.clone(),
+        };
+        let sample = |sample: &Vec<ArrayD<f32>>| sample.iter().zip(features).map(input).collect();
         Self {
             samples: self.samples.iter().map(sample).collect(),
             synthetic: self.synthetic,

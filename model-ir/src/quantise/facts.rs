@@ -4,10 +4,11 @@
 //! after this one reads them; none may add to them.
 
 use super::average::Average;
-use super::calibration::{Range, Ranges, Usual};
+use super::calibration::{Range, Usual};
+use super::prepare::Prepared;
 use super::{Error, Profile, balance, deep, extremes, prescribed, whole};
 use crate::float::{Activation, Graph, Node, Op};
-use crate::int::{Interval, PortKind};
+use crate::int::{Features, Interval, PortKind};
 
 /// What is known of every value.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(super) struct Facts<'a> {
     pub(super) usual: &'a [Usual],
     /// By channel, of values whose channels are of interest.
     pub(super) channels: &'a [Option<Vec<Range>>],
+    /// What inputs hold of the model's numbers; one for each.
+    features: &'a [Option<Features>],
     /// The nodes that read a value, once for every operand.
     pub(super) consumers: Vec<Vec<usize>>,
     /// Whether a value is a model output.
@@ -41,8 +44,13 @@ pub(super) struct Facts<'a> {
 }
 
 impl<'a> Facts<'a> {
-    /// The facts about `graph`, whose values were seen in these ranges.
-    pub(super) fn new(graph: &'a Graph, seen: &'a Ranges, profile: Profile) -> Result<Self, Error> {
+    /// The facts about a graph.
+    pub(super) fn new(prepared: &'a Prepared, profile: Profile) -> Result<Self, Error> {
+        let Prepared {
+            graph,
+            seen,
+            features,
+        } = prepared;
         let ranges = &seen.values;
         let consumers = consumers(graph);
         let integers = whole::find(graph, ranges);
@@ -53,6 +61,7 @@ impl<'a> Facts<'a> {
             ranges,
             usual: &seen.usual,
             channels: &seen.channels,
+            features,
             outputs: outputs(graph),
             nonnegative: nonnegative(graph, ranges, &integers),
             given: balance::given(graph),
@@ -78,6 +87,16 @@ impl<'a> Facts<'a> {
     /// The operator that produces value `v`.
     pub(super) fn op(&self, v: usize) -> &'a Op {
         &self.node(v).op
+    }
+
+    /// Number of cells of `v`.
+    pub(super) fn cells(&self, v: usize) -> usize {
+        self.node(v).shape.iter().product()
+    }
+
+    /// What input `v` holds of the model's numbers.
+    pub(super) fn features(&self, v: usize) -> Option<&'a Features> {
+        self.features[self.graph.inputs().take_while(|u| u.0 < v).count()].as_ref()
     }
 
     /// Whether an operator that reads `v` is so.

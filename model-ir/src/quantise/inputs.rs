@@ -49,6 +49,7 @@ impl Lowered<'_> {
             shape: node.shape.clone(),
             scale: self.plan.scales.of(v),
             kind,
+            features: self.plan.facts.features(v).cloned(),
         });
         tensor
     }
@@ -69,6 +70,8 @@ impl Lowered<'_> {
         let scale = self.plan.scales.of(v);
         let name = &self.plan.node(v).name;
         let present = self.present(name, x)?;
+        let features = self.plan.facts.features(v);
+        let filling = features.map_or_else(|| filling.clone(), |features| features.of_all(filling));
         let integer = |&c: &f32| ((f64::from(c) / scale).round_ties_even() as i64).clamp(lo, hi);
         let filling: Vec<i64> = filling.iter().map(integer).collect();
         if filling.iter().all(|&c| c == 0) {

@@ -94,6 +94,7 @@ pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, E
             shape: plan.node(value.0).shape.clone(),
             scale: handle.scale,
             kind: plan.facts.kind(value.0),
+            features: None,
         });
     }
     Ok(lowered)

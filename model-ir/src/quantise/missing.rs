@@ -18,6 +18,7 @@
 
 use super::Error;
 use super::calibration::Calibration;
+use super::carried::Carried;
 use super::facts::{consumers, outputs};
 use super::policy;
 use super::prepare::copied;
@@ -66,8 +67,8 @@ pub(super) fn split<'a>(
         graph.check_inputs(sample)?;
     }
     let sources = inputs.iter().copied().zip(missing).filter(|s| s.1);
-    let carried = Carried::new(graph, sources.map(|s| s.0).collect())?;
-    let fillings = carried.fillings();
+    let carried = carried(graph, sources.map(|s| s.0).collect())?;
+    let fillings = fillings(&carried);
     let mut split = Splitting {
         carried,
         fillings,
@@ -94,128 +95,60 @@ pub(super) fn split<'a>(
 }
 
 /// The values that have missing cells: inputs, and inputs moved.
-struct Carried<'a> {
-    graph: &'a Graph,
-    sources: Vec<usize>,
-    of: Vec<bool>,
+fn carried<'a>(graph: &'a Graph, sources: Vec<usize>) -> Result<Carried<'a>, Error> {
+    let carried = Carried::new(graph, sources);
+    let (consumers, outputs) = (consumers(graph), outputs(graph));
+    for v in (0..graph.nodes().len()).filter(|&v| carried.has(v)) {
+        let reads = |c: &&usize| {
+            let op = &graph.nodes()[**c].op;
+            !op.carries() && !matches!(op, Op::Missing(_))
+        };
+        let reader = consumers[v].iter().find(reads);
+        let reader = reader.map(|&c| graph.nodes()[c].name.clone());
+        let named = |(name, u): &(String, ValueId)| (u.0 == v).then(|| name.clone());
+        let shown = || graph.outputs().iter().find_map(named);
+        if let Some(node) = reader.or_else(|| shown().filter(|_| outputs[v])) {
+            return Err(Error::Missing {
+                input: carried.source(v).to_owned(),
+                node,
+            });
+        }
+    }
+    Ok(carried)
 }
 
-impl<'a> Carried<'a> {
-    /// Refuses what computes with missing cells.
-    fn new(graph: &'a Graph, sources: Vec<usize>) -> Result<Self, Error> {
-        let mut of: Vec<bool> = Vec::with_capacity(graph.nodes().len());
-        for (v, node) in graph.nodes().iter().enumerate() {
-            let any = node.op.carries() && node.inputs.iter().any(|u| of[u.0]);
-            of.push(any || sources.contains(&v));
-        }
-        let carried = Self { graph, sources, of };
-        let (consumers, outputs) = (consumers(graph), outputs(graph));
-        for v in (0..carried.of.len()).filter(|&v| carried.of[v]) {
-            let reads = |c: &&usize| {
-                let op = &graph.nodes()[**c].op;
-                !op.carries() && !matches!(op, Op::Missing(_))
-            };
-            let reader = consumers[v].iter().find(reads);
-            let reader = reader.map(|&c| graph.nodes()[c].name.clone());
-            let named = |(name, u): &(String, ValueId)| (u.0 == v).then(|| name.clone());
-            let shown = || graph.outputs().iter().find_map(named);
-            if let Some(node) = reader.or_else(|| shown().filter(|_| outputs[v])) {
-                return Err(Error::Missing {
-                    input: carried.source(v),
-                    node,
-                });
-            }
-        }
-        Ok(carried)
-    }
-
-    /// The name of an input whose missing cells `v` has.
-    fn source(&self, mut v: usize) -> String {
-        let nodes = self.graph.nodes();
-        while let Some(u) = nodes[v].inputs.iter().find(|u| self.of[u.0]) {
-            v = u.0;
-        }
-        nodes[v].name.clone()
-    }
-
-    /// The values from which `v` is moved, and `v`, in order; they begin with sources and with values
-    /// that have no missing cells.
-    fn path(&self, v: usize) -> Vec<usize> {
-        let mut on = vec![false; v + 1];
-        on[v] = true;
-        for u in (0..=v).rev() {
-            if on[u] && self.of[u] {
-                for w in &self.graph.nodes()[u].inputs {
-                    on[w.0] = true;
-                }
-            }
-        }
-        (0..=v).filter(|&u| on[u]).collect()
-    }
-
-    /// The cell of inputs with missing cells that each cell of `v` is, numbered from 1 on; 0 for
-    /// others.
-    fn places(&self, v: usize) -> ArrayD<f32> {
-        let mut places: BTreeMap<usize, ArrayD<f32>> = BTreeMap::new();
-        for u in self.path(v) {
-            let node = &self.graph.nodes()[u];
-            let shape = IxDyn(&node.shape);
-            let value = match self.first(u) {
-                Some(first) => {
-                    let cells = node.shape.iter().product::<usize>();
-                    let cells = (first + 1..=first + cells).map(|i| i as f32).collect();
-                    ArrayD::from_shape_vec(shape, cells).expect("as many as the shape has")
-                }
-                None if self.of[u] => {
-                    let operands: Vec<_> = node.inputs.iter().map(|w| &places[&w.0]).collect();
-                    node.evaluate(&operands)
-                }
-                None => ArrayD::zeros(shape),
-            };
-            places.insert(u, value);
-        }
-        places.remove(&v).expect("the last of its path")
-    }
-
-    /// The number of the cells of the sources before source `v`.
-    fn first(&self, v: usize) -> Option<usize> {
-        let place = self.sources.iter().position(|&s| s == v)?;
-        let cells = |&s: &usize| self.graph.nodes()[s].shape.iter().product::<usize>();
-        Some(self.sources[..place].iter().map(cells).sum())
-    }
-
-    /// What stands in the missing cells of every source: for each what the first node that replaces
-    /// it puts there, and 0 where none does.
-    fn fillings(&self) -> BTreeMap<usize, ArrayD<f32>> {
-        let shape = |v: usize| &*self.graph.nodes()[v].shape;
-        let cells = |v: usize| shape(v).iter().product::<usize>();
-        let total = self.sources.iter().map(|&v| cells(v)).sum();
-        let mut fillings: Vec<Option<f32>> = vec![None; total];
-        for node in self.graph.nodes() {
-            let Op::Missing(Missing::Replaced { by }) = &node.op else {
-                continue;
-            };
-            // Beyond, positions are not exact; what is replaced is then a sum.
-            if !self.of[node.inputs[0].0] || total >= policy::COUNTED_CELLS {
-                continue;
-            }
-            let places = self.places(node.inputs[0].0);
-            let by = by.broadcast(places.raw_dim());
-            let by = by.expect("the shape rule compared them");
-            for (&place, &by) in places.iter().zip(&by) {
-                if let Some(cell) = (place as usize).checked_sub(1) {
-                    fillings[cell].get_or_insert(by);
-                }
-            }
-        }
-        let mut fillings = fillings.into_iter().map(Option::unwrap_or_default);
-        let of_source = |&v: &usize| {
-            let filling = fillings.by_ref().take(cells(v)).collect();
-            let filling = ArrayD::from_shape_vec(IxDyn(shape(v)), filling);
-            (v, filling.expect("as many as the shape has"))
+/// What stands in the missing cells of every source: for each what the first node that replaces it
+/// puts there, and 0 where none does.
+fn fillings(carried: &Carried) -> BTreeMap<usize, ArrayD<f32>> {
+    let graph = carried.graph;
+    let shape = |v: usize| &*graph.nodes()[v].shape;
+    let cells = |v: usize| shape(v).iter().product::<usize>();
+    let total = carried.cells();
+    let mut fillings: Vec<Option<f32>> = vec![None; total];
+    for node in graph.nodes() {
+        let Op::Missing(Missing::Replaced { by }) = &node.op else {
+            continue;
         };
-        self.sources.iter().map(of_source).collect()
+        // Beyond, positions are not exact; what is replaced is then a sum.
+        if !carried.has(node.inputs[0].0) || total >= policy::COUNTED_CELLS {
+            continue;
+        }
+        let places = carried.places(node.inputs[0].0);
+        let by = by.broadcast(places.raw_dim());
+        let by = by.expect("the shape rule compared them");
+        for (&place, &by) in places.iter().zip(&by) {
+            if let Some(cell) = (place as usize).checked_sub(1) {
+                fillings[cell].get_or_insert(by);
+            }
+        }
     }
+    let mut fillings = fillings.into_iter().map(Option::unwrap_or_default);
+    let of_source = |&v: &usize| {
+        let filling = fillings.by_ref().take(cells(v)).collect();
+        let filling = ArrayD::from_shape_vec(IxDyn(shape(v)), filling);
+        (v, filling.expect("as many as the shape has"))
+    };
+    carried.sources.iter().map(of_source).collect()
 }
 
 /// What becomes of a value.
@@ -260,7 +193,7 @@ impl Splitting<'_> {
             self.inputs.insert((v, Part::Mask), mask);
             return Ok(Value::Carried);
         }
-        if self.carried.of[v] {
+        if self.carried.has(v) {
             return Ok(Value::Carried);
         }
         match &node.op {
@@ -272,7 +205,7 @@ impl Splitting<'_> {
     /// What `missing` reads of the operand of `v`.
     fn read(&mut self, v: usize, missing: &Missing) -> Result<Value, Error> {
         let (name, operand) = (self.node(v).name.clone(), self.node(v).inputs[0].0);
-        let present = !self.carried.of[operand];
+        let present = !self.carried.has(operand);
         Ok(match missing {
             Missing::Is if present => Value::Known(ArrayD::zeros(IxDyn(&self.node(v).shape))),
             Missing::Replaced { .. } if present => self.values[operand].clone(),
@@ -301,7 +234,7 @@ impl Splitting<'_> {
             let node = self.node(u);
             let value = match self.fillings.get(&u) {
                 Some(filling) => filling.clone(),
-                None if self.carried.of[u] => {
+                None if self.carried.has(u) => {
                     let operands: Vec<_> = node.inputs.iter().map(|w| &fillings[&w.0]).collect();
                     node.evaluate(&operands)
                 }
@@ -319,7 +252,7 @@ impl Splitting<'_> {
                 continue;
             }
             let node = self.node(u).clone();
-            let value = if self.carried.of[u] {
+            let value = if self.carried.has(u) {
                 let operands: Vec<_> = node
                     .inputs
                     .iter()

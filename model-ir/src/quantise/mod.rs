@@ -19,11 +19,13 @@
 //! The result is a function of the graph, the samples and the options: every float operation
 //! on the way is deterministic IEEE arithmetic in a fixed order.
 
+mod absorbed;
 mod accuracy;
 mod average;
 mod balance;
 mod bits;
 mod calibration;
+mod carried;
 mod classes;
 mod compact;
 mod compared;
@@ -323,8 +325,8 @@ pub fn quantise(
     }
     let profile = options.profile;
     let split = missing::split(graph, calibration)?;
-    let (graph, seen) = prepare::prepared(&split.graph, &split.calibration, profile)?;
-    let facts = Facts::new(&graph, &seen, profile)?;
+    let prepared = prepare::prepared(&split.graph, &split.calibration, profile)?;
+    let facts = Facts::new(&prepared, profile)?;
     let (forms, ties) = ties::settled(&facts)?;
     let bits = Bits::new(&facts, &forms, &ties);
     let needs = Needs::new(&facts, &forms, &ties);

@@ -11,7 +11,7 @@
 use super::Error;
 use super::policy;
 use crate::float::{Graph, ValueId};
-use crate::int::{Executor, Graph as IntGraph, Ints};
+use crate::int::{Executor, Graph as IntGraph, Ints, TensorId};
 use ndarray::ArrayD;
 
 /// The first node on the way to an output whose value is wrong.
@@ -93,11 +93,16 @@ fn errors(
     executor: &Executor,
     samples: &[Vec<ArrayD<f32>>],
 ) -> Result<Vec<Option<f64>>, Error> {
+    // Each feature of those has a unit of its own.
+    let featured = model.inputs.iter().filter(|port| port.features.is_some());
+    let featured: Vec<TensorId> = featured.map(|port| port.tensor).collect();
     let mut pairs: Vec<(usize, usize, Moments)> = Vec::new();
     for (v, node) in graph.nodes().iter().enumerate() {
         let cells: usize = node.shape.iter().product();
         let tensors = model.nodes.iter().enumerate();
-        let stand = tensors.filter(|(_, int)| int.name == node.name && int.cells() == cells);
+        let stand = tensors.filter(|(t, int)| {
+            int.name == node.name && int.cells() == cells && !featured.contains(&TensorId(*t))
+        });
         pairs.extend(stand.map(|(t, _)| (v, t, Moments::default())));
     }
     for sample in samples {

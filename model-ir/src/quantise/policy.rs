@@ -20,6 +20,11 @@ pub(super) struct Numbers {
     /// comparisons: they cost no more than others, and rounding them is not averaged out as in a
     /// layer.
     pub(super) fine_bits: u32,
+    /// Bits of an input of features of unlike sizes: all follows from those few cells.
+    pub(super) feature_bits: u32,
+    /// A layer of fewer cells has inputs of fine bits: the longer remainders of its accumulators cost
+    /// little.
+    pub(super) few_cells: usize,
     /// Least steps in the mean magnitude of a value that has a few far larger cells.
     pub(super) usual_steps: f64,
     /// Steps across the calibrated range, twice over, that a curve may take.
@@ -34,6 +39,8 @@ const FAST: Numbers = Numbers {
     margin: 1.25,
     precise_bits: 11,
     fine_bits: FAST_FINE_BITS,
+    feature_bits: 12,
+    few_cells: 0,
     usual_steps: 4.0,
     curve_rows: 8192.0,
     least_weight_bits: 9,
@@ -44,6 +51,8 @@ const ACCURATE: Numbers = Numbers {
     margin: 2.0,
     precise_bits: 14,
     fine_bits: 15,
+    feature_bits: 18,
+    few_cells: FEW_LOOKUPS,
     usual_steps: 32.0,
     curve_rows: 32768.0,
     least_weight_bits: 12,
@@ -103,6 +112,8 @@ pub(super) const FELT_STEPS: f64 = 4.0;
 pub(super) const BALANCE_WORTH: f64 = 4.0;
 /// A channel is centred if it lies farther from 0 than so many times its width.
 pub(super) const OFF_CENTRE: f64 = 2.0;
+/// Features of an input whose scales differ by this factor have unlike sizes.
+pub(super) const UNLIKE_FEATURES: f32 = 2.0;
 /// Powers of two between which the size of a balanced channel is kept.
 pub(super) const BALANCED_POWERS: std::ops::RangeInclusive<i32> = -100..=100;
 /// How far below the least maximum scores are clipped: `exp(-32)` is 0 in every table.

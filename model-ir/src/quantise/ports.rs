@@ -153,8 +153,9 @@ pub enum InputError {
 }
 
 impl Graph {
-    /// The integers of a batch of real inputs: each cell divided by its port's scale, rounded
-    /// to the nearest integer, the even one of two, and clamped to the port's interval; cells of
+    /// The integers of a batch of real inputs: each cell, or what its port's features make of it,
+    /// divided by its port's scale, rounded to the nearest integer, the even one of two, and clamped
+    /// to the port's interval; cells of
     /// an integer port must be integers inside it. NaN is the lowest integer of a port that may have
     /// missing cells, and no number is. `batch[i]` is inference `i`, one array per input
     /// port, of the port's shape.
@@ -244,7 +245,11 @@ fn quantise(
                 value: x.to_string(),
             });
         }
-        let integer = (f64::from(x) / port.scale).round_ties_even() as i64;
+        let number = port
+            .features
+            .as_ref()
+            .map_or(x, |features| features.of(cell, x));
+        let integer = (f64::from(number) / port.scale).round_ties_even() as i64;
         let clamped = integer.clamp(ordinary.lo, ordinary.hi);
         if port.kind == PortKind::Integer && (x.fract() != 0.0 || clamped != integer) {
             return Err(refused(port, interval, inference, cell, x));

@@ -5,8 +5,9 @@
 //! each that changed something.
 
 use super::calibration::{Calibration, Ranges};
-use super::{Error, Profile, balance, joined, lift, shares, thresholds, waves};
+use super::{Error, Profile, absorbed, balance, joined, lift, shares, thresholds, waves};
 use crate::float::{self, Graph, GraphBuilder, Node, ValueId};
+use crate::int::Features;
 
 /// What the graph becomes, if there is something to do.
 type Rewriting = fn(&Graph, &Ranges, Profile) -> Result<Option<Graph>, Error>;
@@ -22,12 +23,21 @@ const REWRITINGS: [Rewriting; 5] = [
     joined::quantised,
 ];
 
-/// The graph as it is planned, and its ranges, which reach past the thresholds of comparisons.
+/// A graph as it is planned.
+pub(super) struct Prepared {
+    pub(super) graph: Graph,
+    /// Its ranges, which reach past the thresholds of comparisons.
+    pub(super) seen: Ranges,
+    /// What its inputs hold of those of the graph that it was made of; one for each.
+    pub(super) features: Vec<Option<Features>>,
+}
+
+/// The graph as it is planned.
 pub(super) fn prepared(
     graph: &Graph,
     calibration: &Calibration,
     profile: Profile,
-) -> Result<(Graph, Ranges), Error> {
+) -> Result<Prepared, Error> {
     let ranges = |graph: &Graph| calibration.ranges(graph, &balance::channel_axes(graph));
     let mut graph = graph.simplified();
     let mut seen = ranges(&graph)?;
@@ -37,8 +47,17 @@ pub(super) fn prepared(
             seen = ranges(&graph)?;
         }
     }
+    let mut features = vec![None; graph.inputs().count()];
+    if let Some((rewritten, calibration, absorbed)) = absorbed::absorbed(&graph, calibration)? {
+        seen = calibration.ranges(&rewritten, &balance::channel_axes(&rewritten))?;
+        (graph, features) = (rewritten, absorbed);
+    }
     thresholds::cover(&graph, &mut seen.values);
-    Ok((graph, seen))
+    Ok(Prepared {
+        graph,
+        seen,
+        features,
+    })
 }
 
 /// The same node of another graph.

@@ -235,6 +235,7 @@ fn check(op: Contract, operands: &[Vec<usize>; 2], bits: [u32; 2]) {
         shape: nodes[t].axes.clone(),
         scale: 1.0,
         kind: PortKind::Real,
+        features: None,
     };
     let (inputs, outputs) = (vec![port(0), port(1)], vec![port(2)]);
     let model = Model {

@@ -65,6 +65,7 @@ pub(crate) fn small() -> Model {
         shape: shape.to_vec(),
         scale: 0.5,
         kind: PortKind::Real,
+        features: None,
     };
     Model {
         graph: Graph {

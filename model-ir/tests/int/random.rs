@@ -125,6 +125,7 @@ pub(crate) fn port(model: &Model, tensor: TensorId) -> Port {
         shape: model.graph.node(tensor).axes.clone(),
         scale: 1.0,
         kind: PortKind::Real,
+        features: None,
     }
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod masked;
 pub(crate) mod missing;
 pub(crate) mod pair;
 pub(crate) mod shares;
+pub(crate) mod undefined;
 pub(crate) mod window;
 
 use ndarray::{ArrayD, arr0};

@@ -235,8 +235,9 @@ fn known_integers_hold_on_all_inputs() {
         let calibration = Calibration::from_samples(samples(&mut random, &graph));
         let profile = PROFILES[seed as usize % 2];
         let prepared = prepare::prepared(&graph, &calibration, profile);
-        let (graph, seen) = prepared.expect("integers are finite");
-        let facts = Facts::new(&graph, &seen, profile).expect("facts");
+        let prepared = prepared.expect("integers are finite");
+        let facts = Facts::new(&prepared, profile).expect("facts");
+        let graph = &prepared.graph;
         // Beyond the calibrated ones.
         for most in [9, 15] {
             // Of those that the model takes.

@@ -19,8 +19,8 @@ use ndarray::{ArrayD, IxDyn};
 fn planned(graph: &Graph, samples: Vec<Vec<ArrayD<f32>>>, profile: Profile, read: impl Fn(&Plan)) {
     let calibration = Calibration::from_samples(samples);
     let prepared = prepare::prepared(graph, &calibration, profile);
-    let (graph, seen) = prepared.expect("finite samples");
-    let facts = Facts::new(&graph, &seen, profile).expect("facts");
+    let prepared = prepared.expect("finite samples");
+    let facts = Facts::new(&prepared, profile).expect("facts");
     let (forms, ties) = ties::settled(&facts).expect("ties agree");
     let bits = Bits::new(&facts, &forms, &ties);
     let needs = Needs::new(&facts, &forms, &ties);

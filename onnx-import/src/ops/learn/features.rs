@@ -27,8 +27,8 @@ pub(crate) fn binarizer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Valu
 }
 
 /// The input with other numbers in place of those that are missing, one for all features or one
-/// for each: `x + [x = missing] (y - missing)`. What is NaN is a cell of an input, and what is
-/// infinite never is.
+/// for each: `x + [x = missing] (y - missing)`. What is NaN is a cell of an input, or one at which a
+/// function before it is not defined, and what is infinite never is.
 pub(crate) fn imputer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
     node.at_most(1)?;
     let (floats, integers) = (
@@ -48,13 +48,16 @@ pub(crate) fn imputer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>
         ("imputed_value_int64s", missing, values)
     };
     let x = writer.activation(node, 0)?;
-    let of_input = missing.is_nan() && writer.may_be_missing(x);
-    if !missing.is_finite() && !of_input {
+    let nothing = |writer: &mut Writer| {
         writer.note(format!(
-            "node `{}` does nothing: no number is NaN but in inputs, and none is infinite",
+            "node `{}` does nothing: no number is NaN but in inputs and where a logarithm or a power \
+             is not defined, and none is infinite",
             node.name()
         ));
-        return one(Value::Activation(x));
+        one(Value::Activation(x))
+    };
+    if missing.is_infinite() {
+        return nothing(writer);
     }
     let features = writer.shape(x).last().copied().unwrap_or(1);
     let values = values.filter(|values| values.len() == 1 || values.len() == features);
@@ -63,9 +66,15 @@ pub(crate) fn imputer(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>
         return Err(node.bad_attribute(name, reason));
     };
     let values = finite(node.name(), arr1(&values).into_dyn())?;
-    if of_input {
-        let y = Formula::new(node, writer).replaced(x, values)?;
-        return one(Value::Activation(y));
+    if missing.is_nan() {
+        let of_input = writer.may_be_missing(x);
+        let mut f = Formula::new(node, writer);
+        let y = if of_input {
+            Some(f.replaced(x, values)?)
+        } else {
+            f.defined(x, values)?
+        };
+        return y.map_or_else(|| nothing(writer), |y| one(Value::Activation(y)));
     }
     let above = finite(node.name(), values - missing)?;
     let mut f = Formula::new(node, writer);
