@@ -8,6 +8,7 @@
 //! like sizes. Layers that lose nothing stay as they are.
 
 use super::calibration::{Range, Ranges};
+use super::facts::Facts;
 use super::policy;
 use super::prepare::{copied, rewritten};
 use super::{Error, Profile};
@@ -95,6 +96,16 @@ pub(super) fn balanced(
         b.add(&node.name, balance.layer.clone(), &[inner])
     })
     .map(Some)
+}
+
+/// How many times more than it may the rounding of `v` to the profile's bits moves the result `c` of a
+/// layer that mixes its channels.
+pub(super) fn felt(facts: &Facts, v: usize, c: usize) -> Option<f64> {
+    let layer = Layer::of(facts.op(c))?;
+    let columns = layer.columns(facts.channels[v].as_ref()?.len())?;
+    let size = |v: usize| facts.ranges[v].size();
+    let own = policy::MIXED_STEPS * size(c) * facts.profile.margin();
+    (own > 0.0).then(|| noise(&columns, |_| size(v)) / own)
 }
 
 /// Values whose integers are those of inputs and constants, moved.

@@ -24,8 +24,8 @@ impl Bits {
     /// The bits of all values.
     pub(super) fn new(facts: &Facts, forms: &Forms, ties: &Ties) -> Self {
         let n = facts.len();
-        let demands = Demands::new(facts, forms, ties);
         let ordinary = ordinary(facts, ties);
+        let demands = Demands::new(facts, forms, ties, &ordinary);
         let start = |root: usize| {
             if ties.is_whole(root) {
                 0
@@ -155,6 +155,8 @@ struct Demands<'a> {
     facts: &'a Facts<'a>,
     forms: &'a Forms,
     ties: &'a Ties,
+    /// By root: bits of the activations but for what needs more.
+    ordinary: &'a [u32],
     /// By root: classes of inputs and constants that are compared, and that nothing makes small.
     compared: Vec<bool>,
     /// By root: classes of values whose integers are those of inputs.
@@ -165,6 +167,10 @@ struct Demands<'a> {
     shown: Vec<bool>,
     /// Values whose cells are compared with 0, moved or in another unit.
     tested: Vec<bool>,
+    /// Values of which nothing becomes but sums of a unit of their own, moved or in another unit.
+    added: Vec<bool>,
+    /// Values that layers read, moved, and nothing else.
+    mixed: Vec<bool>,
     /// Values that no layer follows from, but for one of integers, such as the label's name.
     last: Vec<bool>,
     /// Whether the model has layers only, whose inputs are rounded finely. So are those that a
@@ -173,7 +179,7 @@ struct Demands<'a> {
 }
 
 impl<'a> Demands<'a> {
-    fn new(facts: &'a Facts<'a>, forms: &'a Forms, ties: &'a Ties) -> Self {
+    fn new(facts: &'a Facts<'a>, forms: &'a Forms, ties: &'a Ties, ordinary: &'a [u32]) -> Self {
         let given = ties.all(&facts.given);
         // Few numbers, so that tables of like values are shared.
         let larger = |(root, usual): (usize, Usual)| match (usual.bits, given[root]) {
@@ -186,6 +192,7 @@ impl<'a> Demands<'a> {
         let nonlinear = ops().any(|op| op.activation().is_some() || op.pools());
         let (mut shown, mut tested) = (vec![true; facts.len()], vec![false; facts.len()]);
         let mut last = vec![true; facts.len()];
+        let (mut added, mut mixed) = (vec![true; facts.len()], vec![true; facts.len()]);
         for v in (0..facts.len()).rev() {
             for &c in &facts.consumers[v] {
                 let op = facts.op(c);
@@ -193,17 +200,26 @@ impl<'a> Demands<'a> {
                 let tests = op.activation().is_some_and(Activation::compares_with_zero);
                 shown[v] &= same && shown[c];
                 tested[v] |= tests || same && tested[c];
+                let own = matches!(forms.of(c), Form::Raw | Form::Linear);
+                let sums = own && (op.adds() || op.affine().is_some() && !same);
+                added[v] &= sums || (same || op.carries()) && added[c];
+                mixed[v] &= op.is_layer() || op.carries() && mixed[c];
                 last[v] &= last[c] && (!op.is_layer() || ties.is_whole(v));
             }
+            let read = !facts.outputs[v] && !facts.consumers[v].is_empty();
+            (added[v], mixed[v]) = (added[v] && read, mixed[v] && read);
         }
         Self {
             facts,
             forms,
             ties,
+            ordinary,
             compared: compared::classes(facts, forms, ties),
             large: usual.map(larger).collect(),
             shown,
             tested,
+            added,
+            mixed,
             last,
             given,
             linear: !nonlinear,
@@ -236,10 +252,39 @@ impl<'a> Demands<'a> {
             self.facts.profile.numbers().feature_bits
         } else if self.is_balanced(v) {
             self.facts.profile.numbers().fine_bits
-        } else if self.is_fine(v) {
-            self.fine_bits(v)
+        } else {
+            let fine = if self.is_fine(v) {
+                self.fine_bits(v)
+            } else {
+                0
+            };
+            fine.max(self.added_bits(v)).max(self.mixed_bits(v, root))
+        }
+    }
+
+    /// Bits of a function's values that are only added up: they cost no rows.
+    fn added_bits(&self, v: usize) -> u32 {
+        let function = self.facts.op(v).activation();
+        let real = function.is_some_and(|f| !f.keeps_scale() && !f.is_integral());
+        if real && self.added[v] && self.facts.cells(v) < policy::FEW_LOOKUPS {
+            policy::ADDED_BITS
         } else {
             0
+        }
+    }
+
+    /// Bits of a few values that a layer mixes, in whose result the rounding of as many as usual
+    /// would be felt.
+    fn mixed_bits(&self, v: usize, root: usize) -> u32 {
+        let few = |v: usize| self.facts.cells(v) < policy::FEW_LOOKUPS;
+        if self.facts.given[v] || !few(v) {
+            return 0;
+        }
+        let layers = self.facts.consumers[v].iter().filter(|&&c| few(c));
+        let felt = layers.filter_map(|&c| balance::felt(self.facts, v, c));
+        match log2_ceil(felt.fold(1.0, f64::max)) {
+            0 => 0,
+            further => (self.ordinary[root] + further as u32).min(policy::GIVEN_BITS),
         }
     }
 
@@ -278,10 +323,10 @@ impl<'a> Demands<'a> {
         self.facts.given[source] && self.scales_up(source) > 0
     }
 
-    /// Whether `v` is an input that brings features of unlike sizes to one size.
+    /// Whether `v` is an input that brings features of unlike sizes to one size, for a layer.
     fn has_unlike_features(&self, v: usize) -> bool {
         let features = self.facts.op(v).is_input().then(|| self.facts.features(v));
-        features.flatten().is_some_and(Features::are_unlike)
+        self.mixed[v] && features.flatten().is_some_and(Features::are_unlike)
     }
 
     /// Binary digits by which a map of the channels of `v` makes small ones larger, beside the
@@ -342,7 +387,7 @@ impl<'a> Demands<'a> {
             }
             Op::Dense { .. } | Op::Conv { .. } => {
                 let finely = self.linear || self.facts.precise[v] || self.is_quantised_behind(v);
-                given && (finely || self.facts.cells(c) < self.facts.profile.numbers().few_cells)
+                given && (finely || self.facts.cells(c) <= self.facts.profile.numbers().few_cells)
             }
             Op::Pool { .. } | Op::Missing(_) => false,
             Op::Input { .. }

@@ -22,8 +22,8 @@ pub(super) struct Numbers {
     pub(super) fine_bits: u32,
     /// Bits of an input of features of unlike sizes: all follows from those few cells.
     pub(super) feature_bits: u32,
-    /// A layer of fewer cells has inputs of fine bits: the longer remainders of its accumulators cost
-    /// little.
+    /// A layer of at most so many cells has inputs of fine bits: the longer remainders of its
+    /// accumulators cost little.
     pub(super) few_cells: usize,
     /// Least steps in the mean magnitude of a value that has a few far larger cells.
     pub(super) usual_steps: f64,
@@ -52,7 +52,7 @@ const ACCURATE: Numbers = Numbers {
     precise_bits: 14,
     fine_bits: 15,
     feature_bits: 18,
-    few_cells: FEW_LOOKUPS,
+    few_cells: 1 << 9,
     usual_steps: 32.0,
     curve_rows: 32768.0,
     least_weight_bits: 12,
@@ -108,6 +108,9 @@ pub(super) const MOST_PERIODS: f64 = (1 << 14) as f64;
 
 /// Rounding may move a layer's result by so many steps of its own; what moves it further is balanced.
 pub(super) const FELT_STEPS: f64 = 4.0;
+/// The same, in steps of the operand's bits, of a few values that may have more bits. What does not
+/// cancel moves the result by a sixth.
+pub(super) const MIXED_STEPS: f64 = 0.5;
 /// And only what balancing makes better by this factor.
 pub(super) const BALANCE_WORTH: f64 = 4.0;
 /// A channel is centred if it lies farther from 0 than so many times its width.
@@ -156,6 +159,8 @@ pub(super) const FAST_FINE_BITS: u32 = 12;
 pub(super) const GIVEN_BITS: u32 = 15;
 /// Bits of a function's values that leave the model and nothing else reads: they cost no rows.
 pub(super) const SHOWN_BITS: u32 = 24;
+/// Bits of a function's values that are only added up, where they are few.
+pub(super) const ADDED_BITS: u32 = 18;
 /// Bits of an input that is compared: nearly those of single precision.
 pub(super) const COMPARED_BITS: u32 = 24;
 /// Most bits of an input of features of unlike sizes: it is read as an integer of 64 bits, and its

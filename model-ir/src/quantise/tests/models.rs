@@ -117,7 +117,7 @@ fn a_residual_block_has_one_table_node_per_activation() {
         op
     };
     let build = |b: &mut GraphBuilder, random: &mut Random| {
-        let x = input(b, &[1, 4, 6, 6]);
+        let x = input(b, &[1, 4, 12, 12]);
         let stem = add(b, conv(random, 8, 4, 1), &[x]);
         let stem = add(b, RELU, &[stem]);
         let body = add(b, conv(random, 8, 8, 1), &[stem]);
@@ -131,7 +131,7 @@ fn a_residual_block_has_one_table_node_per_activation() {
         let sum = add(b, Op::Sub, &[left, right]);
         let last = add(b, RELU, &[sum]);
         let kind = PoolKind::AverageInside;
-        let windows = vec![window(6, 1, 0); 2];
+        let windows = vec![window(12, 1, 0); 2];
         let pooled = add(b, Op::Pool { kind, windows }, &[last]);
         let flat = add(b, Op::Reshape { shape: vec![1, 4] }, &[pooled]);
         add(b, dense(random, 4, 3), &[flat])
@@ -159,7 +159,7 @@ fn a_residual_block_has_one_table_node_per_activation() {
         quantised.report.parameters,
         8 * 4 * 9 + 2 * 64 * 9 + 32 * 9 + 8 * 9 + 12
     );
-    let macs = 36 * (288 + 2 * 576 + 288 + 72) + 12;
+    let macs = 144 * (288 + 2 * 576 + 288 + 72) + 12;
     assert_eq!(quantised.report.macs, macs);
 }
 

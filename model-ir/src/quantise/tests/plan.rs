@@ -357,7 +357,11 @@ fn bits_by_use() {
         let bits = |name| plan.bits.of(named(plan, name));
         assert_eq!(bits("function"), numbers.bits);
         assert_eq!(bits("end"), policy::SHOWN_BITS);
-        assert_eq!(bits("x"), numbers.bits);
+        let few = numbers.few_cells >= 4;
+        assert_eq!(
+            bits("x"),
+            if few { numbers.fine_bits } else { numbers.bits }
+        );
     });
     small(build(Activation::Sigmoid, true), |plan| {
         let numbers = plan.facts.profile.numbers();

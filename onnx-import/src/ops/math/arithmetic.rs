@@ -9,11 +9,11 @@ use ndarray::{ArrayD, arr0};
 use zkstrata_model_ir::float::{Activation, ValueId};
 
 use crate::Error;
-use crate::decode::tensor::Cells;
+use crate::decode::tensor::{Cells, Tensor};
 use crate::ops::one;
 use crate::scope::node::Node;
 use crate::scope::value::{Constant, EXACT, Element, Value, finite};
-use crate::write::broadcast::broadcast;
+use crate::write::broadcast::{broadcast, folded};
 use crate::write::formula::Formula;
 use crate::write::masked::{self, Operand};
 use crate::write::{Writer, pair};
@@ -145,6 +145,15 @@ pub(crate) fn div(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Er
         }
         (Value::Activation(x), Value::Constant(c)) => {
             affine(node, writer, x, reciprocal(c)?, arr0(0.0).into_dyn())?
+        }
+        (Value::Activation(x), Value::Activation(y)) if x == y => {
+            writer.note(format!(
+                "node `{}` divides a value by itself: it is 1, also of 0, of which ONNX makes NaN",
+                node.name()
+            ));
+            let shape = writer.shape(x).to_vec();
+            let cells = Cells::Float(vec![1.0; shape.iter().product()]);
+            return one(folded(Tensor::new(shape, cells)));
         }
         (x, Value::Activation(y)) => {
             let mut f = Formula::new(node, writer);
