@@ -7,7 +7,7 @@
 
 use super::graph::Node;
 use super::op::Op;
-use ndarray::{ArrayD, Axis};
+use ndarray::{ArrayD, Axis, Ix2};
 
 /// `layer`, then `scale` and `shift`.
 pub(super) fn affine_after(layer: &Node, scale: &ArrayD<f32>, shift: &ArrayD<f32>) -> Option<Op> {
@@ -102,6 +102,31 @@ pub(super) fn affines(first: &Op, second: &Op) -> Option<Op> {
     finite(Op::Affine {
         scale: r * s,
         shift: r * t + u,
+    })
+}
+
+/// Two dense layers in one.
+pub(super) fn layers(first: &Op, second: &Op) -> Option<Op> {
+    let (
+        Op::Dense { weight, bias },
+        Op::Dense {
+            weight: outer,
+            bias: last,
+        },
+    ) = (first, second)
+    else {
+        return None;
+    };
+    let matrix = |w: &ArrayD<f32>| w.mapv(f64::from).into_dimensionality::<Ix2>().ok();
+    let outer = matrix(outer)?;
+    let product = matrix(weight)?.dot(&outer);
+    let outputs = outer.ncols();
+    let mut sums = ndarray::Array1::from_vec(take_bias(last.clone(), outputs));
+    let inner = take_bias(bias.clone(), outer.nrows());
+    sums += &ndarray::Array1::from_vec(inner).dot(&outer);
+    finite(Op::Dense {
+        weight: product.mapv(|w| w as f32).into_dyn(),
+        bias: Some(sums.mapv(|b| b as f32).into_dyn()),
     })
 }
 

@@ -8,6 +8,7 @@
 //! | linear, then affine per output channel | linear |
 //! | affine per input channel, then linear (a shift only without padding) | linear |
 //! | affine, then affine | affine |
+//! | layer of one output, then affine maps and layers | a layer each |
 //! | zero pad, then convolution or padded average | wider window |
 //! | convolution with taps that read padding only | those of weight 0 |
 //! | linear or sum, then max pool, then monotone activation | activation before the pool |
@@ -31,6 +32,8 @@ enum Edit {
     IntoProducer(Op),
     /// `i` gets this operator and reads what its producer read.
     FromProducer(Op),
+    /// `i` gets this operator and reads what its producer reads, which others read as well.
+    PastProducer(Op),
     /// `i` and its producer change places.
     Swap,
     /// `i` has these cells whatever it reads.
@@ -74,6 +77,10 @@ impl Graph {
                     nodes[i].op = op;
                     nodes[i].inputs = std::mem::take(&mut nodes[producer.0].inputs);
                 }
+                Edit::PastProducer(op) => {
+                    nodes[i].op = op;
+                    nodes[i].inputs = nodes[producer.0].inputs.clone();
+                }
                 Edit::Swap => {
                     let (before, after) = nodes.split_at_mut(i);
                     let (p, node) = (&mut before[producer.0], &mut after[0]);
@@ -110,7 +117,17 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
     let uses = nodes.iter().flat_map(|n| &n.inputs);
     let uses = uses.chain(outputs.iter().map(|(_, v)| v));
     let sole = uses.filter(|&&v| v == p).count() == 1;
-    if !sole || producer.inputs.is_empty() {
+    if producer.inputs.is_empty() {
+        return None;
+    }
+    if let Some(op) = composed(nodes, outputs, i) {
+        return Some(if sole {
+            Edit::FromProducer(op)
+        } else {
+            Edit::PastProducer(op)
+        });
+    }
+    if !sole {
         return None;
     }
     let source = &nodes[producer.inputs[0].0];
@@ -162,6 +179,36 @@ fn edit(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Edit>
         }
         _ => None,
     }
+}
+
+/// Most weights of a layer that stands for two.
+const COMPOSED: usize = 1 << 16;
+
+/// A layer of one output and node `i` behind it in one, if all that reads the layer can be: one number,
+/// such as a forest's vote, is not rounded between.
+fn composed(nodes: &[Node], outputs: &[(String, ValueId)], i: usize) -> Option<Op> {
+    let p = nodes[i].inputs[0];
+    let layer = &nodes[p.0];
+    let Op::Dense { weight, .. } = &layer.op else {
+        return None;
+    };
+    let readers = || nodes.iter().filter(|node| node.inputs.contains(&p));
+    let linear = |node: &Node| matches!(node.op, Op::Dense { .. } | Op::Affine { .. });
+    let shown = outputs.iter().any(|(_, v)| *v == p);
+    let few = weight.len() * layer_outputs(&nodes[i]) <= COMPOSED;
+    let one = weight.shape()[1] == 1 && few;
+    if !one || shown || !readers().all(linear) {
+        return None;
+    }
+    match &nodes[i].op {
+        Op::Affine { scale, shift } => fold::affine_after(layer, scale, shift),
+        op => fold::layers(&layer.op, op),
+    }
+}
+
+/// Outputs of a layer, or the channels of what is none.
+fn layer_outputs(node: &Node) -> usize {
+    node.shape.last().copied().unwrap_or(1)
 }
 
 /// The cells of a node that has them whatever the inputs of the graph are: it multiplies its operand

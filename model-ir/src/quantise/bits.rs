@@ -11,7 +11,7 @@ use super::ties::Ties;
 use super::{balance, policy};
 use crate::exact::log2_ceil;
 use crate::float::{Activation, Op};
-use crate::int::{Features, Interval};
+use crate::int::Interval;
 
 /// The bits of every value's small form, and its integers.
 #[derive(Debug)]
@@ -169,8 +169,6 @@ struct Demands<'a> {
     tested: Vec<bool>,
     /// Values of which nothing becomes but sums of a unit of their own, moved or in another unit.
     added: Vec<bool>,
-    /// Values that layers read, moved, and nothing else.
-    mixed: Vec<bool>,
     /// Values that no layer follows from, but for one of integers, such as the label's name.
     last: Vec<bool>,
     /// Whether the model has layers only, whose inputs are rounded finely. So are those that a
@@ -192,7 +190,7 @@ impl<'a> Demands<'a> {
         let nonlinear = ops().any(|op| op.activation().is_some() || op.pools());
         let (mut shown, mut tested) = (vec![true; facts.len()], vec![false; facts.len()]);
         let mut last = vec![true; facts.len()];
-        let (mut added, mut mixed) = (vec![true; facts.len()], vec![true; facts.len()]);
+        let mut added = vec![true; facts.len()];
         for v in (0..facts.len()).rev() {
             for &c in &facts.consumers[v] {
                 let op = facts.op(c);
@@ -203,11 +201,9 @@ impl<'a> Demands<'a> {
                 let own = matches!(forms.of(c), Form::Raw | Form::Linear);
                 let sums = own && (op.adds() || op.affine().is_some() && !same);
                 added[v] &= sums || (same || op.carries()) && added[c];
-                mixed[v] &= op.is_layer() || op.carries() && mixed[c];
                 last[v] &= last[c] && (!op.is_layer() || ties.is_whole(v));
             }
-            let read = !facts.outputs[v] && !facts.consumers[v].is_empty();
-            (added[v], mixed[v]) = (added[v] && read, mixed[v] && read);
+            added[v] &= !facts.outputs[v] && !facts.consumers[v].is_empty();
         }
         Self {
             facts,
@@ -219,7 +215,6 @@ impl<'a> Demands<'a> {
             shown,
             tested,
             added,
-            mixed,
             last,
             given,
             linear: !nonlinear,
@@ -248,7 +243,7 @@ impl<'a> Demands<'a> {
         let further = self.scales_up(v);
         if self.given[root] && further > 0 {
             (policy::GIVEN_BITS + further).min(policy::MOST_BITS)
-        } else if self.has_unlike_features(v) {
+        } else if self.facts.unlike[v] {
             self.facts.profile.numbers().feature_bits
         } else if self.is_balanced(v) {
             self.facts.profile.numbers().fine_bits
@@ -321,12 +316,6 @@ impl<'a> Demands<'a> {
         }
         let source = node.inputs[0].0;
         self.facts.given[source] && self.scales_up(source) > 0
-    }
-
-    /// Whether `v` is an input that brings features of unlike sizes to one size, for a layer.
-    fn has_unlike_features(&self, v: usize) -> bool {
-        let features = self.facts.op(v).is_input().then(|| self.facts.features(v));
-        self.mixed[v] && features.flatten().is_some_and(Features::are_unlike)
     }
 
     /// Binary digits by which a map of the channels of `v` makes small ones larger, beside the

@@ -30,6 +30,8 @@ pub(super) struct Facts<'a> {
     pub(super) integers: Vec<Option<Interval>>,
     /// Values that cannot be negative.
     pub(super) nonnegative: Vec<bool>,
+    /// Inputs that bring features of unlike sizes to one size, for layers.
+    pub(super) unlike: Vec<bool>,
     /// Values whose integers are those of inputs and constants, moved.
     pub(super) given: Vec<bool>,
     /// Scale and zero point of integer inputs that the model makes real.
@@ -55,6 +57,12 @@ impl<'a> Facts<'a> {
         let consumers = consumers(graph);
         let integers = whole::find(graph, ranges);
         whole::check(graph, ranges, &integers)?;
+        let unlike = unlike(graph, features, &consumers);
+        let mut nonnegative = nonnegative(graph, ranges, &integers);
+        nonnegative
+            .iter_mut()
+            .zip(&unlike)
+            .for_each(|(n, &unlike)| *n &= !unlike);
         Ok(Self {
             graph,
             profile,
@@ -63,7 +71,8 @@ impl<'a> Facts<'a> {
             channels: &seen.channels,
             features,
             outputs: outputs(graph),
-            nonnegative: nonnegative(graph, ranges, &integers),
+            nonnegative,
+            unlike,
             given: balance::given(graph),
             dequantised: prescribed::dequantised(graph),
             extremes: extremes::find(graph, &consumers),
@@ -184,6 +193,22 @@ impl<'a> Facts<'a> {
         let input = &self.node(node.inputs[0].0).shape;
         Average::new(*kind, windows, input, &node.name)
     }
+}
+
+/// Inputs with features of unlike sizes that layers read, moved, and nothing else.
+fn unlike(graph: &Graph, features: &[Option<Features>], consumers: &[Vec<usize>]) -> Vec<bool> {
+    let nodes = graph.nodes();
+    let outputs = outputs(graph);
+    let mut mixed = vec![false; nodes.len()];
+    for v in (0..nodes.len()).rev() {
+        let mixes = |&c: &usize| nodes[c].op.is_layer() || nodes[c].op.carries() && mixed[c];
+        mixed[v] = !outputs[v] && !consumers[v].is_empty() && consumers[v].iter().all(mixes);
+    }
+    let mut unlike = vec![false; nodes.len()];
+    for (v, features) in graph.inputs().zip(features) {
+        unlike[v.0] = mixed[v.0] && features.as_ref().is_some_and(Features::are_unlike);
+    }
+    unlike
 }
 
 /// The nodes that read each value, once for every operand.

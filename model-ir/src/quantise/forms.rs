@@ -188,6 +188,7 @@ impl Forms {
         let size = facts.ranges[v].size();
         let with_margin = size * facts.profile.margin();
         match facts.op(v) {
+            Op::Input { .. } if facts.unlike[v] => with_margin * policy::FEATURE_ROOM,
             // A nonnegative input is taken to be bounded (pixels, counts).
             Op::Input { .. } if facts.nonnegative[v] => size,
             Op::Constant { .. } => size,

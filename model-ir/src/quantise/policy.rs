@@ -20,7 +20,8 @@ pub(super) struct Numbers {
     /// comparisons: they cost no more than others, and rounding them is not averaged out as in a
     /// layer.
     pub(super) fine_bits: u32,
-    /// Bits of an input of features of unlike sizes: all follows from those few cells.
+    /// Bits of an input of features of unlike sizes, with a sign and [`FEATURE_ROOM`]: all follows from
+    /// those few cells.
     pub(super) feature_bits: u32,
     /// A layer of at most so many cells has inputs of fine bits: the longer remainders of its
     /// accumulators cost little.
@@ -39,7 +40,7 @@ const FAST: Numbers = Numbers {
     margin: 1.25,
     precise_bits: 11,
     fine_bits: FAST_FINE_BITS,
-    feature_bits: 12,
+    feature_bits: FAST_FINE_BITS + 4,
     few_cells: 0,
     usual_steps: 4.0,
     curve_rows: 8192.0,
@@ -51,7 +52,7 @@ const ACCURATE: Numbers = Numbers {
     margin: 2.0,
     precise_bits: 14,
     fine_bits: 15,
-    feature_bits: 18,
+    feature_bits: 22,
     few_cells: 1 << 9,
     usual_steps: 32.0,
     curve_rows: 32768.0,
@@ -115,6 +116,9 @@ pub(super) const MIXED_STEPS: f64 = 0.5;
 pub(super) const BALANCE_WORTH: f64 = 4.0;
 /// A channel is centred if it lies farther from 0 than so many times its width.
 pub(super) const OFF_CENTRE: f64 = 2.0;
+/// Times the calibrated size of features of unlike sizes beyond which they are clamped: few samples say
+/// little of how far a feature reaches, and the room costs nothing but bits of the input.
+pub(super) const FEATURE_ROOM: f64 = 8.0;
 /// Features of an input whose scales differ by this factor have unlike sizes.
 pub(super) const UNLIKE_FEATURES: f32 = 2.0;
 /// Powers of two between which the size of a balanced channel is kept.

@@ -214,8 +214,13 @@ impl Choice<'_> {
         for v in (0..n).filter(|&v| self.needs.is_free(v)) {
             let (root, ratio) = self.ties.root(v);
             if chosen[root] > 0.0 {
+                // Multiples of the largest weight of integers, such as the leaves of a forest, are
+                // kept: votes are as equal as they were.
+                let integers = self.ties.is_whole(self.facts.node(v).inputs[0].0);
                 let scale = if dyadic[root] {
                     exp2(log2_ceil(chosen[root]))
+                } else if integers {
+                    chosen[root]
                 } else {
                     round_up(chosen[root])
                 };
