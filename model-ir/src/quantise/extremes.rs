@@ -6,6 +6,7 @@
 //! a value is made small where it is made: the maximum and the comparison read the same integers,
 //! and some cell equals the maximum whatever the input.
 
+use super::policy;
 use crate::float::{Activation, Graph, Op};
 
 /// Which values are compared with their own maximum.
@@ -23,6 +24,14 @@ pub(super) fn find(graph: &Graph, consumers: &[Vec<usize>]) -> Vec<bool> {
         }
     }
     extremes
+}
+
+/// Whether `v` has the few scores of a layer, one for each class: they are compared as they are, so
+/// that their rounding decides nothing.
+pub(super) fn is_score(graph: &Graph, v: usize) -> bool {
+    let node = &graph.nodes()[v];
+    let few = node.shape.iter().product::<usize>() <= policy::SHALLOW;
+    matches!(node.op, Op::Dense { .. }) && few
 }
 
 /// Whether `v` is compared with 0.

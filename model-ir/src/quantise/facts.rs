@@ -38,6 +38,8 @@ pub(super) struct Facts<'a> {
     pub(super) dequantised: Vec<Option<(f64, i64)>>,
     /// Values that are compared with their own maximum.
     pub(super) extremes: Vec<bool>,
+    /// Results of layers that are compared with their own maximum as they are, not rounded.
+    pub(super) scores: Vec<bool>,
     /// Values whose small cells decide.
     pub(super) deep: Vec<bool>,
     /// Values on the way to or from a product of activations, as recurrent layers and attention
@@ -58,6 +60,8 @@ impl<'a> Facts<'a> {
         let integers = whole::find(graph, ranges);
         whole::check(graph, ranges, &integers)?;
         let unlike = unlike(graph, features, &consumers);
+        let extremes = extremes::find(graph, &consumers);
+        let scores = (0..extremes.len()).map(|v| extremes[v] && extremes::is_score(graph, v));
         let mut nonnegative = nonnegative(graph, ranges, &integers);
         nonnegative
             .iter_mut()
@@ -75,7 +79,8 @@ impl<'a> Facts<'a> {
             unlike,
             given: balance::given(graph),
             dequantised: prescribed::dequantised(graph),
-            extremes: extremes::find(graph, &consumers),
+            scores: scores.collect(),
+            extremes,
             deep: deep::find(graph, ranges),
             precise: precise(graph),
             consumers,

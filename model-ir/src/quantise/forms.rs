@@ -111,6 +111,7 @@ impl Forms {
         let raw = || node.inputs.iter().any(|u| self.of[u.0] == Form::Raw);
         Ok(match &node.op {
             Op::Dense { .. } | Op::Conv { .. } if facts.deep[v] && raw() => Form::Raw,
+            Op::Dense { .. } if facts.scores[v] => Form::Raw,
             Op::Affine { .. } if facts.dequantised[v].is_some() => Form::Small,
             Op::Affine { .. } if self.pure_scale[v].is_some() => operand(0),
             Op::Affine { .. } if raw() => Form::Raw,

@@ -82,7 +82,7 @@ pub(super) fn lower<'a>(plan: &'a Plan<'a>, shift: u32) -> Result<Lowered<'a>, E
             plan.node(v).name
         );
         lowered.values.push(handle);
-        if plan.facts.extremes[v] {
+        if plan.facts.extremes[v] && !plan.facts.scores[v] {
             lowered.values[v] = lowered.small(ValueId(v))?;
         }
     }

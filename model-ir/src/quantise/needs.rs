@@ -23,7 +23,8 @@ impl Needs {
             let consumers = facts.consumers[v].iter();
             let read = || consumers.clone().any(|&c| reads_small(facts, forms, v, c));
             // What is compared with its own maximum is made small where it is made.
-            forms.of(v) != Form::Small && (facts.extremes[v] || read())
+            let extreme = facts.extremes[v] && !facts.scores[v];
+            forms.of(v) != Form::Small && (extreme || read())
         };
         let mut small: Vec<bool> = (0..n).map(reads_small).collect();
         let mut free = vec![true; n];
