@@ -150,8 +150,8 @@ pub enum Error {
     },
     /// A dynamic axis other than the batch axis.
     #[error(
-        "axis {axis} of input `{input}` is dynamic (`{name}`): give the input's shape, of the form \
-         {form}, with --shape {input}=.. (`Options::shape` in the library)"
+        "axis {axis} of input `{input}` is dynamic (`{name}`): its axes are {form}; say how long yours \
+         are, in numbers, such as --shape {input}={example} (`Options::shape` in the library)"
     )]
     DynamicShape {
         /// The model input.
@@ -162,6 +162,8 @@ pub enum Error {
         name: String,
         /// The declared lengths and symbols of all axes.
         form: String,
+        /// Lengths that they may have.
+        example: String,
     },
     /// An option that does not fit the model.
     #[error("--{option} {name}: {reason}")]

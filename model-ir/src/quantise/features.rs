@@ -103,33 +103,36 @@ mod tests {
     use crate::quantise::{Calibration, Options, Profile, quantise};
     use ndarray::{ArrayD, arr2};
 
-    /// A layer of features around 1e-3, 1 and 1000, whose weights make up for their sizes.
+    /// A layer of features around 0.1, 1 and 100 that are shown as well, so that the model brings them
+    /// to one size itself.
     #[test]
     fn features_beyond_their_own_ranges_are_counted() {
         let mut b = GraphBuilder::new();
         let x = b.input("x", &[1, 3]).expect("a shape");
-        let weight = arr2(&[[2e3, -1e3], [1.0, 2.0], [1e-3, -3e-3]]).into_dyn();
+        let weight = arr2(&[[20.0, -10.0], [1.0, 2.0], [1e-2, -3e-2]]).into_dyn();
         let y = b.add("y", Op::Dense { weight, bias: None }, &[x]);
-        let graph = b.finish(vec![("y".into(), y.expect("a shape"))]);
+        let y = y.expect("a shape");
+        let graph = b.finish(vec![("y".into(), y), ("x".into(), x)]);
         let graph = graph.expect("valid");
         let sample = |cells: [f32; 3]| {
             vec![ArrayD::from_shape_vec(vec![1, 3], cells.to_vec()).expect("three cells")]
         };
-        let seen = [[1e-3, -1.0, 900.0], [-8e-4, 0.5, -1000.0]].map(sample);
+        let seen = [[0.1, -1.0, 90.0], [-0.08, 0.5, -100.0]].map(sample);
         let calibration = Calibration::from_samples(seen.to_vec());
         for profile in [Profile::Fast, Profile::Accurate] {
             let model = quantise(&graph, &calibration, &Options::new(profile));
             let model = model.expect("quantises").model;
+            assert!(model.graph.inputs[0].features.is_none());
             let clamped = |cells: [f32; 3]| {
                 let inputs = model.quantise_inputs(&[sample(cells)]).expect("numbers");
                 inputs.saturated
             };
-            for cells in [[1e-3, -1.0, 900.0], [-9e-4, 0.9, 100.0]] {
+            for cells in [[0.1, -1.0, 90.0], [-0.09, 0.9, 10.0]] {
                 assert_eq!(clamped(cells), 0, "{profile:?} {cells:?}");
             }
             // Far below the largest number of all, and far above its own.
-            assert_eq!(clamped([0.1, 0.0, 0.0]), 1, "{profile:?}");
-            assert_eq!(clamped([0.1, -50.0, 500.0]), 2, "{profile:?}");
+            assert_eq!(clamped([10.0, 0.0, 0.0]), 1, "{profile:?}");
+            assert_eq!(clamped([10.0, -50.0, 50.0]), 2, "{profile:?}");
             assert_eq!(clamped([0.0, 0.0, 1e5]), 1, "{profile:?}");
         }
     }

@@ -2,8 +2,9 @@
 
 use super::models::{AFFINE, GATHER, MAP, PERMUTE, SUM, TABLE, small};
 use zkstrata_model_ir::int::{
-    BiasId, Entry, Executor, Graph, GraphError, Interval, Ints, MAX_CELLS, MapAxis, Model,
-    ModelError, NodeFault, Op, PortFault, RunError, TableId, Tap, TensorId, WeightId, run,
+    BiasId, Entry, Executor, Features, Graph, GraphError, Interval, Ints, MAX_CELLS, MapAxis,
+    Model, ModelError, NodeFault, Op, PortFault, PortKind, RunError, TableId, Tap, TensorId,
+    WeightId, run,
 };
 
 /// The fault after `change`, which must be one of node `index`.
@@ -316,6 +317,37 @@ fn ports() {
     for scale in [0.0, -1.0, f64::NAN, f64::INFINITY] {
         assert_eq!(fault(&|g| g.inputs[0].scale = scale), F::Scale);
     }
+    let features = |scale: &[f32], shift: &[f32], inner| {
+        Some(Features {
+            scale: scale.to_vec(),
+            shift: shift.to_vec(),
+            inner,
+        })
+    };
+    let nan = f32::NAN;
+    let graph = small().graph;
+    let cells = graph.node(graph.inputs[0].tensor).cells();
+    for wrong in [
+        features(&[], &[], 1),
+        features(&[1.0], &[0.0], 0),
+        features(&[1.0], &[0.0], cells + 1),
+        features(&[1.0, 2.0], &[0.0], 1),
+        features(&[1.0, 0.0], &[0.0, 0.0], 1),
+        features(&[1.0, nan], &[0.0, 0.0], 1),
+        features(&[1.0, 2.0], &[0.0, f32::INFINITY], 1),
+        features(&[1.0, 2.0], &[0.0, 0.0], usize::MAX),
+    ] {
+        let fault = fault(&|g| g.inputs[0].features.clone_from(&wrong));
+        assert_eq!(fault, F::Features { cells }, "{wrong:?}");
+    }
+    let right = features(&[1.0], &[0.0], 1);
+    let integers = fault(&|g| {
+        g.inputs[0].kind = PortKind::Integer;
+        g.inputs[0].features.clone_from(&right);
+    });
+    assert!(matches!(integers, F::Features { .. }));
+    let output = fault(&|g| g.outputs[0].features.clone_from(&right));
+    assert!(matches!(output, F::Features { .. }));
     assert_eq!(node_fault(1, |g| drop(g.inputs.pop())), NodeFault::Ports(0));
     let two = node_fault(0, |g| g.inputs.push(g.inputs[0].clone()));
     assert_eq!(two, NodeFault::Ports(2));
@@ -438,7 +470,7 @@ fn runs() {
 
 #[test]
 fn the_digest_of_the_small_model_is_fixed() {
-    let golden = "82c4a603e494aeebe39195471b3051586b4c4981d289cd18d36636520250abcb";
+    let golden = "d2224c6659e4825a455c3446237141020434a79fb295227ef897d6a4d513472f";
     assert_eq!(small().digest().to_string(), golden);
     let mut other = small();
     other.weights[0][0] += 1;

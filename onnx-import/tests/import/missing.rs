@@ -1,7 +1,7 @@
 //! Inputs with missing cells, which are NaN, against what the standard and onnxruntime make of them.
 
 use candle_onnx::onnx::tensor_proto::DataType;
-use candle_onnx::onnx::{AttributeProto, NodeProto, TensorProto};
+use candle_onnx::onnx::{AttributeProto, NodeProto, OperatorSetIdProto, TensorProto};
 
 use crate::build::{
     encode, floats, int, ints, list, model, node, number, numbers, string, strings, tensor,
@@ -59,6 +59,65 @@ fn what_is_computed_is_not_missing() {
     let graph = import(&encode(&model(13, &[2], vec![], nodes))).expect("a model");
     let asks = |op: &Op| matches!(op, Op::Missing(_));
     assert!(!graph.nodes().iter().any(|node| asks(&node.op)));
+}
+
+/// An Imputer behind a function that is not defined everywhere fills the gaps, wherever they were
+/// moved; behind others it does nothing.
+#[test]
+fn undefined_cells_are_imputed() {
+    let imputer = |x: &str, y: &str| {
+        let attributes = vec![
+            numbers("imputed_value_floats", &[0.5, -0.25, 8.0]),
+            number("replaced_value_float", f32::NAN),
+        ];
+        let mut node = node("Imputer", &[x], y, attributes);
+        node.domain = "ai.onnx.ml".into();
+        node
+    };
+    let x = [-2.0, 4.0, -1.0, 0.25, -3.0, 9.0];
+    let run = |constants, mut nodes: Vec<NodeProto>, expected: &[f32]| {
+        nodes.push(imputer("t", "y"));
+        let mut model = model(17, &[2, 3], constants, nodes);
+        model.opset_import.push(OperatorSetIdProto {
+            domain: "ai.onnx.ml".into(),
+            version: 1,
+        });
+        check(&model, &[(&[2, 3], &x)], expected);
+    };
+    let root = [0.5, 2.0, 8.0, 0.5, -0.25, 3.0];
+    run(vec![], vec![node("Sqrt", &["x"], "t", vec![])], &root);
+    // A power for each feature, of which one is defined everywhere, in sums and products.
+    let exponents = || floats("e", &[3], &[0.5, 2.0, -0.5]);
+    let powers = vec![
+        node("Pow", &["x", "e"], "p", vec![]),
+        node("Sub", &["p", "x"], "s", vec![]),
+        node("Mul", &["s", "x"], "t", vec![]),
+    ];
+    let third = |x: f32| (x.powf(-0.5) - x) * x;
+    let expected = [0.5, 48.0, 8.0, (0.5 - 0.25) * 0.25, -36.0, third(9.0)];
+    run(vec![exponents()], powers, &expected);
+    let twice = vec![
+        node("Log", &["x"], "l", vec![]),
+        node("Neg", &["x"], "n", vec![]),
+        node("Acos", &["n"], "a", vec![]),
+        node("Add", &["l", "a"], "t", vec![]),
+    ];
+    let both = |x: f32| x.ln() + (-x).acos();
+    let expected = [0.5, -0.25, 8.0, both(0.25), -0.25, 8.0];
+    run(vec![], twice, &expected);
+    run(
+        vec![],
+        vec![node("Neg", &["x"], "t", vec![])],
+        &x.map(|x| -x),
+    );
+}
+
+#[test]
+fn a_value_divided_by_itself_is_one() {
+    let nodes = vec![node("Div", &["x", "x"], "y", vec![])];
+    let x = [-2.0, 4.0, -1.0, 0.25, -3.0, 9.0];
+    let model = model(17, &[2, 3], vec![], nodes);
+    check(&model, &[(&[2, 3], &x)], &[1.0; 6]);
 }
 
 const X: [f32; 6] = [f32::NAN, 2.0, -3.0, 4.0, f32::NAN, 6.0];

@@ -42,7 +42,11 @@ fn shapes(model: &ModelProto, options: &Options) -> Result<Vec<Vec<usize>>, Erro
 fn dynamic_axes_take_the_lengths_that_are_given() {
     let model = sum([&["N", "", "-1"], &["1", "5", "?"]]);
     let none = shapes(&model, &Options::new()).expect_err("dynamic");
-    assert_error(&none, "DynamicShape", "of the form N,?,?, with --shape x=");
+    assert_error(
+        &none,
+        "DynamicShape",
+        "its axes are N,?,?; say how long yours are, in numbers, such as --shape x=1,64,64",
+    );
     let options = Options::new()
         .shape("x", vec![4, 5, 6])
         .shape("w", vec![1, 5, 6]);

@@ -75,14 +75,19 @@ fn ports(graph: &Graph, report: &mut Report) {
             let interval = graph.node(port.tensor).interval;
             let missing = graph.missing(port);
             let missing = missing.map(|code| format!(", missing values (NaN) as {code}"));
+            let features = port.features.as_ref().map(|features| {
+                let count = features.scale.len();
+                format!(", after an affine map of each of {count} features")
+            });
             report.field(
                 kind,
                 format_args!(
-                    "`{}` {:?}, integers in {interval} times {:.6e}{}",
+                    "`{}` {:?}, integers in {interval} times {:.6e}{}{}",
                     port.name,
                     port.shape,
                     port.scale,
-                    missing.unwrap_or_default()
+                    missing.unwrap_or_default(),
+                    features.unwrap_or_default()
                 ),
             );
         }
@@ -94,6 +99,7 @@ fn ports(graph: &Graph, report: &mut Report) {
                 "scale": port.scale,
                 "interval": [interval.lo, interval.hi],
                 "missing": graph.missing(port),
+                "features": port.features,
             })
         });
         report.set(plural, ports.collect::<Vec<Value>>());

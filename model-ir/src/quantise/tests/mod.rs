@@ -14,4 +14,5 @@ mod operators;
 mod plan;
 mod rules;
 mod sizes;
+mod tabular;
 mod unlike;
