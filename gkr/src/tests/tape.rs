@@ -437,14 +437,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Committed
-      key db69f5957ddca29de205771df036ef764bea013f96ea7e2aaebf7999dbbfca85
-      proof 52ae423eeb56057b97cf821d3f4618484cf3903adc330f431de95987fad7ec65
+      key fb829aa9e3fb8274e80ad693146c4f63c877ca36a3f5c7312674e3fb8d93fc32
+      proof ac2082c881340cc92e5a1ca84cc69410d55c9ac394ead95c0d2b537a85997c54
     wide Committed
-      key 01ff66e120707c488d55ddb5d1e3886cfbf78d3228af3ac01ef2e4f28ab0e820
-      proof 2174f1e5e290f73940570e5e73aa9fb8f0011a4c0b870e29deb66ff5b7e79d1f
+      key 0a8e7e36de89b783cd7096dcaf06fa5230bd224915c0036c64df30891c83f0e8
+      proof e121f0e963a43a75f9e74d57dde4cdc1e96db4ed7e099a988fee7c79245abf62
     wide Public
-      key 5a8d9488c8037862c6dccc88ed1ed10ebdaaaecd55abe3b8c921d84f0cbac731
-      proof 52c47a54ec81943f030a93d7a77609748fea51a81bd23f8973430b4772d8aa5f
+      key ac752200d98c019e73db02f648618090d7e9a6f8d95eb2befb9f0beccb3db7ef
+      proof 756d451d90b100b665ead47b338303ed33e94b77c2294c01d576283c78ea7a2f
     ");
 }
 

@@ -36,6 +36,9 @@ pub(super) fn absorbed(
         return Ok(None);
     }
     let readings = readings(&carried);
+    if readings.is_empty() {
+        return Ok(None);
+    }
     let mut absorbed: Vec<bool> = readings.iter().map(|r| r.map.is_some()).collect();
     // What disagrees stays a node, and its operand's cells are read as they are.
     let demands = loop {

@@ -318,19 +318,32 @@ impl<'a> Demands<'a> {
         self.facts.given[source] && self.scales_up(source) > 0
     }
 
-    /// Binary digits by which a map of the channels of `v` makes small ones larger, beside the
-    /// largest.
+    /// Binary digits by which a map of the channels of `v`, moved at most, makes small ones larger,
+    /// beside the largest.
     fn scales_up(&self, v: usize) -> u32 {
         let ranges = self.facts.ranges;
-        let gain = |&c: &usize| {
+        let further = |&c: &usize| {
             let op = self.facts.op(c);
-            let (scale, _) = op.affine().filter(|_| op.uniform().is_none())?;
+            if op.carries() {
+                return self.scales_up(c);
+            }
+            let map = op.affine().filter(|_| op.uniform().is_none());
+            let Some((scale, _)) = map else {
+                return 0;
+            };
             let most = scale.iter().fold(0.0_f32, |m, s| m.max(s.abs()));
             let gain = f64::from(most) * ranges[v].size() / ranges[c].size();
-            gain.is_finite().then_some(gain)
+            if gain.is_finite() {
+                log2_ceil(gain.max(1.0)) as u32
+            } else {
+                0
+            }
         };
-        let gains = self.facts.consumers[v].iter().filter_map(gain);
-        log2_ceil(gains.fold(1.0, f64::max)) as u32
+        self.facts.consumers[v]
+            .iter()
+            .map(further)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Whether rounding `v` to the profile's bits would be felt.

@@ -61,6 +61,7 @@ mod rounding;
 mod rules;
 mod scales;
 mod shares;
+mod squares;
 mod sums;
 mod tables;
 #[cfg(test)]

@@ -5,18 +5,19 @@
 //! each that changed something.
 
 use super::calibration::{Calibration, Ranges};
-use super::{Error, Profile, absorbed, balance, joined, lift, shares, thresholds, waves};
+use super::{Error, Profile, absorbed, balance, joined, lift, shares, squares, thresholds, waves};
 use crate::float::{self, Graph, GraphBuilder, Node, ValueId};
 use crate::int::Features;
 
 /// What the graph becomes, if there is something to do.
 type Rewriting = fn(&Graph, &Ranges, Profile) -> Result<Option<Graph>, Error>;
 
-/// The rewritings, in order: shares are taken of parts that reach 1, features are brought to one size
-/// before they are mixed, masked scores are moved up, the arguments of sines brought to one period, and
+/// The rewritings, in order: shares are taken of parts that reach 1, squares of weighed values, features
+/// are brought to one size before they are mixed, masked scores are moved up, the arguments of sines brought to one period, and
 /// what is joined quantised first.
-const REWRITINGS: [Rewriting; 5] = [
+const REWRITINGS: [Rewriting; 6] = [
     shares::scaled,
+    squares::weighed,
     balance::balanced,
     lift::lifted,
     waves::shortened,
