@@ -121,7 +121,10 @@ pub(super) fn usual(facts: &Facts, forms: &Forms, ties: &Ties) -> Vec<Usual> {
         }
         // In steps of the usual magnitude, of which all of the value has more.
         let size = facts.ranges[v].size();
-        let magnitude = facts.usual[v].magnitude().min(size / policy::SPREAD);
+        let mut magnitude = facts.usual[v].magnitude().min(size / policy::SPREAD);
+        if is_tested(facts, forms, v) {
+            magnitude = magnitude.min(size * policy::TESTED);
+        }
         if magnitude > 0.0 {
             least[root] = least[root].min(magnitude / ratio);
         }
@@ -138,6 +141,22 @@ pub(super) fn usual(facts: &Facts, forms: &Forms, ties: &Ties) -> Vec<Usual> {
         least: least[root],
     };
     (0..n).map(of_root).collect()
+}
+
+/// Whether `v` is an input or a constant of which the sign is asked, moved or in another unit.
+fn is_tested(facts: &Facts, forms: &Forms, v: usize) -> bool {
+    facts.op(v).is_given() && is_asked_for_sign(facts, forms, v)
+}
+
+/// Whether the sign of `v` is asked, moved or in another unit.
+fn is_asked_for_sign(facts: &Facts, forms: &Forms, v: usize) -> bool {
+    let asks = |&c: &usize| {
+        let op = facts.op(c);
+        let same = op.moves() || forms.pure_scale(c).is_some();
+        let tests = op.activation().is_some_and(Activation::compares_with_zero);
+        tests || same && is_asked_for_sign(facts, forms, c)
+    };
+    facts.consumers[v].iter().any(asks)
 }
 
 /// Whether the cells of `v` are rounded to the steps of its class, and more than one function of

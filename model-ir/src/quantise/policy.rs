@@ -154,6 +154,10 @@ pub(super) const LEAP: f64 = 4.0;
 /// cells are all alike is to have as many steps as others have.
 pub(super) const SPREAD: f64 = 4.0;
 
+/// Part of the size of an input of which the sign is asked that is to be a few steps: what is beside
+/// far larger numbers in one unit would have the sign of nothing.
+pub(super) const TESTED: f64 = 1.0 / 4096.0;
+
 // Bits of small values.
 
 /// Fine bits of fast models, and the least of classes that need more than usual.

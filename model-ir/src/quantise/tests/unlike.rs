@@ -37,6 +37,23 @@ fn bounds_far_from_a_value_leave_it_its_bits() {
 }
 
 #[test]
+fn inputs_beside_far_larger_numbers_keep_their_signs() {
+    let x = [0.2, -0.9, 0.7, -0.01, 0.01, 0.8];
+    close("sign", &[6], &x, [0.02, 5e-3], |b, x| {
+        let op = Op::Affine {
+            scale: array(&[6], &[1.0, -50.0, 0.0, 1.0, -50.0, 0.0]),
+            shift: ArrayD::zeros(IxDyn(&[])),
+        };
+        let large = add(b, op, &[x]);
+        let small = affine(b, x, 0.09, 0.0);
+        let joined = add(b, Op::Concat { axis: 0 }, &[small, large]);
+        let minus = affine(b, x, -1.0, 0.0);
+        let signs = [x, minus].map(|x| apply(b, Activation::Step, x));
+        vec![joined, signs[0], signs[1]]
+    });
+}
+
+#[test]
 fn thresholds_far_from_a_value_leave_it_its_bits() {
     close("input", &[2], &[5e-4, 7e-4], [0.01, 1e-3], |b, x| {
         let one = constant(b, &[1.0, 1.0]);
