@@ -79,7 +79,8 @@ impl Graph {
                 }
                 Edit::PastProducer(op) => {
                     nodes[i].op = op;
-                    nodes[i].inputs = nodes[producer.0].inputs.clone();
+                    let (before, after) = nodes.split_at_mut(i);
+                    after[0].inputs.clone_from(&before[producer.0].inputs);
                 }
                 Edit::Swap => {
                     let (before, after) = nodes.split_at_mut(i);

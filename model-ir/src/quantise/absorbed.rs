@@ -22,12 +22,20 @@ type Demand = (f32, f32);
 /// What reads a cell that nothing is done to.
 const AS_IT_IS: Demand = (1.0, 0.0);
 
-/// The graph whose inputs are what the affine maps made of them, its samples, and the maps by input;
-/// `None` if there are none to absorb.
+/// A graph without the affine maps that it began with.
+pub(super) struct Absorbed {
+    pub(super) graph: Graph,
+    /// Of its inputs.
+    pub(super) calibration: Calibration,
+    /// What became of the maps; one for each input.
+    pub(super) features: Vec<Option<Features>>,
+}
+
+/// The graph whose inputs are what the affine maps made of them; `None` if there are none to absorb.
 pub(super) fn absorbed(
     graph: &Graph,
     calibration: &Calibration,
-) -> Result<Option<(Graph, Calibration, Vec<Option<Features>>)>, Error> {
+) -> Result<Option<Absorbed>, Error> {
     let nodes = graph.nodes();
     let sources = graph.inputs().map(|v| v.0);
     let sources = sources.filter(|&v| !nodes[v].op.is_integral_input());
@@ -67,7 +75,11 @@ pub(super) fn absorbed(
         }
     })?;
     let calibration = calibration.featured(&features);
-    Ok(Some((graph, calibration, features)))
+    Ok(Some(Absorbed {
+        graph,
+        calibration,
+        features,
+    }))
 }
 
 /// A node that computes with cells of inputs.

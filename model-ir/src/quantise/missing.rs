@@ -95,7 +95,7 @@ pub(super) fn split<'a>(
 }
 
 /// The values that have missing cells: inputs, and inputs moved.
-fn carried<'a>(graph: &'a Graph, sources: Vec<usize>) -> Result<Carried<'a>, Error> {
+fn carried(graph: &Graph, sources: Vec<usize>) -> Result<Carried<'_>, Error> {
     let carried = Carried::new(graph, sources);
     let (consumers, outputs) = (consumers(graph), outputs(graph));
     for v in (0..graph.nodes().len()).filter(|&v| carried.has(v)) {

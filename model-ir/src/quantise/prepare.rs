@@ -49,9 +49,12 @@ pub(super) fn prepared(
         }
     }
     let mut features = vec![None; graph.inputs().count()];
-    if let Some((rewritten, calibration, absorbed)) = absorbed::absorbed(&graph, calibration)? {
-        seen = calibration.ranges(&rewritten, &balance::channel_axes(&rewritten))?;
-        (graph, features) = (rewritten, absorbed);
+    if let Some(absorbed) = absorbed::absorbed(&graph, calibration)? {
+        graph = absorbed.graph;
+        features = absorbed.features;
+        seen = absorbed
+            .calibration
+            .ranges(&graph, &balance::channel_axes(&graph))?;
     }
     thresholds::cover(&graph, &mut seen.values);
     Ok(Prepared {

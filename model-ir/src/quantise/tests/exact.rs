@@ -247,7 +247,7 @@ fn known_integers_hold_on_all_inputs() {
                 cells.mapv(|x| x.clamp(allowed.lo as f32, allowed.hi as f32))
             };
             let sample: Vec<_> = graph.inputs().map(input).collect();
-            if !is_small(&graph, &sample) {
+            if !is_small(graph, &sample) {
                 continue;
             }
             let values = graph.run(&sample).expect("runs");
