@@ -224,6 +224,11 @@ impl Features {
         ArrayD::from_shape_vec(IxDyn(x.shape()), cells.collect()).expect("as many cells")
     }
 
+    /// Whether what is rounded of a number has its sign.
+    pub(super) fn keep_signs(&self) -> bool {
+        self.scale.iter().all(|&s| s > 0.0) && self.shift.iter().all(|&t| t == 0.0)
+    }
+
     /// Whether they bring features of unlike sizes to one size.
     pub(super) fn are_unlike(&self) -> bool {
         let sizes = self.scale.iter().map(|s| s.abs());

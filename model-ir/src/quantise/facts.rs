@@ -63,10 +63,11 @@ impl<'a> Facts<'a> {
         let extremes = extremes::find(graph, &consumers);
         let scores = (0..extremes.len()).map(|v| extremes[v] && extremes::is_score(graph, v));
         let mut nonnegative = nonnegative(graph, ranges, &integers);
-        nonnegative
-            .iter_mut()
-            .zip(&unlike)
-            .for_each(|(n, &unlike)| *n &= !unlike);
+        // What an affine map made of numbers is not bounded by 0, whatever calibration saw.
+        for (v, features) in graph.inputs().zip(features) {
+            let keeps = features.as_ref().is_none_or(Features::keep_signs);
+            nonnegative[v.0] &= keeps && !unlike[v.0];
+        }
         Ok(Self {
             graph,
             profile,

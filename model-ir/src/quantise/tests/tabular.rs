@@ -186,6 +186,29 @@ fn features_have_room() {
     }
 }
 
+/// What an affine map left above 0 in calibration is not bounded by 0; pixels are, in any unit.
+#[test]
+fn inputs_that_a_model_moves_have_either_sign() {
+    for (shift, clamped) in [(-1.0, 0), (0.0, 3)] {
+        let graph = graph(|b, x| {
+            let (scale, shift) = (scalar(2.0), scalar(shift));
+            let y = add(b, Op::Affine { scale, shift }, &[x]);
+            vec![apply(b, Activation::Tanh, y)]
+        });
+        let seen = rows(&[1, 3], &[[0.6, 0.75, 1.0], [0.5, 1.0, 0.9]]);
+        for profile in PROFILES {
+            let model = model(&graph, &seen, profile);
+            assert!(model.graph.inputs[0].features.is_some(), "{profile:?}");
+            let sample = rows(
+                &[1, 3],
+                &[[0.4, 0.25, 0.1].map(|x| x * f32::from(shift < 0.0) - 0.05)],
+            );
+            let inputs = model.quantise_inputs(&sample).expect("fits");
+            assert_eq!(inputs.saturated, clamped, "{profile:?}");
+        }
+    }
+}
+
 /// Missing features stay missing, and what stands in their place is brought to their size.
 #[test]
 fn missing_features_are_filled_before_they_are_scaled() {
