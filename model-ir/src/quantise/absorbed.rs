@@ -224,9 +224,11 @@ impl Features {
         ArrayD::from_shape_vec(IxDyn(x.shape()), cells.collect()).expect("as many cells")
     }
 
-    /// Whether what is rounded of a number has its sign.
-    pub(super) fn keep_signs(&self) -> bool {
-        self.scale.iter().all(|&s| s > 0.0) && self.shift.iter().all(|&t| t == 0.0)
+    /// Whether what is rounded, no less than this in calibration, is that of numbers of which none was
+    /// negative, nor made negative.
+    pub(super) fn are_nonnegative(&self, least: f64) -> bool {
+        let below = |&t: &f32| t >= 0.0 && f64::from(t) <= least;
+        self.scale.iter().all(|&s| s > 0.0) && self.shift.iter().all(below)
     }
 
     /// Whether they bring features of unlike sizes to one size.

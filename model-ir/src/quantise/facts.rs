@@ -63,9 +63,10 @@ impl<'a> Facts<'a> {
         let extremes = extremes::find(graph, &consumers);
         let scores = (0..extremes.len()).map(|v| extremes[v] && extremes::is_score(graph, v));
         let mut nonnegative = nonnegative(graph, ranges, &integers);
-        // What an affine map made of numbers is not bounded by 0, whatever calibration saw.
+        // What an affine map made of numbers is not bounded by 0 because calibration saw none below.
         for (v, features) in graph.inputs().zip(features) {
-            let keeps = features.as_ref().is_none_or(Features::keep_signs);
+            let least = ranges[v.0].lo;
+            let keeps = features.as_ref().is_none_or(|f| f.are_nonnegative(least));
             nonnegative[v.0] &= keeps && !unlike[v.0];
         }
         Ok(Self {
