@@ -7,13 +7,15 @@
 use super::calibration::Ranges;
 use super::facts::{consumers, outputs};
 use super::prepare::{copied, rewritten};
-use super::{Error, Profile, policy};
+use super::{Error, Profile, policy, whole};
 use crate::float::{Graph, Op};
 use ndarray::{ArrayD, IxDyn, arr0};
 
 /// The graph with weighed values squared, if there are squares of unlike weights.
-pub(super) fn weighed(graph: &Graph, _: &Ranges, _: Profile) -> Result<Option<Graph>, Error> {
+pub(super) fn weighed(graph: &Graph, seen: &Ranges, _: Profile) -> Result<Option<Graph>, Error> {
     let nodes = graph.nodes();
+    // Roots of factors of integers are none.
+    let integers = whole::find(graph, &seen.values);
     let (consumers, outputs) = (consumers(graph), outputs(graph));
     let alone = |v: usize| consumers[v].len() == 1 && !outputs[v];
     // What is squared and then weighed by unlike factors, reshaped at most, and their roots.
@@ -41,7 +43,7 @@ pub(super) fn weighed(graph: &Graph, _: &Ranges, _: Profile) -> Result<Option<Gr
         let every = scale.broadcast(IxDyn(&nodes[v].shape))?;
         let roots = every.iter().map(|k| k.sqrt()).collect();
         let roots = ArrayD::from_shape_vec(IxDyn(&nodes[from].shape), roots).ok()?;
-        (!outputs[from]).then_some((from, roots))
+        (!outputs[from] && integers[from].is_none()).then_some((from, roots))
     };
     let squares: Vec<Option<(usize, ArrayD<f32>)>> = (0..nodes.len()).map(square).collect();
     if squares.iter().all(Option::is_none) {
