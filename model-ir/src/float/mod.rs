@@ -10,6 +10,7 @@ mod contract;
 mod fold;
 mod gemm;
 mod graph;
+mod known;
 mod op;
 #[cfg(test)]
 pub(crate) mod random;

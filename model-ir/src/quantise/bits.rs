@@ -188,6 +188,9 @@ struct Demands<'a> {
     tested: Vec<bool>,
     /// Values of which nothing becomes but sums of a unit of their own, moved or in another unit.
     added: Vec<bool>,
+    /// Binary digits by which maps of the channels of values, moved at most, make small ones larger,
+    /// beside the largest.
+    scaled_up: Vec<u32>,
     /// Values that no layer follows from, but for one of integers, such as the label's name.
     last: Vec<bool>,
     /// Whether the model has layers only, whose inputs are rounded finely. So are those that a
@@ -234,6 +237,7 @@ impl<'a> Demands<'a> {
             shown,
             tested,
             added,
+            scaled_up: scaled_up(facts),
             last,
             given,
             linear: !nonlinear,
@@ -259,7 +263,7 @@ impl<'a> Demands<'a> {
             };
             return (policy::COMPARED_BITS + further).min(policy::MOST_BITS);
         }
-        let further = self.scales_up(v);
+        let further = self.scaled_up[v];
         if self.given[root] && further > 0 {
             (policy::GIVEN_BITS + further).min(policy::MOST_BITS)
         } else if self.facts.unlike[v] {
@@ -334,35 +338,7 @@ impl<'a> Demands<'a> {
             return false;
         }
         let source = node.inputs[0].0;
-        self.facts.given[source] && self.scales_up(source) > 0
-    }
-
-    /// Binary digits by which a map of the channels of `v`, moved at most, makes small ones larger,
-    /// beside the largest.
-    fn scales_up(&self, v: usize) -> u32 {
-        let ranges = self.facts.ranges;
-        let further = |&c: &usize| {
-            let op = self.facts.op(c);
-            if op.carries() {
-                return self.scales_up(c);
-            }
-            let map = op.affine().filter(|_| op.uniform().is_none());
-            let Some((scale, _)) = map else {
-                return 0;
-            };
-            let most = scale.iter().fold(0.0_f32, |m, s| m.max(s.abs()));
-            let gain = f64::from(most) * ranges[v].size() / ranges[c].size();
-            if gain.is_finite() {
-                log2_ceil(gain.max(1.0)) as u32
-            } else {
-                0
-            }
-        };
-        self.facts.consumers[v]
-            .iter()
-            .map(further)
-            .max()
-            .unwrap_or(0)
+        self.facts.given[source] && self.scaled_up[source] > 0
     }
 
     /// Whether rounding `v` to the profile's bits would be felt.
@@ -422,6 +398,29 @@ impl<'a> Demands<'a> {
             }
         }
     }
+}
+
+/// By value: [`Demands::scaled_up`].
+fn scaled_up(facts: &Facts) -> Vec<u32> {
+    let mut digits = vec![0; facts.len()];
+    for v in (0..facts.len()).rev() {
+        for &c in &facts.consumers[v] {
+            let op = facts.op(c);
+            let further = match op.affine().filter(|_| op.uniform().is_none()) {
+                Some((scale, _)) => {
+                    let most = scale.iter().fold(0.0_f32, |m, s| m.max(s.abs()));
+                    let size = |v: usize| facts.ranges[v].size();
+                    let gain = f64::from(most) * size(v) / size(c);
+                    let gain = if gain.is_finite() { gain } else { 1.0 };
+                    log2_ceil(gain.max(1.0)) as u32
+                }
+                None if op.carries() => digits[c],
+                None => 0,
+            };
+            digits[v] = digits[v].max(further);
+        }
+    }
+    digits
 }
 
 /// Bits of integers of an interval.

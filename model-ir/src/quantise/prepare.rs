@@ -13,8 +13,8 @@ use crate::int::Features;
 type Rewriting = fn(&Graph, &Ranges, Profile) -> Result<Option<Graph>, Error>;
 
 /// The rewritings, in order: shares are taken of parts that reach 1, squares of weighed values, features
-/// are brought to one size before they are mixed, masked scores are moved up, the arguments of sines brought to one period, and
-/// what is joined quantised first.
+/// are brought to one size before they are mixed, masked scores are moved up, the arguments of sines
+/// brought to one period, and what is joined quantised first.
 const REWRITINGS: [Rewriting; 6] = [
     shares::scaled,
     squares::weighed,

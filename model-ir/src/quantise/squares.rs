@@ -37,13 +37,18 @@ pub(super) fn weighed(graph: &Graph, seen: &Ranges, _: Profile) -> Result<Option
             .is_some_and(|labels| labels.left == labels.output && labels.right == labels.output);
         let from = reshaped(graph, left.0, |_| true);
         let same = reshaped(graph, right.0, |_| true) == from;
-        if !cellwise || !alone(product) || !same || !squared(graph, &consumers, from, product) {
+        if !is_added_up(graph, &consumers, v)
+            || !cellwise
+            || !alone(product)
+            || !same
+            || !squared(graph, &consumers, from, product)
+        {
             return None;
         }
         let every = scale.broadcast(IxDyn(&nodes[v].shape))?;
         let roots = every.iter().map(|k| k.sqrt()).collect();
         let roots = ArrayD::from_shape_vec(IxDyn(&nodes[from].shape), roots).ok()?;
-        (!outputs[from] && integers[from].is_none()).then_some((from, roots))
+        (!outputs[v] && !outputs[from] && integers[from].is_none()).then_some((from, roots))
     };
     let squares: Vec<Option<(usize, ArrayD<f32>)>> = (0..nodes.len()).map(square).collect();
     if squares.iter().all(Option::is_none) {
@@ -67,6 +72,17 @@ pub(super) fn weighed(graph: &Graph, seen: &Ranges, _: Profile) -> Result<Option
         b.add(&node.name, Op::Affine { scale, shift }, &[value])
     })
     .map(Some)
+}
+
+/// Whether nothing becomes of `v`, reshaped, but sums of its cells: the product of a root with itself is
+/// the factor but for rounding, which one cell would show where it is an integer.
+fn is_added_up(graph: &Graph, consumers: &[Vec<usize>], v: usize) -> bool {
+    let op = |c: usize| &graph.nodes()[c].op;
+    let adds = |&c: &usize| match op(c) {
+        Op::Reshape { .. } => is_added_up(graph, consumers, c),
+        op => op.adds_cells(),
+    };
+    !consumers[v].is_empty() && consumers[v].iter().all(adds)
 }
 
 /// Whether nothing becomes of `from`, reshaped, but `product`.

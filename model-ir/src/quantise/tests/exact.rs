@@ -1,7 +1,7 @@
 //! Random models of integers: what is known of every value holds, and every answer is exact,
 //! whatever moves, adds, multiplies and compares them.
 
-use super::common::{PROFILES, add, affine, apply, array};
+use super::common::{PROFILES, add, affine, apply, array, exact, product, scalar};
 use crate::float::random::Random;
 use crate::float::{Activation, AxisMap, AxisMatrix, Contract, Graph, GraphBuilder, Op, ValueId};
 use crate::int;
@@ -285,4 +285,27 @@ fn readers_and_outputs() {
             assert_eq!(shown, named, "seed {seed}");
         }
     }
+}
+
+/// Factors of squares of integers have no roots among them, added up or not.
+#[test]
+fn weighed_squares_of_integers() {
+    let x = [1.0, -2.0, 3.0, 1.0];
+    let weighed = |b: &mut GraphBuilder, x: ValueId| {
+        let square = product(b, x, x);
+        let scale = array(&[4], &[0.0, 2.0, 3.0, 1.0]);
+        let shift = scalar(0.0);
+        add(b, Op::Affine { scale, shift }, &[square])
+    };
+    exact("cells", true, (&x, &[0.0, 8.0, 27.0, 1.0]), weighed);
+    exact("sum", true, (&x, &[36.0]), |b, x| {
+        let cells = weighed(b, x);
+        let matrix = AxisMatrix {
+            input: 4,
+            output: 1,
+            entries: (0..4).map(|i| (0, i, 1)).collect(),
+            divisor: 1,
+        };
+        add(b, Op::Map(vec![AxisMap::Matrix(matrix)]), &[cells])
+    });
 }
