@@ -164,6 +164,8 @@ pub enum Error {
         form: String,
         /// Lengths that they may have.
         example: String,
+        /// Their lengths, as far as they are known.
+        lengths: Vec<Option<usize>>,
     },
     /// An option that does not fit the model.
     #[error("--{option} {name}: {reason}")]

@@ -128,6 +128,10 @@ fn dynamic_axes_and_settings_are_options() {
                 .expect(0);
         }
     }
+    let samples = model("digits_mlp", "io.npz");
+    let taken = folder.run(&["check", "dynamic.onnx", "--input", &samples, "--json"]);
+    let notes = taken.expect(0).json()["notes"].to_string();
+    assert!(notes.contains(&format!("the shape [1, {n}]")), "{notes}");
     for wrong in [
         ["--shape", "other=3"],
         ["--shape", "pixels"],

@@ -169,13 +169,10 @@ impl<'a> Inputs<'a> {
         let mut shape = Vec::with_capacity(axes.len());
         for (i, axis) in axes.iter().enumerate() {
             let symbol = match axis {
-                Axis::Fixed(n) => {
-                    shape.push(*n);
-                    continue;
-                }
+                Axis::Fixed(_) => UNNAMED,
                 Axis::Symbol(symbol) => symbol,
             };
-            match self.symbols.get(symbol).copied().flatten() {
+            match self.length(axis) {
                 Some(n) => shape.push(n),
                 None if i == 0 => {
                     builder.note(format!(
@@ -189,14 +186,23 @@ impl<'a> Inputs<'a> {
                     return Err(Error::DynamicShape {
                         input: input.name.into(),
                         axis: i,
-                        name: symbol.clone(),
+                        name: symbol.into(),
                         form: form(axes),
                         example: example(axes),
+                        lengths: axes.iter().map(|axis| self.length(axis)).collect(),
                     });
                 }
             }
         }
         Ok(shape)
+    }
+
+    /// The length of an axis, if the file or an option says it.
+    fn length(&self, axis: &Axis) -> Option<usize> {
+        match axis {
+            Axis::Fixed(n) => Some(*n),
+            Axis::Symbol(symbol) => self.symbols.get(symbol).copied().flatten(),
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn run(args: &args::Bench, progress: &Progress) -> Result<Report, Fai
     let runs = args.runs.get();
     let parts = [&["setup"], STAGES.as_slice(), &["verify"]].concat();
     progress.expect(&parts, runs);
-    let imported = quantised::import(&args.model, progress)?;
+    let imported = quantised::import(&args.model, args.input.as_deref(), progress)?;
     let given = match &args.input {
         Some(path) => Some(imported.samples(path)?),
         None => None,

@@ -12,7 +12,7 @@ use zkstrata::model_ir::quantise::Accuracy;
 
 pub(crate) fn run(args: &args::Check, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["import", "quantise", "accuracy"], 1);
-    let imported = quantised::import(&args.model, progress)?;
+    let imported = quantised::import(&args.model, Some(&args.input), progress)?;
     let samples = imported.samples(&args.input)?;
     let quantised = imported.quantise(&args.model, Some(&samples), progress)?;
     let accuracy = quantised.accuracy(&samples)?;

@@ -11,7 +11,7 @@ use zkstrata::estimate::{Estimate, Machine, estimate};
 
 pub(crate) fn run(args: &args::Estimate, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["import", "quantise", "estimate"], 1);
-    let imported = quantised::import(&args.model, progress)?;
+    let imported = quantised::import(&args.model, None, progress)?;
     // One sample tells the shapes and, nearly enough, the sizes of the tables.
     let samples = quantised::made_up(&imported.graph, 1);
     let quantised = imported.quantise(&args.model, Some(&samples), progress)?;

@@ -31,12 +31,33 @@ pub(crate) struct Quantised {
     pub(crate) seconds: f64,
 }
 
-/// Imports a model.
-pub(crate) fn import(args: &args::Model, progress: &Progress) -> Result<Imported, Failure> {
+/// Imports a model. Lengths that neither the file nor an option says are those of the calibration
+/// samples, or of `inputs`.
+pub(crate) fn import(
+    args: &args::Model,
+    inputs: Option<&Path>,
+    progress: &Progress,
+) -> Result<Imported, Failure> {
     let start = Instant::now();
-    let options = args.import.options();
+    let mut options = args.import.options();
     let span = tracing::info_span!("import");
-    let graph = span.in_scope(|| onnx_import::import_file_with(&args.path, &options));
+    // An input whose shape is known is not asked for again.
+    let graph = loop {
+        let graph = span.in_scope(|| onnx_import::import_file_with(&args.path, &options));
+        let (Err(onnx_import::Error::DynamicShape { input, lengths, .. }), Some(path)) =
+            (&graph, args.calibration.as_deref().or(inputs))
+        else {
+            break graph;
+        };
+        let Some(shape) = input::shape(path, input, lengths)? else {
+            break graph;
+        };
+        progress.note(format!(
+            "input `{input}` has the shape {shape:?} of its array in {}",
+            path.display()
+        ));
+        options = options.shape(input, shape);
+    };
     let graph = graph.context(args.path.display())?;
     for note in graph.notes() {
         progress.note(note);

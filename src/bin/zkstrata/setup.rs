@@ -18,7 +18,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     let pk_file = Output::new(args.out.join("model.zkpk"), FileKind::ProvingKey)?;
     let vk_file = Output::new(args.out.join("model.zkvk"), FileKind::VerifyingKey)?;
 
-    let imported = quantised::import(&args.model, progress)?;
+    let imported = quantised::import(&args.model, None, progress)?;
     let quantised = imported.quantise(&args.model, None, progress)?;
     let accuracy = quantised.accuracy(quantised.calibration.samples())?;
     let mut report = Report::new();

@@ -31,12 +31,21 @@ impl Lists {
         }
     }
 
-    /// The samples of one array.
-    pub(super) fn stack(&self, array: usize, port: &Port, wanted: Wanted) -> Result<Stack, String> {
-        let value = match self {
+    fn value(&self, array: usize) -> &Value {
+        match self {
             Self::Named(named) => &named[array].1,
             Self::Listed(listed) => &listed[array],
-        };
+        }
+    }
+
+    /// The shape of one array.
+    pub(super) fn shape(&self, array: usize) -> Vec<usize> {
+        shape(self.value(array))
+    }
+
+    /// The samples of one array.
+    pub(super) fn stack(&self, array: usize, port: &Port, wanted: Wanted) -> Result<Stack, String> {
+        let value = self.value(array);
         let shape = shape(value);
         let Layout { samples, cells } = Layout::new(&shape, port)?;
         let count = wanted.of(samples)?;

@@ -112,6 +112,15 @@ impl<'a> Content<'a> {
         }
     }
 
+    /// The shape of an array.
+    fn shape(&mut self, array: usize) -> Result<Vec<usize>, String> {
+        match self {
+            Self::Archive(archive) => archive.shape(array),
+            Self::Array(bytes) => npz::shape(bytes),
+            Self::Lists(lists) => Ok(lists.shape(array)),
+        }
+    }
+
     /// The samples of an array.
     fn stack(&mut self, array: usize, port: &Port, wanted: Wanted) -> Result<Stack, String> {
         let stack = match self {
@@ -167,6 +176,48 @@ pub(crate) fn samples(
     let stacks = content.and_then(|mut content| content.stacks(ports, side, wanted));
     let samples = stacks.and_then(|stacks| zip(ports, stacks));
     samples.map_err(|message| Failure::new(format!("{}: {message}", path.display())))
+}
+
+/// The shape that an input of these axes has in a sample of a file, if the file says it: that of
+/// the array of its name, or of the only array. An array of as many axes has the samples along the
+/// first one, if its length is open; one with an axis more has them along that.
+pub(crate) fn shape(
+    path: &Path,
+    name: &str,
+    axes: &[Option<usize>],
+) -> Result<Option<Vec<usize>>, Failure> {
+    let bytes = files::read(path, files::LIMIT)?;
+    let found = Content::open(&bytes, Side::Input).and_then(|mut content| {
+        let array = match content.arrays() {
+            Arrays::Named(names) => find(&names, name),
+            Arrays::Listed(found) => (found == 1).then_some(0),
+        };
+        array.map(|array| content.shape(array)).transpose()
+    });
+    let found = found.map_err(|message| Failure::new(format!("{}: {message}", path.display())))?;
+    Ok(found.and_then(|shape| of_axes(&shape, axes)))
+}
+
+/// The array of an input of this name.
+fn find(names: &[&str], input: &str) -> Option<usize> {
+    let prefixed = format!("in_{input}");
+    let named = |wanted: &str| names.iter().position(|&name| name == wanted);
+    let alone = (names.len() == 1).then_some(0);
+    named(&prefixed).or_else(|| named(input)).or(alone)
+}
+
+/// The shape of one sample in an array of this shape.
+fn of_axes(array: &[usize], axes: &[Option<usize>]) -> Option<Vec<usize>> {
+    let mut shape = match array.len().checked_sub(axes.len())? {
+        0 => array.to_vec(),
+        1 => array[1..].to_vec(),
+        _ => return None,
+    };
+    if array.len() == axes.len() && axes.first() == Some(&None) {
+        shape[0] = 1;
+    }
+    let fits = |(&n, axis): (&usize, &Option<usize>)| n > 0 && axis.is_none_or(|m| m == n);
+    shape.iter().zip(axes).all(fits).then_some(shape)
 }
 
 /// One sample of every port becomes a sample of the model.
@@ -229,6 +280,27 @@ mod tests {
         assert_eq!(Wanted::AtMost(7).of(7), Ok(7));
         assert!(Wanted::First(8).of(7).is_err());
         assert!(Wanted::AtMost(6).of(7).is_err());
+    }
+
+    #[test]
+    fn open_lengths_are_those_of_one_sample() {
+        let of = |array: &[usize], axes: &[Option<usize>]| of_axes(array, axes);
+        let image = [None, Some(3), None, None];
+        assert_eq!(of(&[8, 3, 48, 192], &image), Some(vec![1, 3, 48, 192]));
+        assert_eq!(of(&[8, 5, 3, 48, 192], &image), Some(vec![5, 3, 48, 192]));
+        assert_eq!(of(&[3, 48], &[Some(3), None]), Some(vec![3, 48]));
+        assert_eq!(of(&[7, 3, 48], &[Some(3), None]), Some(vec![3, 48]));
+        for array in [
+            &[8, 4, 48, 192][..],
+            &[8, 3, 48],
+            &[8, 3, 0, 192],
+            &[1, 1, 1, 3, 4, 4],
+        ] {
+            assert_eq!(of(array, &image), None, "{array:?}");
+        }
+        assert_eq!(find(&["y", "x", "in_x"], "x"), Some(2));
+        assert_eq!(find(&["y"], "x"), Some(0));
+        assert_eq!(find(&["y", "z"], "x"), None);
     }
 
     #[test]

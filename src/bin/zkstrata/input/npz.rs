@@ -40,6 +40,13 @@ impl<'a> Archive<'a> {
         self.arrays.iter().map(|(name, _)| name.as_str()).collect()
     }
 
+    /// The shape of one array.
+    pub(super) fn shape(&mut self, array: usize) -> Result<Vec<usize>, String> {
+        let (_, index) = &self.arrays[array];
+        let mut member = self.file.by_index(*index).map_err(|e| unreadable(&e))?;
+        Ok(Header::read(&mut member)?.shape().to_vec())
+    }
+
     /// The samples of one array.
     pub(super) fn stack(
         &mut self,
@@ -55,6 +62,11 @@ impl<'a> Archive<'a> {
 
 fn unreadable(error: &dyn std::error::Error) -> String {
     format!("not a readable .npz file: {error}")
+}
+
+/// The shape of a `.npy` file.
+pub(super) fn shape(mut bytes: &[u8]) -> Result<Vec<usize>, String> {
+    Ok(Header::read(&mut bytes)?.shape().to_vec())
 }
 
 /// The samples of a `.npy` file, which is not compressed.
