@@ -98,13 +98,13 @@ pub(super) fn balanced(
     .map(Some)
 }
 
-/// How many times more than it may the rounding of `v` to the profile's bits moves the result `c` of a
-/// layer that mixes its channels.
+/// By how many steps of the profile's bits the rounding of `v` moves the result `c` of a layer that
+/// mixes its channels.
 pub(super) fn felt(facts: &Facts, v: usize, c: usize) -> Option<f64> {
     let layer = Layer::of(facts.op(c))?;
     let columns = layer.columns(facts.channels[v].as_ref()?.len())?;
     let size = |v: usize| facts.ranges[v].size();
-    let own = policy::MIXED_STEPS * size(c) * facts.profile.margin();
+    let own = size(c) * facts.profile.margin();
     (own > 0.0).then(|| noise(&columns, |_| size(v)) / own)
 }
 

@@ -159,6 +159,13 @@ fn is_asked_for_sign(facts: &Facts, forms: &Forms, v: usize) -> bool {
     facts.consumers[v].iter().any(asks)
 }
 
+/// Cells of which functions are taken.
+fn lookups(facts: &Facts) -> usize {
+    let looked_up = |&v: &usize| facts.op(v).activation().is_some();
+    let cells = (0..facts.len()).filter(looked_up).map(|v| facts.cells(v));
+    cells.sum()
+}
+
 /// Whether the cells of `v` are rounded to the steps of its class, and more than one function of
 /// them is taken.
 fn is_rounded_small(facts: &Facts, forms: &Forms, v: usize) -> bool {
@@ -193,6 +200,8 @@ struct Demands<'a> {
     scaled_up: Vec<u32>,
     /// Values that no layer follows from, but for one of integers, such as the label's name.
     last: Vec<bool>,
+    /// Whether the model has few lookups: more rows cost little there.
+    small: bool,
     /// Whether the model has layers only, whose inputs are rounded finely. So are those that a
     /// product follows from: errors of a recurrence add up.
     linear: bool,
@@ -240,6 +249,7 @@ impl<'a> Demands<'a> {
             scaled_up: scaled_up(facts),
             last,
             given,
+            small: lookups(facts) < policy::FEW_LOOKUPS,
             linear: !nonlinear,
         }
     }
@@ -300,7 +310,12 @@ impl<'a> Demands<'a> {
         }
         let layers = self.facts.consumers[v].iter().filter(|&&c| few(c));
         let felt = layers.filter_map(|&c| balance::felt(self.facts, v, c));
-        match log2_ceil(felt.fold(1.0, f64::max)) {
+        let allowed = if self.small {
+            policy::MIXED_STEPS
+        } else {
+            policy::FELT_STEPS
+        };
+        match log2_ceil(felt.fold(allowed, f64::max) / allowed) {
             0 => 0,
             further => (self.ordinary[root] + further as u32).min(policy::GIVEN_BITS),
         }

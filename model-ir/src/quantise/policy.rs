@@ -53,7 +53,7 @@ const ACCURATE: Numbers = Numbers {
     precise_bits: 14,
     fine_bits: 15,
     feature_bits: 22,
-    few_cells: 1 << 9,
+    few_cells: 1 << 6,
     usual_steps: 32.0,
     curve_rows: 32768.0,
     least_weight_bits: 12,
@@ -109,8 +109,8 @@ pub(super) const MOST_PERIODS: f64 = (1 << 14) as f64;
 
 /// Rounding may move a layer's result by so many steps of its own; what moves it further is balanced.
 pub(super) const FELT_STEPS: f64 = 4.0;
-/// The same, in steps of the operand's bits, of a few values that may have more bits. What does not
-/// cancel moves the result by a sixth.
+/// The same, of a few values that may have more bits, in a model of few lookups. What does not cancel
+/// moves the result by a sixth.
 pub(super) const MIXED_STEPS: f64 = 0.5;
 /// And only what balancing makes better by this factor.
 pub(super) const BALANCE_WORTH: f64 = 4.0;

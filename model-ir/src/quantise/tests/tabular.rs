@@ -315,6 +315,38 @@ fn labels_do_not_depend_on_the_rounding_of_scores() {
     }
 }
 
+/// Values that a layer mixes with cancellation have more bits where lookups are few: in larger models
+/// the rows would cost more than all else.
+#[test]
+fn a_head_costs_larger_models_nothing() {
+    let hidden = |b: &mut GraphBuilder, x: ValueId, width: usize| {
+        let weights: Vec<f32> = (0..3 * width).map(|i| 0.6 - (i % 5) as f32 / 4.0).collect();
+        let weight = array(&[3, width], &weights);
+        let layer = add(b, Op::Dense { weight, bias: None }, &[x]);
+        apply(b, Activation::Relu, layer)
+    };
+    let table_rows = |others: usize, negative: f32, profile: Profile| {
+        let graph = graph(|b, x| {
+            let values = hidden(b, x, 20);
+            let weights: Vec<f32> = [1.0, negative].repeat(10);
+            let weight = array(&[20, 1], &weights);
+            let head = add(b, Op::Dense { weight, bias: None }, &[values]);
+            vec![head, hidden(b, x, others)]
+        });
+        let samples = rows(&[1, 3], &[[0.5, -0.25, 1.0], [-0.5, 0.75, 0.25]]);
+        let calibration = Calibration::from_samples(samples);
+        let quantised = quantise(&graph, &calibration, &Options::new(profile));
+        quantised.expect("quantises").report.rows
+    };
+    for profile in PROFILES {
+        assert!(table_rows(8, -0.9, profile) > table_rows(8, 0.9, profile));
+        assert_eq!(
+            table_rows(5000, -0.9, profile),
+            table_rows(5000, 0.9, profile)
+        );
+    }
+}
+
 /// Functions that are only added up have steps for a large factor behind them.
 #[test]
 fn functions_before_large_factors() {
