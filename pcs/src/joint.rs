@@ -88,6 +88,11 @@
 //! | last rounds | `2 N / abs(E)`, `N` the variables of `h` |
 //! | tail | WHIR's bound for two claims on `2^(N+1)` cells, if `h` is not sent |
 //!
+//! With [`Parameters::SMALL`] the tail's words are decoded as lists of at most `l = 40`
+//! (`joint/tail/list.rs` has the bound and what it rests on). Its root then stands for one of `l`
+//! vectors until it is opened, and the queries of folded rows, their batching and the last rounds
+//! count `l` times; the queries have 6 bits more for it. All other words are decoded uniquely.
+//!
 //! *Proof.* The relation is false of what the sources are committed to, or lemma 2 applies to a
 //! source that is close to nothing, whatever `F` is. (2) The sumcheck's end `v_1` is false of the
 //! folds of the sources, but for two roots a round. (3, 4) Suppose the word of `D` is close, which
@@ -100,8 +105,7 @@
 //! proof of work of `w` bits before positions multiplies what a prover must try by `2^w`. []
 //!
 //! Each query term has 106 bits, and all together have more than 102 for up to `2^24` cells: the
-//! tail's 102.8 are the largest. [`Joint::soundness`](RelationScheme::soundness) lists them. Mixed
-//! bounds beyond unique decoding are not used.
+//! tail's, 102.1 or more, are the largest. [`Joint::soundness`](RelationScheme::soundness) lists them.
 //!
 //! # What is absorbed where
 //!
@@ -313,7 +317,7 @@ impl RelationScheme for Joint {
 
     const NAME: &'static str = "joint";
 
-    const PARAMETERS: u32 = 2;
+    const PARAMETERS: u32 = 3;
 
     fn recv_commitment(layout: &Layout, tape: &mut VerifierTape<'_>) -> Result<Commitment, Error> {
         Ok(match layout.code() {
@@ -442,7 +446,10 @@ fn transcribe(plan: &Plan, layouts: &[&Layout], roots: &[Digest], relation: &Rel
         [code.fold, code.rows, code.log_points, middle.queries]
     });
     numbers.extend(middle);
-    numbers.extend([plan.end.num_vars, usize::from(plan.end.clear)]);
+    let lists = plan.end.decoding == tail::Decoding::List;
+    let flags = [plan.end.clear, lists].map(usize::from);
+    numbers.push(plan.end.num_vars);
+    numbers.extend(flags);
     let mut bytes = vec![];
     let mut number = |n: usize| bytes.extend(u64::try_from(n).unwrap_or(u64::MAX).to_le_bytes());
     numbers.into_iter().for_each(&mut number);

@@ -437,14 +437,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Committed
-      key fb829aa9e3fb8274e80ad693146c4f63c877ca36a3f5c7312674e3fb8d93fc32
-      proof ac2082c881340cc92e5a1ca84cc69410d55c9ac394ead95c0d2b537a85997c54
+      key bbd45e11f0e44894b637a598305ddea428fd60566403529b95b0cc2a21b4e9f8
+      proof 1d8a9ffdb98d4f94e08e932d30ecfd93baa57d94dce7e79fb821e0c8ccd88213
     wide Committed
-      key 0a8e7e36de89b783cd7096dcaf06fa5230bd224915c0036c64df30891c83f0e8
-      proof e121f0e963a43a75f9e74d57dde4cdc1e96db4ed7e099a988fee7c79245abf62
+      key 61e5d2638788ae13ac8265537860d9a8f3403e972dbb851cf0f2e87c2d2fcbc0
+      proof 1f82821e81718459e5a3aacd74a55989a628b3ebb5632a77d8ef0f96519133ee
     wide Public
-      key ac752200d98c019e73db02f648618090d7e9a6f8d95eb2befb9f0beccb3db7ef
-      proof 756d451d90b100b665ead47b338303ed33e94b77c2294c01d576283c78ea7a2f
+      key a5738cf37e735d01b099ef6ff73252fd53482b13b182109992deac77a274b3af
+      proof 33ddb43f6c6c69ca3549c10cdf58fdb16454c0ff4a4821b7abd582da531a5270
     ");
 }
 

@@ -98,7 +98,7 @@ impl OpeningCost {
             return Ok(());
         }
         self.bytes += 2.0 * SCALAR;
-        let tail = tail::cost(end.num_vars)?;
+        let tail = tail::cost(end.num_vars, end.decoding)?;
         self.bytes += tail.bytes;
         self.hashes += tail.hashes;
         Ok(())

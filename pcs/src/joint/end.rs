@@ -1,11 +1,11 @@
 //! The last vector: sent as it is, or committed to with WHIR and opened at one point.
 //!
 //! Its elements `h = h_0 + theta h_1` are in `E = F[theta]`. WHIR commits to the columns `h_0, h_1`
-//! over `F`, and the two claims on them are the only ones: decoding is unique, so the root
-//! determines `h`.
+//! over `F`, and the two claims on them are the only ones: the root determines `h`, or the few vectors
+//! that it may be.
 
 use super::layout::End;
-use super::tail;
+use super::tail::{self, Decoding};
 use super::tree::Digest;
 use crate::channel::Channel;
 use crate::claim::Error;
@@ -26,7 +26,7 @@ pub(super) enum Received {
     /// The vector.
     Clear(Vec<E>),
     /// A commitment to its coordinates.
-    Whir(Digest),
+    Whir(Digest, Decoding),
 }
 
 /// `theta`.
@@ -40,7 +40,7 @@ impl Received {
         if end.clear {
             return Ok(Received::Clear(tape.recv(VECTOR, end.rows)?));
         }
-        Ok(Received::Whir(tail::recv_root(tape)?))
+        Ok(Received::Whir(tail::recv_root(tape)?, end.decoding))
     }
 
     /// The value of the vector's extension at a point.
@@ -54,9 +54,9 @@ impl Received {
                 let eq = eq_table(point, vector.len(), E::ONE);
                 Ok(eq.into_iter().zip(vector).map(|(eq, &h)| eq * h).sum())
             }
-            Received::Whir(root) => {
+            &Received::Whir(ref root, decoding) => {
                 let values = tape.recv(VALUES, tail::WIDTH)?;
-                tail::verify(root, point, &values, tape)?;
+                tail::verify((root, decoding), point, &values, tape)?;
                 let basis = [E::ONE, theta()];
                 Ok(values.into_iter().zip(basis).map(|(v, b)| v * b).sum())
             }
@@ -90,7 +90,7 @@ impl Sent {
             column.resize(1 << end.num_vars, F::ZERO);
             column
         });
-        let committed = tail::Committed::new(&columns)?;
+        let committed = tail::Committed::new(&columns, end.decoding)?;
         committed.send(tape);
         Ok(Sent::Whir(Box::new(committed)))
     }

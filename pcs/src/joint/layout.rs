@@ -10,8 +10,8 @@
 //! and a claim is about what is there: whoever needs zeros chooses `live` so that there is no rest,
 //! or has a codeword whose maker is trusted.
 
-use super::parameters::{Code, MIN_FOLD, Parameters, Word, work};
-use super::tail;
+use super::parameters::{Code, LEVEL, MIN_FOLD, Parameters, Word, work};
+use super::tail::{self, Decoding};
 use crate::claim::{ColumnId, Error};
 
 /// Largest number of cells of a commitment: the field has no larger evaluation domains.
@@ -228,6 +228,8 @@ pub(super) struct End {
     pub(super) num_vars: usize,
     /// Whether it is sent.
     pub(super) clear: bool,
+    /// How the words of its proof are decoded, if it is not.
+    pub(super) decoding: Decoding,
 }
 
 /// What an opening consists of: a function of the layouts.
@@ -273,7 +275,7 @@ impl Plan {
                 word: layout.word,
                 code,
                 first: folded,
-                queries: layout.word.queries(code, work)?,
+                queries: layout.word.queries(code, LEVEL, work)?,
             });
             folded = folded.saturating_add(code.rows);
         }
@@ -282,7 +284,15 @@ impl Plan {
                 reason: format!("more than 2^{MAX_LOG_CELLS} rows"),
             });
         }
-        let middle = match first.middle(folded)? {
+        let middle = first.middle(folded)?;
+        let rows = middle.map_or(folded, |(rows, _)| rows);
+        let clear = middle.is_none() || first.end_in_clear(rows);
+        let decoding = if clear {
+            Decoding::Unique
+        } else {
+            first.decoding()
+        };
+        let middle = match middle {
             None => None,
             Some((rows, log_points)) => {
                 let code = Code {
@@ -290,12 +300,11 @@ impl Plan {
                     rows,
                     log_points,
                 };
-                let queries = Word::Committed.queries(code, work)?;
+                let level = LEVEL.saturating_add(decoding.further_bits());
+                let queries = Word::Committed.queries(code, level, work)?;
                 Some(Middle { code, queries })
             }
         };
-        let rows = middle.map_or(folded, |middle| middle.code.rows);
-        let clear = middle.is_none() || first.end_in_clear(rows);
         let least = if clear { 0 } else { tail::MIN_VARS };
         let cube = (least..MAX_LOG_CELLS).find(|&v| 1 << v >= rows);
         Ok(Self {
@@ -308,6 +317,7 @@ impl Plan {
                 rows,
                 num_vars: cube.unwrap_or(MAX_LOG_CELLS),
                 clear,
+                decoding,
             },
         })
     }

@@ -3,6 +3,7 @@
 //! Everything here is integer arithmetic: prover and verifier must come to the same numbers on
 //! every machine.
 
+use super::tail::Decoding;
 use crate::claim::Error;
 use serde::{Deserialize, Serialize};
 
@@ -18,14 +19,6 @@ pub(super) const MIDDLE_FOLD: usize = 4;
 /// Least `log2` of the columns of a word beside others that have more rows: paths are as long as
 /// its rows then.
 pub(super) const MIN_FOLD: usize = 5;
-
-/// Largest rate of the word of the folded rows. It is small beside the sources' words, so that a
-/// low rate costs little time and saves a third of the queries that 1/2 would take; half of this
-/// rate would save another 5 KB and, measured, make a proof a quarter slower.
-const MIDDLE_RATE: Rate = Rate {
-    rows: 3,
-    points: 10,
-};
 
 /// Largest `log2` of the number of points of a word: the order of the largest two-adic subgroup.
 const MAX_LOG_POINTS: u32 = 32;
@@ -73,6 +66,11 @@ pub struct Parameters {
     committed_folds: &'static [(usize, usize)],
     /// The same for a word that is known to be a codeword.
     codeword_folds: &'static [(usize, usize)],
+    /// Largest rate of the word of the folded rows. It is small beside the sources' words, so that a
+    /// low rate costs little time and saves a third of the queries that 1/2 would take.
+    middle_rate: Rate,
+    /// How the words of the tail are decoded.
+    decoding: Decoding,
     /// Cells of a commitment on the tape that are sent instead.
     clear_committed: usize,
     /// Cells of a commitment in a key that are stored instead.
@@ -93,6 +91,12 @@ impl Parameters {
     pub const FAST: Self = Self {
         committed_rate: Rate { rows: 3, points: 5 },
         codeword_rate: Rate { rows: 1, points: 4 },
+        // Half of it would save 5 KB and, measured, make a proof a quarter slower.
+        middle_rate: Rate {
+            rows: 3,
+            points: 10,
+        },
+        decoding: Decoding::Unique,
         committed_folds: &[(0, 4), (1 << 19, 5), (1 << 25, 6), (1 << 27, 7)],
         codeword_folds: &[(0, 5), (1 << 18, 6), (1 << 21, 7), (1 << 26, 8)],
         clear_committed: 1 << 12,
@@ -101,8 +105,8 @@ impl Parameters {
         clear_end: 13 << 8,
     };
 
-    /// Proofs that are smaller by a tenth to a fourth: words are longer, so that fewer of their rows
-    /// are opened. Measured, committing to a witness takes two to five times as long, to a large
+    /// Proofs that are smaller by a tenth to a third: words are longer, so that fewer of their rows are
+    /// opened, and those of the tail are decoded as lists, at up to a second of work. Measured, committing to a witness takes two to five times as long, to a large
     /// key two to four times; a key's word has 11 to 32 elements for each weight.
     pub const SMALL: Self = Self {
         committed_rate: Rate { rows: 1, points: 4 },
@@ -110,6 +114,8 @@ impl Parameters {
             rows: 1,
             points: 16,
         },
+        middle_rate: Rate { rows: 1, points: 6 },
+        decoding: Decoding::List,
         committed_folds: &[
             (0, 4),
             (1 << 20, 5),
@@ -155,7 +161,12 @@ impl Parameters {
             return Ok(None);
         }
         let rows = folded.div_ceil(1 << MIDDLE_FOLD);
-        Ok(Some((rows, log_points(MIDDLE_RATE, rows)?)))
+        Ok(Some((rows, log_points(self.middle_rate, rows)?)))
+    }
+
+    /// How the words of the tail are decoded.
+    pub(super) fn decoding(&self) -> Decoding {
+        self.decoding
     }
 
     /// Whether the last vector is sent.
@@ -198,10 +209,10 @@ impl Word {
         }
     }
 
-    /// The least number of queries whose error, work included, has [`LEVEL`] bits.
-    pub(super) fn queries(self, code: Code, work: usize) -> Result<usize, Error> {
+    /// The least number of queries whose error, work included, has so many bits.
+    pub(super) fn queries(self, code: Code, level: usize, work: usize) -> Result<usize, Error> {
         let (a, b) = self.agreement(code.rows, 1usize << code.log_points);
-        power_below(a, b, LEVEL.saturating_sub(work)).ok_or_else(|| Error::Parameters {
+        power_below(a, b, level.saturating_sub(work)).ok_or_else(|| Error::Parameters {
             reason: format!("no number of queries suffices for the rate {a} / {b}"),
         })
     }

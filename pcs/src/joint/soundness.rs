@@ -50,6 +50,7 @@ pub(super) fn soundness(layouts: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error
         let name = format!("opening: {} queries of source {source}", part.queries);
         terms.push(of_queries(name, part.word, code, part.queries, plan.work));
     }
+    let candidates = plan.end.decoding.candidates();
     let queries = plan.parts.iter().map(|part| part.queries).sum();
     terms.push(of_field("opening: batching of rows", real(queries)));
     if let Some(middle) = &plan.middle {
@@ -58,13 +59,17 @@ pub(super) fn soundness(layouts: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error
         let count = real(code.fold) * (2.0 + points);
         terms.push(of_field("opening: folding of folded rows", count));
         let name = format!("opening: {queries} queries of folded rows");
-        terms.push(of_queries(name, Word::Committed, code, queries, plan.work));
-        terms.push(of_field("opening: batching of folded rows", real(queries)));
+        let mut missed = of_queries(name, Word::Committed, code, queries, plan.work);
+        missed.bits -= candidates.log2();
+        terms.push(missed);
+        let count = candidates * real(queries);
+        terms.push(of_field("opening: batching of folded rows", count));
     }
     let rounds = plan.end.num_vars.max(1);
-    terms.push(of_field("opening: last rounds", 2.0 * real(rounds)));
+    let count = candidates * 2.0 * real(rounds);
+    terms.push(of_field("opening: last rounds", count));
     if !plan.end.clear {
-        terms.push(tail::soundness(plan.end.num_vars)?);
+        terms.push(tail::soundness(plan.end.num_vars, plan.end.decoding)?);
     }
     Ok(terms)
 }

@@ -7,7 +7,9 @@
 //! Merkle tree of `joint/tree.rs`, 25 bytes a digest, whose leaves hold the 32 values that the first
 //! round folds. Later rounds fold at most 4 variables and halve the rate, until 6 variables are left
 //! and the polynomial is sent: a faster fall of the rate costs more in longer Merkle paths than it
-//! saves in queries. Decoding is unique, so that the root determines the columns.
+//! saves in queries. Decoding is unique ([`Decoding::Unique`]), so that the root determines the columns,
+//! or there is a list of vectors that the root may stand for until it is opened
+//! ([`Decoding::List`], `tail/list.rs`): fewer rows are opened, after more work.
 //!
 //! The tape holds the root, later one blob ([`wire`]): everything of the library's proof but the
 //! claimed values, which the verifier fills in: there is no other value that could be compared with
@@ -16,6 +18,7 @@
 
 #[cfg(feature = "prover")]
 mod cost;
+mod list;
 #[cfg(all(test, feature = "prover"))]
 mod tests;
 mod wire;
@@ -82,6 +85,41 @@ type Pcs<L> = WhirProver<E, F, Dft, Trees, Sponge, L>;
 /// The library's parameters for one size.
 type Config = WhirConfig<E, F, Sponge>;
 
+/// How far from a codeword a word may be that a proof speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decoding {
+    /// Within half the distance of the code: the word determines the codeword.
+    Unique,
+    /// Almost to the Johnson bound: there are at most [`Decoding::candidates`] codewords.
+    List,
+}
+
+impl Decoding {
+    /// How many vectors a root stands for, at most.
+    pub(super) fn candidates(self) -> f64 {
+        match self {
+            Self::Unique => 1.0,
+            Self::List => list::candidates(),
+        }
+    }
+
+    /// Bits that what happens between root and opening has more: `log2` of the candidates.
+    pub(super) const fn further_bits(self) -> usize {
+        match self {
+            Self::Unique => 0,
+            Self::List => 6,
+        }
+    }
+}
+
+/// Bits of each term of the union bound as the library counts them, and of each proof of work, if
+/// words are decoded as lists: the terms of `tail/list.rs` sum to more than 102 then. Folding the first
+/// variable asks for three or four bits of work more than there are variables.
+fn list_level(log_cells: usize) -> (usize, usize) {
+    let level = if log_cells <= 20 { 111 } else { 112 };
+    (level, log_cells.saturating_add(level - 108).max(18))
+}
+
 /// Bits of each term of the union bound, whose sum is then at least 102.8 bits: the number of
 /// terms grows with the number of rounds.
 fn level(log_cells: usize) -> usize {
@@ -95,17 +133,24 @@ fn work(log_cells: usize) -> usize {
 }
 
 /// The parameters for two columns of `2^num_vars` cells.
-fn config(num_vars: usize) -> Result<Config, Error> {
+fn config(num_vars: usize, decoding: Decoding) -> Result<Config, Error> {
     let log_cells = num_vars.saturating_add(1);
     let rest = log_cells.saturating_sub(FIRST_FOLD + SENT);
     let rounds = rest.div_ceil(LATER_FOLD);
     // As few variables a round as will do.
     let folds = (0..rounds).map(|round| (rest + rounds - 1 - round) / rounds);
+    let (level, work) = match decoding {
+        Decoding::Unique => (level(log_cells), work(log_cells)),
+        Decoding::List => list_level(log_cells),
+    };
     let parameters = ProtocolParameters {
-        security_level: level(log_cells),
-        pow_bits: work(log_cells),
+        security_level: level,
+        pow_bits: work,
         folding_factor: FoldingFactor::PerRound(std::iter::once(FIRST_FOLD).chain(folds).collect()),
-        soundness_type: SecurityAssumption::UniqueDecoding,
+        soundness_type: match decoding {
+            Decoding::Unique => SecurityAssumption::UniqueDecoding,
+            Decoding::List => SecurityAssumption::JohnsonBound,
+        },
         starting_log_inv_rate: LOG_INV_RATE,
         round_log_inv_rates: (1..=rounds).map(|round| LOG_INV_RATE + round).collect(),
     };
@@ -114,8 +159,8 @@ fn config(num_vars: usize) -> Result<Config, Error> {
     })
 }
 
-fn pcs<L: Layout<F, E>>(num_vars: usize) -> Result<Pcs<L>, Error> {
-    Ok(Pcs::new(config(num_vars)?, dft(), trees()))
+fn pcs<L: Layout<F, E>>(num_vars: usize, decoding: Decoding) -> Result<Pcs<L>, Error> {
+    Ok(Pcs::new(config(num_vars, decoding)?, dft(), trees()))
 }
 
 /// All columns.
@@ -129,18 +174,22 @@ fn protocol(num_vars: usize) -> OpeningProtocol {
     OpeningProtocol::new(vec![TableSpec::new(shape, vec![columns()])])
 }
 
-/// The library's union bound on the error of the two claims.
-pub(super) fn soundness(num_vars: usize) -> Result<SoundnessTerm, Error> {
+/// The union bound on the error of the two claims: the library's, or that of `tail/list.rs`.
+pub(super) fn soundness(num_vars: usize, decoding: Decoding) -> Result<SoundnessTerm, Error> {
     let log_cells = num_vars.saturating_add(1);
-    pcs::<Prefix>(num_vars)?
-        .prescribed_security(&protocol(num_vars))
-        .map(|security| SoundnessTerm {
-            name: format!("opening: tail of {WIDTH} claims on 2^{log_cells} cells"),
-            bits: security.error().bits(),
-        })
-        .ok_or_else(|| Error::Parameters {
-            reason: format!("no bound for {WIDTH} claims on 2^{log_cells} cells"),
-        })
+    let bits = match decoding {
+        Decoding::Unique => pcs::<Prefix>(num_vars, decoding)?
+            .prescribed_security(&protocol(num_vars))
+            .map(|security| security.error().bits()),
+        Decoding::List => Some(list::bits(&config(num_vars, decoding)?, WIDTH)),
+    };
+    let bits = bits.ok_or_else(|| Error::Parameters {
+        reason: format!("no bound for {WIDTH} claims on 2^{log_cells} cells"),
+    })?;
+    Ok(SoundnessTerm {
+        name: format!("opening: tail of {WIDTH} claims on 2^{log_cells} cells"),
+        bits,
+    })
 }
 
 /// Reads a root.
@@ -158,14 +207,14 @@ fn transcribe(point: &Point, values: &[E]) -> Vec<E> {
 /// # Soundness
 /// Accepting establishes that the root commits to columns that have these values there, up to the
 /// error of [`soundness`], if it was received before the point was drawn and the values are fixed
-/// by what is on the tape.
+/// by what is on the tape; or one of the vectors that it stands for.
 pub(super) fn verify(
-    root: &Digest,
+    (root, decoding): (&Digest, Decoding),
     point: &Point,
     values: &[E],
     tape: &mut VerifierTape<'_>,
 ) -> Result<(), Error> {
-    let pcs = pcs::<Prefix>(point.len())?;
+    let pcs = pcs::<Prefix>(point.len(), decoding)?;
     if values.len() != WIDTH {
         return Err(refused("a value for each column"));
     }
@@ -200,6 +249,7 @@ type Word = <Trees as Mmcs<F>>::ProverData<DenseMatrix<F>>;
 #[cfg(feature = "prover")]
 pub(super) struct Committed {
     root: Digest,
+    decoding: Decoding,
     layout: Prefix,
     word: Word,
 }
@@ -207,15 +257,16 @@ pub(super) struct Committed {
 #[cfg(feature = "prover")]
 impl Committed {
     /// Commits to columns of `2^n` cells, `n` at least [`MIN_VARS`].
-    pub(super) fn new(columns: &[Vec<F>; WIDTH]) -> Result<Self, Error> {
+    pub(super) fn new(columns: &[Vec<F>; WIDTH], decoding: Decoding) -> Result<Self, Error> {
         let len = columns[0].len();
         let table = Table::new(RowMajorMatrix::new(columns.concat(), len));
-        let config = config(table.num_variables())?;
+        let config = config(table.num_variables(), decoding)?;
         let witness = Prefix::new_witness(vec![table], FIRST_FOLD);
         let rate = config.starting_log_inv_rate;
         let (layout, root, word) = Prefix::commit(&dft(), &trees(), witness, FIRST_FOLD, rate);
         Ok(Self {
             root: root.roots()[0],
+            decoding,
             layout,
             word,
         })
@@ -246,20 +297,39 @@ impl Committed {
         tape.bind(CLAIMS, &transcribe(point, &values));
         tape.blob(PROOF, |sponge| {
             let point = LibraryPoint::new(point.to_vec());
+            let samples = sample(&mut self.layout, self.decoding, sponge)?;
             let found = self.layout.eval_at(0, &columns(), &point, sponge);
             if found.current() != values {
                 return Err(refused("a claim is false"));
             }
-            prove(self.layout, self.word, sponge)
+            prove(self.layout, self.word, self.decoding, samples, sponge)
         })
     }
 }
 
-/// The library's proof of the claims that a layout has recorded.
+/// Values at points out of the domain, which the verifier draws.
 #[cfg(feature = "prover")]
-fn prove<L: Layout<F, E>>(layout: L, word: Word, sponge: &mut Sponge) -> Result<Vec<u8>, Error> {
-    let pcs = pcs::<L>(layout.num_variables_table(0))?;
-    pcs.prove(vec![], sponge, layout, word, 1)
+fn sample<L: Layout<F, E>>(
+    layout: &mut L,
+    decoding: Decoding,
+    sponge: &mut Sponge,
+) -> Result<Vec<E>, Error> {
+    let samples = config(layout.num_variables_table(0), decoding)?.commitment_ood_samples();
+    let draw = |_| layout.add_virtual_eval(sponge);
+    Ok((0..samples).map(draw).collect())
+}
+
+/// The library's proof of the claims that a layout has recorded, those of [`sample`] first.
+#[cfg(feature = "prover")]
+fn prove<L: Layout<F, E>>(
+    layout: L,
+    word: Word,
+    decoding: Decoding,
+    samples: Vec<E>,
+    sponge: &mut Sponge,
+) -> Result<Vec<u8>, Error> {
+    let pcs = pcs::<L>(layout.num_variables_table(0), decoding)?;
+    pcs.prove(samples, sponge, layout, word, 1)
         .map(|proof| wire::encode(&pcs, &proof))
         .map_err(|error| Error::Parameters {
             reason: error.to_string(),

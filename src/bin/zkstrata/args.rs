@@ -178,7 +178,7 @@ pub(crate) enum Proofs {
     /// The time that they take to make
     #[default]
     Fast,
-    /// Their size: smaller by a tenth to a fourth, slower to make, larger keys in memory
+    /// Their size: smaller by a tenth to a third, slower to make, larger keys in memory
     Small,
 }
 

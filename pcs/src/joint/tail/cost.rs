@@ -2,7 +2,7 @@
 
 use super::super::cost::siblings;
 use super::super::tree::DIGEST;
-use super::{Config, config, wire};
+use super::{Config, Decoding, config, wire};
 use crate::claim::Error;
 use p3_whir::RoundConfig;
 
@@ -17,8 +17,8 @@ pub(in crate::joint) struct Cost {
 
 /// The cost of two columns of `2^num_vars` cells. Everything but the number of Merkle siblings is
 /// exact.
-pub(in crate::joint) fn cost(num_vars: usize) -> Result<Cost, Error> {
-    let config = config(num_vars)?;
+pub(in crate::joint) fn cost(num_vars: usize, decoding: Decoding) -> Result<Cost, Error> {
+    let config = config(num_vars, decoding)?;
     let mut cost = Cost::default();
     cost.root();
     // The blob is preceded by its length.

@@ -25,9 +25,19 @@ fn point(num_vars: usize) -> Point {
     Point::new((0..num_vars).map(coordinate).collect())
 }
 
+/// Sizes without and with rounds between the first and the last.
+const SIZES: [(usize, Decoding); 3] = [
+    (8, Decoding::Unique),
+    (12, Decoding::Unique),
+    (12, Decoding::List),
+];
+
+const DECODINGS: [Decoding; 2] = [Decoding::Unique, Decoding::List];
+
 /// What is claimed of columns, and a tape.
 struct Proven {
     root: Digest,
+    decoding: Decoding,
     point: Point,
     values: [E; WIDTH],
     bytes: Vec<u8>,
@@ -36,8 +46,8 @@ struct Proven {
 /// Bytes before the blob: a root and the blob's length.
 const HEAD: usize = size_of::<Digest>() + 4;
 
-fn prove_honestly(num_vars: usize) -> Proven {
-    let committed = Committed::new(&columns_of(num_vars)).expect("commits");
+fn prove_honestly(num_vars: usize, decoding: Decoding) -> Proven {
+    let committed = Committed::new(&columns_of(num_vars), decoding).expect("commits");
     let mut tape = ProverTape::new(&STATEMENT);
     committed.send(&mut tape);
     let (root, point) = (committed.root, point(num_vars));
@@ -45,6 +55,7 @@ fn prove_honestly(num_vars: usize) -> Proven {
     committed.open(&point, values, &mut tape).expect("true");
     Proven {
         root,
+        decoding,
         point,
         values,
         bytes: tape.finish(),
@@ -59,7 +70,7 @@ impl Proven {
     fn judge_with(&self, bytes: &[u8]) -> Result<(), Error> {
         let mut tape = VerifierTape::new(&STATEMENT, bytes);
         let root = recv_root(&mut tape)?;
-        verify(&root, &self.point, &self.values, &mut tape)?;
+        verify((&root, self.decoding), &self.point, &self.values, &mut tape)?;
         Ok(tape.finish()?)
     }
 
@@ -78,36 +89,63 @@ fn refuses(verdict: &Result<(), Error>) {
     assert!(matches!(verdict, Err(Error::Opening { .. })), "{verdict:?}");
 }
 
+fn is_opened_and_as_long_as_expected(num_vars: usize, decoding: Decoding) {
+    let proven = prove_honestly(num_vars, decoding);
+    assert_eq!(proven.judge(), Ok(()), "{num_vars} {decoding:?}");
+    for (value, column) in proven.values.iter().zip(columns_of(num_vars)) {
+        let eq = zkstrata_mle::eq_table(&proven.point, column.len(), E::ONE);
+        let expected: E = eq.into_iter().zip(column).map(|(eq, f)| eq * f).sum();
+        assert_eq!(*value, expected);
+    }
+    let expected = cost(num_vars, decoding).expect("parameters").bytes;
+    let ratio = expected / proven.bytes.len() as f64;
+    assert!((0.97..1.03).contains(&ratio), "{num_vars}: {ratio}");
+}
+
 #[test]
 fn every_size_is_opened_and_as_long_as_expected() {
     for num_vars in MIN_VARS..=14 {
-        let proven = prove_honestly(num_vars);
-        assert_eq!(proven.judge(), Ok(()), "{num_vars}");
-        for (value, column) in proven.values.iter().zip(columns_of(num_vars)) {
-            let eq = zkstrata_mle::eq_table(&proven.point, column.len(), E::ONE);
-            let expected: E = eq.into_iter().zip(column).map(|(eq, f)| eq * f).sum();
-            assert_eq!(*value, expected);
-        }
-        let ratio = cost(num_vars).expect("parameters").bytes / proven.bytes.len() as f64;
-        assert!((0.97..1.03).contains(&ratio), "{num_vars}: {ratio}");
+        is_opened_and_as_long_as_expected(num_vars, Decoding::Unique);
+    }
+    for num_vars in [MIN_VARS, 11, 13] {
+        is_opened_and_as_long_as_expected(num_vars, Decoding::List);
     }
 }
 
 #[test]
 fn every_size_has_parameters_and_reaches_the_level() {
-    for num_vars in MIN_VARS..30 {
-        let term = soundness(num_vars).expect("parameters");
-        assert!(term.bits >= 102.8, "{term:?}");
+    for decoding in DECODINGS {
+        let least = match decoding {
+            Decoding::Unique => 102.8,
+            Decoding::List => 102.0,
+        };
+        for num_vars in MIN_VARS..27 {
+            let term = soundness(num_vars, decoding).expect("parameters");
+            assert!(term.bits >= least, "{term:?}");
+        }
+        let error = soundness(40, decoding).map(drop);
+        assert!(matches!(error, Err(Error::Parameters { .. })), "{error:?}");
+        let further = decoding.further_bits();
+        assert_eq!(decoding.candidates().log2().ceil(), further as f64);
     }
-    let error = soundness(40).map(drop);
-    assert!(matches!(error, Err(Error::Parameters { .. })), "{error:?}");
+}
+
+/// A list asks for fewer rows and more work: the proof is shorter, and not one of the other kind.
+#[test]
+fn decodings_are_not_exchanged() {
+    let [unique, list] = DECODINGS.map(|decoding| prove_honestly(12, decoding));
+    assert!(list.bytes.len() * 3 < unique.bytes.len() * 2);
+    for (mut proven, other) in [(unique, Decoding::List), (list, Decoding::Unique)] {
+        proven.decoding = other;
+        refuses(&proven.judge());
+    }
 }
 
 #[test]
 fn an_honest_prover_refuses_a_false_value() {
     let point = point(9);
     for (k, off) in [(0, E::ONE), (1, E::ONE), (0, -E::TWO)] {
-        let committed = Committed::new(&columns_of(9)).expect("commits");
+        let committed = Committed::new(&columns_of(9), Decoding::Unique).expect("commits");
         let mut values = committed.evaluate(&point);
         values[k] += off;
         refuses(&committed.open(&point, values, &mut ProverTape::new(&STATEMENT)));
@@ -117,7 +155,7 @@ fn an_honest_prover_refuses_a_false_value() {
 #[test]
 fn a_proof_is_of_its_root_point_and_values() {
     for num_vars in [8, 12] {
-        let honest = || prove_honestly(num_vars);
+        let honest = || prove_honestly(num_vars, Decoding::Unique);
         for k in 0..WIDTH {
             let mut proven = honest();
             proven.values[k] += E::ONE;
@@ -139,14 +177,14 @@ fn a_proof_is_of_its_root_point_and_values() {
             refuses(&proven.judge());
         }
         let proven = honest();
-        let other = [prove_honestly(9).root, [0; 25]];
+        let other = [prove_honestly(9, Decoding::Unique).root, [0; 25]];
         for root in other {
             refuses(&proven.judge_with(&[&root[..], &proven.bytes[25..]].concat()));
         }
         let mut tape = VerifierTape::new(&STATEMENT, &proven.bytes);
         let root = recv_root(&mut tape).expect("a root");
         refuses(&verify(
-            &root,
+            (&root, Decoding::Unique),
             &proven.point,
             &proven.values[..1],
             &mut tape,
@@ -157,13 +195,13 @@ fn a_proof_is_of_its_root_point_and_values() {
 /// The claims are true of columns that are not those of the word.
 #[test]
 fn other_columns_than_the_committed_ones_are_refused() {
-    for num_vars in [8, 12] {
-        let committed = Committed::new(&columns_of(num_vars)).expect("commits");
+    for (num_vars, decoding) in SIZES {
+        let committed = Committed::new(&columns_of(num_vars), decoding).expect("commits");
         let mut columns = columns_of(num_vars);
         for cell in columns[1].iter_mut().skip(7) {
             *cell += F::ONE;
         }
-        let mut other = Committed::new(&columns).expect("commits");
+        let mut other = Committed::new(&columns, decoding).expect("commits");
         other.root = committed.root;
         other.word = committed.word;
         let point = point(num_vars);
@@ -173,6 +211,7 @@ fn other_columns_than_the_committed_ones_are_refused() {
         other.open(&point, values, &mut tape).expect("true of them");
         let proven = Proven {
             root,
+            decoding,
             point,
             values,
             bytes: tape.finish(),
@@ -243,8 +282,8 @@ impl Layout<F, E> for Indifferent {
     }
 }
 
-fn prove_indifferently(num_vars: usize, false_by: [E; WIDTH]) -> Proven {
-    let committed = Committed::new(&columns_of(num_vars)).expect("commits");
+fn prove_indifferently(num_vars: usize, decoding: Decoding, false_by: [E; WIDTH]) -> Proven {
+    let committed = Committed::new(&columns_of(num_vars), decoding).expect("commits");
     let (root, point) = (committed.root, point(num_vars));
     let mut values = committed.evaluate(&point);
     for (value, by) in values.iter_mut().zip(false_by) {
@@ -258,12 +297,14 @@ fn prove_indifferently(num_vars: usize, false_by: [E; WIDTH]) -> Proven {
         let mut layout = Indifferent(committed.layout);
         let evals = OpeningBatch::new(values.to_vec(), vec![]);
         let at = LibraryPoint::new(point.to_vec());
+        let samples = sample(&mut layout, decoding, sponge).expect("parameters");
         layout.eval_at_known(0, &columns(), &at, &evals, sponge);
-        prove(layout, committed.word, sponge)
+        prove(layout, committed.word, decoding, samples, sponge)
     });
     proof.expect("a proof of something");
     Proven {
         root,
+        decoding,
         point,
         values,
         bytes: tape.finish(),
@@ -272,8 +313,8 @@ fn prove_indifferently(num_vars: usize, false_by: [E; WIDTH]) -> Proven {
 
 #[test]
 fn a_proof_of_a_false_claim_is_refused_at_its_end() {
-    for num_vars in [8, 12] {
-        let judge = |false_by| prove_indifferently(num_vars, false_by).judge();
+    for (num_vars, decoding) in SIZES {
+        let judge = |false_by| prove_indifferently(num_vars, decoding, false_by).judge();
         assert_eq!(judge([E::ZERO; WIDTH]), Ok(()));
         for false_by in [[E::ONE, E::ZERO], [E::ZERO, E::ONE], [E::ONE, -E::ONE]] {
             refuses(&judge(false_by));
@@ -285,8 +326,9 @@ fn a_proof_of_a_false_claim_is_refused_at_its_end() {
 /// between them.
 #[test]
 fn altered_bytes() {
-    for (num_vars, step) in [(8, 7), (12, 67)] {
-        let proven = prove_honestly(num_vars);
+    let sizes = SIZES.into_iter().zip([7, 67, 67]);
+    for ((num_vars, decoding), step) in sizes {
+        let proven = prove_honestly(num_vars, decoding);
         let len = proven.bytes.len();
         let ends = (0..600).chain(len - 600..len);
         for at in ends.chain((0..len).step_by(step)) {
@@ -307,8 +349,8 @@ fn altered_bytes() {
 
 #[test]
 fn a_proof_has_one_encoding() {
-    for num_vars in [8, 12] {
-        let proven = prove_honestly(num_vars);
+    for (num_vars, decoding) in SIZES {
+        let proven = prove_honestly(num_vars, decoding);
         assert_eq!(proven.judge_blob(proven.blob()), Ok(()));
         for delta in [1, 4, 8, 16, 25, 4000] {
             let (short, _) = proven.blob().split_at(proven.blob().len() - delta);
@@ -329,7 +371,9 @@ fn a_proof_has_one_encoding() {
 #[test]
 fn elements_beyond_the_modulus_are_refused() {
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-    let proven = pool.expect("a pool").install(|| prove_honestly(8));
+    let proven = pool
+        .expect("a pool")
+        .install(|| prove_honestly(8, Decoding::Unique));
     let blob = proven.blob();
     let mut refused = 0;
     for at in (0..blob.len() - 8).step_by(4) {
