@@ -8,7 +8,6 @@ use super::fraction::{CHUNK_LEAVES, Chunk, Source};
 use super::prove::Denominators;
 use crate::plan::Plan;
 use crate::witness::Witness;
-use std::borrow::Cow;
 use std::ops::Range;
 use std::slice::SliceIndex;
 use zkstrata_mle::{E, PrimeCharacteristicRing, axis_vars};
@@ -19,8 +18,8 @@ pub(super) struct RunLeaves<'a> {
     /// The blocks in order, without gaps.
     blocks: Vec<BlockLeaves<'a>>,
     len: usize,
-    /// The rows' denominators; with `mu` added from the shift on.
-    rows: Cow<'a, [E]>,
+    /// The rows' denominators, with `mu` added from the shift on; then 1, of leaves 0/1.
+    rows: Vec<E>,
     /// The numerator of live leaves: 1, and `mu` from the shift on.
     numerator: E,
 }
@@ -81,7 +80,7 @@ impl<'a> RunLeaves<'a> {
         Self {
             len: blocks.last().map_or(0, |b| b.first + b.len),
             blocks,
-            rows: Cow::Borrowed(&denominators.rows),
+            rows: denominators.rows.iter().copied().chain([E::ONE]).collect(),
             numerator: E::ONE,
         }
     }
@@ -93,7 +92,9 @@ impl Source for RunLeaves<'_> {
     }
 
     fn shift(&mut self, mu: E) {
-        self.rows = self.rows.iter().map(|&row| row + mu).collect();
+        if let Some((_, rows)) = self.rows.split_last_mut() {
+            rows.iter_mut().for_each(|row| *row += mu);
+        }
         self.numerator = mu;
     }
 
@@ -101,39 +102,31 @@ impl Source for RunLeaves<'_> {
         let start = index * CHUNK_LEAVES;
         let mut leaves = Window {
             start,
-            q: [E::ONE; CHUNK_LEAVES],
-            live: [false; CHUNK_LEAVES],
-            count: 0,
+            index: [(self.rows.len() - 1) as u32; CHUNK_LEAVES],
+            live: 0,
         };
         let first = self.blocks.partition_point(|b| b.first + b.len <= start);
         for block in &self.blocks[first..] {
             if block.first >= start + CHUNK_LEAVES {
                 break;
             }
-            block.write(&self.rows, &mut leaves);
+            block.write(&mut leaves);
         }
-        match leaves.count {
-            0 => Chunk::dead(),
-            CHUNK_LEAVES => Chunk::uniform(self.numerator, &leaves.q),
-            _ => {
-                let p = |live| if live { self.numerator } else { E::ZERO };
-                Chunk::new(&leaves.live.map(p), &leaves.q)
-            }
-        }
+        Chunk::of_rows(&self.rows, &leaves.index, leaves.live, self.numerator)
     }
 }
 
-/// The leaves of one chunk.
+/// The rows of the leaves of one chunk.
 struct Window {
     start: usize,
-    q: [E; CHUNK_LEAVES],
-    live: [bool; CHUNK_LEAVES],
-    count: usize,
+    index: [u32; CHUNK_LEAVES],
+    /// How many leaves are live.
+    live: usize,
 }
 
 impl BlockLeaves<'_> {
-    /// Writes the block's live leaves that lie in the window.
-    fn write(&self, rows: &[E], window: &mut Window) {
+    /// Writes the rows of the block's live leaves that lie in the window.
+    fn write(&self, window: &mut Window) {
         let slots = usize::from(self.remainder.is_some());
         let first = window.start.max(self.first);
         let end = (window.start + CHUNK_LEAVES).min(self.first + self.len);
@@ -143,20 +136,20 @@ impl BlockLeaves<'_> {
         runs(self.axes, cells, |padded, dense| {
             let at = origin.wrapping_add(padded << slots);
             let leaves = at..at + (dense.len() << slots);
-            window.live[leaves.clone()].fill(true);
-            window.count += leaves.len();
-            let q = &mut window.q[leaves];
-            let (shift, offset, start) = (self.shift, self.offset, self.start);
-            let function = &rows[self.function..];
-            let row = |x: i64| function[(((x + offset) >> shift) - start) as usize];
+            window.live += leaves.len();
+            let index = &mut window.index[leaves];
+            let (shift, offset) = (self.shift, self.offset);
+            let function = self.function as i64 - self.start;
+            let row = |x: i64| (function + ((x + offset) >> shift)) as u32;
             if let Some((remainder, range)) = self.remainder {
-                let range = &rows[range..];
+                let pairs = index.as_chunks_mut::<2>().0;
+                let range = range as i64;
                 for_each(remainder, dense.clone(), |i, x| {
-                    q[2 * i] = range[x as usize];
+                    pairs[i][0] = (range + x) as u32
                 });
-                for_each(self.argument, dense, |i, x| q[2 * i + 1] = row(x));
+                for_each(self.argument, dense, |i, x| pairs[i][1] = row(x));
             } else {
-                for_each(self.argument, dense, |i, x| q[i] = row(x));
+                for_each(self.argument, dense, |i, x| index[i] = row(x));
             }
         });
     }

@@ -6,23 +6,21 @@
 //! g = p_0 q_1 + p_1 q_0 + lambda q_0 q_1 = lambda (Q_0 Q_1 - P_0 P_1).
 //! ```
 //!
-//! Where the numerators of a chunk agree (the mask of a lookup is one, but at the borders of a
-//! tensor), they are two constants, stay constant when bound with other constants, and `P_0 P_1`
-//! costs nothing: a node is two elements instead of four. Nodes without live leaves have
-//! `P_b = 0`, `Q_b = 1` and `g = lambda`, and chunks of them cost next to nothing.
+//! Numerators are known by their masks ([`numerators`]), so that `P_0 P_1` costs next to nothing: a
+//! node is two elements instead of four. Nodes without live leaves have `P_b = 0`, `Q_b = 1` and `g =
+//! lambda`, and chunks of them cost nothing.
 //!
 //! The leaves come from a [`Source`], which makes a chunk of them whenever it is wanted: to build
 //! the layer above, for the first message and for the first binding, from which on there are half
 //! as many and they are stored.
 
+use super::Pair;
 use super::nodes::{Message, Node, Nodes};
+use super::numerators::{self, Bits, FULL, Mask, Numerators, one_lane};
 use super::passes::{Quarters, Sums, add_up, collect, over_halves, over_quarters};
 use super::weights::{CHUNK, Weights};
 use zkstrata_mle::packed::{Factor, LANES, mul_add, sum_lanes};
 use zkstrata_mle::{E, Field, PackedE, PackedFieldExtension, PrimeCharacteristicRing};
-
-/// The same quantity of the two children.
-type Pair = [PackedE; 2];
 
 /// Leaves below a chunk.
 pub(crate) const CHUNK_LEAVES: usize = 2 * LANES * CHUNK;
@@ -83,62 +81,40 @@ pub(crate) struct Chunk {
     dead: bool,
 }
 
-/// `p_b`, and `P_b` from the shift on.
-#[derive(Clone)]
-enum Numerators {
-    /// The same in all nodes.
-    Constant([E; 2]),
-    Dense(Box<[Pair; CHUNK]>),
-}
-
-impl Numerators {
-    fn expand(&self) -> [Pair; CHUNK] {
-        match self {
-            Self::Constant(p) => [p.map(PackedE::from); CHUNK],
-            Self::Dense(p) => **p,
-        }
-    }
-
-    fn bind(&mut self, high: &Self, s: E) {
-        if let (Self::Constant(low), Self::Constant(high)) = (&mut *self, high) {
-            for (a, &b) in low.iter_mut().zip(high) {
-                *a += s * (b - *a);
-            }
-            return;
-        }
-        if let Self::Constant(_) = self {
-            *self = Self::Dense(Box::new(self.expand()));
-        }
-        if let Self::Dense(low) = self {
-            bind_pairs(low, &high.expand(), &Factor::broadcast(s));
-        }
-    }
-}
-
-fn bind_pairs(low: &mut [Pair; CHUNK], high: &[Pair; CHUNK], s: &Factor) {
-    for (a, &b) in low.as_flattened_mut().iter_mut().zip(high.as_flattened()) {
-        *a += s.times(b - *a);
-    }
-}
-
 impl Chunk {
     /// The nodes above some leaves.
     pub(crate) fn new(p: &[E; CHUNK_LEAVES], q: &[E; CHUNK_LEAVES]) -> Self {
-        let first = [p[0], p[1]];
-        let mut chunk = Self::uniform(E::ONE, q);
-        chunk.p = if p.as_chunks().0.iter().all(|pair| *pair == first) {
-            Numerators::Constant(first)
+        let of_leaves = |leaves: &[E; CHUNK_LEAVES]| pairs(|i| leaves[i]);
+        let value = p.iter().copied().find(|&p| p != E::ZERO);
+        let value = value.unwrap_or(E::ZERO);
+        let numerators = if p.iter().all(|&p| p == value || p == E::ZERO) {
+            Numerators::Masked(value, mask(|i| p[i] != E::ZERO))
         } else {
-            Numerators::Dense(Box::new(pairs(p)))
+            Numerators::Dense(Box::new(of_leaves(p)))
         };
-        chunk
+        Self {
+            q: of_leaves(q),
+            p: numerators,
+            dead: false,
+        }
     }
 
-    /// The nodes above leaves with the numerator `p`.
-    pub(crate) fn uniform(p: E, q: &[E; CHUNK_LEAVES]) -> Self {
+    /// The nodes above leaves whose denominators are rows of a table, the last of which is that of leaves
+    /// 0/1; the others' numerator is `p`. `live` of them are not the last row.
+    pub(crate) fn of_rows(rows: &[E], index: &[u32; CHUNK_LEAVES], live: usize, p: E) -> Self {
+        if live == 0 {
+            return Self::dead();
+        }
+        let last = rows.len() - 1;
+        let at = |i: usize| index[i] as usize;
+        let live = if live == CHUNK_LEAVES {
+            FULL
+        } else {
+            mask(|i| at(i) != last)
+        };
         Self {
-            q: pairs(q),
-            p: Numerators::Constant([p; 2]),
+            q: pairs(|i| rows[at(i)]),
+            p: Numerators::Masked(p, live),
             dead: false,
         }
     }
@@ -147,7 +123,7 @@ impl Chunk {
     pub(crate) fn dead() -> Self {
         Self {
             q: [[PackedE::ONE; 2]; CHUNK],
-            p: Numerators::Constant([E::ZERO; 2]),
+            p: Numerators::NONE,
             dead: true,
         }
     }
@@ -167,23 +143,9 @@ impl Chunk {
     }
 
     /// The fractions of the nodes.
-    pub(super) fn fractions(&self) -> [Pair; CHUNK] {
-        let mut out = self.q;
-        match &self.p {
-            Numerators::Constant(p) if *p == [E::ONE; 2] => {
-                for pair in &mut out {
-                    let [q0, q1] = *pair;
-                    *pair = [q0 + q1, q0 * q1];
-                }
-            }
-            p => {
-                for (pair, [p0, p1]) in out.iter_mut().zip(p.expand()) {
-                    let [q0, q1] = *pair;
-                    *pair = [mul_add(p0, q1, p1, q0), q0 * q1];
-                }
-            }
-        }
-        out
+    pub(super) fn fractions(mut self) -> [Pair; CHUNK] {
+        self.p.add_up(&mut self.q);
+        self.q
     }
 
     /// `self + s (high - self)`.
@@ -192,7 +154,8 @@ impl Chunk {
             return;
         }
         self.dead = false;
-        bind_pairs(&mut self.q, &high.q, factor);
+        let low = self.q.as_flattened_mut();
+        numerators::bind(low, high.q.as_flattened(), factor);
         self.p.bind(&high.p, s);
     }
 
@@ -203,16 +166,19 @@ impl Chunk {
         }
         let mut sums = [PackedE::ZERO; 2];
         let nodes = self.q.iter().zip(&high.q).zip(&weights.inner);
-        if let (Numerators::Constant([a0, a1]), Numerators::Constant([b0, b1])) = (&self.p, &high.p)
-        {
+        if let Some(products) = self.p.products(&high.p, &weights.inner) {
             for ((low, high), weight) in nodes {
                 sums[0] += weight.times(low[0] * low[1]);
                 sums[1] += weight.times((high[0] - low[0]) * (high[1] - low[1]));
             }
-            // The weights of a chunk add up to one: their product with a constant is the constant.
-            let products = [*a0 * *a1, (*b0 - *a0) * (*b1 - *a1)];
             for (sum, product) in sums.iter_mut().zip(products) {
-                *sum -= one_lane(product);
+                *sum -= product;
+            }
+        } else if let (Some(low_p), Some(high_p)) = (self.p.shared(), high.p.shared()) {
+            for (((low, high), weight), (&p, &r)) in nodes.zip(low_p.iter().zip(&high_p)) {
+                sums[0] += weight.times(mul_add(low[0], low[1], -p, p));
+                let (q0, q1) = (high[0] - low[0], high[1] - low[1]);
+                sums[1] += weight.times(mul_add(q0, q1, p - r, r - p));
             }
         } else {
             let (low_p, high_p) = (self.p.expand(), high.p.expand());
@@ -227,16 +193,19 @@ impl Chunk {
     }
 }
 
-/// `x` in the first lane, zero in the others.
-fn one_lane(x: E) -> PackedE {
-    PackedE::from_ext_fn(|lane| if lane == 0 { x } else { E::ZERO })
+/// The two children of each node.
+fn pairs(leaf: impl Fn(usize) -> E) -> [Pair; CHUNK] {
+    std::array::from_fn(|r| {
+        let first = 2 * LANES * r;
+        [0, 1].map(|b| PackedE::from_ext_fn(|lane| leaf(first + 2 * lane + b)))
+    })
 }
 
-/// The two children of each node.
-fn pairs(leaves: &[E; CHUNK_LEAVES]) -> [Pair; CHUNK] {
+/// Which of the leaves are live.
+fn mask(is_live: impl Fn(usize) -> bool) -> Mask {
     std::array::from_fn(|r| {
-        let leaves = &leaves[2 * LANES * r..][..2 * LANES];
-        [0, 1].map(|b| PackedE::from_ext_fn(|lane| leaves[2 * lane + b]))
+        let bit = |lane: usize, b: usize| Bits::from(is_live(2 * (LANES * r + lane) + b)) << lane;
+        [0, 1].map(|b| (0..LANES).fold(0, |bits, lane| bits | bit(lane, b)))
     })
 }
 

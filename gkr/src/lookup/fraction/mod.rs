@@ -36,6 +36,8 @@ mod leaves;
 #[cfg(feature = "prover")]
 mod nodes;
 #[cfg(feature = "prover")]
+mod numerators;
+#[cfg(feature = "prover")]
 mod passes;
 #[cfg(feature = "prover")]
 mod prove;
@@ -53,6 +55,10 @@ pub(crate) use leaves::{CHUNK_LEAVES, Chunk, Leaves, Source};
 pub(crate) use prove::prove;
 #[cfg(feature = "prover")]
 pub(crate) use tree::Tree;
+
+/// The same quantity of the two children of the nodes in a register.
+#[cfg(feature = "prover")]
+type Pair = [zkstrata_mle::PackedE; 2];
 
 /// Layers of up to `2^CLEAR_VARS` fractions are in the clear: the sumchecks that this saves would
 /// be as long.

@@ -7,7 +7,8 @@ use zkstrata_pcs::{ProverTape, TapeError, VerifierTape};
 
 const STATEMENT: [u8; 32] = [7; 32];
 
-/// `live` leaves with arbitrary denominators, and runs of equal and of mixed numerators and of 0/1.
+/// `live` leaves with arbitrary denominators, and runs of equal and of mixed numerators, of 0/1, and of
+/// masks that the two children of a node share or do not.
 fn leaves(live: usize, seed: u64) -> Leaves {
     let mut x = E::from_u64(seed + 3);
     let mut next = || {
@@ -16,15 +17,17 @@ fn leaves(live: usize, seed: u64) -> Leaves {
     };
     Leaves {
         p: (0..live)
-            .map(|i| match (i >> 9) % 5 {
+            .map(|i| match (i >> 9) % 7 {
                 0 => E::ONE,
+                5 => E::from_bool(i / 2 % 7 < 5),
+                6 => E::from_bool(i % 3 > 0),
                 1 => E::from_u64([1, 1, 0, 1, 77][(i + i / 9) % 5]),
                 2 => E::from_usize(3 + i % 2),
                 _ => E::ZERO,
             })
             .collect(),
         q: (0..live)
-            .map(|i| if (i >> 9) % 5 == 4 { E::ONE } else { next() })
+            .map(|i| if (i >> 9) % 7 == 4 { E::ONE } else { next() })
             .collect(),
     }
 }
