@@ -151,7 +151,8 @@ pub enum Error {
     /// A dynamic axis other than the batch axis.
     #[error(
         "axis {axis} of input `{input}` is dynamic (`{name}`): its axes are {form}; say how long yours \
-         are, in numbers, such as --shape {input}={example} (`Options::shape` in the library)"
+         are, in numbers, such as --shape {input}={} (`Options::shape` in the library)",
+        example(lengths)
     )]
     DynamicShape {
         /// The model input.
@@ -162,8 +163,6 @@ pub enum Error {
         name: String,
         /// The declared lengths and symbols of all axes.
         form: String,
-        /// Lengths that they may have.
-        example: String,
         /// Their lengths, as far as they are known.
         lengths: Vec<Option<usize>>,
     },
@@ -177,6 +176,19 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+/// The length of a dynamic axis in an example.
+const EXAMPLE: usize = 64;
+
+/// A shape of axes of these lengths.
+fn example(lengths: &[Option<usize>]) -> String {
+    let length = |(i, length): (usize, &Option<usize>)| {
+        let open = if i == 0 { 1 } else { EXAMPLE };
+        length.unwrap_or(open).to_string()
+    };
+    let lengths = lengths.iter().enumerate().map(length);
+    lengths.collect::<Vec<_>>().join(",")
 }
 
 impl Error {

@@ -93,7 +93,9 @@ impl Source for RunLeaves<'_> {
 
     fn shift(&mut self, mu: E) {
         if let Some((_, rows)) = self.rows.split_last_mut() {
-            rows.iter_mut().for_each(|row| *row += mu);
+            for row in rows {
+                *row += mu;
+            }
         }
         self.numerator = mu;
     }
@@ -145,7 +147,7 @@ impl BlockLeaves<'_> {
                 let pairs = index.as_chunks_mut::<2>().0;
                 let range = range as i64;
                 for_each(remainder, dense.clone(), |i, x| {
-                    pairs[i][0] = (range + x) as u32
+                    pairs[i][0] = (range + x) as u32;
                 });
                 for_each(self.argument, dense, |i, x| pairs[i][1] = row(x));
             } else {

@@ -188,7 +188,6 @@ impl<'a> Inputs<'a> {
                         axis: i,
                         name: symbol.into(),
                         form: form(axes),
-                        example: example(axes),
                         lengths: axes.iter().map(|axis| self.length(axis)).collect(),
                     });
                 }
@@ -208,23 +207,6 @@ impl<'a> Inputs<'a> {
 
 /// The symbol of an axis that has none.
 const UNNAMED: &str = "?";
-
-/// The length of a dynamic axis in an example.
-const EXAMPLE: usize = 64;
-
-/// A shape of these axes, for messages.
-fn example(axes: &[Axis]) -> String {
-    let length = |(i, axis): (usize, &Axis)| match axis {
-        Axis::Fixed(n) => n.to_string(),
-        Axis::Symbol(_) if i == 0 => "1".to_owned(),
-        Axis::Symbol(_) => EXAMPLE.to_string(),
-    };
-    axes.iter()
-        .enumerate()
-        .map(length)
-        .collect::<Vec<_>>()
-        .join(",")
-}
 
 /// A declared shape, for messages.
 fn form(axes: &[Axis]) -> String {
