@@ -174,6 +174,12 @@ impl Parameters {
         rows <= self.clear_end
     }
 
+    /// The same with another decoding of the tail.
+    #[cfg(test)]
+    pub(super) const fn decoded(self, decoding: Decoding) -> Self {
+        Self { decoding, ..self }
+    }
+
     /// With short rows and little in the clear: every part of the protocol on a few hundred cells.
     #[cfg(test)]
     pub(super) const fn tiny(clear_folded: usize, clear_end: usize) -> Self {

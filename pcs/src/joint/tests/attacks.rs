@@ -23,6 +23,7 @@
 
 use super::super::parameters::Code;
 use super::super::prove::{Conduct, open_as};
+use super::super::tail::Decoding;
 use super::super::tree::Opened;
 use super::super::weights::points;
 use super::*;
@@ -33,6 +34,8 @@ use zkstrata_mle::{BasedVectorSpace, Field};
 const SENT: Parameters = Parameters::tiny(1 << 20, 0);
 pub(super) const MIDDLE: Parameters = Parameters::tiny(0, 1 << 20);
 pub(super) const WHIR: Parameters = Parameters::tiny(0, 0);
+/// With words of the tail that are decoded as lists.
+const LISTS: Parameters = WHIR.decoded(Decoding::List);
 pub(super) const FORMS: [Parameters; 3] = [SENT, MIDDLE, WHIR];
 
 pub(super) fn case(parameters: Parameters) -> Case {
@@ -225,7 +228,7 @@ impl Conduct for WrongEnd {
 }
 
 fn wrong_end(rows_to_match: bool, check: &str) {
-    for parameters in [MIDDLE, WHIR] {
+    for parameters in [MIDDLE, WHIR, LISTS] {
         let mut case = case(parameters);
         case.relation.target += E::ONE;
         let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
@@ -270,10 +273,23 @@ impl Conduct for OtherEnd {
 
 #[test]
 fn another_last_vector_is_opened() {
-    let mut case = case(WHIR);
-    case.relation.target += E::ONE;
-    let verdict = judge(&case, &mut OtherEnd, commit);
-    assert_eq!(rejected(&verdict), "whir");
+    for parameters in [WHIR, LISTS] {
+        let mut case = case(parameters);
+        case.relation.target += E::ONE;
+        let verdict = judge(&case, &mut OtherEnd, commit);
+        assert_eq!(rejected(&verdict), "whir");
+    }
+}
+
+/// The key's tail and the proof's are decoded alike, or the queries are not those of the verifier.
+#[test]
+fn a_tail_of_the_other_kind() {
+    let (whir, lists) = (case(WHIR), case(LISTS));
+    for (made, judged) in [(&whir, &lists), (&lists, &whir)] {
+        let proven = prove(made).expect("a true relation");
+        assert!(verify(made, &proven.commitments, &proven.bytes).is_ok());
+        assert!(verify(judged, &proven.commitments, &proven.bytes).is_err());
+    }
 }
 
 /// Commits to words that differ from the codewords in some rows.
@@ -354,7 +370,7 @@ impl Conduct for FarFolded {
 
 #[test]
 fn folded_rows_far_from_the_code() {
-    for parameters in [MIDDLE, WHIR] {
+    for parameters in [MIDDLE, WHIR, LISTS] {
         let verdict = judge(&case(parameters), &mut FarFolded, commit);
         assert_eq!(rejected(&verdict), "end of the joint opening");
     }
