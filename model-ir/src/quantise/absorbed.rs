@@ -15,6 +15,7 @@ use super::prepare::{copied, rewritten};
 use crate::float::{Graph, Op};
 use crate::int::{Features, MAX_FEATURES};
 use ndarray::{ArrayD, IxDyn};
+use std::ops::Range;
 
 /// Scale and shift of a cell.
 type Demand = (f32, f32);
@@ -50,7 +51,10 @@ pub(super) fn absorbed(
     let mut absorbed: Vec<bool> = readings.iter().map(|r| r.map.is_some()).collect();
     // What disagrees stays a node, and its operand's cells are read as they are.
     let demands = loop {
-        let (demands, kept) = demands(&carried, &readings, &absorbed);
+        let (demands, mut kept) = demands(&carried, &readings, &absorbed);
+        for cells in made_unlike(&carried, calibration, &demands) {
+            kept.extend(touching(&readings, &absorbed, &cells));
+        }
         if kept.is_empty() {
             break demands;
         }
@@ -172,12 +176,51 @@ fn demands(
     // A key holds the features.
     for cells in carried.of_sources() {
         if compact(&demands[cells.clone()]).is_none() {
-            let touches = |r: &Reading| r.cells(false).any(|(cell, _)| cells.contains(&cell));
-            let maps = (0..readings.len()).filter(|&k| absorbed[k] && touches(&readings[k]));
-            kept.extend(maps);
+            kept.extend(touching(readings, absorbed, &cells));
         }
     }
     (demands, kept)
+}
+
+/// The absorbed maps that read some of the cells.
+fn touching<'a>(
+    readings: &'a [Reading],
+    absorbed: &'a [bool],
+    cells: &'a Range<usize>,
+) -> impl Iterator<Item = usize> + 'a {
+    let touches = |r: &Reading| r.cells(false).any(|(cell, _)| cells.contains(&cell));
+    (0..readings.len()).filter(move |&k| absorbed[k] && touches(&readings[k]))
+}
+
+/// The cells of the sources which the maps do not bring to one size, but take from it: one scale would
+/// be coarse for the small ones.
+fn made_unlike(
+    carried: &Carried,
+    calibration: &Calibration,
+    demands: &[Demand],
+) -> Vec<Range<usize>> {
+    let ratio = |sizes: &[f64]| {
+        let sizes = sizes.iter().filter(|&&size| size > 0.0);
+        let (least, most) = sizes.fold((f64::INFINITY, 0.0_f64), |(a, b), &x| (a.min(x), b.max(x)));
+        if most > 0.0 { most / least } else { 1.0 }
+    };
+    let inputs: Vec<usize> = carried.graph.inputs().map(|v| v.0).collect();
+    let sources = carried.sources.iter().zip(carried.of_sources());
+    let worse = |(source, cells): (&usize, Range<usize>)| {
+        let input = inputs.iter().position(|v| v == source)?;
+        let demands = &demands[cells.clone()];
+        let mut before = vec![0.0_f64; demands.len()];
+        let mut after = before.clone();
+        for sample in calibration.samples() {
+            for (k, (&x, &(scale, shift))) in sample[input].iter().zip(demands).enumerate() {
+                let x = f64::from(x);
+                before[k] = before[k].max(x.abs());
+                after[k] = after[k].max((x * f64::from(scale) + f64::from(shift)).abs());
+            }
+        }
+        (ratio(&after) > policy::MADE_UNLIKE * ratio(&before)).then_some(cells)
+    };
+    sources.filter_map(worse).collect()
 }
 
 /// The features of every input of the graph, where they are more than its cells as they are.

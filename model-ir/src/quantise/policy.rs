@@ -119,6 +119,9 @@ pub(super) const OFF_CENTRE: f64 = 2.0;
 /// Times the calibrated size of features of unlike sizes beyond which they are clamped: few samples say
 /// little of how far a feature reaches, and the room costs nothing but bits of the input.
 pub(super) const FEATURE_ROOM: f64 = 8.0;
+/// Maps that make the sizes of features so many times more unlike than they are stay layers: the small
+/// ones would have three bits less than the profile's.
+pub(super) const MADE_UNLIKE: f64 = 8.0;
 /// Features of an input whose scales differ by this factor have unlike sizes.
 pub(super) const UNLIKE_FEATURES: f32 = 2.0;
 /// Powers of two between which the size of a balanced channel is kept.

@@ -160,6 +160,32 @@ fn features_that_are_read_in_two_ways_stay_as_they_are() {
     }
 }
 
+/// Maps that take features of one size from it stay layers: beside the large ones the small ones would
+/// lose their digits.
+#[test]
+fn features_are_not_made_unlike() {
+    let samples = rows(
+        &[1, 3],
+        &[[8.7e-4, -3.1e-4, 9.6e-4], [-8.5e-4, 6.6e-4, 9e-4]],
+    );
+    let graph = graph(|b, x| {
+        let scale = array(&[3], &[1.0, 1.0, 316.0]);
+        let shift = array(&[3], &[0.0; 3]);
+        let y = add(b, Op::Affine { scale, shift }, &[x]);
+        let first = Op::Take {
+            indices: vec![0, 1],
+            shape: vec![1, 2],
+        };
+        vec![add(b, first, &[y]), y]
+    });
+    for (profile, limit) in PROFILES.into_iter().zip([0.01, 1e-3]) {
+        let model = model(&graph, &samples, profile);
+        assert!(model.graph.inputs[0].features.is_none());
+        let error = error(&graph, &model, &samples);
+        assert!(error < limit, "{profile:?}: {error}");
+    }
+}
+
 /// Features far beyond their calibrated range are taken as they are, and still farther ones clamped,
 /// of either sign.
 #[test]
