@@ -106,8 +106,9 @@ impl Parameters {
     };
 
     /// Proofs that are smaller by a tenth to a third: words are longer, so that fewer of their rows are
-    /// opened, and those of the tail are decoded as lists, at up to a second of work. Measured, committing to a witness takes two to five times as long, to a large
-    /// key two to four times; a key's word has 11 to 32 elements for each weight.
+    /// opened, and those of the tail are decoded as lists, at up to a second of work. Measured,
+    /// committing to a witness takes two to five times as long, to a large key two to four times; a
+    /// key's word has 11 to 32 elements for each weight.
     pub const SMALL: Self = Self {
         committed_rate: Rate { rows: 1, points: 4 },
         codeword_rate: Rate {

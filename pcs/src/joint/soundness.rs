@@ -6,7 +6,7 @@ use super::tail;
 use crate::claim::{Error, SoundnessTerm};
 
 /// `log2 |E|`, rounded down far below any term's last digit.
-const FIELD_BITS: f64 = 127.999_999;
+pub(super) const FIELD_BITS: f64 = 127.999_999;
 
 /// A probability of `count / |E|`.
 fn of_field(name: impl Into<String>, count: f64) -> SoundnessTerm {
@@ -27,7 +27,7 @@ fn of_queries(name: String, word: Word, code: Code, queries: usize, work: usize)
 
 /// A number as a real: all are below `2^53`.
 #[allow(clippy::as_conversions)]
-fn real(n: usize) -> f64 {
+pub(super) fn real(n: usize) -> f64 {
     n as f64
 }
 

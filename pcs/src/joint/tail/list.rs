@@ -43,13 +43,11 @@
 //! batching and the last rounds. If none of the `l` vectors survives these steps with true claims,
 //! WHIR's bound applies.
 
+use super::super::soundness::{FIELD_BITS, real};
 use super::{Config, LOG_INV_RATE};
 
 /// `sqrt(rho) / eta`, and `m`.
 const MULTIPLICITY: f64 = 10.0;
-
-/// `log2 |E|`, rounded down.
-const FIELD_BITS: f64 = 127.999_999;
 
 /// A sum of errors.
 #[derive(Default)]
@@ -65,12 +63,6 @@ impl Sum {
     fn of_field(&mut self, count: f64, work: usize) {
         self.bits(FIELD_BITS - count.log2() + real(work));
     }
-}
-
-/// A number as a real: all are below `2^53`.
-#[allow(clippy::as_conversions)]
-fn real(n: usize) -> f64 {
-    n as f64
 }
 
 /// `rho`.
