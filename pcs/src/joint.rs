@@ -60,8 +60,7 @@
 //! point `x`, `sum_b eq_b row_b(x) = G(x)`, a polynomial of degree below `L`. `F - G` is not zero
 //! and has at most `L - 1` roots. [] The word is a codeword if whoever made it is trusted or if the
 //! verifier has recomputed it: that is what [`Word::Codeword`] asserts, and nothing in a proof can
-//! show it. A certificate for keys that are neither is not part of this module: such a key must be
-//! opened as [`Word::Committed`]. No proximity gap is needed either: there is nothing to decode.
+//! show it. No proximity gap is needed either: there is nothing to decode.
 //!
 //! **Lemma 2** (queries of a committed word). Let the word be anything, `F` as above. If the word
 //! is not close, or is close to `P` and `F` is not the fold of `P`, then but for `f_j n_j / |E|` in
@@ -73,6 +72,19 @@
 //! more than `(1 - rho_j) n = 2 delta n` of them, hence the fold from `F` on more than `delta n`.
 //! []
 //!
+//! **Lemma 3** (queries of a certified word). Let the word of a source differ from the codeword of `P`
+//! on at most a part `delta = 1/16` of the points, `G` the fold of `P` and `F != G` as in lemma 1. All
+//! positions agree with probability at most `((L - 1) / n + delta)^t`. *Proof.* Where the word is the
+//! codeword's, it folds to `G(x)`, and `F` agrees with it on at most `L - 1` points; it is another on
+//! at most `delta n`. [] As `delta < (1 - rho) / 2` for every rate of a key, there is one such `P`.
+//!
+//! **Certificates.** That a word is that close is what an opening of it shows in which it is
+//! [`Word::Uncertified`] ([`RelationScheme::verify_certificate`]): if it is not, then by lemma 0 but for
+//! `f n / |E|` no vector agrees with its fold on more than a part `1 - delta`, and all of `t`
+//! positions agree with probability at most `(1 - delta)^t`, of which some 1,000 make `2^-90`. The
+//! certificate is made and verified once; the openings of a [`Word::Certified`] word rest on it.
+//! Whoever has neither a reason to trust a word nor its certificate opens it as [`Word::Committed`].
+//!
 //! **Theorem.** A prover whose relation is false, or one of whose words is not close to anything,
 //! is accepted with probability at most the sum of
 //!
@@ -80,7 +92,7 @@
 //! |---|---|
 //! | rounds over columns | `2 f / abs(E)` |
 //! | folding of a committed source | `f n_j / abs(E)` |
-//! | queries of a source | `((1 + rho_j) / 2)^t_j 2^-work`, or `rho_j^t_j 2^-work` of a codeword |
+//! | queries of a source | `((1 + rho_j) / 2)^t_j 2^-work`, `rho_j^t_j 2^-work` of a codeword, `(rho_j + 1/16)^t_j 2^-work` of a certified word |
 //! | batching of rows | `(sum_j t_j) / abs(E)` |
 //! | folding of folded rows | `f' (2 + n') / abs(E)` |
 //! | queries of folded rows | `((1 + rho') / 2)^t' 2^-work` |
@@ -251,6 +263,25 @@ pub trait RelationScheme: Send + Sync {
         tape: &mut VerifierTape<'_>,
     ) -> Result<(), Error>;
 
+    /// Verifies a relation on one source in the opening that certifies its word.
+    ///
+    /// # Soundness
+    /// Accepting establishes, up to the error of [`Self::soundness`] of the layout's
+    /// [`uncertified`](Layout::uncertified), that the word differs from a codeword on a part of 1/16 of
+    /// its points at most, and the relation of that codeword; under the conditions of
+    /// [`Self::verify`].
+    fn verify_certificate(
+        source: SourceRef<'_, Self::Commitment>,
+        relation: &Relation,
+        tape: &mut VerifierTape<'_>,
+    ) -> Result<(), Error> {
+        let source = SourceRef {
+            layout: &source.layout.uncertified(),
+            commitment: source.commitment,
+        };
+        Self::verify(&[source], relation, tape)
+    }
+
     /// The error terms of one call of [`Self::verify`] with sources of these layouts, whatever the
     /// relation.
     fn soundness(sources: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error>;
@@ -283,6 +314,17 @@ pub trait RelationProver: RelationScheme {
         sources: &[&Self::Data],
         relation: &Relation,
         known: &[Vec<Option<Partial>>],
+        tape: &mut ProverTape,
+    ) -> Result<(), Error>;
+
+    /// Certifies the word of a source, together with a relation on it, as
+    /// [`RelationScheme::verify_certificate`] verifies it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    fn certify(
+        source: &Self::Data,
+        relation: &Relation,
         tape: &mut ProverTape,
     ) -> Result<(), Error>;
 }
@@ -366,6 +408,14 @@ impl RelationProver for Joint {
     ) -> Result<(), Error> {
         // One switch to the pool's threads instead of one a parallel loop.
         rayon::scope(|_| prove::open(sources, relation, known, tape))
+    }
+
+    fn certify(
+        source: &SourceData,
+        relation: &Relation,
+        tape: &mut ProverTape,
+    ) -> Result<(), Error> {
+        rayon::scope(|_| prove::certify(source, relation, tape))
     }
 }
 

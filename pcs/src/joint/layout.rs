@@ -119,6 +119,15 @@ impl Layout {
         Ok(layout)
     }
 
+    /// The layout of the opening that certifies a word of this one.
+    #[must_use]
+    pub fn uncertified(&self) -> Self {
+        Self {
+            word: Word::Uncertified,
+            ..self.clone()
+        }
+    }
+
     /// What is known of the word.
     pub fn word(&self) -> Word {
         self.word
@@ -172,6 +181,8 @@ impl Layout {
         numbers.push(match self.word {
             Word::Committed => 0,
             Word::Codeword => 1,
+            Word::Certified => 2,
+            Word::Uncertified => 3,
         });
         let code = self.code.map_or([0; 3], |c| [c.fold, c.rows, c.log_points]);
         numbers.extend(code);

@@ -133,7 +133,7 @@ impl Parameters {
         cells
             <= match word {
                 Word::Committed => self.clear_committed,
-                Word::Codeword => self.clear_codeword,
+                Word::Codeword | Word::Certified | Word::Uncertified => self.clear_codeword,
             }
     }
 
@@ -141,7 +141,7 @@ impl Parameters {
     pub(super) fn fold(&self, word: Word, cells: usize) -> usize {
         let folds = match word {
             Word::Committed => self.committed_folds,
-            Word::Codeword => self.codeword_folds,
+            Word::Codeword | Word::Certified | Word::Uncertified => self.codeword_folds,
         };
         let reached = folds.iter().take_while(|&&(from, _)| from <= cells);
         reached.last().map_or(0, |&(_, fold)| fold)
@@ -151,7 +151,7 @@ impl Parameters {
     pub(super) fn log_points(&self, word: Word, rows: usize) -> Result<usize, Error> {
         let rate = match word {
             Word::Committed => self.committed_rate,
-            Word::Codeword => self.codeword_rate,
+            Word::Codeword | Word::Certified | Word::Uncertified => self.codeword_rate,
         };
         log_points(rate, rows)
     }
@@ -201,18 +201,41 @@ impl Parameters {
 pub enum Word {
     /// The prover made it: it may be anything.
     Committed,
-    /// It is a codeword: whoever made it is trusted, or the verifier has recomputed its root. A
-    /// proof about a word that is none is worth nothing.
+    /// It stands in a key and is a codeword: whoever made it is trusted, or the verifier has
+    /// recomputed its root. A proof about a word that is none is worth nothing.
     Codeword,
+    /// It stands in a key and is a codeword but for a part [`CERTIFIED`] of its points: the verifier
+    /// has seen its certificate.
+    Certified,
+    /// The same word in the opening that is its certificate: it may be anything.
+    Uncertified,
 }
+
+/// `(a, b)`: a certified word differs from a codeword on a part `a / b` of its points, at most. Half
+/// of it would take 2,000 rows and two megabytes to show and save five queries of sixty; twice as
+/// much would cost ten.
+const CERTIFIED: (usize, usize) = (1, 16);
 
 impl Word {
     /// `(a, b)`: a wrong fold of a word of `rows` of `points` agrees with the fold of the word on
-    /// at most a part `a / b` of the points.
+    /// at most a part `a / b` of the points; of a word whose closeness is in question, the fold of one
+    /// that is not close with any.
     pub(super) fn agreement(self, rows: usize, points: usize) -> (usize, usize) {
         match self {
             Word::Committed => (points.saturating_add(rows), points.saturating_mul(2)),
             Word::Codeword => (rows, points),
+            Word::Certified => {
+                let (a, b) = CERTIFIED;
+                let wrong = points.saturating_mul(a);
+                (
+                    rows.saturating_mul(b).saturating_add(wrong),
+                    points.saturating_mul(b),
+                )
+            }
+            Word::Uncertified => {
+                let (a, b) = CERTIFIED;
+                (b - a, b)
+            }
         }
     }
 

@@ -69,7 +69,27 @@ pub(super) fn open(
     open_as(&mut Honest, sources, relation, known, tape)
 }
 
+/// Proves the relation on a source in the opening that certifies it.
+pub(super) fn certify(
+    source: &SourceData,
+    relation: &Relation,
+    tape: &mut ProverTape,
+) -> Result<(), Error> {
+    certify_as(&mut Honest, source, relation, tape)
+}
+
 /// The same as somebody conducts it.
+pub(super) fn certify_as(
+    conduct: &mut impl Conduct,
+    source: &SourceData,
+    relation: &Relation,
+    tape: &mut ProverTape,
+) -> Result<(), Error> {
+    let layout = source.layout().uncertified();
+    open_at(conduct, &[source], &[&layout], relation, &[], tape)
+}
+
+/// Opens as somebody conducts it.
 pub(super) fn open_as(
     conduct: &mut impl Conduct,
     sources: &[&SourceData],
@@ -78,9 +98,20 @@ pub(super) fn open_as(
     tape: &mut ProverTape,
 ) -> Result<(), Error> {
     let layouts: Vec<&Layout> = sources.iter().map(|source| source.layout()).collect();
-    let plan = Plan::new(&layouts)?;
-    check_terms(&layouts, relation)?;
-    let target = start(&plan, &layouts, sources, relation, tape)?;
+    open_at(conduct, sources, &layouts, relation, known, tape)
+}
+
+fn open_at(
+    conduct: &mut impl Conduct,
+    sources: &[&SourceData],
+    layouts: &[&Layout],
+    relation: &Relation,
+    known: &[Vec<Option<Partial>>],
+    tape: &mut ProverTape,
+) -> Result<(), Error> {
+    let plan = Plan::new(layouts)?;
+    check_terms(layouts, relation)?;
+    let target = start(&plan, layouts, sources, relation, tape)?;
     let mut sums = ColumnSums::new(&plan, sources, relation, known);
     if sums.total() != target && !conduct.lies() {
         return Err(Error::Opening {

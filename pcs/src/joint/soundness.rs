@@ -43,7 +43,7 @@ pub(super) fn soundness(layouts: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error
     for part in &plan.parts {
         let (code, source) = (part.code, part.source);
         let points = real(1 << code.log_points);
-        if part.word == Word::Committed {
+        if matches!(part.word, Word::Committed | Word::Uncertified) {
             let name = format!("opening: folding of source {source}");
             terms.push(of_field(name, fold * points));
         }

@@ -2,6 +2,7 @@
 
 mod attacks;
 mod bound;
+mod certificates;
 mod fuzz;
 mod honest;
 
