@@ -55,13 +55,11 @@
 
 pub use zkstrata_gkr::{
     FORMAT_VERSION, FileError, FileKind, Proof, ProofProfile, REQUIRED_BITS, Security, SetupError,
-    Statement, StatementError, VerifyError, VerifyingKey, Weights, decode_proof, encode_proof,
-    file_kind,
+    SetupOptions, Statement, StatementError, Trust, VerifyError, VerifyingKey, Weights,
+    certified_model, decode_proof, encode_proof, file_kind,
 };
 #[cfg(feature = "prover")]
-pub use zkstrata_gkr::{
-    MAX_BATCH, ProveError, Proven, ProvingKey, SetupOptions, estimate, setup, setup_with,
-};
+pub use zkstrata_gkr::{MAX_BATCH, ProveError, Proven, ProvingKey, estimate, setup, setup_with};
 pub use zkstrata_model_ir as model_ir;
 pub use zkstrata_model_ir::Digest;
 #[cfg(feature = "prover")]

@@ -46,6 +46,9 @@ pub enum ProveError {
     /// The commitment scheme fails.
     #[error("committing to the witness: {0}")]
     Commit(#[from] pcs::Error),
+    /// The weights have more padding than a certificate can speak of.
+    #[error("the key: {0}")]
+    Key(String),
 }
 
 /// Why a statement is not one that the key can judge.
@@ -108,6 +111,20 @@ pub enum VerifyError {
     /// The key is malformed; keys come from someone the verifier trusts.
     #[error("key: {0}")]
     Key(String),
+    /// The key was made for verifiers who ask for its certificate, which this one has not been shown.
+    #[error("key: its certificate has not been verified, and its proofs hold only with it")]
+    Uncertified,
+    /// The bytes of a certificate are none.
+    #[error("certificate: {0}")]
+    File(#[from] FileError),
+    /// A certificate is about another key.
+    #[error("certificate: it is about model {found}, the key is of model {expected}")]
+    Certificate {
+        /// The key's model.
+        expected: Digest,
+        /// The certificate's model.
+        found: Digest,
+    },
 }
 
 /// Why bytes are not a key or a proof file.

@@ -16,7 +16,8 @@ pub use rate::Term;
 
 use crate::error::{SetupError, VerifyError};
 use crate::form::Form;
-use crate::setup::{SetupOptions, largest_batch};
+use crate::options::SetupOptions;
+use crate::setup::largest_batch;
 use work::Counted;
 use zkstrata_model_ir::int::Model;
 use zkstrata_pcs::joint::Joint;
@@ -113,7 +114,7 @@ pub fn estimate(
         VerifyError::Opening(e) => SetupError::Commit(e),
         other => SetupError::Limit(other.to_string()),
     };
-    let form = Form::new(&model.graph, options.weights, options.proof, batch).map_err(refused)?;
+    let form = Form::new(&model.graph, *options, batch).map_err(refused)?;
     let counted = Counted::new(model, &form).map_err(refused)?;
     let (pk, vk) = size::keys(model, options.weights, &form.weights, counted.key);
     let mut estimate = Estimate {

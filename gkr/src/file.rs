@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use zkstrata_pcs::joint::RelationScheme;
 
 /// Version of every file format and of the protocol.
-pub const FORMAT_VERSION: u32 = 7;
+pub const FORMAT_VERSION: u32 = 8;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +49,17 @@ pub(crate) const PROOF: Kind = Kind {
     limit: 256 << 20,
 };
 
+/// The certificate of a key.
+pub(crate) const CERTIFICATE: Kind = Kind {
+    name: "certificate (.zkct)",
+    magic: *b"zkstr-ct",
+    limit: 64 << 20,
+};
+
 /// Bytes of a checksum.
 const CHECKSUM: usize = blake3::OUT_LEN;
 
-/// Encodes a proof.
+/// Encodes a proof or a certificate.
 pub(crate) fn encode<T: Serialize>(kind: Kind, body: &T) -> Vec<u8> {
     container(kind, &[], &to_body(body))
 }
@@ -97,7 +104,7 @@ fn contents(kind: Kind, bytes: &[u8]) -> Result<&[u8], FileError> {
     Ok(contents)
 }
 
-/// Decodes a proof.
+/// Decodes a proof or a certificate.
 pub(crate) fn decode<T: Serialize + DeserializeOwned>(
     kind: Kind,
     bytes: &[u8],

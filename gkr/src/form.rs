@@ -3,9 +3,10 @@
 
 use crate::constants::Weights;
 use crate::error::VerifyError;
+use crate::options::SetupOptions;
 use crate::plan::{Plan, WeightPlan};
 use zkstrata_model_ir::int::Graph;
-use zkstrata_pcs::joint::{Layout, ProofProfile};
+use zkstrata_pcs::joint::Layout;
 
 /// The plans of a proof, and where its committed columns lie.
 #[derive(Debug)]
@@ -24,16 +25,15 @@ impl<'a> Form<'a> {
     /// The form of proofs of `batch` inferences.
     pub(crate) fn new(
         graph: &'a Graph,
-        weights: Weights,
-        profile: ProofProfile,
+        options: SetupOptions,
         batch: usize,
     ) -> Result<Self, VerifyError> {
         let plan = Plan::new(graph, batch).map_err(VerifyError::Key)?;
         let constants = WeightPlan::new(graph);
-        let committed = weights == Weights::Committed && !constants.shape.is_empty();
-        let key = committed.then(|| constants.layout(graph, profile));
+        let committed = options.weights == Weights::Committed && !constants.shape.is_empty();
+        let key = committed.then(|| constants.layout(graph, options));
         Ok(Self {
-            witness: plan.layout(profile)?,
+            witness: plan.layout(options.proof)?,
             key: key.transpose()?,
             weights: constants,
             plan,

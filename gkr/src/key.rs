@@ -4,6 +4,7 @@ use crate::constants::{Constants, Weights};
 use crate::error::{FileError, VerifyError};
 use crate::file::{self, FORMAT_VERSION, VERIFYING_KEY};
 use crate::lookup::WORK_BITS;
+use crate::options::{SetupOptions, Trust};
 use crate::plan::WeightPlan;
 use crate::security::Security;
 use serde::{Deserialize, Serialize};
@@ -25,8 +26,11 @@ pub struct VerifyingKey<C: RelationScheme = Joint> {
     pub(crate) graph: Graph,
     pub(crate) constants: Constants<C::Commitment>,
     pub(crate) profile: ProofProfile,
+    trust: Trust,
     pub(crate) max_batch: usize,
     digest: Digest,
+    /// Whether nothing more must be known of the commitment.
+    certified: bool,
 }
 
 impl<C: RelationScheme> Clone for VerifyingKey<C> {
@@ -35,8 +39,10 @@ impl<C: RelationScheme> Clone for VerifyingKey<C> {
             graph: self.graph.clone(),
             constants: self.constants.clone(),
             profile: self.profile,
+            trust: self.trust,
             max_batch: self.max_batch,
             digest: self.digest,
+            certified: self.certified,
         }
     }
 }
@@ -46,6 +52,7 @@ impl<C: RelationScheme> PartialEq for VerifyingKey<C> {
         self.graph == other.graph
             && self.constants == other.constants
             && self.profile == other.profile
+            && self.trust == other.trust
             && self.max_batch == other.max_batch
     }
 }
@@ -58,28 +65,36 @@ struct Body<C: RelationScheme> {
     graph: Graph,
     constants: Constants<C::Commitment>,
     profile: ProofProfile,
+    trust: Trust,
     max_batch: usize,
 }
 
 impl<C: RelationScheme> VerifyingKey<C> {
-    /// The key of a valid graph.
+    /// The key of a valid graph, as its maker has it: the constants are what they should be.
     pub(crate) fn new(
         graph: Graph,
         constants: Constants<C::Commitment>,
-        profile: ProofProfile,
+        options: SetupOptions,
         max_batch: usize,
     ) -> Self {
+        let profile = options.proof;
+        let trust = match constants {
+            Constants::Committed(_) => options.trust,
+            Constants::None | Constants::Public(_) => Trust::Maker,
+        };
         let parameters = (FORMAT_VERSION, C::NAME, C::PARAMETERS, WORK_BITS, max_batch);
         let digest = Digest::of(
             "zkstrata 2026 verifying key",
-            &(parameters, profile, &graph, &constants),
+            &(parameters, profile, trust, &graph, &constants),
         );
         Self {
             graph,
             constants,
             profile,
+            trust,
             max_batch,
             digest,
+            certified: true,
         }
     }
 
@@ -93,6 +108,30 @@ impl<C: RelationScheme> VerifyingKey<C> {
         match self.constants {
             Constants::None | Constants::Committed(_) => Weights::Committed,
             Constants::Public(_) => Weights::Public,
+        }
+    }
+
+    /// Why the key's proofs may be believed.
+    pub fn trust(&self) -> Trust {
+        self.trust
+    }
+
+    /// Whether the key verifies proofs: it needs no certificate, or has been shown it.
+    pub fn is_certified(&self) -> bool {
+        self.certified
+    }
+
+    /// Notes that the certificate has been verified.
+    pub(crate) fn set_certified(&mut self) {
+        self.certified = true;
+    }
+
+    /// What was chosen when the key was made.
+    pub fn options(&self) -> SetupOptions {
+        SetupOptions {
+            weights: self.weights(),
+            proof: self.profile,
+            trust: self.trust,
         }
     }
 
@@ -113,7 +152,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
 
     /// Every term of the soundness error for a batch of `batch` inferences.
     pub fn security(&self, batch: usize) -> Result<Security, VerifyError> {
-        Security::new::<C>(&self.graph, self.weights(), self.profile, batch)
+        Security::new::<C>(&self.graph, self.options(), batch)
     }
 
     /// The bytes of a `.zkvk` file.
@@ -125,12 +164,14 @@ impl<C: RelationScheme> VerifyingKey<C> {
                 graph: self.graph.clone(),
                 constants: self.constants.clone(),
                 profile: self.profile,
+                trust: self.trust,
                 max_batch: self.max_batch,
             },
         )
     }
 
-    /// Reads a `.zkvk` file and checks that it is undamaged and that its parts fit together.
+    /// Reads a `.zkvk` file and checks that it is undamaged and that its parts fit together. A key of
+    /// [`Trust::Certificate`] verifies nothing before [`certify`](Self::certify).
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
         let body: Body<C> = file::decode_key::<C, _>(VERIFYING_KEY, bytes)?;
         let malformed = |e: String| FileError::Malformed(e);
@@ -141,10 +182,15 @@ impl<C: RelationScheme> VerifyingKey<C> {
             .validate_intervals()
             .map_err(|e| malformed(e.to_string()))?;
         let plan = WeightPlan::new(&body.graph);
+        let options = SetupOptions {
+            weights: Weights::Committed,
+            proof: body.profile,
+            trust: body.trust,
+        };
         match (&body.constants, plan.shape.is_empty()) {
             (Constants::None, true) => {}
             (Constants::Committed(commitment), false) => {
-                plan.layout(&body.graph, body.profile)
+                plan.layout(&body.graph, options)
                     .and_then(|layout| C::check_commitment(commitment, &layout))
                     .map_err(|e| malformed(e.to_string()))?;
             }
@@ -153,7 +199,13 @@ impl<C: RelationScheme> VerifyingKey<C> {
                 .map_err(|e| malformed(e.to_string()))?,
             _ => return Err(malformed("weights do not fit the graph".into())),
         }
-        let key = Self::new(body.graph, body.constants, body.profile, body.max_batch);
+        let mut key = Self::new(body.graph, body.constants, options, body.max_batch);
+        if key.trust != body.trust {
+            return Err(malformed(
+                "only committed weights have a certificate".into(),
+            ));
+        }
+        key.certified = key.trust == Trust::Maker;
         let security = key
             .security(key.max_batch)
             .map_err(|e| malformed(e.to_string()))?;
@@ -161,6 +213,14 @@ impl<C: RelationScheme> VerifyingKey<C> {
             return Err(malformed(format!(
                 "{:.1} bits of security at batch {}",
                 security.total_bits, key.max_batch
+            )));
+        }
+        let certificate = key.certificate_security();
+        let certificate = certificate.map_err(|e| malformed(e.to_string()))?;
+        if let Some(security) = certificate.filter(|security| !security.is_enough()) {
+            let bits = security.total_bits;
+            return Err(malformed(format!(
+                "{bits:.1} bits of security of its certificate"
             )));
         }
         Ok(key)
@@ -172,6 +232,7 @@ pub fn file_kind(bytes: &[u8]) -> Option<FileKind> {
     let kinds = [
         (FileKind::VerifyingKey, VERIFYING_KEY),
         (FileKind::Proof, file::PROOF),
+        (FileKind::Certificate, file::CERTIFICATE),
         #[cfg(feature = "prover")]
         (FileKind::ProvingKey, file::PROVING_KEY),
     ];
@@ -190,6 +251,8 @@ pub enum FileKind {
     VerifyingKey,
     /// `.zkp`
     Proof,
+    /// `.zkct`
+    Certificate,
 }
 
 impl FileKind {
@@ -199,6 +262,7 @@ impl FileKind {
             Self::ProvingKey => file::PROVING_KEY_LIMIT,
             Self::VerifyingKey => VERIFYING_KEY.limit,
             Self::Proof => file::PROOF.limit,
+            Self::Certificate => file::CERTIFICATE.limit,
         }
     }
 }

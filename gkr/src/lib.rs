@@ -25,6 +25,7 @@
     )
 )]
 
+mod certificate;
 mod claims;
 mod constants;
 mod error;
@@ -35,6 +36,7 @@ mod form;
 mod key;
 mod linear;
 mod lookup;
+mod options;
 mod plan;
 mod proof;
 #[cfg(feature = "prover")]
@@ -51,18 +53,20 @@ mod weights;
 #[cfg(feature = "prover")]
 mod witness;
 
+pub use certificate::certified_model;
 pub use constants::Weights;
 #[cfg(feature = "prover")]
 pub use error::ProveError;
 pub use error::{FileError, SetupError, StatementError, VerifyError};
 pub use file::FORMAT_VERSION;
 pub use key::{FileKind, MAX_BATCH, VerifyingKey, file_kind};
+pub use options::{SetupOptions, Trust};
 pub use proof::{Proof, decode_proof, encode_proof};
 #[cfg(feature = "prover")]
 pub use prove::{Proven, ProvingKey};
 pub use security::{REQUIRED_BITS, Security};
 #[cfg(feature = "prover")]
-pub use setup::{SetupOptions, setup, setup_scheme, setup_with};
+pub use setup::{setup, setup_scheme, setup_with};
 pub use statement::Statement;
 pub use zkstrata_pcs::joint::ProofProfile;
 

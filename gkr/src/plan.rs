@@ -6,6 +6,7 @@
 
 use crate::linear::merge;
 use crate::lookup::{Block, Limb, TableBlock};
+use crate::options::SetupOptions;
 use zkstrata_mle::{E, PrimeCharacteristicRing, axis_vars, less_than, tensor_vars};
 use zkstrata_model_ir::int::{Affine, Graph, Op, Table, TableId, TensorId};
 use zkstrata_pcs::joint::{Layout, ProofProfile, Table as Columns, Word};
@@ -318,13 +319,14 @@ impl WeightPlan {
         }
     }
 
-    /// Where the columns lie in the key of a graph, whose maker is trusted or whose commitment is
-    /// recomputed; beside the witness of one inference.
-    pub(crate) fn layout(&self, graph: &Graph, profile: ProofProfile) -> Result<Layout, Error> {
+    /// Where the columns lie in the key of a graph, beside the witness of one inference.
+    pub(crate) fn layout(&self, graph: &Graph, options: SetupOptions) -> Result<Layout, Error> {
+        let profile = options.proof;
         let one = Plan::new(graph, 1).ok();
         let witness = one.map(|plan| plan.layout(profile)).transpose()?.flatten();
         let rows = witness.and_then(|layout| layout.rows()).unwrap_or(0);
-        Layout::beside(Word::Codeword, profile.parameters(), &self.shape, rows)
+        let word = options.trust.word();
+        Layout::beside(word, profile.parameters(), &self.shape, rows)
     }
 
     /// The committed column of the biases.

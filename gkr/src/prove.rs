@@ -7,9 +7,9 @@ use crate::file::{self, PROVING_KEY};
 use crate::key::VerifyingKey;
 use crate::linear::{Contracted, Ends, LinearProver, TensorClaim, reduce};
 use crate::lookup;
+use crate::options::{SetupOptions, Trust};
 use crate::plan::{Plan, WeightPlan};
 use crate::proof::Proof;
-use crate::setup::SetupOptions;
 use crate::statement::{Statement, eval_public};
 use crate::witness::{Evidence, Witness, columns};
 use ndarray::ArrayD;
@@ -62,6 +62,7 @@ struct Body {
     model: Model,
     weights: Weights,
     proof: ProofProfile,
+    trust: Trust,
 }
 
 impl<C: RelationProver> ProvingKey<C> {
@@ -248,6 +249,11 @@ impl<C: RelationProver> ProvingKey<C> {
         ends
     }
 
+    /// The source of the weights' commitment, if the key has one.
+    pub(crate) fn data(&self) -> Option<&C::Data> {
+        self.inner.data.as_ref()
+    }
+
     fn check_batch(&self, batch: usize) -> Result<(), ProveError> {
         if batch == 0 || batch > self.inner.vk.max_batch() {
             return Err(self.too_large(batch));
@@ -272,6 +278,7 @@ impl<C: RelationProver> ProvingKey<C> {
                 model: self.inner.model.clone(),
                 weights: self.inner.vk.weights(),
                 proof: self.inner.vk.profile(),
+                trust: self.inner.vk.trust(),
             },
         )
     }
@@ -282,6 +289,7 @@ impl<C: RelationProver> ProvingKey<C> {
         let options = SetupOptions {
             weights: body.weights,
             proof: body.proof,
+            trust: body.trust,
         };
         let (pk, _) = crate::setup::setup_scheme(body.model, &options)
             .map_err(|e| FileError::Malformed(e.to_string()))?;

@@ -10,9 +10,10 @@ use crate::error::VerifyError;
 use crate::form::Form;
 use crate::linear::{Stage, analyse};
 use crate::lookup::{Block, WORK_BITS};
+use crate::options::SetupOptions;
 use zkstrata_model_ir::int::Graph;
 use zkstrata_pcs::SoundnessTerm;
-use zkstrata_pcs::joint::{ProofProfile, RelationScheme};
+use zkstrata_pcs::joint::RelationScheme;
 
 /// Bits of security that every key must have at its largest batch.
 pub const REQUIRED_BITS: f64 = 100.0;
@@ -22,12 +23,12 @@ pub const REQUIRED_BITS: f64 = 100.0;
 const MAX_PUBLIC_WORK: usize = 1 << 30;
 
 /// `log2 |E|` for the quadratic extension of Goldilocks.
-const FIELD_BITS: f64 = 127.999_999_999;
+pub(crate) const FIELD_BITS: f64 = 127.999_999_999;
 
 /// What a forger can hope for, term by term.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Security {
-    /// Number of inferences in the batch.
+    /// Number of inferences in the batch; none in the certificate of a key.
     pub batch: usize,
     /// Every term of the union bound.
     pub terms: Vec<SoundnessTerm>,
@@ -44,11 +45,10 @@ impl Security {
     /// The bound for a batch of `batch` inferences. Public weights are not opened.
     pub(crate) fn new<C: RelationScheme>(
         graph: &Graph,
-        constants: Weights,
-        profile: ProofProfile,
+        options: SetupOptions,
         batch: usize,
     ) -> Result<Self, VerifyError> {
-        Self::of::<C>(&Form::new(graph, constants, profile, batch)?, constants)
+        Self::of::<C>(&Form::new(graph, options, batch)?, options.weights)
     }
 
     /// The bound for proofs of a form.
@@ -104,12 +104,17 @@ impl Security {
             });
         }
         terms.extend(C::soundness(&form.sources())?);
+        Ok(Self::sum(plan.batch, terms))
+    }
+
+    /// The bound of these terms.
+    pub(crate) fn sum(batch: usize, terms: Vec<SoundnessTerm>) -> Self {
         let sum: f64 = terms.iter().map(|t| 2f64.powf(-t.bits)).sum();
-        Ok(Self {
-            batch: plan.batch,
+        Self {
+            batch,
             terms,
             total_bits: -sum.log2(),
-        })
+        }
     }
 }
 
@@ -128,7 +133,7 @@ fn stage_term(index: usize, stage: &Stage) -> SoundnessTerm {
     }
 }
 
-fn float(n: usize) -> f64 {
+pub(crate) fn float(n: usize) -> f64 {
     u32::try_from(n).map_or(f64::INFINITY, f64::from)
 }
 

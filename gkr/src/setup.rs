@@ -3,22 +3,14 @@
 use crate::constants::{Constants, PublicWeights, Weights};
 use crate::error::{SetupError, VerifyError};
 use crate::key::{MAX_BATCH, VerifyingKey};
+use crate::options::SetupOptions;
 use crate::plan::{Plan, WeightPlan};
 use crate::prove::ProvingKey;
 use crate::security::{REQUIRED_BITS, Security};
 use crate::weights;
 use std::sync::Arc;
 use zkstrata_model_ir::int::{Executor, Graph, Model};
-use zkstrata_pcs::joint::{Joint, ProofProfile, RelationProver};
-
-/// What can be chosen when keys are made.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct SetupOptions {
-    /// How the verifier knows the weights.
-    pub weights: Weights,
-    /// Whether proofs are made fast or small.
-    pub proof: ProofProfile,
-}
+use zkstrata_pcs::joint::{Joint, RelationProver};
 
 /// Makes the keys of a model, its weights committed.
 pub fn setup(model: Model) -> Result<(ProvingKey<Joint>, VerifyingKey<Joint>), SetupError> {
@@ -49,12 +41,21 @@ pub fn setup_scheme<C: RelationProver>(
         }
         Weights::Committed => {
             let columns = weights::columns(&model, &plan);
-            let layout = plan.layout(&model.graph, options.proof)?;
+            let layout = plan.layout(&model.graph, *options)?;
             let (commitment, data) = C::commit(&layout, columns)?;
             (Constants::Committed(commitment), Some(data))
         }
     };
-    let vk = VerifyingKey::new(model.graph.clone(), constants, options.proof, max_batch);
+    let vk = VerifyingKey::new(model.graph.clone(), constants, *options, max_batch);
+    let certificate = vk.certificate_security();
+    let certificate = certificate.map_err(|e| SetupError::Limit(e.to_string()))?;
+    if let Some(security) = certificate.filter(|security| !security.is_enough()) {
+        return Err(SetupError::Security {
+            bits: security.total_bits,
+            required: REQUIRED_BITS,
+            batch: security.batch,
+        });
+    }
     let pk = ProvingKey::new(model, executor, vk.clone(), data);
     Ok((pk, vk))
 }
@@ -66,12 +67,10 @@ pub(crate) fn largest_batch<C: RelationProver>(
 ) -> Result<usize, SetupError> {
     let bits = |batch| -> Result<f64, SetupError> {
         Plan::new(graph, batch).map_err(SetupError::Limit)?;
-        let security = Security::new::<C>(graph, options.weights, options.proof, batch).map_err(
-            |e| match e {
-                VerifyError::Opening(e) => SetupError::Commit(e),
-                other => SetupError::Limit(other.to_string()),
-            },
-        )?;
+        let security = Security::new::<C>(graph, options, batch).map_err(|e| match e {
+            VerifyError::Opening(e) => SetupError::Commit(e),
+            other => SetupError::Limit(other.to_string()),
+        })?;
         Ok(security.total_bits)
     };
     let one = bits(1)?;

@@ -22,6 +22,10 @@ impl<C: RelationScheme> VerifyingKey<C> {
     /// Accepting establishes the statement, except with the probability that
     /// [`security`](Self::security) reports per hash that a forger computes. It says nothing about where this key comes from, nor whether the inputs
     /// are the ones the caller has in mind: compare [`Statement::inputs`].
+    ///
+    /// # Errors
+    /// The statement or the proof is refused, or the key asks for its certificate first
+    /// ([`certify`](Self::certify)).
     pub fn verify(&self, statement: &Statement, proof: &Proof) -> Result<(), VerifyError> {
         let form = self.check_statement(statement)?;
         let mut tape = VerifierTape::new(&statement.digest(form.plan.batch).0, &proof.tape);
@@ -69,7 +73,10 @@ impl<C: RelationScheme> VerifyingKey<C> {
             }));
         }
         statement.check(&self.graph, batch)?;
-        let form = Form::new(&self.graph, self.weights(), self.profile, batch)?;
+        if !self.is_certified() {
+            return Err(VerifyError::Uncertified);
+        }
+        let form = Form::new(&self.graph, self.options(), batch)?;
         let security = Security::of::<C>(&form, self.weights())?;
         if !security.is_enough() {
             let bits = security.total_bits;

@@ -105,6 +105,63 @@ fn setup_prove_verify() {
 }
 
 #[test]
+fn keys_with_a_certificate() {
+    let folder = Folder::new("keys_with_a_certificate");
+    let [onnx, calibration, input] =
+        ["model.onnx", "calib.npz", "test.npz"].map(|f| model("digits_mlp", f));
+    let setup = [
+        "setup",
+        &onnx,
+        "--calibration",
+        &calibration,
+        "--out",
+        "keys",
+    ];
+    let setup = [&setup[..], &["--certificate", "--json"]].concat();
+    let public = folder.run(&[&setup[..], &["--weights", "public"]].concat());
+    let public = public.expect(2);
+    assert!(
+        public.stdout.contains("leave out --certificate"),
+        "{public:?}"
+    );
+    let json = folder.run(&setup).expect(0).json();
+    assert_eq!(json["trust"], "the certificate of the key");
+    let length = fs::metadata(folder.path("keys/model.zkct"))
+        .expect("written")
+        .len();
+    assert_eq!(json["certificate_bytes"], length);
+    let prove = ["prove", "--pk", "keys/model.zkpk", "--input", &input];
+    let prove = [&prove[..], &["--batch", "1", "--out", "p.zkp"]].concat();
+    folder.run(&prove).expect(0);
+
+    // Without the certificate no proof is judged, and another file is none.
+    let verify = ["verify", "--vk", "keys/model.zkvk", "--proof", "p.zkp"];
+    let bare = folder.run(&verify);
+    let bare = bare.expect(2);
+    assert!(bare.stderr.contains("give --certificate FILE"), "{bare:?}");
+    let with = |file: &str| folder.run(&[&verify[..], &["--certificate", file]].concat());
+    with("keys/model.zkct").expect(0);
+    let other = with("p.zkp");
+    let other = other.expect(2);
+    assert!(other.stderr.contains("not a certificate"), "{other:?}");
+    let inspected = folder.run(&["inspect", "keys/model.zkct", "--json"]);
+    assert_eq!(inspected.expect(0).json()["model"], json["model"]);
+    let security = folder.run(&["security", "--vk", "keys/model.zkvk", "--json"]);
+    let security = security.expect(0).json();
+    let bits = security["certificate_security"]["total_bits"].as_f64();
+    assert!(bits.is_some_and(|bits| bits >= 100.0), "{security}");
+
+    // A doctored one.
+    let mut bytes = fs::read(folder.path("keys/model.zkct")).expect("written");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs::write(folder.path("doctored.zkct"), bytes).expect("writes");
+    let doctored = with("doctored.zkct");
+    let doctored = doctored.expect(1);
+    assert!(doctored.stdout.contains("REJECTED"), "{doctored:?}");
+}
+
+#[test]
 fn public_weights() {
     let folder = proven("public_weights");
     let old = fs::read(folder.path("p.zkp")).expect("written");

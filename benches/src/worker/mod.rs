@@ -143,6 +143,7 @@ pub(crate) fn options(weights: Weights, proofs: Proofs) -> SetupOptions {
             Proofs::Fast => ProofProfile::Fast,
             Proofs::Small => ProofProfile::Small,
         },
+        ..SetupOptions::default()
     }
 }
 

@@ -6,7 +6,7 @@ use super::field_run::run;
 use crate::constants::Constants;
 use crate::plan::Plan;
 use crate::proof::Proof;
-use crate::{ProofProfile, SetupError, SetupOptions, VerifyingKey, setup_scheme};
+use crate::{SetupError, SetupOptions, VerifyingKey, setup_scheme};
 use ndarray::{ArrayD, IxDyn, arr0};
 use zkstrata_model_ir::float::{Activation, GraphBuilder, Op as FloatOp, ValueId};
 use zkstrata_model_ir::int::{
@@ -89,7 +89,7 @@ fn a_sum_whose_coefficients_leave_128_bits_does_not_cancel() {
     let error = error.map(|_| ()).expect_err("intervals that do not hold");
     assert!(matches!(error, SetupError::Model(_)), "{error}");
     assert!(error.to_string().contains("may leave"), "{error}");
-    let key = VerifyingKey::<Joint>::new(model.graph, Constants::None, ProofProfile::Fast, 1);
+    let key = VerifyingKey::<Joint>::new(model.graph, Constants::None, SetupOptions::default(), 1);
     let error = VerifyingKey::<Joint>::from_bytes(&key.to_bytes()).expect_err("the same");
     assert!(error.to_string().contains("may leave"), "{error}");
     // With an input that is 0 they hold.

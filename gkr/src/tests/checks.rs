@@ -13,7 +13,7 @@ use crate::proof::Proof;
 use crate::verify::reduce_statement;
 use crate::witness::Witness;
 use crate::{
-    FileError, ProofProfile, ProveError, ProvingKey, Security, SetupError, SetupOptions, Statement,
+    FileError, ProveError, ProvingKey, Security, SetupError, SetupOptions, Statement,
     StatementError, VerifyError, VerifyingKey, Weights, setup_scheme,
 };
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
@@ -55,7 +55,7 @@ impl<const BITS: u32> RelationScheme for Weak<BITS> {
         let term = |layout: &&Layout| SoundnessTerm {
             name: match layout.word() {
                 Word::Committed => "Proof".into(),
-                Word::Codeword => "Key".into(),
+                Word::Codeword | Word::Certified | Word::Uncertified => "Key".into(),
             },
             bits: BITS.into(),
         };
@@ -81,6 +81,10 @@ impl<const BITS: u32> RelationProver for Weak<BITS> {
         tape: &mut ProverTape,
     ) -> Result<(), Error> {
         <Clear as RelationProver>::open(sources, relation, known, tape)
+    }
+
+    fn certify(source: &(), relation: &Relation, tape: &mut ProverTape) -> Result<(), Error> {
+        <Clear as RelationProver>::certify(source, relation, tape)
     }
 }
 
@@ -227,7 +231,7 @@ fn a_batch_that_the_key_does_not_allow_is_rejected() {
         VerifyingKey::<Clear>::new(
             model.graph.clone(),
             honest.constants.clone(),
-            ProofProfile::Fast,
+            SetupOptions::default(),
             max,
         )
     };
@@ -268,7 +272,7 @@ fn a_key_below_100_bits_is_refused_everywhere() {
     let weak = VerifyingKey::<Weak<99>>::new(
         model.graph.clone(),
         constants.clone(),
-        ProofProfile::Fast,
+        SetupOptions::default(),
         1,
     );
     let error = VerifyingKey::<Weak<99>>::from_bytes(&weak.to_bytes()).expect_err("too weak");
@@ -277,7 +281,7 @@ fn a_key_below_100_bits_is_refused_everywhere() {
     let error = weak.verify(&statement, &proof).expect_err("too weak");
     assert!(error.to_string().contains("bits of security"), "{error}");
     let strong =
-        VerifyingKey::<Weak<110>>::new(model.graph.clone(), constants, ProofProfile::Fast, 1);
+        VerifyingKey::<Weak<110>>::new(model.graph.clone(), constants, SetupOptions::default(), 1);
     let (statement, proof) = proof_under(&model, &strong, 1);
     strong.verify(&statement, &proof).expect("enough");
 }
@@ -290,7 +294,7 @@ fn reread(
     let keys = setup_scheme::<Clear>(model.clone(), &SetupOptions::default());
     let mut constants = keys.expect("sets up").1.constants;
     edit(&mut model, &mut constants);
-    let key = VerifyingKey::<Clear>::new(model.graph, constants, ProofProfile::Fast, 1);
+    let key = VerifyingKey::<Clear>::new(model.graph, constants, SetupOptions::default(), 1);
     VerifyingKey::<Clear>::from_bytes(&key.to_bytes()).map(|_| ())
 }
 
@@ -305,7 +309,7 @@ fn a_key_whose_intervals_do_not_hold_is_not_read() {
         node.interval = Interval { lo: lo + 1, hi };
         let keys = setup_scheme::<Clear>(suite::residual(), &SetupOptions::default());
         let constants = keys.expect("sets up").1.constants;
-        let key = VerifyingKey::<Clear>::new(model.graph, constants, ProofProfile::Fast, 1);
+        let key = VerifyingKey::<Clear>::new(model.graph, constants, SetupOptions::default(), 1);
         VerifyingKey::<Clear>::from_bytes(&key.to_bytes()).expect_err("narrower than its cells")
     };
     let error = narrow(|op| matches!(op, Op::Sum { .. }));
@@ -341,7 +345,7 @@ fn a_key_whose_commitment_or_constants_do_not_fit_is_not_read() {
     let public = Constants::Public(PublicWeights::new(&suite::mlp()).into());
     for surplus in [commitment, public] {
         let (model, surplus) = (without_weights(), surplus.clone());
-        let key = VerifyingKey::<Clear>::new(model.graph, surplus, ProofProfile::Fast, 1);
+        let key = VerifyingKey::<Clear>::new(model.graph, surplus, SetupOptions::default(), 1);
         let read = VerifyingKey::<Clear>::from_bytes(&key.to_bytes());
         refused("weights do not fit the graph", read.map(|_| ()));
     }
@@ -352,7 +356,7 @@ fn a_key_whose_commitment_or_constants_do_not_fit_is_not_read() {
 fn claims_without_a_commitment_are_refused() {
     let model = suite::mlp();
     let graph = model.graph.clone();
-    let key = VerifyingKey::<Clear>::new(graph, Constants::None, ProofProfile::Fast, 1);
+    let key = VerifyingKey::<Clear>::new(graph, Constants::None, SetupOptions::default(), 1);
     let executor = Executor::new(&model).expect("a valid model");
     let pk = ProvingKey::new(model.clone(), executor, key.clone(), None);
     let proven = pk.prove_integers(&inputs(&model, 1, 9));

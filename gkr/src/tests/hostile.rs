@@ -3,7 +3,7 @@
 //! `ZKSTRATA_HOSTILE_KEYS=DIR` leaves them in a folder, for measurements of a whole process.
 
 use crate::constants::Constants;
-use crate::{FileError, ProofProfile, SetupOptions, VerifyingKey, setup_scheme};
+use crate::{FileError, SetupOptions, VerifyingKey, setup_scheme};
 use zkstrata_model_ir::int::{
     Affine, Contract, Function, Graph, Interval, Map, MapAxis, Node, Op, Port, PortKind, Table,
     TableId, Tap, TensorId, WeightId,
@@ -65,7 +65,7 @@ fn graph(input: &[usize], nodes: Vec<Node>, tables: Vec<Table>) -> Graph {
 
 fn read(what: &str, graph: Graph, constants: Option<&VerifyingKey<Joint>>) -> Option<FileError> {
     let constants = constants.map_or(Constants::None, |key| key.constants.clone());
-    let bytes = VerifyingKey::<Joint>::new(graph, constants, ProofProfile::Fast, 1).to_bytes();
+    let bytes = VerifyingKey::<Joint>::new(graph, constants, SetupOptions::default(), 1).to_bytes();
     if let Ok(folder) = std::env::var("ZKSTRATA_HOSTILE_KEYS") {
         let name = format!("{} {}.zkvk", what, bytes.len()).replace(' ', "-");
         let path = std::path::Path::new(&folder).join(name);

@@ -4,6 +4,7 @@ mod attacks;
 mod blame;
 mod bounds;
 mod build;
+mod certificates;
 mod channel;
 mod checks;
 mod field_run;

@@ -8,8 +8,8 @@ use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::witness::Witness;
 use crate::{
-    FileError, FileKind, MAX_BATCH, ProofProfile, ProvingKey, SetupOptions, Statement, VerifyError,
-    VerifyingKey, Weights, decode_proof, encode_proof, setup_scheme,
+    FileError, FileKind, MAX_BATCH, ProvingKey, SetupOptions, Statement, VerifyError, VerifyingKey,
+    Weights, decode_proof, encode_proof, setup_scheme,
 };
 use std::ops::Range;
 use zkstrata_model_ir::Digest;
@@ -221,7 +221,8 @@ fn public_weights_must_fit_the_graph() {
         let mut other = model.clone();
         edit(&mut other);
         let constants = Constants::Public(PublicWeights::new(&other).into());
-        let key = VerifyingKey::<Joint>::new(model.graph.clone(), constants, ProofProfile::Fast, 1);
+        let key =
+            VerifyingKey::<Joint>::new(model.graph.clone(), constants, SetupOptions::default(), 1);
         VerifyingKey::<Joint>::from_bytes(&key.to_bytes())
     };
     key(&|_| {}).expect("an honest key");
@@ -342,7 +343,7 @@ fn hostile_key(
         constants if graph.weights > 0 => constants.clone(),
         _ => Constants::None,
     };
-    let key = VerifyingKey::<Clear>::new(graph, constants, ProofProfile::Fast, max_batch);
+    let key = VerifyingKey::<Clear>::new(graph, constants, SetupOptions::default(), max_batch);
     VerifyingKey::from_bytes(&key.to_bytes())
 }
 
@@ -437,14 +438,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Committed
-      key bbd45e11f0e44894b637a598305ddea428fd60566403529b95b0cc2a21b4e9f8
-      proof 1d8a9ffdb98d4f94e08e932d30ecfd93baa57d94dce7e79fb821e0c8ccd88213
+      key d0abb7419e0aece338d525b6ab8ee1218ab9108b7fc09ec8bbab2cfd66e9cc55
+      proof 8ab0f04068eac79f0fe124a65781035ab7ae30d54566cc8f38cc173b6deddcfa
     wide Committed
-      key 61e5d2638788ae13ac8265537860d9a8f3403e972dbb851cf0f2e87c2d2fcbc0
-      proof 1f82821e81718459e5a3aacd74a55989a628b3ebb5632a77d8ef0f96519133ee
+      key 21b77e1d8554ed5b9ce445072e1c5029405cfdb7ea691497672dfe839a65746e
+      proof f70274fb57ee0f72b0d7dcbcff544fe61da69cc9dffc019a90488e4c78387cca
     wide Public
-      key a5738cf37e735d01b099ef6ff73252fd53482b13b182109992deac77a274b3af
-      proof 33ddb43f6c6c69ca3549c10cdf58fdb16454c0ff4a4821b7abd582da531a5270
+      key 1c2a324960d0a95f57adde2496691b98727187a37f5ec108c13d80f592c4f774
+      proof 3bdcebbda83496b528d22cf2eba6ec7cee18a7ce9a1d53614762386e8e340c22
     ");
 }
 

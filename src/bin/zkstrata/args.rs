@@ -1,10 +1,11 @@
 //! The command line.
 
+use crate::failure::Failure;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use zkstrata::model_ir::quantise;
-use zkstrata::{MAX_BATCH, SetupOptions, onnx_import};
+use zkstrata::{MAX_BATCH, SetupOptions, Trust, onnx_import};
 use zkstrata_conformance::Conformance;
 
 /// Most threads.
@@ -191,12 +192,23 @@ pub(crate) struct Keys {
     /// What proofs are made for
     #[arg(long, value_enum, default_value_t)]
     proof: Proofs,
+    /// Make keys for verifiers who do not trust their maker, with a certificate (model.zkct)
+    ///
+    /// Proofs are a few kilobytes longer. Public weights need no certificate.
+    #[arg(long)]
+    certificate: bool,
 }
 
 impl Keys {
     /// The options that say so.
-    pub(crate) fn options(self) -> SetupOptions {
-        SetupOptions {
+    pub(crate) fn options(self) -> Result<SetupOptions, Failure> {
+        if self.certificate && matches!(self.weights, Weights::Public) {
+            return Err(Failure::new(
+                "--certificate: public weights need no certificate, since verifiers see them",
+            )
+            .remedy("leave out --certificate or --weights public"));
+        }
+        Ok(SetupOptions {
             weights: match self.weights {
                 Weights::Committed => zkstrata::Weights::Committed,
                 Weights::Public => zkstrata::Weights::Public,
@@ -205,7 +217,11 @@ impl Keys {
                 Proofs::Fast => zkstrata::ProofProfile::Fast,
                 Proofs::Small => zkstrata::ProofProfile::Small,
             },
-        }
+            trust: match self.certificate {
+                true => Trust::Certificate,
+                false => Trust::Maker,
+            },
+        })
     }
 }
 
@@ -233,7 +249,7 @@ impl From<Profile> for quantise::Profile {
 pub(crate) struct Setup {
     #[command(flatten)]
     pub(crate) model: Model,
-    /// Directory for model.zkpk and model.zkvk; created if it does not exist
+    /// Directory for model.zkpk, model.zkvk and model.zkct; created if it does not exist
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     #[command(flatten)]
@@ -271,6 +287,9 @@ pub(crate) struct Verify {
     /// The proof
     #[arg(long, value_name = "P.zkp")]
     pub(crate) proof: PathBuf,
+    /// The certificate of a key that needs one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: Option<PathBuf>,
     /// Reject unless the proof is about these inputs
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,

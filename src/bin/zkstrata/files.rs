@@ -74,6 +74,7 @@ pub(crate) fn kind_name(kind: FileKind) -> &'static str {
         FileKind::ProvingKey => "a proving key (.zkpk)",
         FileKind::VerifyingKey => "a verifying key (.zkvk)",
         FileKind::Proof => "a proof (.zkp)",
+        FileKind::Certificate => "a certificate (.zkct)",
         _ => "another zkstrata file",
     }
 }

@@ -9,7 +9,9 @@ use crate::{files, keys, security, setup};
 use serde_json::{Value, json};
 use std::path::Path;
 use zkstrata::model_ir::int::Graph;
-use zkstrata::{FileKind, ProvingKey, VerifyingKey, decode_proof, file_kind, onnx_import};
+use zkstrata::{
+    FileKind, ProvingKey, VerifyingKey, certified_model, decode_proof, file_kind, onnx_import,
+};
 
 pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["load"], 1);
@@ -37,6 +39,15 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
             report.set("kind", "proof");
             proof(path, &bytes, &mut report)?;
         }
+        Some(FileKind::Certificate) => {
+            report.set("kind", "certificate");
+            let model = certified_model(&bytes).context(path.display())?;
+            report.field("model", model);
+            report.set("model", model.to_string());
+            report.line(
+                "This is what the file claims; `zkstrata verify --certificate` says whether it holds.",
+            );
+        }
         _ => {
             report.set("kind", "model");
             model(args, &bytes, progress, &mut report)?;
@@ -48,7 +59,7 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
 fn key(vk: &VerifyingKey, report: &mut Report) -> Result<(), Failure> {
     let graph = vk.graph();
     report.field("model", vk.digest());
-    setup::describe_options(vk.weights(), vk.profile(), report);
+    setup::describe_options(&vk.options(), report);
     report.field("largest batch", vk.max_batch());
     report.field("nodes", graph.nodes.len());
     let rows: usize = graph.tables.iter().map(|table| table.len).sum();
@@ -62,8 +73,7 @@ fn key(vk: &VerifyingKey, report: &mut Report) -> Result<(), Failure> {
     report.set("tables", graph.tables.len());
     report.set("table_rows", rows);
     ports(graph, report);
-    security::describe(&security::of(vk, vk.max_batch())?, report);
-    Ok(())
+    security::describe_key(vk, vk.max_batch(), report)
 }
 
 fn ports(graph: &Graph, report: &mut Report) {

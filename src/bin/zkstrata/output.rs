@@ -126,16 +126,18 @@ impl Written<'_> {
     }
 }
 
-/// Writes a proving and a verifying key that belong together, so that the folder never holds two
-/// that do not: under a lock of the folder, the old verifying key goes first and the new one comes
-/// last. Whoever is interrupted in between leaves a folder without a verifying key.
+/// Writes a verifying key and what belongs to it, so that the folder never holds two that do not: under
+/// a lock of the folder, the old verifying key goes first and the new one comes last. Whoever is
+/// interrupted in between leaves a folder without a verifying key.
 ///
 /// Says in words if the folder could not be locked.
-pub(crate) fn write_pair(
-    (pk, pk_bytes): (&Output, &[u8]),
+pub(crate) fn write_keys(
+    others: &[(&Output, &[u8])],
     (vk, vk_bytes): (&Output, &[u8]),
 ) -> Result<Option<String>, Failure> {
-    let (new_pk, new_vk) = (pk.fill(pk_bytes)?, vk.fill(vk_bytes)?);
+    let others = others.iter().map(|(output, bytes)| output.fill(bytes));
+    let others: Vec<Written<'_>> = others.collect::<Result<_, _>>()?;
+    let new_vk = vk.fill(vk_bytes)?;
     // The lock ends with the file.
     let folder = File::open(vk.directory()).and_then(|folder| folder.lock().map(|()| folder));
     vk.check()?;
@@ -143,7 +145,7 @@ pub(crate) fn write_pair(
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(vk.cannot(&error)),
         _ => {}
     }
-    new_pk.publish()?;
+    others.into_iter().try_for_each(Written::publish)?;
     new_vk.publish()?;
     let warning = |error| {
         let folder = vk.directory().display();
@@ -192,7 +194,7 @@ mod tests {
                         let (pk_bytes, vk_bytes) =
                             (key(*b"zkstr-pk", writer), key(*b"zkstr-vk", writer));
                         start.wait();
-                        let warning = write_pair((&pk, &pk_bytes), (&vk, &vk_bytes));
+                        let warning = write_keys(&[(&pk, &pk_bytes)], (&vk, &vk_bytes));
                         assert_eq!(warning.expect("writes"), None);
                     });
                 }
@@ -212,11 +214,11 @@ mod tests {
         let pk = output(folder.path(), "a.zkpk", FileKind::ProvingKey);
         let vk = output(folder.path(), "a.zkvk", FileKind::VerifyingKey);
         let (old, new) = (key(*b"zkstr-vk", 1), key(*b"zkstr-vk", 2));
-        write_pair((&pk, &key(*b"zkstr-pk", 1)), (&vk, &old)).expect("writes");
+        write_keys(&[(&pk, &key(*b"zkstr-pk", 1))], (&vk, &old)).expect("writes");
         // The new proving key cannot take its place.
         fs::remove_file(pk.path()).expect("removes");
         fs::create_dir(pk.path()).expect("creates");
-        let interrupted = write_pair((&pk, &key(*b"zkstr-pk", 2)), (&vk, &new));
+        let interrupted = write_keys(&[(&pk, &key(*b"zkstr-pk", 2))], (&vk, &new));
         let error = interrupted.expect_err("a directory").to_string();
         assert!(error.contains("a.zkpk is a directory"), "{error}");
         assert!(!vk.path().exists());

@@ -21,8 +21,33 @@ pub(crate) fn run(args: &args::Security) -> Result<Report, Failure> {
     let mut report = Report::new();
     report.field("model", vk.digest());
     report.set("model", vk.digest().to_string());
-    describe(&of(&vk, batch)?, &mut report);
+    describe_key(&vk, batch, &mut report)?;
     Ok(report)
+}
+
+/// Reports every term of proofs of a batch, and of the key's certificate.
+pub(crate) fn describe_key(
+    vk: &VerifyingKey,
+    batch: usize,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let proofs = of(vk, batch)?;
+    let what = format!("a proof of {} inferences", proofs.batch);
+    describe("security", &what, &proofs, report);
+    let certificate = vk.certificate_security();
+    if let Some(certificate) = certificate.context("soundness of the certificate")? {
+        describe(
+            "certificate_security",
+            "the certificate",
+            &certificate,
+            report,
+        );
+    }
+    report.line(
+        "Minus the logarithm of a forger's success per hash that it computes: the proof of work \
+         before a challenge counts (SECURITY.md).",
+    );
+    Ok(())
 }
 
 /// The soundness error of a key's proofs.
@@ -30,12 +55,9 @@ pub(crate) fn of(vk: &VerifyingKey, batch: usize) -> Result<Security, Failure> {
     vk.security(batch).context("soundness of the key")
 }
 
-/// Reports every term.
-pub(crate) fn describe(security: &Security, report: &mut Report) {
-    report.line(format_args!(
-        "soundness error of a proof of {} inferences, in bits:",
-        security.batch
-    ));
+/// Reports every term of `what`.
+fn describe(name: &str, what: &str, security: &Security, report: &mut Report) {
+    report.line(format_args!("soundness error of {what}, in bits:"));
     for term in &security.terms {
         report.line(format_args!("  {:6.1}  {}", term.bits, term.name));
     }
@@ -43,14 +65,10 @@ pub(crate) fn describe(security: &Security, report: &mut Report) {
         "  {:6.1}  sum of all terms",
         security.total_bits
     ));
-    report.line(
-        "Minus the logarithm of a forger's success per hash that it computes: the proof of work \
-         before a challenge counts (SECURITY.md).",
-    );
     let terms = security.terms.iter();
     let terms = terms.map(|term| json!({ "name": term.name, "bits": term.bits }));
     report.set(
-        "security",
+        name,
         json!({
             "batch": security.batch,
             "total_bits": security.total_bits,

@@ -8,15 +8,21 @@ use crate::quantised::{self, Judged, describe_accuracy, judge};
 use crate::report::{Bytes, Report, Seconds};
 use crate::security;
 use std::time::Instant;
-use zkstrata::{FileKind, ProofProfile, Weights};
+use zkstrata::{FileKind, ProofProfile, SetupOptions, Trust, Weights};
 
 pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["import", "quantise", "accuracy", "setup", "write"], 1);
+    let options = args.keys.options()?;
     let what = format!("cannot create directory {}", args.out.display());
     let found = args.out.exists();
     std::fs::create_dir_all(&args.out).context(what)?;
     let pk_file = Output::new(args.out.join("model.zkpk"), FileKind::ProvingKey)?;
     let vk_file = Output::new(args.out.join("model.zkvk"), FileKind::VerifyingKey)?;
+    let certificate_file = args.out.join("model.zkct");
+    let certificate_file = match options.trust {
+        Trust::Maker => None,
+        Trust::Certificate => Some(Output::new(certificate_file, FileKind::Certificate)?),
+    };
 
     let imported = quantised::import(&args.model, None, progress)?;
     let quantised = imported.quantise(&args.model, None, progress)?;
@@ -40,14 +46,20 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     }
 
     let start = Instant::now();
-    let options = args.keys.options();
     let keys =
         tracing::info_span!("setup").in_scope(|| zkstrata::setup_with(quantised.model, &options));
     let (pk, vk) = keys.context(args.model.path.display())?;
+    let certificate = pk.certificate().context(args.model.path.display())?;
     let setup_s = start.elapsed().as_secs_f64();
     let (pk, vk_bytes) = (pk.to_bytes(), vk.to_bytes());
+    let mut written = vec![(&pk_file, pk.as_slice())];
+    match (&certificate_file, &certificate) {
+        (Some(file), Some(bytes)) => written.push((file, bytes)),
+        (Some(_), None) => progress.note("the model has no weights: its key needs no certificate"),
+        (None, _) => {}
+    }
     let warning = tracing::info_span!("write")
-        .in_scope(|| output::write_pair((&pk_file, &pk), (&vk_file, &vk_bytes)))?;
+        .in_scope(|| output::write_keys(&written, (&vk_file, &vk_bytes)))?;
     if let Some(warning) = warning {
         progress.warn(warning);
     }
@@ -61,7 +73,8 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
         ),
     );
     report.field("setup", Seconds(setup_s));
-    for (file, bytes) in [(&pk_file, &pk), (&vk_file, &vk_bytes)] {
+    written.push((&vk_file, &vk_bytes));
+    for (file, bytes) in &written {
         let size = Bytes(bytes.len() as u64);
         report.field(
             "written",
@@ -76,7 +89,11 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     report.set("model", vk.digest().to_string());
     report.set("soundness_bits", security.total_bits);
     report.set("max_batch", vk.max_batch());
-    describe_options(vk.weights(), vk.profile(), &mut report);
+    describe_options(&vk.options(), &mut report);
+    if let (Some(file), Some(bytes)) = (&certificate_file, &certificate) {
+        report.set("certificate", file.path().display().to_string());
+        report.set("certificate_bytes", bytes.len());
+    }
     report.set("setup_s", setup_s);
     report.set("pk", pk_file.path().display().to_string());
     report.set("pk_bytes", pk.len());
@@ -86,16 +103,20 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
 }
 
 /// What was chosen when a key was made.
-pub(crate) fn describe_options(weights: Weights, proof: ProofProfile, report: &mut Report) {
-    let weights = match weights {
+pub(crate) fn describe_options(options: &SetupOptions, report: &mut Report) {
+    let weights = match options.weights {
         Weights::Committed => "committed",
         Weights::Public => "public",
     };
-    let proofs = match proof {
+    let proofs = match options.proof {
         ProofProfile::Fast => "fast",
         ProofProfile::Small => "small",
     };
-    for (name, value) in [("weights", weights), ("proofs", proofs)] {
+    let trust = match options.trust {
+        Trust::Maker => "the maker of the key",
+        Trust::Certificate => "the certificate of the key",
+    };
+    for (name, value) in [("weights", weights), ("proofs", proofs), ("trust", trust)] {
         report.field(name, value);
         report.set(name, value);
     }

@@ -10,11 +10,24 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Instant;
 use zkstrata::model_ir::int::{Graph, Ints};
-use zkstrata::{FileKind, Statement, VerifyingKey, decode_proof};
+use zkstrata::{FileKind, Statement, VerifyError, VerifyingKey, decode_proof};
 
 pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["load", "verify"], 1);
-    let vk = keys::verifying_key(&args.vk)?;
+    let mut vk = keys::verifying_key(&args.vk)?;
+    if let Some(path) = &args.certificate {
+        let certificate = files::read_kind(path, FileKind::Certificate)?;
+        if let Err(error) = vk.certify(&certificate) {
+            return Ok(Report::rejected(error));
+        }
+    }
+    if !vk.is_certified() {
+        let failure = Failure::because(args.vk.display(), &VerifyError::Uncertified);
+        return Err(failure.remedy(
+            "give --certificate FILE, the model.zkct that `zkstrata setup --certificate` wrote \
+             beside the key",
+        ));
+    }
     let bytes = files::read_kind(&args.proof, FileKind::Proof)?;
     let expected = match &args.input {
         Some(path) => Some(integers(path, args.batch, &vk, progress)?),
@@ -48,7 +61,15 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
     report.field("model", vk.digest());
     report.field("verified in", Seconds(verify_s));
     report.field("proof", Bytes(proof.len() as u64));
-    report.line("The model is the one of the key: use a key, or compare a digest, that you trust.");
+    report.line(match args.certificate {
+        Some(_) => {
+            "The model is the one of the key, whose certificate holds: it commits to one set of \
+             weights. Which these are, and whether the key is the one you mean, is not shown: compare \
+             its digest."
+        }
+        None => "The model is the one of the key: use a key, or compare a digest, that you trust.",
+    });
+    report.set("certificate", args.certificate.is_some());
     report.set("model", vk.digest().to_string());
     report.set("input_compared", args.input.is_some());
     report.set("verify_s", verify_s);

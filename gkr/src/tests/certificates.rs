@@ -1,0 +1,210 @@
+//! Certificates of keys, and makers of keys who commit to more than weights.
+
+use super::build::{Builder, inputs, window};
+use super::suite::{self, models};
+use crate::constants::Constants;
+use crate::key::FileKind;
+use crate::plan::WeightPlan;
+use crate::weights;
+use crate::{
+    FileError, ProvingKey, SetupOptions, Trust, VerifyError, VerifyingKey, Weights,
+    certified_model, file_kind, setup_scheme,
+};
+use zkstrata_mle::{F, PrimeCharacteristicRing};
+use zkstrata_model_ir::int::{Model, Op};
+use zkstrata_pcs::joint::{Column, Joint, RelationProver};
+use zkstrata_pcs::{Clear, Error, TapeError};
+
+const OPTIONS: SetupOptions = SetupOptions {
+    weights: Weights::Committed,
+    proof: crate::ProofProfile::Fast,
+    trust: Trust::Certificate,
+};
+
+/// The keys of a model, the verifying one as it comes out of a file, and the certificate.
+fn keys<C: RelationProver>(model: Model) -> (ProvingKey<C>, VerifyingKey<C>, Option<Vec<u8>>) {
+    let (pk, vk) = setup_scheme::<C>(model, &OPTIONS).expect("sets up");
+    let read = VerifyingKey::from_bytes(&vk.to_bytes()).expect("reads");
+    let certificate = pk.certificate().expect("a certificate");
+    (pk, read, certificate)
+}
+
+fn proves<C: RelationProver>(model: Model) {
+    let x = inputs(&model, 2, 5);
+    let (pk, mut vk, certificate) = keys::<C>(model);
+    let (statement, proof) = pk.prove_integers(&x).expect("proves");
+    match certificate {
+        Some(bytes) => {
+            assert_eq!(file_kind(&bytes), Some(FileKind::Certificate));
+            assert_eq!(certified_model(&bytes), Ok(vk.digest()));
+            let early = vk.verify(&statement, &proof);
+            assert!(matches!(early, Err(VerifyError::Uncertified)), "{early:?}");
+            assert!(!vk.is_certified());
+            vk.certify(&bytes).expect("the certificate is right");
+            let security = vk.certificate_security().expect("terms").expect("a term");
+            assert!(security.is_enough(), "{security:?}");
+        }
+        None => assert_eq!(vk.trust(), Trust::Maker),
+    }
+    assert!(vk.is_certified());
+    vk.verify(&statement, &proof).expect("verifies");
+    let again = ProvingKey::<C>::from_bytes(&pk.to_bytes()).expect("reads");
+    assert_eq!(again.verifying_key().digest(), vk.digest());
+    assert_eq!(again.verifying_key().trust(), vk.trust());
+}
+
+#[test]
+fn certified_keys_verify_proofs() {
+    let mut certified = 0;
+    for (name, model) in models() {
+        println!("{name}");
+        certified += usize::from(!WeightPlan::new(&model.graph).shape.is_empty());
+        proves::<Clear>(model);
+    }
+    assert!(certified > 10);
+    proves::<Joint>(suite::mlp());
+    proves::<Joint>(suite::wide());
+}
+
+#[test]
+fn only_committed_weights_have_a_certificate() {
+    let options = SetupOptions {
+        weights: Weights::Public,
+        ..OPTIONS
+    };
+    let (pk, vk) = setup_scheme::<Joint>(suite::mlp(), &options).expect("sets up");
+    assert_eq!(vk.trust(), Trust::Maker);
+    assert_eq!(pk.certificate().expect("none"), None);
+    assert_eq!(vk.certificate_security().expect("none"), None);
+}
+
+/// A key with one cell of its weights changed, and its verdict on its certificate.
+fn spoilt(model: &Model, column: usize, cell: usize) -> Result<(), VerifyError> {
+    let plan = WeightPlan::new(&model.graph);
+    let layout = plan.layout(&model.graph, OPTIONS).expect("a layout");
+    let mut columns = weights::columns(model, &plan);
+    let changed = &mut columns[column];
+    let mut cells: Vec<F> = match changed {
+        Column::I8(cells) => cells.iter().map(|&x| F::from_i8(x)).collect(),
+        Column::I16(cells) => cells.iter().map(|&x| F::from_i16(x)).collect(),
+        Column::I32(cells) => cells.iter().map(|&x| F::from_i32(x)).collect(),
+        Column::I64(cells) => cells.iter().map(|&x| F::from_i64(x)).collect(),
+        Column::Field(cells) => cells.clone(),
+    };
+    cells[cell] += F::ONE;
+    *changed = Column::Field(cells);
+    let (commitment, ()) = Clear::commit(&layout, columns).expect("commits");
+    let constants = Constants::Committed(commitment);
+    let vk = VerifyingKey::<Clear>::new(model.graph.clone(), constants, OPTIONS, 1);
+    let mut vk = VerifyingKey::<Clear>::from_bytes(&vk.to_bytes()).expect("reads");
+    let executor = zkstrata_model_ir::int::Executor::new(model).expect("a valid model");
+    let pk = ProvingKey::new(model.clone(), executor, vk.clone(), Some(()));
+    let certificate = pk.certificate().expect("made").expect("some");
+    vk.certify(&certificate)
+}
+
+/// Of all cells of all weights just those are refused to be anything that lie at the padding of an
+/// input axis.
+#[test]
+fn padding_is_zero() {
+    let (mut refused, mut accepted) = (0, 0);
+    for (name, model) in models() {
+        let plan = WeightPlan::new(&model.graph);
+        let mut column = 0;
+        for (&node, table) in plan.nodes.iter().zip(&plan.shape) {
+            let Op::Affine(affine) = &model.graph.nodes[node].op else {
+                panic!("a layer");
+            };
+            let shape = affine.weight_shape();
+            // Whether a place lies at padding of the inputs, whose axes are the last ones.
+            let padding = |mut place: usize| {
+                shape.inputs.iter().rev().any(|&n| {
+                    let padded = n.next_power_of_two();
+                    let index = place % padded;
+                    place /= padded;
+                    index >= n
+                })
+            };
+            // The first and the last tap, some of the cells of large layers.
+            for tap in [0, table.width - 1] {
+                for cell in (0..table.live).step_by(1 + table.live / 50) {
+                    let verdict = spoilt(&model, column + tap, cell);
+                    if padding(cell) {
+                        let error = verdict.expect_err("garbage in the padding");
+                        let rejected = matches!(
+                            error,
+                            VerifyError::Opening(Error::Tape(TapeError::Rejected { .. }))
+                        );
+                        assert!(rejected, "{name}: {error:?}");
+                        refused += 1;
+                    } else {
+                        verdict.unwrap_or_else(|e| panic!("{name}, cell {cell}: {e}"));
+                        accepted += 1;
+                    }
+                }
+            }
+            column += table.width;
+        }
+    }
+    assert!(refused > 100 && accepted > 100, "{refused} {accepted}");
+}
+
+#[test]
+fn other_bytes_are_no_certificate() {
+    let (_, mut vk, certificate) = keys::<Joint>(suite::wide());
+    let certificate = certificate.expect("some");
+    let (_, _, other) = keys::<Joint>(suite::mlp());
+    let error = vk.certify(&other.expect("some"));
+    assert!(matches!(error, Err(VerifyError::Certificate { .. })));
+    let error = vk.certify(&vk.to_bytes());
+    let magic = FileError::Magic {
+        expected: "certificate (.zkct)",
+    };
+    assert!(matches!(error, Err(VerifyError::File(e)) if e == magic));
+    for cut in [0, 8, 12, 40, certificate.len() - 1] {
+        assert!(vk.certify(&certificate[..cut]).is_err(), "{cut}");
+    }
+    for at in (0..certificate.len()).step_by(certificate.len() / 97) {
+        let mut wrong = certificate.clone();
+        wrong[at] ^= 1;
+        assert!(vk.certify(&wrong).is_err(), "{at}");
+        assert!(!vk.is_certified());
+    }
+    let mut long = certificate.clone();
+    long.push(0);
+    assert!(vk.certify(&long).is_err());
+    vk.certify(&certificate).expect("the certificate");
+}
+
+/// What a certificate is about is the key with everything in it: weights that differ in one place
+/// have another.
+#[test]
+fn a_certificate_of_other_weights() {
+    let model = suite::wide();
+    let mut other = model.clone();
+    other.weights[0][0] ^= 1;
+    let (_, mut vk, _) = keys::<Joint>(model);
+    let (_, _, certificate) = keys::<Joint>(other);
+    // As if it were about this key.
+    let mut bytes = certificate.expect("some");
+    let at = 12..12 + 32;
+    bytes[at].copy_from_slice(&vk.digest().0);
+    let error = vk.certify(&bytes).expect_err("of other weights");
+    assert!(
+        !matches!(error, VerifyError::Certificate { .. }),
+        "{error:?}"
+    );
+}
+
+/// Five input channels, whose padding is two blocks, and a window of 36,100 taps.
+#[test]
+fn a_key_asks_for_no_more_claims_than_allowed() {
+    let mut b = Builder::new(3);
+    let x = b.input(&[5, 190, 190], -1, 1);
+    let full = || window(190, 190, 1, 0, 1);
+    let y = b.conv(x, &[], &[5], &[1], vec![full(), full()]);
+    b.output(y);
+    let error = setup_scheme::<Clear>(b.finish(), &OPTIONS).err();
+    let error = error.expect("72,200 claims").to_string();
+    assert!(error.contains("72200 columns"), "{error}");
+}
