@@ -14,8 +14,8 @@ use p3_blake3::Blake3;
 use p3_commit::Mmcs;
 use p3_matrix::Dimensions;
 use p3_merkle_tree::{MerkleCap, MerkleTreeMmcs, PrunedMerklePaths};
-use p3_symmetric::{CompressionFunctionFromHasher, CryptographicHasher, SerializingHasher};
-use zkstrata_mle::F;
+use p3_symmetric::{CompressionFunctionFromHasher, CryptographicHasher};
+use zkstrata_mle::{F, PrimeField64};
 
 #[cfg(feature = "prover")]
 use crate::transcript::ProverTape;
@@ -80,20 +80,48 @@ impl CryptographicHasher<u8, Digest> for Short {
     }
 }
 
+/// The hash of a row: that of its elements' bytes. Many rows are turned into bytes at once, which the
+/// library does element by element.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OfRow;
+
+impl CryptographicHasher<F, Digest> for OfRow {
+    const LANES: usize = <Short as CryptographicHasher<u8, Digest>>::LANES;
+
+    fn hash_iter<I: IntoIterator<Item = F>>(&self, input: I) -> Digest {
+        let bytes = |x: F| x.as_canonical_u64().to_le_bytes();
+        Short.hash_iter(input.into_iter().flat_map(bytes))
+    }
+
+    fn hash_many(&self, input: &[F], out: &mut [Digest]) {
+        /// Bytes of rows that are hashed at once, if it is more than the lanes take: a part of the
+        /// first-level cache.
+        const GROUP: usize = 1 << 13;
+        let len = input.len() / out.len().max(1);
+        if len == 0 {
+            out.fill(Short.hash_slice(&[]));
+            return;
+        }
+        let lanes = <Self as CryptographicHasher<F, Digest>>::LANES;
+        let rows = (GROUP / (8 * len)).max(1).next_multiple_of(lanes.max(1));
+        let mut bytes = vec![[0; 8]; rows.min(out.len()) * len];
+        for (input, out) in input.chunks(rows * len).zip(out.chunks_mut(rows)) {
+            let (bytes, _) = bytes.split_at_mut(input.len());
+            for (bytes, x) in bytes.iter_mut().zip(input) {
+                *bytes = x.as_canonical_u64().to_le_bytes();
+            }
+            Short.hash_many(bytes.as_flattened(), out);
+        }
+    }
+}
+
 /// The trees, as the library knows them.
-pub(super) type Trees = MerkleTreeMmcs<
-    F,
-    u8,
-    SerializingHasher<Short>,
-    CompressionFunctionFromHasher<Short, 2, DIGEST>,
-    2,
-    DIGEST,
->;
+pub(super) type Trees =
+    MerkleTreeMmcs<F, u8, OfRow, CompressionFunctionFromHasher<Short, 2, DIGEST>, 2, DIGEST>;
 
 /// The trees.
 pub(super) fn trees() -> Trees {
-    let hasher = SerializingHasher::new(Short);
-    Trees::new(hasher, CompressionFunctionFromHasher::new(Short), 0)
+    Trees::new(OfRow, CompressionFunctionFromHasher::new(Short), 0)
 }
 
 /// How many siblings the pruned paths of these leaves have, in increasing order and each once.
@@ -207,6 +235,23 @@ mod tests {
             assert_eq!(&Short.hash_slice(message), digest);
             assert_eq!(&Short.hash_iter(message.iter().copied()), digest);
             assert_eq!(&Short.hash_iter_slices([message]), digest);
+        }
+    }
+
+    #[test]
+    fn rows_are_hashed_as_their_bytes() {
+        for width in [1usize, 2, 3, 16, 200, 3000] {
+            let cell = |i: usize| F::from_u64((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let cells: Vec<F> = (0..70 * width).map(cell).collect();
+            let mut out = vec![[0; DIGEST]; 70];
+            OfRow.hash_many(&cells, &mut out);
+            for (row, digest) in cells.chunks(width).zip(&out) {
+                let bytes = row.iter().map(|x| x.as_canonical_u64().to_le_bytes());
+                let bytes: Vec<u8> = bytes.flatten().collect();
+                assert_eq!(&blake3::hash(&bytes).as_bytes()[..DIGEST], digest);
+                assert_eq!(&OfRow.hash_iter(row.iter().copied()), digest);
+                assert_eq!(&OfRow.hash_iter_slices([row]), digest);
+            }
         }
     }
 
