@@ -28,7 +28,7 @@
 //! whichever elements the key commits to. It is one function of its inputs all the same, because
 //! lookups and the intervals of inputs and outputs do not depend on weights.
 
-use crate::claims;
+use crate::claim;
 use crate::constants::Constants;
 use crate::error::{FileError, VerifyError};
 use crate::file::{self, CERTIFICATE};
@@ -137,7 +137,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             return Ok(None);
         }
         let plan = WeightPlan::new(&self.graph);
-        let layout = plan.layout(&self.graph, self.options())?;
+        let layout = plan.layout(&self.graph, self.trust().word(), self.profile)?;
         Ok(Some((plan, layout)))
     }
 }
@@ -162,7 +162,7 @@ impl<C: RelationProver> ProvingKey<C> {
         count(&vk.graph, &plan).map_err(refused)?;
         let z = tape.sample_vec(longest(&plan));
         let claims = padding(&vk.graph, &plan, &z);
-        let relation = claims::relation(&[claims], tape.sample());
+        let relation = claim::relation(&[claims], tape.sample());
         if let Some(data) = self.data() {
             C::certify(data, &relation, &mut tape)?;
         }
@@ -180,7 +180,7 @@ fn relation(
     count(graph, plan)?;
     let z = tape.sample_vec(longest(plan));
     let claims = padding(graph, plan, &z);
-    Ok(claims::relation(&[claims], tape.sample()))
+    Ok(claim::relation(&[claims], tape.sample()))
 }
 
 /// The most variables of a table.

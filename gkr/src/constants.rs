@@ -2,12 +2,12 @@
 //! numbers themselves.
 
 use crate::error::VerifyError;
-use crate::lookup::table::selector;
 use crate::plan::WeightPlan;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zkstrata_mle::{
-    E, Point, PrimeCharacteristicRing, contract_middle, eval_dense, tensor_eq, tensor_vars,
+    E, Point, PrimeCharacteristicRing, contract_middle, eval_dense, selector, tensor_eq,
+    tensor_vars,
 };
 use zkstrata_model_ir::int::{Graph, Model, Op, WeightShape};
 use zkstrata_pcs::{Channel, Claim};

@@ -31,7 +31,7 @@ impl<'a> Form<'a> {
         let plan = Plan::new(graph, batch).map_err(VerifyError::Key)?;
         let constants = WeightPlan::new(graph);
         let committed = options.weights == Weights::Committed && !constants.shape.is_empty();
-        let key = committed.then(|| constants.layout(graph, options));
+        let key = committed.then(|| constants.layout(graph, options.trust.word(), options.proof));
         Ok(Self {
             witness: plan.layout(options.proof)?,
             key: key.transpose()?,

@@ -190,7 +190,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
         match (&body.constants, plan.shape.is_empty()) {
             (Constants::None, true) => {}
             (Constants::Committed(commitment), false) => {
-                plan.layout(&body.graph, options)
+                plan.layout(&body.graph, options.trust.word(), options.proof)
                     .and_then(|layout| C::check_commitment(commitment, &layout))
                     .map_err(|e| malformed(e.to_string()))?;
             }

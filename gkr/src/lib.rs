@@ -26,7 +26,7 @@
 )]
 
 mod certificate;
-mod claims;
+mod claim;
 mod constants;
 mod error;
 #[cfg(feature = "prover")]

@@ -1,11 +1,11 @@
 //! Proving: a run of the integer model becomes a statement and a tape.
 
-use crate::claims;
+use crate::claim::{self, Ends, TensorClaim};
 use crate::constants::Weights;
 use crate::error::{FileError, ProveError, StatementError};
 use crate::file::{self, PROVING_KEY};
 use crate::key::VerifyingKey;
-use crate::linear::{Contracted, Ends, LinearProver, TensorClaim, reduce};
+use crate::linear::{Contracted, LinearProver, reduce};
 use crate::lookup;
 use crate::options::{SetupOptions, Trust};
 use crate::plan::{Plan, WeightPlan};
@@ -202,7 +202,7 @@ impl<C: RelationProver> ProvingKey<C> {
             known.push(partials.collect());
             claims.push(own);
         }
-        let relation = claims::relation(&claims, tape.sample());
+        let relation = claim::relation(&claims, tape.sample());
         C::open(&sources, &relation, &known, &mut tape)?;
         let messages = tape.messages().to_vec();
         Ok((tape.finish(), messages))

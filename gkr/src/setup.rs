@@ -41,7 +41,7 @@ pub fn setup_scheme<C: RelationProver>(
         }
         Weights::Committed => {
             let columns = weights::columns(&model, &plan);
-            let layout = plan.layout(&model.graph, *options)?;
+            let layout = plan.layout(&model.graph, options.trust.word(), options.proof)?;
             let (commitment, data) = C::commit(&layout, columns)?;
             (Constants::Committed(commitment), Some(data))
         }

@@ -1,11 +1,11 @@
 //! Verification: from a statement and a tape to accept or reject.
 
-use crate::claims;
+use crate::claim::{self, Ends, TensorClaim};
 use crate::constants::Constants;
 use crate::error::{StatementError, VerifyError};
 use crate::form::Form;
 use crate::key::VerifyingKey;
-use crate::linear::{Ends, LinearVerifier, TensorClaim, reduce};
+use crate::linear::{LinearVerifier, reduce};
 use crate::lookup;
 use crate::plan::{Plan, WeightPlan};
 use crate::proof::Proof;
@@ -52,7 +52,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             }
             (Constants::None | Constants::Committed(_), _) => nothing_claimed(&ends.weights)?,
         }
-        let relation = claims::relation(&claims, tape.sample());
+        let relation = claim::relation(&claims, tape.sample());
         C::verify(&sources, &relation, &mut tape)?;
         Ok(tape.finish()?)
     }

@@ -3,8 +3,8 @@
 
 use crate::linear::{LinearProver, Party};
 use crate::lookup::fraction::FractionClaim;
-use crate::lookup::{Block, multiplicities, trees, values};
-use crate::plan::Plan;
+use crate::lookup::{multiplicities, trees, values};
+use crate::plan::{Block, Plan};
 use crate::tensor::{Cells, Tensor};
 use rayon::prelude::*;
 use zkstrata_mle::{E, F};

@@ -2,8 +2,8 @@
 //! whose messages are unknown and whose checks pass tells the number of messages, and the columns
 //! and points of the claims that are left.
 
+use crate::claim::Ends;
 use crate::error::VerifyError;
-use crate::linear::Ends;
 use crate::plan::{Plan, WeightPlan};
 use crate::statement::Statement;
 use crate::verify::reduce_statement;

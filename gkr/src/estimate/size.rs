@@ -71,7 +71,7 @@ fn output(interval: Interval) -> f64 {
 /// Every row has its share of the lookups.
 fn multiplicities(plan: &Plan<'_>) -> f64 {
     let rows = plan.witness.last().map_or(1, |table| table.live);
-    let share = super::work::lookups(plan) / rows;
+    let share = plan.lookups() / rows;
     rows as f64 * f64::from(Cells::bytes_of(i64::try_from(share).unwrap_or(i64::MAX)))
 }
 

@@ -1,8 +1,9 @@
 //! What the linear part makes its prover contract: a party of the walk around another one.
 
 use super::dry::Dry;
+use crate::claim::TensorClaim;
 use crate::error::VerifyError;
-use crate::linear::{Instance, InstanceEnd, LinearVerifier, Party, TensorClaim, Wanted, reduce};
+use crate::linear::{Instance, InstanceEnd, LinearVerifier, Party, Wanted, reduce};
 use crate::plan::{Plan, WeightPlan};
 use zkstrata_mle::{E, Point};
 use zkstrata_model_ir::int::{MapAxis, TensorId};

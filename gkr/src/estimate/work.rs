@@ -4,8 +4,7 @@ use super::dry;
 use super::tally::{self, Tally};
 use crate::error::VerifyError;
 use crate::form::Form;
-use crate::lookup::Block;
-use crate::plan::Plan;
+use crate::plan::{Block, Plan};
 use zkstrata_model_ir::int::{MapAxis, Model, Op};
 use zkstrata_pcs::joint::{Joint, SourceCost, Table};
 use zkstrata_pcs::{Claim, Counts};
@@ -81,13 +80,6 @@ pub(super) struct Counted {
     pub(super) key: Option<SourceCost>,
 }
 
-/// Live lookups.
-pub(super) fn lookups(plan: &Plan<'_>) -> usize {
-    let cells = |node: usize| plan.batch * plan.graph.nodes[node].cells();
-    let block = plan.blocks.iter();
-    block.map(|b| cells(b.node) * (1 + b.limbs.len())).sum()
-}
-
 impl Counted {
     /// Counts everything.
     pub(super) fn new(model: &Model, form: &Form<'_>) -> Result<Self, VerifyError> {
@@ -120,7 +112,7 @@ impl Counted {
             ..Work::default()
         };
         if !plan.blocks.is_empty() {
-            work.lookups = len(lookups(plan));
+            work.lookups = len(plan.lookups());
             let leaves = plan.blocks.iter().flat_map(Block::leaf_blocks);
             work.leaves = len(leaves.map(|(vars, _)| 1usize << vars).sum());
             work.rows = len(1 << plan.table_vars);

@@ -16,8 +16,7 @@
 
 use super::fixed;
 use super::functional::{Functional, Part, summed};
-use crate::plan::mask;
-use zkstrata_mle::{E, Point, axis_vars, eq_eval, tensor_eq, tensor_vars};
+use zkstrata_mle::{E, Point, axis_vars, eq_eval, mask, tensor_eq, tensor_vars};
 use zkstrata_model_ir::int::{Affine, MapAxis, TensorId, WeightShape};
 use zkstrata_pcs::ColumnId;
 

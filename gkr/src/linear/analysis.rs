@@ -1,7 +1,9 @@
 //! A dry run of the walk: how many stages, rounds and claims a model needs. It depends on the
 //! graph and the batch size only.
 
-use super::{Instance, InstanceEnd, Party, TensorClaim, Wanted, reduce};
+use super::{Instance, InstanceEnd, Party, Wanted, reduce};
+use crate::claim::TensorClaim;
+use crate::error::VerifyError;
 use crate::plan::{Plan, WeightPlan};
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::TensorId;
@@ -52,10 +54,10 @@ impl Party for Analysis {
         Some(E::ZERO)
     }
 
-    fn spend(&mut self, work: usize) -> Result<(), crate::VerifyError> {
+    fn spend(&mut self, work: usize) -> Result<(), VerifyError> {
         self.work = self.work.saturating_add(work);
         if self.work > MAX_WORK {
-            return Err(crate::VerifyError::Key(format!(
+            return Err(VerifyError::Key(format!(
                 "the linear part visits more than {MAX_WORK} cells"
             )));
         }
@@ -66,7 +68,7 @@ impl Party for Analysis {
         self.weight_cells = self.weight_cells.saturating_add(entries);
     }
 
-    fn value(&mut self, _: Wanted<'_>) -> Result<E, crate::VerifyError> {
+    fn value(&mut self, _: Wanted<'_>) -> Result<E, VerifyError> {
         self.values += 1;
         if self.values > MAX_CLAIMS {
             return Err(too_many());
@@ -82,7 +84,7 @@ impl Party for Analysis {
         &mut self,
         instances: &[Instance<'_>],
         _: &[E],
-    ) -> Result<Vec<InstanceEnd<E>>, crate::VerifyError> {
+    ) -> Result<Vec<InstanceEnd<E>>, VerifyError> {
         self.values += instances.iter().map(Instance::end_values).sum::<usize>();
         if self.values > MAX_CLAIMS {
             return Err(too_many());
@@ -112,17 +114,14 @@ impl Party for Analysis {
     }
 }
 
-fn too_many() -> crate::VerifyError {
-    crate::VerifyError::Key(format!(
+fn too_many() -> VerifyError {
+    VerifyError::Key(format!(
         "the linear part needs more than {MAX_CLAIMS} claims: split the model"
     ))
 }
 
 /// Walks the graph with empty values.
-pub(crate) fn analyse(
-    plan: &Plan<'_>,
-    weights: &WeightPlan,
-) -> Result<Analysis, crate::VerifyError> {
+pub(crate) fn analyse(plan: &Plan<'_>, weights: &WeightPlan) -> Result<Analysis, VerifyError> {
     let zero = |tensor: TensorId| TensorClaim {
         tensor,
         point: Point::new(vec![E::ZERO; plan.num_vars(tensor)]),

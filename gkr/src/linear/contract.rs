@@ -14,8 +14,7 @@
 //! through, and `LT` cuts a summed axis to its length, which needs none if that is a power of two
 //! (the padding rule). Soundness error: `degree * vars / |E|`.
 
-use crate::plan::mask;
-use zkstrata_mle::{E, Point, axis_vars, eq_eval};
+use zkstrata_mle::{E, Point, axis_vars, eq_eval, mask};
 use zkstrata_model_ir::int::{Contract, Role, TensorId};
 
 /// A label of both operands.

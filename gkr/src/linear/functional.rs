@@ -15,10 +15,8 @@
 //! a dry run of the protocol makes none.
 
 use super::fixed;
-use crate::lookup::table::signed;
-use crate::plan::mask;
 use zkstrata_mle::{
-    E, Point, PrimeCharacteristicRing, axis_vars, eq_table, tensor_eq, tensor_vars,
+    E, Point, PrimeCharacteristicRing, axis_vars, eq_table, mask, signed, tensor_eq, tensor_vars,
 };
 use zkstrata_model_ir::int::{Entry, Map, MapAxis, TensorId};
 

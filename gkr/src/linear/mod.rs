@@ -34,42 +34,20 @@ pub(crate) use analysis::{Stage, analyse};
 pub(crate) use prove::{Contracted, LinearProver};
 pub(crate) use verify::LinearVerifier;
 
+use crate::claim::{Ends, TensorClaim};
 use crate::error::VerifyError;
-use crate::lookup::table::signed;
-use crate::plan::{Plan, WeightPlan, mask};
+use crate::plan::{Plan, WeightPlan};
 use affine::AffineInstance;
 use contract::ContractInstance;
 use functional::{Functional, Part};
 use merge::MergeInstance;
 use std::collections::{BTreeMap, VecDeque};
-use zkstrata_mle::{E, Field, Point, PrimeCharacteristicRing, axis_vars, tensor_vars};
+use zkstrata_mle::{
+    E, Field, Point, PrimeCharacteristicRing, axis_vars, mask, signed, tensor_vars,
+};
 use zkstrata_model_ir::int::{BiasId, Graph, MapAxis, Node, Op, TensorId};
 use zkstrata_pcs::sumcheck::InstanceShape;
 use zkstrata_pcs::{Claim, Scalar};
-
-/// "The multilinear extension of `tensor` is `value` at `point`."
-#[must_use = "a claim that nobody proves is an assertion that nobody checks"]
-#[derive(Clone, Debug)]
-pub(crate) struct TensorClaim<V> {
-    /// The tensor.
-    pub(crate) tensor: TensorId,
-    /// The point, batch coordinates first.
-    pub(crate) point: Point,
-    /// The claimed value.
-    pub(crate) value: V,
-}
-
-/// Where the linear part ends.
-#[must_use = "the linear part holds only if these claims do"]
-#[derive(Debug)]
-pub(crate) struct Ends<V> {
-    /// Claims on committed activations.
-    pub(crate) witness: Vec<Claim<V>>,
-    /// Claims on committed weights and biases.
-    pub(crate) weights: Vec<Claim<V>>,
-    /// Claims on public inputs.
-    pub(crate) inputs: Vec<TensorClaim<V>>,
-}
 
 /// A value that the prover sends in the course of the walk.
 #[derive(Clone, Copy, Debug)]

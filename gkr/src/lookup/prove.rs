@@ -1,15 +1,14 @@
 //! The prover of the lookup argument.
 
+use super::denominators::{Denominators, table_offsets};
 use super::fraction::{self, FractionClaim, Leaves, Tree};
 use super::leaves::{RunLeaves, for_each};
-use super::table::row;
-use super::{Block, LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
-use crate::plan::Plan;
+use super::{LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
+use crate::plan::{Block, Plan};
 use crate::tensor::Tensor;
 use crate::witness::{Evidence, Witness};
 use rayon::prelude::*;
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};
-use zkstrata_model_ir::int::TableId;
 use zkstrata_pcs::{Claim, ProverTape};
 
 /// Variables of a tree whose leaves are worth counting on several threads.
@@ -50,7 +49,7 @@ pub(crate) fn trees(
     (alpha, beta): (E, E),
     tape: &mut ProverTape,
 ) -> (FractionClaim<E>, FractionClaim<E>) {
-    let denominators = table_denominators(plan, alpha, beta);
+    let denominators = Denominators::new(plan, alpha, beta);
     let leaves = tracing::debug_span!("leaf tree").in_scope(|| {
         let mut leaves = RunLeaves::new(plan, witness, &denominators);
         fraction::prove(Tree::new(plan.leaf_vars, &leaves), &mut leaves, tape)
@@ -82,51 +81,6 @@ fn block_values<W: Evidence>(block: &Block, leaf: &Point, witness: &W) -> Vec<E>
     let own = &witness.own_limbs(block.node)[..block.own_limbs().len()];
     let values = main.map(|t| t.eval(cell));
     values.chain(own.iter().map(|t| t.eval(own_cell))).collect()
-}
-
-/// The denominators of all rows of the table hypercube.
-pub(super) struct Denominators {
-    pub(super) rows: Vec<E>,
-    /// First row of each table.
-    offsets: Vec<usize>,
-}
-
-/// First row of each table in the hypercube.
-fn table_offsets(plan: &Plan<'_>) -> Vec<usize> {
-    let mut offsets = vec![0; plan.tables.len()];
-    for block in &plan.tables {
-        offsets[block.table.0] = block.offset;
-    }
-    offsets
-}
-
-fn table_denominators(plan: &Plan<'_>, alpha: E, beta: E) -> Denominators {
-    let mut rows = Vec::with_capacity(1 << plan.table_vars);
-    for block in &plan.tables {
-        let table = &plan.graph.tables[block.table.0];
-        let live = rows.len() + table.len;
-        rows.par_extend(
-            (0..table.len)
-                .into_par_iter()
-                .with_min_len(1 << 10)
-                .map(|j| row(table, block.table, j).denominator(alpha, beta)),
-        );
-        let last = rows[live - 1];
-        rows.resize(block.offset + (1 << block.vars), last);
-    }
-    let last = *rows.last().expect("a model with lookups has tables");
-    rows.resize(1 << plan.table_vars, last);
-    Denominators {
-        rows,
-        offsets: table_offsets(plan),
-    }
-}
-
-impl Denominators {
-    /// The first row of a table.
-    pub(super) fn offset(&self, table: TableId) -> usize {
-        self.offsets[table.0]
-    }
 }
 
 /// How often each row of the table hypercube is looked up.

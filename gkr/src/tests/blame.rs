@@ -4,9 +4,9 @@
 use super::leaves;
 use crate::error::VerifyError;
 use crate::linear::{Instance, InstanceEnd, LinearProver, Party, Wanted};
+use crate::lookup::LeafEquation;
 use crate::lookup::fraction::{self, FractionClaim, Leaves};
-use crate::lookup::{Block, LeafEquation};
-use crate::plan::Plan;
+use crate::plan::{Block, Plan};
 use crate::tensor::Tensor;
 use crate::witness::Evidence;
 use std::sync::{Mutex, MutexGuard};

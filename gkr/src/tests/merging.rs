@@ -4,10 +4,10 @@ use super::attacks::Case;
 use super::build::Builder;
 use super::field_run::run;
 use super::field_witness::Padded;
+use crate::claim::TensorClaim;
 use crate::error::VerifyError;
 use crate::linear::{
-    Contracted, Instance, InstanceEnd, LinearProver, LinearVerifier, Party, TensorClaim, Wanted,
-    analyse, reduce,
+    Contracted, Instance, InstanceEnd, LinearProver, LinearVerifier, Party, Wanted, analyse, reduce,
 };
 use crate::plan::{Plan, WeightPlan};
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};

@@ -1,8 +1,34 @@
-//! What is left of a proof, as one relation.
+//! Claims: what the parts of the protocol hand to each other, and what is left of a proof, as one
+//! relation.
 
-use zkstrata_mle::{E, PrimeCharacteristicRing};
+use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
+use zkstrata_model_ir::int::TensorId;
 use zkstrata_pcs::Claim;
 use zkstrata_pcs::joint::{Relation, Term};
+
+/// "The multilinear extension of `tensor` is `value` at `point`."
+#[must_use = "a claim that nobody proves is an assertion that nobody checks"]
+#[derive(Clone, Debug)]
+pub(crate) struct TensorClaim<V> {
+    /// The tensor.
+    pub(crate) tensor: TensorId,
+    /// The point, batch coordinates first.
+    pub(crate) point: Point,
+    /// The claimed value.
+    pub(crate) value: V,
+}
+
+/// Where the linear part ends.
+#[must_use = "the linear part holds only if these claims do"]
+#[derive(Debug)]
+pub(crate) struct Ends<V> {
+    /// Claims on committed activations.
+    pub(crate) witness: Vec<Claim<V>>,
+    /// Claims on committed weights and biases.
+    pub(crate) weights: Vec<Claim<V>>,
+    /// Claims on public inputs.
+    pub(crate) inputs: Vec<TensorClaim<V>>,
+}
 
 /// The sum of all claims with powers of a challenge, `sum_k gamma^k (column_k(point_k) - value_k) =
 /// 0`; the claims of each source are a list of their own.
@@ -30,7 +56,7 @@ pub(crate) fn relation(claims: &[Vec<Claim<E>>], gamma: E) -> Relation {
 #[cfg(all(test, feature = "prover"))]
 mod tests {
     use super::*;
-    use zkstrata_mle::{F, Point};
+    use zkstrata_mle::F;
     use zkstrata_pcs::joint::{
         Column, Layout, Parameters, RelationProver, RelationScheme, SourceRef, Table, Word,
     };
