@@ -28,7 +28,7 @@
 //! whichever elements the key commits to. It is one function of its inputs all the same, because
 //! lookups and the intervals of inputs and outputs do not depend on weights.
 
-use crate::claim;
+use crate::claim::{self, Claim};
 use crate::constants::Constants;
 use crate::error::{FileError, VerifyError};
 use crate::file::{self, CERTIFICATE};
@@ -42,7 +42,7 @@ use zkstrata_mle::{E, Point, PrimeCharacteristicRing, axis_vars};
 use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::{Graph, Op};
 use zkstrata_pcs::joint::{Layout, Relation, RelationScheme, SourceRef};
-use zkstrata_pcs::{Channel, Claim, ColumnId, SoundnessTerm, VerifierTape};
+use zkstrata_pcs::{Channel, ColumnId, SoundnessTerm, VerifierTape};
 
 #[cfg(feature = "prover")]
 use crate::error::ProveError;
@@ -250,7 +250,7 @@ fn count(graph: &Graph, plan: &WeightPlan) -> Result<usize, VerifyError> {
 
 /// "Every block of padding is zero at `z`", on every column.
 fn padding(graph: &Graph, plan: &WeightPlan, z: &[E]) -> Vec<Claim<E>> {
-    let claims = blocks(graph, plan).flat_map(|block| {
+    let claims = blocks(graph, plan).map(|block| {
         let fixed = block.axis.clone().zip(&block.bits);
         let mut point: Vec<E> = z.iter().copied().take(block.num_vars).collect();
         for (place, &bit) in fixed {
@@ -258,15 +258,12 @@ fn padding(graph: &Graph, plan: &WeightPlan, z: &[E]) -> Vec<Claim<E>> {
                 *x = E::from_bool(bit);
             }
         }
-        let point = Point::new(point);
-        (0..block.columns).map(move |column| Claim {
-            column: ColumnId {
-                table: block.table,
-                column,
-            },
-            point: point.clone(),
-            value: E::ZERO,
-        })
+        let table = block.table;
+        let zero = |column| (ColumnId { table, column }, E::ZERO);
+        Claim {
+            at: Point::new(point),
+            columns: (0..block.columns).map(zero).collect(),
+        }
     });
     claims.collect()
 }

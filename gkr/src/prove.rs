@@ -19,7 +19,7 @@ use zkstrata_mle::{E, Point};
 use zkstrata_model_ir::int::{Executor, Model, Port, Trace};
 use zkstrata_model_ir::quantise::Inputs;
 use zkstrata_pcs::joint::{Joint, ProofProfile, RelationProver};
-use zkstrata_pcs::{Claim, Message, ProverTape};
+use zkstrata_pcs::{Message, ProverTape};
 
 /// Proves runs of one model. Cheap to clone and to share between threads.
 pub struct ProvingKey<C: RelationProver = Joint> {
@@ -192,14 +192,13 @@ impl<C: RelationProver> ProvingKey<C> {
         let (mut sources, mut claims, mut known) = (vec![], vec![], vec![]);
         if let Some(data) = &data {
             sources.push(data);
-            claims.push(merge(ends.witness));
+            claims.push(claim::merge(ends.witness).claims);
             known.push(vec![]);
         }
         if let Some(data) = &self.inner.data {
             sources.push(data);
-            let own = merge(ends.weights);
-            let partials = own.iter().map(|c| contracted.take(c.column, &c.point));
-            known.push(partials.collect());
+            let own = claim::merge(ends.weights).claims;
+            known.push(own.iter().flat_map(|c| contracted.take(c)).collect());
             claims.push(own);
         }
         let relation = claim::relation(&claims, tape.sample());
@@ -295,16 +294,4 @@ impl<C: RelationProver> ProvingKey<C> {
             .map_err(|e| FileError::Malformed(e.to_string()))?;
         Ok(pk)
     }
-}
-
-/// Drops repeated (column, point) pairs, as the verifier does.
-fn merge(claims: Vec<Claim<E>>) -> Vec<Claim<E>> {
-    let mut merged: Vec<Claim<E>> = Vec::with_capacity(claims.len());
-    for claim in claims {
-        let same = |other: &Claim<E>| other.column == claim.column && other.point == claim.point;
-        if !merged.iter().any(same) {
-            merged.push(claim);
-        }
-    }
-    merged
 }

@@ -1,6 +1,6 @@
 //! Verification: from a statement and a tape to accept or reject.
 
-use crate::claim::{self, Ends, TensorClaim};
+use crate::claim::{self, Claim, Ends, Merged, TensorClaim};
 use crate::constants::Constants;
 use crate::error::{StatementError, VerifyError};
 use crate::form::Form;
@@ -13,7 +13,7 @@ use crate::security::Security;
 use crate::statement::{Statement, eval_public};
 use zkstrata_mle::{E, Point};
 use zkstrata_pcs::joint::{RelationScheme, SourceRef};
-use zkstrata_pcs::{Channel, Claim, TapeError, VerifierTape};
+use zkstrata_pcs::{Channel, TapeError, VerifierTape};
 
 impl<C: RelationScheme> VerifyingKey<C> {
     /// Accepts if `proof` shows that the model maps the statement's inputs to its outputs.
@@ -153,17 +153,9 @@ fn merge<C: Channel>(
     claims: Vec<Claim<C::S>>,
     channel: &mut C,
 ) -> Result<Vec<Claim<C::S>>, TapeError> {
-    let mut merged: Vec<Claim<C::S>> = Vec::with_capacity(claims.len());
-    for claim in claims {
-        let same =
-            |other: &&Claim<C::S>| other.column == claim.column && other.point == claim.point;
-        match merged.iter().find(same) {
-            Some(other) => {
-                let difference = other.value.clone() - claim.value;
-                channel.assert_zero(difference, "two claims at one point")?;
-            }
-            None => merged.push(claim),
-        }
+    let Merged { claims, equal } = claim::merge(claims);
+    for (first, other) in equal {
+        channel.assert_zero(first - other, "two claims at one point")?;
     }
-    Ok(merged)
+    Ok(claims)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// A point, most significant coordinate first. Clones share the coordinates: many claims are made
 /// at one point.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Point(Arc<[E]>);
 
 impl Point {

@@ -2,12 +2,13 @@
 
 use super::dry;
 use super::tally::{self, Tally};
+use crate::claim::{Claim, count};
 use crate::error::VerifyError;
 use crate::form::Form;
 use crate::plan::{Block, Plan};
 use zkstrata_model_ir::int::{MapAxis, Model, Op};
+use zkstrata_pcs::Counts;
 use zkstrata_pcs::joint::{Joint, SourceCost, Table};
-use zkstrata_pcs::{Claim, Counts};
 
 /// All counts, as real numbers: they are multiplied by rates.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,11 +65,12 @@ impl Commitment {
         let Some(word) = source.word else {
             return Self::default();
         };
-        let claimed = claims.iter().map(|c| shape[c.column.table].live);
+        let columns = claims.iter().flat_map(|claim| &claim.columns);
+        let claimed = columns.map(|(column, _)| shape[column.table].live);
         Self {
             word: word as f64,
             claimed: claimed.sum::<usize>() as f64,
-            claims: claims.len() as f64,
+            claims: count(claims) as f64,
         }
     }
 }

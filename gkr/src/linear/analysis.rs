@@ -2,7 +2,7 @@
 //! graph and the batch size only.
 
 use super::{Instance, InstanceEnd, Party, Wanted, reduce};
-use crate::claim::TensorClaim;
+use crate::claim::{TensorClaim, count};
 use crate::error::VerifyError;
 use crate::plan::{Plan, WeightPlan};
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
@@ -140,7 +140,7 @@ pub(crate) fn analyse(plan: &Plan<'_>, weights: &WeightPlan) -> Result<Analysis,
     let columns: usize = plan.witness.iter().map(|t| t.width).sum();
     let own: usize = plan.blocks.iter().map(|b| b.own_limbs().len()).sum();
     let lookups = columns + own;
-    analysis.witness_claims = ends.witness.len() + lookups;
-    analysis.weight_claims = ends.weights.len();
+    analysis.witness_claims = count(&ends.witness) + lookups;
+    analysis.weight_claims = count(&ends.weights);
     Ok(analysis)
 }

@@ -34,7 +34,7 @@ pub(crate) use analysis::{Stage, analyse};
 pub(crate) use prove::{Contracted, LinearProver};
 pub(crate) use verify::LinearVerifier;
 
-use crate::claim::{Ends, TensorClaim};
+use crate::claim::{Claim, Ends, TensorClaim};
 use crate::error::VerifyError;
 use crate::plan::{Plan, WeightPlan};
 use affine::AffineInstance;
@@ -46,8 +46,8 @@ use zkstrata_mle::{
     E, Field, Point, PrimeCharacteristicRing, axis_vars, mask, signed, tensor_vars,
 };
 use zkstrata_model_ir::int::{BiasId, Graph, MapAxis, Node, Op, TensorId};
+use zkstrata_pcs::Scalar;
 use zkstrata_pcs::sumcheck::InstanceShape;
-use zkstrata_pcs::{Claim, Scalar};
 
 /// A value that the prover sends in the course of the walk.
 #[derive(Clone, Copy, Debug)]
@@ -272,11 +272,8 @@ impl<'a, P: Party> Walk<'a, P> {
                     .plan
                     .output_column(claim.tensor)
                     .ok_or_else(|| malformed(node))?;
-                self.ends.witness.push(Claim {
-                    column,
-                    point: claim.point,
-                    value: claim.value,
-                });
+                let end = Claim::of(column, claim.point, claim.value);
+                self.ends.witness.push(end);
             }
             Op::Sum { coefs } => self.sum(node, coefs, claim)?,
             Op::Permute { axes, perm } => {
@@ -403,11 +400,9 @@ impl<'a, P: Party> Walk<'a, P> {
         self.party.visit(block.axes.iter().product());
         let vars = tensor_vars(&block.axes);
         let high = self.weights.bias_vars.saturating_sub(vars);
-        self.ends.weights.push(Claim {
-            column: self.weights.bias_column(),
-            point: Point::vertex(block.offset >> vars, high).concat(low),
-            value,
-        });
+        let at = Point::vertex(block.offset >> vars, high).concat(low);
+        let claim = Claim::of(self.weights.bias_column(), at, value);
+        self.ends.weights.push(claim);
         Ok(())
     }
 
@@ -459,14 +454,11 @@ impl<'a, P: Party> Walk<'a, P> {
                     })?;
                 }
                 Instance::Affine(a) => {
-                    let (weight_point, input) = a.end(&point).ok_or_else(missing)?;
-                    for column in a.columns() {
-                        self.ends.weights.push(Claim {
-                            column,
-                            point: weight_point.clone(),
-                            value: values.next().ok_or_else(missing)?,
-                        });
-                    }
+                    let (at, input) = a.end(&point).ok_or_else(missing)?;
+                    let tap = |column| Some((column, values.next()?));
+                    let columns = a.columns().map(tap).collect::<Option<_>>();
+                    let columns = columns.ok_or_else(missing)?;
+                    self.ends.weights.push(Claim { at, columns });
                     let z = values.next().ok_or_else(missing)?;
                     self.functional(input, z);
                 }

@@ -7,6 +7,7 @@ use super::functional::{Functional, Part, window_vector};
 use super::merge::MergeInstance;
 use super::verify::{FACTORS, OPERAND};
 use super::{Instance, InstanceEnd, Party, Wanted};
+use crate::claim::Claim;
 use crate::error::VerifyError;
 use crate::tensor::{Action, Cells, Tensor, contract_ext, pad_axes, place_axes};
 use rayon::prelude::*;
@@ -36,8 +37,8 @@ pub(crate) struct LinearProver<'a, C> {
     pub(crate) contracted: &'a mut Contracted,
 }
 
-/// Weight columns at the coordinates of their groups and outputs, over their inputs: a claim on a
-/// column is at such a point, so the opening need not contract it again.
+/// Weight columns at the coordinates of their groups and outputs, over their inputs: a claim on the
+/// columns is at such a point, so the opening need not contract them again.
 #[derive(Debug, Default)]
 pub(crate) struct Contracted(BTreeMap<ColumnId, Vec<(Point, Partial)>>);
 
@@ -50,22 +51,26 @@ impl Contracted {
         let eq = tensor_eq(&shape.groups, groups);
         let of_groups = contract_ext(w, 1, eq.len(), w.len() / eq.len(), &eq);
         let num_vars = inputs.len();
+        let at = Point::new(a.weight_point(groups, inputs));
         for (t, column) in a.columns().enumerate().filter(|_| num_vars > 0) {
             let values: Vec<E> = of_groups[t..].iter().step_by(taps).copied().collect();
             let values = pad_axes(&shape.inputs, &values);
-            let point = Point::new(a.weight_point(groups, inputs));
             let noted = self.0.entry(column).or_default();
-            noted.push((point, Partial { num_vars, values }));
+            noted.push((at.clone(), Partial { num_vars, values }));
         }
         let eq = tensor_eq(&shape.inputs, inputs);
         contract_ext(&of_groups, 1, eq.len(), taps, &eq)
     }
 
-    /// What is known of a claim on a column.
-    pub(crate) fn take(&mut self, column: ColumnId, point: &Point) -> Option<Partial> {
-        let noted = self.0.get_mut(&column)?;
-        let at = noted.iter().position(|(other, _)| other == point)?;
-        Some(noted.swap_remove(at).1)
+    /// What is known of each column of a claim.
+    pub(crate) fn take<V>(&mut self, claim: &Claim<V>) -> Vec<Option<Partial>> {
+        let columns = claim.columns.iter();
+        let mut take = |column| {
+            let noted = self.0.get_mut(column)?;
+            let at = noted.iter().position(|(point, _)| *point == claim.at)?;
+            Some(noted.swap_remove(at).1)
+        };
+        columns.map(|(column, _)| take(column)).collect()
     }
 }
 

@@ -52,14 +52,15 @@ pub(crate) mod table;
 #[cfg(feature = "prover")]
 pub(crate) use prove::{multiplicities, prove, trees, values};
 
-use crate::claim::TensorClaim;
+use crate::claim::{Claim, TensorClaim};
 use crate::error::VerifyError;
 use crate::plan::{Block, Limb, Plan};
 use fraction::FractionClaim;
+use std::ops::Range;
 use table::{eval_all, identifier};
 use zkstrata_mle::{E, Field, Point, PrimeCharacteristicRing, mask, selector, signed};
 use zkstrata_model_ir::int::TensorId;
-use zkstrata_pcs::{Channel, Claim, ColumnId};
+use zkstrata_pcs::{Channel, ColumnId};
 
 /// Bits of proof of work before alpha and beta are drawn.
 pub(crate) const WORK_BITS: usize = 8;
@@ -190,18 +191,25 @@ fn block_claims<S>(
         point: Point::from(cell),
         value: values.next()?,
     });
-    // The output and all limbs, then the limbs with blocks of their own.
-    let main = (0..=block.limbs.len()).map(|column| (column, cell));
-    let own = (2..2 + block.own_limbs().len()).map(|column| (column, own_cell));
-    for (column, point) in main.chain(own) {
-        claims.witness.push(Claim {
-            column: ColumnId {
+    let mut claim = |columns: Range<usize>, at: &[E]| {
+        let column = |column| {
+            let id = ColumnId {
                 table: index,
                 column,
-            },
-            point: Point::from(point),
-            value: values.next()?,
+            };
+            Some((id, values.next()?))
+        };
+        claims.witness.push(Claim {
+            at: Point::from(at),
+            columns: columns.map(column).collect::<Option<_>>()?,
         });
+        Some(())
+    };
+    // The output and all limbs, then the limbs with blocks of their own.
+    claim(0..1 + block.limbs.len(), cell)?;
+    let own = block.own_limbs().len();
+    if own > 0 {
+        claim(2..2 + own, own_cell)?;
     }
     Some(())
 }
@@ -251,11 +259,9 @@ pub(crate) fn verify<C: Channel>(
     let row = eval_all(&plan.graph.tables, &plan.tables, &tables.point).ok_or_else(malformed)?;
     let denominator = channel.constant(row.denominator(alpha, beta));
     channel.assert_zero(tables.q - denominator, "table denominators")?;
-    claims.witness.push(Claim {
-        column: plan.multiplicity_column(),
-        point: tables.point,
-        value: tables.p,
-    });
+    let multiplicities = plan.multiplicity_column();
+    let claim = Claim::of(multiplicities, tables.point, tables.p);
+    claims.witness.push(claim);
     Ok(claims)
 }
 

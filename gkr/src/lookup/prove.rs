@@ -4,12 +4,13 @@ use super::denominators::{Denominators, table_offsets};
 use super::fraction::{self, FractionClaim, Leaves, Tree};
 use super::leaves::{RunLeaves, for_each};
 use super::{LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
+use crate::claim::Claim;
 use crate::plan::{Block, Plan};
 use crate::tensor::Tensor;
 use crate::witness::{Evidence, Witness};
 use rayon::prelude::*;
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};
-use zkstrata_pcs::{Claim, ProverTape};
+use zkstrata_pcs::ProverTape;
 
 /// Variables of a tree whose leaves are worth counting on several threads.
 const PARALLEL_VARS: usize = 20;
@@ -34,11 +35,9 @@ pub(crate) fn prove<W: Evidence>(
     for (index, (block, values)) in plan.blocks.iter().zip(values).enumerate() {
         block_claims(index, block, &leaves.point, values, &mut claims).expect("the leaf point");
     }
-    claims.witness.push(Claim {
-        column: plan.multiplicity_column(),
-        point: tables.point,
-        value: tables.p,
-    });
+    let multiplicities = plan.multiplicity_column();
+    let claim = Claim::of(multiplicities, tables.point, tables.p);
+    claims.witness.push(claim);
     claims
 }
 

@@ -3,6 +3,7 @@
 
 use super::build::inputs;
 use super::suite::models;
+use crate::claim::count;
 use crate::plan::{Plan, WeightPlan};
 use crate::verify::reduce_statement;
 use crate::{SetupOptions, setup_scheme};
@@ -33,8 +34,8 @@ fn the_verifier_runs_over_a_counting_ring() {
             if seed == 1 {
                 eprintln!(
                     "{name}: {} + {} claims, {counts:?}",
-                    ends.witness.len(),
-                    ends.weights.len()
+                    count(&ends.witness),
+                    count(&ends.weights)
                 );
             }
             assert!(counts.assertions > 0 && counts.scalars > 0, "{name}");

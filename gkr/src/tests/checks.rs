@@ -4,6 +4,7 @@
 use super::attacks::Case;
 use super::build::{Builder, inputs};
 use super::suite::{self, models};
+use crate::claim::count;
 use crate::constants::{Constants, PublicWeights};
 use crate::linear::analyse;
 use crate::lookup::check_roots;
@@ -21,7 +22,7 @@ use zkstrata_model_ir::int::{Executor, Interval, Model, Op, RunError};
 use zkstrata_pcs::joint::{
     Column, Joint, Layout, Partial, Relation, RelationProver, RelationScheme, SourceRef, Word,
 };
-use zkstrata_pcs::{Claim, Clear, Error, ProverTape, SoundnessTerm, TapeError, VerifierTape};
+use zkstrata_pcs::{Clear, Error, ProverTape, SoundnessTerm, TapeError, VerifierTape};
 
 /// `Clear` with soundness terms of a commitment scheme: one for each source, of `BITS` bits.
 #[derive(Debug)]
@@ -485,7 +486,6 @@ fn ends(vk: &VerifyingKey<Weak<120>>, statement: &Statement, proof: &Proof) -> (
         <Clear as RelationScheme>::recv_commitment(&layout, &mut tape).expect("a commitment");
     }
     let ends = reduce_statement(&plan, &weights, statement, &mut tape).expect("an honest proof");
-    let count = |claims: &[Claim<E>]| claims.len();
     (count(&ends.witness), count(&ends.weights))
 }
 
