@@ -144,7 +144,13 @@ fn multiplications(plan: &Plan<'_>) -> (f64, f64) {
                 sums.1 += (plan.batch * node.cells()) as f64 * contract.terms() as f64;
                 continue;
             }
-            _ => continue,
+            Op::Input
+            | Op::Constant { .. }
+            | Op::Table { .. }
+            | Op::Sum { .. }
+            | Op::Permute { .. }
+            | Op::Map(_)
+            | Op::Gather { .. } => continue,
         };
         let taps: usize = layer.windows.iter().map(MapAxis::taps).product();
         let inputs: usize = layer.inputs.iter().product();

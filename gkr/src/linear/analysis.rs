@@ -1,7 +1,9 @@
 //! A dry run of the walk: how many stages, rounds and claims a model needs. It depends on the
 //! graph and the batch size only.
 
-use super::{Instance, InstanceEnd, Party, Wanted, reduce};
+use super::op::Instance;
+use super::party::{InstanceEnd, Party, Wanted};
+use super::walk::reduce;
 use crate::claim::{TensorClaim, count};
 use crate::error::VerifyError;
 use crate::plan::{Plan, WeightPlan};
@@ -16,7 +18,7 @@ const MAX_CLAIMS: usize = 1 << 16;
 const MAX_WORK: usize = 1 << 26;
 
 /// One batched sumcheck.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stage {
     /// Number of instances.
     pub(crate) instances: usize,
@@ -85,30 +87,27 @@ impl Party for Analysis {
         instances: &[Instance<'_>],
         _: &[E],
     ) -> Result<Vec<InstanceEnd<E>>, VerifyError> {
-        self.values += instances.iter().map(Instance::end_values).sum::<usize>();
+        self.values += instances.iter().map(Instance::sent).sum::<usize>();
         if self.values > MAX_CLAIMS {
             return Err(too_many());
         }
-        let weights = instances.iter().map(|instance| match instance {
-            Instance::Affine(a) => a.weight.len(),
-            Instance::Functional(_) | Instance::Contract(_) | Instance::Merge(_) => 0,
-        });
-        self.weight_cells = weights.fold(self.weight_cells, usize::saturating_add);
-        let merged = instances.iter().map(|instance| match instance {
-            Instance::Merge(m) => m.points.len().saturating_sub(1),
-            _ => 0,
-        });
-        self.stages.push(Stage {
+        let mut stage = Stage {
             instances: instances.len(),
-            merged: merged.sum(),
-            rounds: instances.iter().map(Instance::vars).max().unwrap_or(0),
-            degree: instances.iter().map(Instance::degree).max().unwrap_or(0),
-        });
+            ..Stage::default()
+        };
+        for instance in instances {
+            let cost = instance.cost();
+            self.weight_cells = self.weight_cells.saturating_add(cost.weights);
+            stage.merged += cost.points.saturating_sub(1);
+            stage.rounds = stage.rounds.max(instance.vars());
+            stage.degree = stage.degree.max(instance.degree());
+        }
+        self.stages.push(stage);
         Ok(instances
             .iter()
             .map(|i| {
                 let point = Point::new(vec![E::ZERO; i.vars()]);
-                (point, vec![E::ZERO; i.end_values()])
+                (point, vec![E::ZERO; i.sent()])
             })
             .collect())
     }
