@@ -55,7 +55,7 @@ const FLOORS: [&str; 5] = ["decode", "scope", "write", "ops", "import"];
 
 /// What the parts of the protocol in `gkr` may use of each other: plans know no protocol, and
 /// lookups and the linear part meet in claims.
-const PROTOCOL: [(&str, &[&str]); 7] = [
+const PROTOCOL: [(&str, &[&str]); 8] = [
     ("error", &[]),
     ("plan", &[]),
     ("claim", &[]),
@@ -63,6 +63,7 @@ const PROTOCOL: [(&str, &[&str]); 7] = [
     ("linear", &["claim", "error", "plan", "tensor"]),
     ("lookup", &["claim", "error", "plan", "tensor", "witness"]),
     ("form", &["constants", "error", "options", "plan"]),
+    ("prepared", &["error", "form", "options", "security"]),
 ];
 
 fn cargo(arguments: &[&str]) -> String {

@@ -38,6 +38,7 @@ mod linear;
 mod lookup;
 mod options;
 mod plan;
+mod prepared;
 mod proof;
 #[cfg(feature = "prover")]
 mod prove;

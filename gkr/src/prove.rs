@@ -2,7 +2,7 @@
 
 use crate::claim::{self, Ends, TensorClaim};
 use crate::constants::Weights;
-use crate::error::{FileError, ProveError, StatementError};
+use crate::error::{FileError, ProveError, StatementError, VerifyError};
 use crate::file::{self, PROVING_KEY};
 use crate::key::VerifyingKey;
 use crate::linear::{Contracted, LinearProver, reduce};
@@ -163,16 +163,21 @@ impl<C: RelationProver> ProvingKey<C> {
             inputs: graph.inputs.iter().map(cells).collect(),
             outputs: graph.outputs.iter().map(cells).collect(),
         };
-        let plan = Plan::new(graph, trace.batch).map_err(|_| self.too_large(trace.batch))?;
-        let witness = tracing::info_span!("witness").in_scope(|| Witness::new(&plan, trace));
-        let (tape, _) = self.prove_witness(&plan, &statement, &witness)?;
+        let prepared = self.inner.vk.at(trace.batch);
+        let prepared = prepared.map_err(|e| match e {
+            VerifyError::Opening(e) => ProveError::Commit(e),
+            _ => self.too_large(trace.batch),
+        })?;
+        let plan = &prepared.form.plan;
+        let witness = tracing::info_span!("witness").in_scope(|| Witness::new(plan, trace));
+        let (tape, _) = self.prove_witness(plan, &statement, &witness)?;
         Ok((statement, Proof { tape }))
     }
 
     /// Proves any witness, honest or not, and also tells where the messages lie.
     pub(crate) fn prove_witness<W: Evidence>(
         &self,
-        plan: &Plan<'_>,
+        plan: &Plan,
         statement: &Statement,
         witness: &W,
     ) -> Result<(Vec<u8>, Vec<Message>), ProveError> {
@@ -210,7 +215,7 @@ impl<C: RelationProver> ProvingKey<C> {
     /// Lookups and the linear part: everything between the commitment and the openings.
     fn reduce<W: Evidence>(
         &self,
-        plan: &Plan<'_>,
+        plan: &Plan,
         statement: &Statement,
         witness: &W,
         contracted: &mut Contracted,

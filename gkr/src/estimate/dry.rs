@@ -89,7 +89,7 @@ impl Channel for Dry {
 
 /// What a verification up to the openings does, and the claims that are then left.
 pub(super) fn verification(
-    plan: &Plan<'_>,
+    plan: &Plan,
     weights: &WeightPlan,
 ) -> Result<(Counts, Ends<Counted<Unknown>>), VerifyError> {
     let zeros = |port: &Port| vec![0; plan.batch * plan.graph.node(port.tensor).cells()];

@@ -25,7 +25,7 @@ pub(super) struct Tally {
 }
 
 struct Tallying<'a, P> {
-    plan: &'a Plan<'a>,
+    plan: &'a Plan,
     party: P,
     tally: Tally,
 }
@@ -82,7 +82,7 @@ impl<P: Party> Party for Tallying<'_, P> {
 }
 
 /// Walks the linear part of a batch.
-pub(super) fn linear(plan: &Plan<'_>, weights: &WeightPlan) -> Result<Tally, VerifyError> {
+pub(super) fn linear(plan: &Plan, weights: &WeightPlan) -> Result<Tally, VerifyError> {
     let channel = &mut Dry::default();
     let lookups = plan.blocks.iter().map(|block| block.input);
     let outputs = plan.graph.outputs.iter().map(|port| port.tensor);
@@ -100,7 +100,7 @@ pub(super) fn linear(plan: &Plan<'_>, weights: &WeightPlan) -> Result<Tally, Ver
 }
 
 fn claim<S: Scalar, C: Channel<S = S>>(
-    plan: &Plan<'_>,
+    plan: &Plan,
     tensor: TensorId,
     channel: &mut C,
 ) -> TensorClaim<S> {

@@ -84,7 +84,7 @@ pub(super) struct Counted {
 
 impl Counted {
     /// Counts everything.
-    pub(super) fn new(model: &Model, form: &Form<'_>) -> Result<Self, VerifyError> {
+    pub(super) fn new(model: &Model, form: &Form) -> Result<Self, VerifyError> {
         let (plan, weights) = (&form.plan, &form.weights);
         let (counts, ends) = dry::verification(plan, weights)?;
         let opening = Joint::cost(&form.sources())?;
@@ -135,7 +135,7 @@ impl Counted {
 }
 
 /// Multiplications of a batch: in layers that sum over channels, and in all other nodes.
-fn multiplications(plan: &Plan<'_>) -> (f64, f64) {
+fn multiplications(plan: &Plan) -> (f64, f64) {
     let mut sums = (0.0, 0.0);
     for node in &plan.graph.nodes {
         let layer = match &node.op {

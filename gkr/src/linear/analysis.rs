@@ -120,7 +120,7 @@ fn too_many() -> VerifyError {
 }
 
 /// Walks the graph with empty values.
-pub(crate) fn analyse(plan: &Plan<'_>, weights: &WeightPlan) -> Result<Analysis, VerifyError> {
+pub(crate) fn analyse(plan: &Plan, weights: &WeightPlan) -> Result<Analysis, VerifyError> {
     let zero = |tensor: TensorId| TensorClaim {
         tensor,
         point: Point::new(vec![E::ZERO; plan.num_vars(tensor)]),

@@ -13,7 +13,7 @@ use zkstrata_model_ir::int::{BiasId, Node, Op, TensorId};
 
 /// The state of a walk.
 pub(super) struct Walk<'a, P: Party> {
-    pub(super) plan: &'a Plan<'a>,
+    pub(super) plan: &'a Plan,
     weights: &'a WeightPlan,
     pub(super) party: &'a mut P,
     ends: Ends<P::V>,
@@ -31,7 +31,7 @@ pub(super) struct Walk<'a, P: Party> {
 /// batched sumchecks and of the merging before them: per stage
 /// `(instances + merged + rounds * degree) / |E|`.
 pub(crate) fn reduce<P: Party>(
-    plan: &Plan<'_>,
+    plan: &Plan,
     weights: &WeightPlan,
     claims: Vec<TensorClaim<P::V>>,
     party: &mut P,
@@ -104,8 +104,9 @@ impl<'a, P: Party> Walk<'a, P> {
 
     /// Moves one claim to its operands, ends it, or adds it to the stage.
     pub(super) fn advance(&mut self, claim: TensorClaim<P::V>) -> Result<(), VerifyError> {
-        let node = self.plan.graph.node(claim.tensor);
-        self.party.spend(visits(self.plan.graph, node))?;
+        let graph = &self.plan.graph;
+        let node = graph.node(claim.tensor);
+        self.party.spend(visits(graph, node))?;
         match &node.op {
             Op::Input => self.ends.inputs.push(claim),
             Op::Table { .. } => {

@@ -14,7 +14,7 @@ pub(super) struct Denominators {
 }
 
 /// First row of each table in the hypercube.
-pub(super) fn table_offsets(plan: &Plan<'_>) -> Vec<usize> {
+pub(super) fn table_offsets(plan: &Plan) -> Vec<usize> {
     let mut offsets = vec![0; plan.tables.len()];
     for block in &plan.tables {
         offsets[block.table.0] = block.offset;
@@ -24,7 +24,7 @@ pub(super) fn table_offsets(plan: &Plan<'_>) -> Vec<usize> {
 
 impl Denominators {
     /// The denominators for challenges.
-    pub(super) fn new(plan: &Plan<'_>, alpha: E, beta: E) -> Self {
+    pub(super) fn new(plan: &Plan, alpha: E, beta: E) -> Self {
         let mut rows = Vec::with_capacity(1 << plan.table_vars);
         for block in &plan.tables {
             let table = &plan.graph.tables[block.table.0];

@@ -44,7 +44,7 @@ struct BlockLeaves<'a> {
 
 impl<'a> RunLeaves<'a> {
     pub(super) fn new(
-        plan: &'a Plan<'_>,
+        plan: &'a Plan,
         witness: &'a Witness,
         denominators: &'a Denominators,
     ) -> Self {

@@ -220,7 +220,7 @@ fn block_claims<S>(
 /// Accepting establishes, up to the module's error, that every live cell of every table node
 /// satisfies its lookups, provided the returned claims hold.
 pub(crate) fn verify<C: Channel>(
-    plan: &Plan<'_>,
+    plan: &Plan,
     channel: &mut C,
 ) -> Result<LookupClaims<C::S>, VerifyError> {
     let malformed = || VerifyError::Key("lookup blocks do not fit".into());

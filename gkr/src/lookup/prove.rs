@@ -17,7 +17,7 @@ const PARALLEL_VARS: usize = 20;
 
 /// Proves the lookups; the witness commitment must have been sent.
 pub(crate) fn prove<W: Evidence>(
-    plan: &Plan<'_>,
+    plan: &Plan,
     witness: &W,
     tape: &mut ProverTape,
 ) -> LookupClaims<E> {
@@ -43,7 +43,7 @@ pub(crate) fn prove<W: Evidence>(
 
 /// Proves the trees of the leaves and of the tables of an honest run.
 pub(crate) fn trees(
-    plan: &Plan<'_>,
+    plan: &Plan,
     witness: &Witness,
     (alpha, beta): (E, E),
     tape: &mut ProverTape,
@@ -63,7 +63,7 @@ pub(crate) fn trees(
 }
 
 /// The values of all blocks at the end of the leaf tree, in the order in which they are sent.
-pub(crate) fn values<W: Evidence>(plan: &Plan<'_>, witness: &W, leaf: &Point) -> Vec<Vec<E>> {
+pub(crate) fn values<W: Evidence>(plan: &Plan, witness: &W, leaf: &Point) -> Vec<Vec<E>> {
     let values = |block| block_values(block, leaf, witness);
     plan.blocks.par_iter().map(values).collect()
 }
@@ -84,7 +84,7 @@ fn block_values<W: Evidence>(block: &Block, leaf: &Point, witness: &W) -> Vec<E>
 
 /// How often each row of the table hypercube is looked up.
 pub(crate) fn multiplicities(
-    plan: &Plan<'_>,
+    plan: &Plan,
     tensors: &[Tensor],
     remainders: &[Vec<Tensor>],
 ) -> Vec<F> {

@@ -11,6 +11,7 @@ mod weights;
 pub(crate) use lookups::{Block, Limb, TableBlock};
 pub(crate) use weights::WeightPlan;
 
+use std::sync::Arc;
 use zkstrata_mle::{axis_vars, live_cells, tensor_vars};
 use zkstrata_model_ir::int::{Graph, TensorId};
 use zkstrata_pcs::joint::{Layout, ProofProfile, Table as Columns, Word};
@@ -21,9 +22,9 @@ pub(crate) const MAX_LOG_LEAVES: usize = 30;
 
 /// The committed columns and lookups of a proof.
 #[derive(Debug)]
-pub(crate) struct Plan<'a> {
+pub(crate) struct Plan {
     /// The model.
-    pub(crate) graph: &'a Graph,
+    pub(crate) graph: Arc<Graph>,
     /// Number of inferences.
     pub(crate) batch: usize,
     /// Lookup blocks, one per table node, those with the most leaves first.
@@ -44,10 +45,10 @@ pub(crate) struct Plan<'a> {
     merge_levels: Vec<Option<usize>>,
 }
 
-impl<'a> Plan<'a> {
+impl Plan {
     /// The plan of a batch of `batch` inferences, or which limit is exceeded.
-    pub(crate) fn new(graph: &'a Graph, batch: usize) -> Result<Self, String> {
-        let (blocks, leaves) = lookups::blocks(graph, batch)?;
+    pub(crate) fn new(graph: Arc<Graph>, batch: usize) -> Result<Self, String> {
+        let (blocks, leaves) = lookups::blocks(&graph, batch)?;
         let mut block_of = vec![None; graph.nodes.len()];
         for (index, block) in blocks.iter().enumerate() {
             if let Some(slot) = block_of.get_mut(block.node) {
@@ -61,6 +62,7 @@ impl<'a> Plan<'a> {
                 "a batch of {batch} has 2^{leaf_vars} lookups; fewer than 2^{MAX_LOG_LEAVES} are allowed"
             ));
         }
+        let merge_levels = merging::levels(&graph);
         let mut plan = Self {
             graph,
             batch,
@@ -70,7 +72,7 @@ impl<'a> Plan<'a> {
             table_vars,
             witness: vec![],
             block_of,
-            merge_levels: merging::levels(graph),
+            merge_levels,
         };
         plan.witness = plan.committed();
         Ok(plan)

@@ -1,6 +1,7 @@
 //! Where the weights and biases lie that a key commits to.
 
 use super::Plan;
+use std::sync::Arc;
 use zkstrata_mle::{axis_vars, live_cells, tensor_vars};
 use zkstrata_model_ir::int::{Affine, Graph, Op};
 use zkstrata_pcs::joint::{Layout, ProofProfile, Table as Columns, Word};
@@ -99,15 +100,15 @@ impl WeightPlan {
         }
     }
 
-    /// Where the columns lie in the key of a graph, of whose word so much is known, beside the witness
-    /// of one inference.
+    /// Where the columns lie in the key of a graph, of whose word so much is known, beside the
+    /// witness of one inference.
     pub(crate) fn layout(
         &self,
-        graph: &Graph,
+        graph: &Arc<Graph>,
         word: Word,
         profile: ProofProfile,
     ) -> Result<Layout, Error> {
-        let one = Plan::new(graph, 1).ok();
+        let one = Plan::new(Arc::clone(graph), 1).ok();
         let witness = one.map(|plan| plan.layout(profile)).transpose()?.flatten();
         let rows = witness.and_then(|layout| layout.rows()).unwrap_or(0);
         Layout::beside(word, profile.parameters(), &self.shape, rows)

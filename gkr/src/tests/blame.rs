@@ -154,7 +154,7 @@ impl<W: Evidence> Evidence for Liar<'_, W> {
 
     fn trees(
         &self,
-        plan: &Plan<'_>,
+        plan: &Plan,
         challenges: (E, E),
         tape: &mut ProverTape,
     ) -> (FractionClaim<E>, FractionClaim<E>) {
@@ -186,7 +186,7 @@ impl<W: Evidence> Evidence for Liar<'_, W> {
         (prove(0), prove(1))
     }
 
-    fn values(&self, plan: &Plan<'_>, leaves: &FractionClaim<E>) -> Vec<Vec<E>> {
+    fn values(&self, plan: &Plan, leaves: &FractionClaim<E>) -> Vec<Vec<E>> {
         let mut values = self.evidence.values(plan, leaves);
         let mut state = self.state();
         let (alpha, beta) = state.challenges;

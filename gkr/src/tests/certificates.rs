@@ -82,7 +82,11 @@ fn only_committed_weights_have_a_certificate() {
 fn spoilt(model: &Model, column: usize, cell: usize) -> Result<(), VerifyError> {
     let plan = WeightPlan::new(&model.graph);
     let layout = plan
-        .layout(&model.graph, OPTIONS.trust.word(), OPTIONS.proof)
+        .layout(
+            &model.graph.clone().into(),
+            OPTIONS.trust.word(),
+            OPTIONS.proof,
+        )
         .expect("a layout");
     let mut columns = weights::columns(model, &plan);
     let changed = &mut columns[column];

@@ -2,14 +2,14 @@
 //! batch, the bound on the security, what a key that is read must be; and every term of that bound.
 
 use super::attacks::Case;
-use super::build::{Builder, inputs};
+use super::build::{Builder, inputs, plan, plan_of};
 use super::suite::{self, models};
 use crate::claim::count;
 use crate::constants::{Constants, PublicWeights};
 use crate::linear::analyse;
 use crate::lookup::check_roots;
 use crate::lookup::fraction::FractionClaim;
-use crate::plan::{Plan, WeightPlan};
+use crate::plan::WeightPlan;
 use crate::proof::Proof;
 use crate::verify::reduce_statement;
 use crate::witness::Witness;
@@ -108,7 +108,7 @@ fn proof_under<C: RelationProver<Data = ()>>(
         outputs: outputs.collect(),
         inputs: x,
     };
-    let plan = Plan::new(&model.graph, batch).expect("a plan");
+    let plan = plan(model, batch);
     let witness = Witness::new(&plan, trace);
     let (tape, _) = pk
         .prove_witness(&plan, &statement, &witness)
@@ -176,7 +176,7 @@ fn inputs_are_checked_before_they_are_run() {
 #[test]
 fn a_solution_of_another_puzzle_is_no_proof_of_work() {
     let case = Case::<Clear>::new(suite::mlp(), 1);
-    let plan = Plan::new(&case.model.graph, 1).expect("a plan");
+    let plan = plan(&case.model, 1);
     let witness = Witness::new(&plan, case.pk.run(&case.inputs).expect("runs"));
     let proven = case.pk.prove_witness(&plan, &case.honest, &witness);
     let (tape, messages) = proven.expect("proves");
@@ -396,7 +396,7 @@ fn every_term_of_the_bound_is_counted() {
             let keys = setup_scheme::<Weak<120>>(model.clone(), &options);
             let (pk, vk) = keys.expect("sets up");
             let security = vk.security(batch).expect("a report");
-            let plan = Plan::new(&model.graph, batch).expect("a plan");
+            let plan = plan(&model, batch);
             let mut leaves = 0.0;
             for node in &model.graph.nodes {
                 let Op::Table { shift, ranges, .. } = &node.op else {
@@ -479,7 +479,7 @@ fn every_term_of_the_bound_is_counted() {
 /// Claims on the witness and on the weights at the end of a verification.
 fn ends(vk: &VerifyingKey<Weak<120>>, statement: &Statement, proof: &Proof) -> (usize, usize) {
     let batch = statement.batch(vk.graph());
-    let plan = Plan::new(vk.graph(), batch).expect("a plan");
+    let plan = plan_of(vk.graph(), batch);
     let weights = WeightPlan::new(vk.graph());
     let mut tape = VerifierTape::new(&statement.digest(batch).0, &proof.tape);
     if let Some(layout) = plan.layout(vk.profile()).expect("a layout") {

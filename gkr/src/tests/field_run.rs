@@ -299,7 +299,7 @@ fn table(model: &Model, node: &Op, argument: &[F], live: &[bool]) -> (Vec<F>, Ve
 
 /// A run with tampered commitments, and the statement with its live outputs.
 pub(super) fn run(
-    plan: &Plan<'_>,
+    plan: &Plan,
     model: &Model,
     key: Digest,
     inputs: &[Vec<i64>],

@@ -322,8 +322,8 @@ pub(crate) struct Contracted(BTreeMap<ColumnId, Vec<(Point, Partial)>>);
 
 #[cfg(feature = "prover")]
 impl Contracted {
-    /// `W_t(s_g, r_o, s_c)` for every tap at the end of an affine instance, from `w(g,c,t) = W(g, r_o,
-    /// c, t)`. Keeps `W_t(s_g, r_o, c)`.
+    /// `W_t(s_g, r_o, s_c)` for every tap at the end of an affine instance, from
+    /// `w(g,c,t) = W(g, r_o, c, t)`. Keeps `W_t(s_g, r_o, c)`.
     fn tap_columns(&mut self, a: &AffineInstance<'_>, w: &[E], s: &[E]) -> Vec<E> {
         let (shape, taps) = (&a.weight, a.taps());
         let (groups, inputs, _) = a.split(s).expect("a point of the instance");
