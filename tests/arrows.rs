@@ -1,5 +1,6 @@
 //! The arrows between the workspace's crates: `mle <- pcs <- gkr -> model-ir <- onnx-import`, with
-//! the facade and the benchmarks on top, and nothing else; and between the floors of the importer.
+//! the facade and the benchmarks on top, and nothing else; between the floors of the importer, and
+//! between the parts of the protocol.
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,6 +52,19 @@ const PLONKY3: [&str; 2] = ["zkstrata-mle", "zkstrata-pcs"];
 
 /// The folders of the importer; each may use those before it.
 const FLOORS: [&str; 5] = ["decode", "scope", "write", "ops", "import"];
+
+/// What the parts of the protocol in `gkr` may use of each other: plans know no protocol, and
+/// lookups and the linear part meet in claims.
+const PROTOCOL: [(&str, &[&str]); 8] = [
+    ("error", &[]),
+    ("plan", &[]),
+    ("claim", &[]),
+    ("tensor", &[]),
+    ("linear", &["claim", "error", "plan", "tensor"]),
+    ("lookup", &["claim", "error", "plan", "tensor", "witness"]),
+    ("form", &["constants", "error", "options", "plan"]),
+    ("prepared", &["error", "form", "options", "security"]),
+];
 
 fn cargo(arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
@@ -151,6 +165,40 @@ fn the_importer_stands_on_its_floors() {
             for above in &FLOORS[height + 1..] {
                 let used = text.contains(&format!("crate::{above}"));
                 assert!(!used, "{} uses {above}", file.display());
+            }
+        }
+    }
+}
+
+/// The modules of its crate that a file names, but for its tests.
+fn named(file: &Path) -> BTreeSet<String> {
+    let text = std::fs::read_to_string(file).expect("a text");
+    let code = text.split("#[cfg(test)]").next().expect("a part");
+    let code = code.split("#[cfg(all(test").next().expect("a part");
+    let name = |rest: &str| -> String {
+        let letters = rest.chars();
+        letters
+            .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+            .collect()
+    };
+    code.split("crate::").skip(1).map(name).collect()
+}
+
+#[test]
+fn the_protocol_stands_on_plans_and_claims() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("gkr/src");
+    for (module, allowed) in PROTOCOL {
+        let (file, folder) = (root.join(format!("{module}.rs")), root.join(module));
+        let files = if file.exists() {
+            vec![file]
+        } else {
+            sources(&folder)
+        };
+        for file in files {
+            for other in named(&file) {
+                let own = other == module;
+                let allowed = own || allowed.contains(&other.as_str());
+                assert!(allowed, "{} uses `{other}`", file.display());
             }
         }
     }

@@ -28,7 +28,7 @@
 //! whichever elements the key commits to. It is one function of its inputs all the same, because
 //! lookups and the intervals of inputs and outputs do not depend on weights.
 
-use crate::claims;
+use crate::claim::{self, Claim};
 use crate::constants::Constants;
 use crate::error::{FileError, VerifyError};
 use crate::file::{self, CERTIFICATE};
@@ -42,7 +42,7 @@ use zkstrata_mle::{E, Point, PrimeCharacteristicRing, axis_vars};
 use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::{Graph, Op};
 use zkstrata_pcs::joint::{Layout, Relation, RelationScheme, SourceRef};
-use zkstrata_pcs::{Channel, Claim, ColumnId, SoundnessTerm, VerifierTape};
+use zkstrata_pcs::{Channel, ColumnId, SoundnessTerm, VerifierTape};
 
 #[cfg(feature = "prover")]
 use crate::error::ProveError;
@@ -137,7 +137,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             return Ok(None);
         }
         let plan = WeightPlan::new(&self.graph);
-        let layout = plan.layout(&self.graph, self.options())?;
+        let layout = plan.layout(&self.graph, self.trust().word(), self.profile)?;
         Ok(Some((plan, layout)))
     }
 }
@@ -162,7 +162,7 @@ impl<C: RelationProver> ProvingKey<C> {
         count(&vk.graph, &plan).map_err(refused)?;
         let z = tape.sample_vec(longest(&plan));
         let claims = padding(&vk.graph, &plan, &z);
-        let relation = claims::relation(&[claims], tape.sample());
+        let relation = claim::relation(&[claims], tape.sample());
         if let Some(data) = self.data() {
             C::certify(data, &relation, &mut tape)?;
         }
@@ -180,7 +180,7 @@ fn relation(
     count(graph, plan)?;
     let z = tape.sample_vec(longest(plan));
     let claims = padding(graph, plan, &z);
-    Ok(claims::relation(&[claims], tape.sample()))
+    Ok(claim::relation(&[claims], tape.sample()))
 }
 
 /// The most variables of a table.
@@ -250,7 +250,7 @@ fn count(graph: &Graph, plan: &WeightPlan) -> Result<usize, VerifyError> {
 
 /// "Every block of padding is zero at `z`", on every column.
 fn padding(graph: &Graph, plan: &WeightPlan, z: &[E]) -> Vec<Claim<E>> {
-    let claims = blocks(graph, plan).flat_map(|block| {
+    let claims = blocks(graph, plan).map(|block| {
         let fixed = block.axis.clone().zip(&block.bits);
         let mut point: Vec<E> = z.iter().copied().take(block.num_vars).collect();
         for (place, &bit) in fixed {
@@ -258,15 +258,12 @@ fn padding(graph: &Graph, plan: &WeightPlan, z: &[E]) -> Vec<Claim<E>> {
                 *x = E::from_bool(bit);
             }
         }
-        let point = Point::new(point);
-        (0..block.columns).map(move |column| Claim {
-            column: ColumnId {
-                table: block.table,
-                column,
-            },
-            point: point.clone(),
-            value: E::ZERO,
-        })
+        let table = block.table;
+        let zero = |column| (ColumnId { table, column }, E::ZERO);
+        Claim {
+            at: Point::new(point),
+            columns: (0..block.columns).map(zero).collect(),
+        }
     });
     claims.collect()
 }

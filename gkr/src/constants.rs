@@ -1,16 +1,17 @@
 //! What a verifying key knows of the model's weights and biases: a commitment to them, or the
 //! numbers themselves.
 
+use crate::claim::Claim;
 use crate::error::VerifyError;
-use crate::lookup::table::selector;
 use crate::plan::WeightPlan;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zkstrata_mle::{
-    E, Point, PrimeCharacteristicRing, contract_middle, eval_dense, tensor_eq, tensor_vars,
+    E, Point, PrimeCharacteristicRing, contract_middle, eval_dense, selector, tensor_eq,
+    tensor_vars,
 };
 use zkstrata_model_ir::int::{Graph, Model, Op, WeightShape};
-use zkstrata_pcs::{Channel, Claim};
+use zkstrata_pcs::{Channel, ColumnId};
 
 /// How the verifier knows a model's weights and biases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -97,9 +98,6 @@ impl PublicWeights {
         claims: &[Claim<C::S>],
         channel: &mut C,
     ) -> Result<(), VerifyError> {
-        let together = |a: &Claim<C::S>, b: &Claim<C::S>| {
-            a.column.table == b.column.table && a.point == b.point
-        };
         let mut rest = self.weights.as_slice();
         let mut tensors = Vec::with_capacity(plan.nodes.len());
         for table in 0..plan.nodes.len() {
@@ -108,20 +106,22 @@ impl PublicWeights {
             tensors.push((shape, weights));
             rest = tail;
         }
-        for group in claims.chunk_by(together) {
-            let Some(Claim { column, point, .. }) = group.first() else {
-                continue;
-            };
-            let values = if column.table == plan.bias_column().table {
-                vec![self.biases_at(plan, point)?]
-            } else {
-                let (shape, weights) = tensors.get(column.table).ok_or_else(malformed)?;
-                taps_at(shape, weights, point)?
-            };
-            for claim in group {
-                let value = values.get(claim.column.column).ok_or_else(malformed)?;
-                let value = channel.constant(*value);
-                channel.assert_zero(claim.value.clone() - value, "public weights")?;
+        for Claim { at, columns } in claims {
+            for columns in columns.chunk_by(|(a, _), (b, _)| a.table == b.table) {
+                let Some((ColumnId { table, .. }, _)) = columns.first() else {
+                    continue;
+                };
+                let values = if *table == plan.bias_column().table {
+                    vec![self.biases_at(plan, at)?]
+                } else {
+                    let (shape, weights) = tensors.get(*table).ok_or_else(malformed)?;
+                    taps_at(shape, weights, at)?
+                };
+                for (id, claimed) in columns {
+                    let value = values.get(id.column).ok_or_else(malformed)?;
+                    let value = channel.constant(*value);
+                    channel.assert_zero(claimed.clone() - value, "public weights")?;
+                }
             }
         }
         Ok(())
@@ -187,7 +187,7 @@ mod tests {
     use crate::tests::leaves::in_field;
     use crate::tests::suite::models;
     use crate::weights;
-    use zkstrata_pcs::{ColumnId, VerifierTape};
+    use zkstrata_pcs::VerifierTape;
 
     /// What `check` says of one claim of every column with the value of the committed column, and
     /// of the same claims with one value changed.
@@ -205,14 +205,16 @@ mod tests {
             for (table, shape) in plan.shape.iter().enumerate() {
                 let vars = shape.num_vars;
                 let point = Point::new((0..vars).map(|k| E::from_usize(k * k + 7)).collect());
-                for (column, cells) in columns.by_ref().take(shape.width).enumerate() {
+                let columns = columns.by_ref().take(shape.width).enumerate();
+                let value = |(column, cells)| {
                     let cells = in_field(cells, vars);
-                    claims.push(Claim {
-                        column: ColumnId { table, column },
-                        point: point.clone(),
-                        value: eval_dense(&cells, &[cells.len()], &point),
-                    });
-                }
+                    let value: E = eval_dense(&cells, &[cells.len()], &point);
+                    (ColumnId { table, column }, value)
+                };
+                claims.push(Claim {
+                    columns: columns.map(value).collect(),
+                    at: point.clone(),
+                });
             }
             let check = |claims: &[Claim<E>]| {
                 let mut tape = VerifierTape::new(&[0; 32], &[]);
@@ -220,9 +222,14 @@ mod tests {
             };
             check(&claims).expect(name);
             for k in 0..claims.len() {
-                let mut claims = claims.clone();
-                claims[k].value += E::ONE;
-                assert!(check(&claims).is_err(), "{name}: claim {k}");
+                for column in 0..claims[k].columns.len() {
+                    let mut claims = claims.clone();
+                    claims[k].columns[column].1 += E::ONE;
+                    assert!(
+                        check(&claims).is_err(),
+                        "{name}: claim {k}, column {column}"
+                    );
+                }
             }
         }
     }

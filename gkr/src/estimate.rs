@@ -18,6 +18,7 @@ use crate::error::{SetupError, VerifyError};
 use crate::form::Form;
 use crate::options::SetupOptions;
 use crate::setup::largest_batch;
+use std::sync::Arc;
 use work::Counted;
 use zkstrata_model_ir::int::Model;
 use zkstrata_pcs::joint::Joint;
@@ -104,7 +105,8 @@ pub fn estimate(
     batch: usize,
     machine: Machine,
 ) -> Result<Estimate, SetupError> {
-    let largest = largest_batch::<Joint>(&model.graph, *options)?;
+    let graph = Arc::new(model.graph.clone());
+    let largest = largest_batch::<Joint>(&graph, *options)?;
     if !(1..=largest).contains(&batch) {
         return Err(SetupError::Limit(format!(
             "a batch of {batch}, where a proof takes 1 to {largest} inferences"
@@ -114,7 +116,7 @@ pub fn estimate(
         VerifyError::Opening(e) => SetupError::Commit(e),
         other => SetupError::Limit(other.to_string()),
     };
-    let form = Form::new(&model.graph, *options, batch).map_err(refused)?;
+    let form = Form::new(&graph, *options, batch).map_err(refused)?;
     let counted = Counted::new(model, &form).map_err(refused)?;
     let (pk, vk) = size::keys(model, options.weights, &form.weights, counted.key);
     let mut estimate = Estimate {

@@ -6,8 +6,10 @@ use crate::file::{self, FORMAT_VERSION, VERIFYING_KEY};
 use crate::lookup::WORK_BITS;
 use crate::options::{SetupOptions, Trust};
 use crate::plan::WeightPlan;
+use crate::prepared::{Latest, Prepared};
 use crate::security::Security;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::Graph;
 use zkstrata_pcs::joint::{Joint, ProofProfile, RelationScheme};
@@ -23,7 +25,7 @@ pub const MAX_BATCH: usize = 1 << 10;
 /// comes with the proof proves nothing.
 #[derive(Debug)]
 pub struct VerifyingKey<C: RelationScheme = Joint> {
-    pub(crate) graph: Graph,
+    pub(crate) graph: Arc<Graph>,
     pub(crate) constants: Constants<C::Commitment>,
     pub(crate) profile: ProofProfile,
     trust: Trust,
@@ -31,18 +33,21 @@ pub struct VerifyingKey<C: RelationScheme = Joint> {
     digest: Digest,
     /// Whether nothing more must be known of the commitment.
     certified: bool,
+    /// What was worked out for batch sizes; clones share it.
+    pub(crate) prepared: Arc<Latest>,
 }
 
 impl<C: RelationScheme> Clone for VerifyingKey<C> {
     fn clone(&self) -> Self {
         Self {
-            graph: self.graph.clone(),
+            graph: Arc::clone(&self.graph),
             constants: self.constants.clone(),
             profile: self.profile,
             trust: self.trust,
             max_batch: self.max_batch,
             digest: self.digest,
             certified: self.certified,
+            prepared: Arc::clone(&self.prepared),
         }
     }
 }
@@ -62,7 +67,7 @@ impl<C: RelationScheme> PartialEq for VerifyingKey<C> {
 #[serde(bound = "")]
 struct Body<C: RelationScheme> {
     scheme: String,
-    graph: Graph,
+    graph: Arc<Graph>,
     constants: Constants<C::Commitment>,
     profile: ProofProfile,
     trust: Trust,
@@ -72,7 +77,7 @@ struct Body<C: RelationScheme> {
 impl<C: RelationScheme> VerifyingKey<C> {
     /// The key of a valid graph, as its maker has it: the constants are what they should be.
     pub(crate) fn new(
-        graph: Graph,
+        graph: impl Into<Arc<Graph>>,
         constants: Constants<C::Commitment>,
         options: SetupOptions,
         max_batch: usize,
@@ -82,6 +87,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             Constants::Committed(_) => options.trust,
             Constants::None | Constants::Public(_) => Trust::Maker,
         };
+        let graph = graph.into();
         let parameters = (FORMAT_VERSION, C::NAME, C::PARAMETERS, WORK_BITS, max_batch);
         let digest = Digest::of(
             "zkstrata 2026 verifying key",
@@ -95,6 +101,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             max_batch,
             digest,
             certified: true,
+            prepared: Arc::default(),
         }
     }
 
@@ -152,7 +159,13 @@ impl<C: RelationScheme> VerifyingKey<C> {
 
     /// Every term of the soundness error for a batch of `batch` inferences.
     pub fn security(&self, batch: usize) -> Result<Security, VerifyError> {
-        Security::new::<C>(&self.graph, self.options(), batch)
+        Ok(self.at(batch)?.security.clone())
+    }
+
+    /// What proofs of a batch of `batch` inferences consist of.
+    pub(crate) fn at(&self, batch: usize) -> Result<Arc<Prepared>, VerifyError> {
+        let make = || Prepared::new::<C>(&self.graph, self.options(), batch);
+        self.prepared.get(batch, make)
     }
 
     /// The bytes of a `.zkvk` file.
@@ -161,7 +174,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             VERIFYING_KEY,
             &Body::<C> {
                 scheme: C::NAME.into(),
-                graph: self.graph.clone(),
+                graph: Arc::clone(&self.graph),
                 constants: self.constants.clone(),
                 profile: self.profile,
                 trust: self.trust,
@@ -190,7 +203,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
         match (&body.constants, plan.shape.is_empty()) {
             (Constants::None, true) => {}
             (Constants::Committed(commitment), false) => {
-                plan.layout(&body.graph, options)
+                plan.layout(&body.graph, options.trust.word(), options.proof)
                     .and_then(|layout| C::check_commitment(commitment, &layout))
                     .map_err(|e| malformed(e.to_string()))?;
             }

@@ -26,7 +26,7 @@
 )]
 
 mod certificate;
-mod claims;
+mod claim;
 mod constants;
 mod error;
 #[cfg(feature = "prover")]
@@ -38,6 +38,7 @@ mod linear;
 mod lookup;
 mod options;
 mod plan;
+mod prepared;
 mod proof;
 #[cfg(feature = "prover")]
 mod prove;

@@ -1,11 +1,11 @@
 //! Proving: a run of the integer model becomes a statement and a tape.
 
-use crate::claims;
+use crate::claim::{self, Ends, TensorClaim};
 use crate::constants::Weights;
-use crate::error::{FileError, ProveError, StatementError};
+use crate::error::{FileError, ProveError, StatementError, VerifyError};
 use crate::file::{self, PROVING_KEY};
 use crate::key::VerifyingKey;
-use crate::linear::{Contracted, Ends, LinearProver, TensorClaim, reduce};
+use crate::linear::{Contracted, LinearProver, reduce};
 use crate::lookup;
 use crate::options::{SetupOptions, Trust};
 use crate::plan::{Plan, WeightPlan};
@@ -19,7 +19,7 @@ use zkstrata_mle::{E, Point};
 use zkstrata_model_ir::int::{Executor, Model, Port, Trace};
 use zkstrata_model_ir::quantise::Inputs;
 use zkstrata_pcs::joint::{Joint, ProofProfile, RelationProver};
-use zkstrata_pcs::{Claim, Message, ProverTape};
+use zkstrata_pcs::{Message, ProverTape};
 
 /// Proves runs of one model. Cheap to clone and to share between threads.
 pub struct ProvingKey<C: RelationProver = Joint> {
@@ -163,16 +163,21 @@ impl<C: RelationProver> ProvingKey<C> {
             inputs: graph.inputs.iter().map(cells).collect(),
             outputs: graph.outputs.iter().map(cells).collect(),
         };
-        let plan = Plan::new(graph, trace.batch).map_err(|_| self.too_large(trace.batch))?;
-        let witness = tracing::info_span!("witness").in_scope(|| Witness::new(&plan, trace));
-        let (tape, _) = self.prove_witness(&plan, &statement, &witness)?;
+        let prepared = self.inner.vk.at(trace.batch);
+        let prepared = prepared.map_err(|e| match e {
+            VerifyError::Opening(e) => ProveError::Commit(e),
+            _ => self.too_large(trace.batch),
+        })?;
+        let plan = &prepared.form.plan;
+        let witness = tracing::info_span!("witness").in_scope(|| Witness::new(plan, trace));
+        let (tape, _) = self.prove_witness(plan, &statement, &witness)?;
         Ok((statement, Proof { tape }))
     }
 
     /// Proves any witness, honest or not, and also tells where the messages lie.
     pub(crate) fn prove_witness<W: Evidence>(
         &self,
-        plan: &Plan<'_>,
+        plan: &Plan,
         statement: &Statement,
         witness: &W,
     ) -> Result<(Vec<u8>, Vec<Message>), ProveError> {
@@ -192,17 +197,16 @@ impl<C: RelationProver> ProvingKey<C> {
         let (mut sources, mut claims, mut known) = (vec![], vec![], vec![]);
         if let Some(data) = &data {
             sources.push(data);
-            claims.push(merge(ends.witness));
+            claims.push(claim::merge(ends.witness).claims);
             known.push(vec![]);
         }
         if let Some(data) = &self.inner.data {
             sources.push(data);
-            let own = merge(ends.weights);
-            let partials = own.iter().map(|c| contracted.take(c.column, &c.point));
-            known.push(partials.collect());
+            let own = claim::merge(ends.weights).claims;
+            known.push(own.iter().flat_map(|c| contracted.take(c)).collect());
             claims.push(own);
         }
-        let relation = claims::relation(&claims, tape.sample());
+        let relation = claim::relation(&claims, tape.sample());
         C::open(&sources, &relation, &known, &mut tape)?;
         let messages = tape.messages().to_vec();
         Ok((tape.finish(), messages))
@@ -211,7 +215,7 @@ impl<C: RelationProver> ProvingKey<C> {
     /// Lookups and the linear part: everything between the commitment and the openings.
     fn reduce<W: Evidence>(
         &self,
-        plan: &Plan<'_>,
+        plan: &Plan,
         statement: &Statement,
         witness: &W,
         contracted: &mut Contracted,
@@ -295,16 +299,4 @@ impl<C: RelationProver> ProvingKey<C> {
             .map_err(|e| FileError::Malformed(e.to_string()))?;
         Ok(pk)
     }
-}
-
-/// Drops repeated (column, point) pairs, as the verifier does.
-fn merge(claims: Vec<Claim<E>>) -> Vec<Claim<E>> {
-    let mut merged: Vec<Claim<E>> = Vec::with_capacity(claims.len());
-    for claim in claims {
-        let same = |other: &Claim<E>| other.column == claim.column && other.point == claim.point;
-        if !merged.iter().any(same) {
-            merged.push(claim);
-        }
-    }
-    merged
 }

@@ -9,9 +9,8 @@ use crate::constants::Weights;
 use crate::error::VerifyError;
 use crate::form::Form;
 use crate::linear::{Stage, analyse};
-use crate::lookup::{Block, WORK_BITS};
-use crate::options::SetupOptions;
-use zkstrata_model_ir::int::Graph;
+use crate::lookup::WORK_BITS;
+use crate::plan::Block;
 use zkstrata_pcs::SoundnessTerm;
 use zkstrata_pcs::joint::RelationScheme;
 
@@ -42,18 +41,9 @@ impl Security {
         self.total_bits >= REQUIRED_BITS
     }
 
-    /// The bound for a batch of `batch` inferences. Public weights are not opened.
+    /// The bound for proofs of a form. Public weights are not opened.
     pub(crate) fn new<C: RelationScheme>(
-        graph: &Graph,
-        options: SetupOptions,
-        batch: usize,
-    ) -> Result<Self, VerifyError> {
-        Self::of::<C>(&Form::new(graph, options, batch)?, options.weights)
-    }
-
-    /// The bound for proofs of a form.
-    pub(crate) fn of<C: RelationScheme>(
-        form: &Form<'_>,
+        form: &Form,
         constants: Weights,
     ) -> Result<Self, VerifyError> {
         let plan = &form.plan;

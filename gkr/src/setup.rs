@@ -5,8 +5,9 @@ use crate::error::{SetupError, VerifyError};
 use crate::key::{MAX_BATCH, VerifyingKey};
 use crate::options::SetupOptions;
 use crate::plan::{Plan, WeightPlan};
+use crate::prepared::Prepared;
 use crate::prove::ProvingKey;
-use crate::security::{REQUIRED_BITS, Security};
+use crate::security::REQUIRED_BITS;
 use crate::weights;
 use std::sync::Arc;
 use zkstrata_model_ir::int::{Executor, Graph, Model};
@@ -31,7 +32,8 @@ pub fn setup_scheme<C: RelationProver>(
     options: &SetupOptions,
 ) -> Result<(ProvingKey<C>, VerifyingKey<C>), SetupError> {
     let executor = Executor::new(&model).map_err(|e| SetupError::Model(e.to_string()))?;
-    let max_batch = largest_batch::<C>(&model.graph, *options)?;
+    let graph = executor.graph();
+    let max_batch = largest_batch::<C>(graph, *options)?;
     let plan = WeightPlan::new(&model.graph);
     let (constants, data) = match options.weights {
         _ if plan.shape.is_empty() => (Constants::None, None),
@@ -41,12 +43,12 @@ pub fn setup_scheme<C: RelationProver>(
         }
         Weights::Committed => {
             let columns = weights::columns(&model, &plan);
-            let layout = plan.layout(&model.graph, *options)?;
+            let layout = plan.layout(graph, options.trust.word(), options.proof)?;
             let (commitment, data) = C::commit(&layout, columns)?;
             (Constants::Committed(commitment), Some(data))
         }
     };
-    let vk = VerifyingKey::new(model.graph.clone(), constants, *options, max_batch);
+    let vk = VerifyingKey::new(Arc::clone(graph), constants, *options, max_batch);
     let certificate = vk.certificate_security();
     let certificate = certificate.map_err(|e| SetupError::Limit(e.to_string()))?;
     if let Some(security) = certificate.filter(|security| !security.is_enough()) {
@@ -62,16 +64,16 @@ pub fn setup_scheme<C: RelationProver>(
 
 /// The largest power of two, at most [`MAX_BATCH`], whose proofs are within the limits and secure.
 pub(crate) fn largest_batch<C: RelationProver>(
-    graph: &Graph,
+    graph: &Arc<Graph>,
     options: SetupOptions,
 ) -> Result<usize, SetupError> {
     let bits = |batch| -> Result<f64, SetupError> {
-        Plan::new(graph, batch).map_err(SetupError::Limit)?;
-        let security = Security::new::<C>(graph, options, batch).map_err(|e| match e {
+        Plan::new(Arc::clone(graph), batch).map_err(SetupError::Limit)?;
+        let prepared = Prepared::new::<C>(graph, options, batch).map_err(|e| match e {
             VerifyError::Opening(e) => SetupError::Commit(e),
             other => SetupError::Limit(other.to_string()),
         })?;
-        Ok(security.total_bits)
+        Ok(prepared.security.total_bits)
     };
     let one = bits(1)?;
     if one < REQUIRED_BITS {

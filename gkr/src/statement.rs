@@ -103,6 +103,6 @@ fn check_ports(
 }
 
 /// The multilinear extension of a public tensor.
-pub(crate) fn eval_public(plan: &Plan<'_>, tensor: TensorId, cells: &[i64], point: &[E]) -> E {
+pub(crate) fn eval_public(plan: &Plan, tensor: TensorId, cells: &[i64], point: &[E]) -> E {
     eval_dense(cells, &plan.axes(tensor), point)
 }

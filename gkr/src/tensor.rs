@@ -5,10 +5,10 @@
 //! to the live lengths, so padding is never touched. A tensor of other [`Cells`] than integers is
 //! contracted by the same code.
 
-use crate::plan::live_cells;
 use rayon::prelude::*;
 use zkstrata_mle::{
-    E, PrimeCharacteristicRing, axis_vars, contract_middle, eval_dense, tensor_eq, tensor_vars,
+    E, PrimeCharacteristicRing, axis_vars, contract_middle, eval_dense, live_cells, tensor_eq,
+    tensor_vars,
 };
 use zkstrata_model_ir::int::Ints;
 use zkstrata_pcs::joint::Column;

@@ -1,19 +1,19 @@
 //! Verification: from a statement and a tape to accept or reject.
 
-use crate::claims;
+use crate::claim::{self, Claim, Ends, Merged, TensorClaim};
 use crate::constants::Constants;
 use crate::error::{StatementError, VerifyError};
-use crate::form::Form;
 use crate::key::VerifyingKey;
-use crate::linear::{Ends, LinearVerifier, TensorClaim, reduce};
+use crate::linear::{LinearVerifier, reduce};
 use crate::lookup;
 use crate::plan::{Plan, WeightPlan};
+use crate::prepared::Prepared;
 use crate::proof::Proof;
-use crate::security::Security;
 use crate::statement::{Statement, eval_public};
+use std::sync::Arc;
 use zkstrata_mle::{E, Point};
 use zkstrata_pcs::joint::{RelationScheme, SourceRef};
-use zkstrata_pcs::{Channel, Claim, TapeError, VerifierTape};
+use zkstrata_pcs::{Channel, TapeError, VerifierTape};
 
 impl<C: RelationScheme> VerifyingKey<C> {
     /// Accepts if `proof` shows that the model maps the statement's inputs to its outputs.
@@ -27,7 +27,8 @@ impl<C: RelationScheme> VerifyingKey<C> {
     /// The statement or the proof is refused, or the key asks for its certificate first
     /// ([`certify`](Self::certify)).
     pub fn verify(&self, statement: &Statement, proof: &Proof) -> Result<(), VerifyError> {
-        let form = self.check_statement(statement)?;
+        let prepared = self.check_statement(statement)?;
+        let form = &prepared.form;
         let mut tape = VerifierTape::new(&statement.digest(form.plan.batch).0, &proof.tape);
         let witness = match &form.witness {
             None => None,
@@ -52,13 +53,14 @@ impl<C: RelationScheme> VerifyingKey<C> {
             }
             (Constants::None | Constants::Committed(_), _) => nothing_claimed(&ends.weights)?,
         }
-        let relation = claims::relation(&claims, tape.sample());
+        let relation = claim::relation(&claims, tape.sample());
         C::verify(&sources, &relation, &mut tape)?;
         Ok(tape.finish()?)
     }
 
-    /// Checks everything about a statement that needs no proof, and returns the form of its proofs.
-    fn check_statement(&self, statement: &Statement) -> Result<Form<'_>, VerifyError> {
+    /// Checks everything about a statement that needs no proof, and returns what its proofs
+    /// consist of.
+    fn check_statement(&self, statement: &Statement) -> Result<Arc<Prepared>, VerifyError> {
         if statement.model != self.digest() {
             return Err(VerifyError::Statement(StatementError::Model {
                 expected: self.digest(),
@@ -76,13 +78,12 @@ impl<C: RelationScheme> VerifyingKey<C> {
         if !self.is_certified() {
             return Err(VerifyError::Uncertified);
         }
-        let form = Form::new(&self.graph, self.options(), batch)?;
-        let security = Security::of::<C>(&form, self.weights())?;
-        if !security.is_enough() {
-            let bits = security.total_bits;
+        let prepared = self.at(batch)?;
+        if !prepared.security.is_enough() {
+            let bits = prepared.security.total_bits;
             return Err(VerifyError::Key(format!("{bits:.1} bits of security")));
         }
-        Ok(form)
+        Ok(prepared)
     }
 }
 
@@ -103,7 +104,7 @@ fn nothing_claimed(claims: &[Claim<E>]) -> Result<(), VerifyError> {
 /// Accepting establishes the statement if the returned claims hold, up to the lookup, GKR, linear
 /// and output terms of [`crate::Security`].
 pub(crate) fn reduce_statement<C: Channel>(
-    plan: &Plan<'_>,
+    plan: &Plan,
     weights: &WeightPlan,
     statement: &Statement,
     channel: &mut C,
@@ -137,7 +138,7 @@ pub(crate) fn reduce_statement<C: Channel>(
 
 /// The public input that a claim is about, at the claim's point.
 fn input_at<S>(
-    plan: &Plan<'_>,
+    plan: &Plan,
     statement: &Statement,
     claim: &TensorClaim<S>,
 ) -> Result<E, VerifyError> {
@@ -153,17 +154,9 @@ fn merge<C: Channel>(
     claims: Vec<Claim<C::S>>,
     channel: &mut C,
 ) -> Result<Vec<Claim<C::S>>, TapeError> {
-    let mut merged: Vec<Claim<C::S>> = Vec::with_capacity(claims.len());
-    for claim in claims {
-        let same =
-            |other: &&Claim<C::S>| other.column == claim.column && other.point == claim.point;
-        match merged.iter().find(same) {
-            Some(other) => {
-                let difference = other.value.clone() - claim.value;
-                channel.assert_zero(difference, "two claims at one point")?;
-            }
-            None => merged.push(claim),
-        }
+    let Merged { claims, equal } = claim::merge(claims);
+    for (first, other) in equal {
+        channel.assert_zero(first - other, "two claims at one point")?;
     }
-    Ok(merged)
+    Ok(claims)
 }

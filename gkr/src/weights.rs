@@ -1,9 +1,10 @@
 //! The columns of the weight commitment, in integers as small as they are. Padding cells are zero:
 //! that cuts the sums over input channels and taps to their real lengths (the padding rule).
 
-use crate::plan::{WeightPlan, live_cells};
+use crate::plan::WeightPlan;
 use crate::tensor::{for_each_live, padded};
 use rayon::prelude::*;
+use zkstrata_mle::live_cells;
 use zkstrata_model_ir::int::{Model, Op};
 use zkstrata_pcs::joint::Column;
 

@@ -3,8 +3,8 @@
 
 use crate::linear::{LinearProver, Party};
 use crate::lookup::fraction::FractionClaim;
-use crate::lookup::{Block, multiplicities, trees, values};
-use crate::plan::Plan;
+use crate::lookup::{multiplicities, trees, values};
+use crate::plan::{Block, Plan};
 use crate::tensor::{Cells, Tensor};
 use rayon::prelude::*;
 use zkstrata_mle::{E, F};
@@ -40,13 +40,13 @@ pub(crate) trait Evidence: Sized + Sync {
     /// Proves the fraction trees of the leaves and of the tables, of alpha and beta.
     fn trees(
         &self,
-        plan: &Plan<'_>,
+        plan: &Plan,
         challenges: (E, E),
         tape: &mut ProverTape,
     ) -> (FractionClaim<E>, FractionClaim<E>);
 
     /// The values of all blocks at the end of the leaf tree.
-    fn values(&self, plan: &Plan<'_>, leaves: &FractionClaim<E>) -> Vec<Vec<E>> {
+    fn values(&self, plan: &Plan, leaves: &FractionClaim<E>) -> Vec<Vec<E>> {
         values(plan, self, &leaves.point)
     }
 
@@ -57,7 +57,7 @@ pub(crate) trait Evidence: Sized + Sync {
 }
 
 /// The columns of the witness commitment.
-pub(crate) fn columns<W: Evidence>(plan: &Plan<'_>, witness: &W) -> Vec<Column> {
+pub(crate) fn columns<W: Evidence>(plan: &Plan, witness: &W) -> Vec<Column> {
     let of_block = |(block, table): (&Block, &Table)| -> Vec<Column> {
         let limbs = witness.committed_limbs(block.node);
         let limbs = block.limb_columns().map(|j| &limbs[j]);
@@ -87,7 +87,7 @@ pub(crate) struct Witness {
 
 impl Witness {
     /// The witness of a batch.
-    pub(crate) fn new(plan: &Plan<'_>, trace: Trace) -> Self {
+    pub(crate) fn new(plan: &Plan, trace: Trace) -> Self {
         let tensor = |(node, x)| Tensor::new(&plan.axes(TensorId(node)), x);
         let tensors: Vec<Tensor> = trace.tensors.into_iter().enumerate().map(tensor).collect();
         let remainders: Vec<Vec<Tensor>> = trace
@@ -126,7 +126,7 @@ impl Evidence for Witness {
 
     fn trees(
         &self,
-        plan: &Plan<'_>,
+        plan: &Plan,
         challenges: (E, E),
         tape: &mut ProverTape,
     ) -> (FractionClaim<E>, FractionClaim<E>) {

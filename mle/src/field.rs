@@ -25,5 +25,10 @@ pub type PackedF = <F as Field>::Packing;
 /// As many elements of E as [`PackedF`] has lanes, one register per coefficient.
 pub type PackedE = <E as ExtensionField<F>>::ExtensionPacking;
 
+/// A signed integer in [`E`]; exact for `|value| < p / 2`.
+pub fn signed(value: i64) -> E {
+    E::from(F::from_i64(value))
+}
+
 /// The square of the generator of E over F.
 pub(crate) const GENERATOR_SQUARED: F = <F as BinomiallyExtendable<DEGREE>>::W;

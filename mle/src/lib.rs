@@ -18,7 +18,7 @@ pub use contract::{Cell, contract_cols, contract_middle, contract_rows, dot};
 pub use eq::eq_table;
 pub use field::{
     Algebra, BasedVectorSpace, E, F, Field, PackedE, PackedF, PackedFieldExtension, PackedValue,
-    PrimeCharacteristicRing, PrimeField64,
+    PrimeCharacteristicRing, PrimeField64, signed,
 };
-pub use point::{Point, eq_eval, less_than, less_than_weighted};
-pub use tensor::{axis_vars, eval_dense, split_axes, tensor_eq, tensor_vars};
+pub use point::{Point, eq_eval, less_than, less_than_weighted, selector};
+pub use tensor::{axis_vars, eval_dense, live_cells, mask, split_axes, tensor_eq, tensor_vars};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 /// A point, most significant coordinate first. Clones share the coordinates: many claims are made
 /// at one point.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Point(Arc<[E]>);
 
 impl Point {
@@ -59,6 +59,18 @@ pub fn eq_eval(x: &[E], y: &[E]) -> E {
             ab + ab - a - b + E::ONE
         })
         .product()
+}
+
+/// `eq(prefix, index)`: the selector of the aligned block number `index`.
+pub fn selector(prefix: &[E], index: usize) -> E {
+    let mut product = E::ONE;
+    for (bit, &r) in prefix.iter().rev().enumerate() {
+        product *= if index >> bit & 1 == 1 { r } else { E::ONE - r };
+        if product == E::ZERO {
+            break;
+        }
+    }
+    product
 }
 
 /// `LT_n(r) = sum_{i < n} eq(r, i)`, in `O(log n)`.
@@ -126,6 +138,17 @@ mod tests {
             assert_eq!(count, table[..n].iter().copied().sum::<E>());
             let expected: E = (0..n).map(|i| table[i] * E::from_u64(i as u64)).sum();
             assert_eq!(weighted, expected);
+        }
+    }
+
+    #[test]
+    fn selectors_are_entries_of_the_table() {
+        let r = point(4);
+        let table = eq_table(&r, 16, E::ONE);
+        for (index, &e) in table.iter().enumerate() {
+            assert_eq!(selector(&r, index), e);
+            assert_eq!(selector(&Point::vertex(index, 4), index), E::ONE);
+            assert_eq!(selector(&Point::vertex(index, 4), index ^ 5), E::ZERO);
         }
     }
 }

@@ -8,6 +8,7 @@
 use crate::contract::{Cell, contract_rows, dot};
 use crate::eq::{eq_table, outer_product};
 use crate::field::{E, PrimeCharacteristicRing};
+use crate::point::less_than;
 
 /// Number of variables of an axis of length `n >= 1`: `ceil(log2 n)`.
 pub fn axis_vars(n: usize) -> usize {
@@ -18,6 +19,33 @@ pub fn axis_vars(n: usize) -> usize {
 /// Number of variables of a tensor with these axes.
 pub fn tensor_vars(axes: &[usize]) -> usize {
     axes.iter().map(|&n| axis_vars(n)).sum()
+}
+
+/// One more than the place of the last cell of a tensor of these axes, padded.
+pub fn live_cells(axes: &[usize]) -> usize {
+    let last = axes.iter().fold(0usize, |last, &n| {
+        let padded = n.checked_next_power_of_two().unwrap_or(usize::MAX);
+        last.saturating_mul(padded)
+            .saturating_add(n.saturating_sub(1))
+    });
+    last.saturating_add(1)
+}
+
+/// `prod_a LT_{n_a}(r_a)`: the multilinear extension of "every index is below its axis' length".
+///
+/// # Panics
+/// If `point` has fewer coordinates than `axes` have variables.
+pub fn mask(axes: &[usize], point: &[E]) -> E {
+    let mut rest = point;
+    let mut product = E::ONE;
+    for &n in axes {
+        let (axis, tail) = rest.split_at(axis_vars(n));
+        if !n.is_power_of_two() {
+            product *= less_than(n, axis);
+        }
+        rest = tail;
+    }
+    product
 }
 
 /// Cuts a point of a tensor's extension into one slice of coordinates per axis.
@@ -86,6 +114,8 @@ mod tests {
             })
             .collect();
         assert_eq!(tensor_eq(axes, &point), weights, "{axes:?}");
+        let live = weights.iter().copied().sum::<E>();
+        assert_eq!(mask(axes, &point), live, "{axes:?}");
         let expected = weights
             .iter()
             .zip(&x)

@@ -15,7 +15,7 @@ use zkstrata_pcs::joint::{
     Column, Joint, Layout, Parameters, Relation, RelationProver, RelationScheme, SourceRef, Table,
     Term, Word,
 };
-use zkstrata_pcs::{Claim, ColumnId, ProverTape, VerifierTape};
+use zkstrata_pcs::{ColumnId, ProverTape, VerifierTape};
 
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
@@ -35,7 +35,8 @@ struct Source {
     word: Word,
     tables: Vec<Table>,
     cells: Vec<Vec<i16>>,
-    claims: Vec<Claim<E>>,
+    /// Values of columns at points.
+    claims: Vec<(ColumnId, Point, E)>,
 }
 
 impl Source {
@@ -76,11 +77,7 @@ impl Source {
             let coordinate = |j: usize| E::from_usize(i * 64 + j + 3).exp_u64(99_999_999);
             let point: Vec<E> = (0..vars[k]).map(coordinate).collect();
             let eq = eq_table(&point, 1 << vars[k], E::ONE);
-            Claim {
-                column: ids[k],
-                value: dot(&cells[k], &eq),
-                point: Point::new(point),
-            }
+            (ids[k], Point::new(point), dot(&cells[k], &eq))
         });
         Self {
             word,
@@ -178,13 +175,13 @@ impl Scheme {
         let gamma = E::from_u64(0x1234_5678_9abc).exp_u64(77_777);
         let (mut power, mut target) = (E::ONE, E::ZERO);
         let terms = sources.each_ref().map(|source| {
-            let term = |claim: &Claim<E>| {
+            let term = |(column, point, value): &(ColumnId, Point, E)| {
                 let coef = power;
                 power *= gamma;
-                target += coef * claim.value;
+                target += coef * *value;
                 Term::Column {
-                    column: claim.column,
-                    point: claim.point.clone(),
+                    column: *column,
+                    point: point.clone(),
                     coef,
                 }
             };

@@ -1,11 +1,9 @@
-//! Claims about committed columns, what may be wrong with an opening, and its error.
+//! Names of committed columns, what may be wrong with an opening, and its error.
 //!
-//! A commitment holds tables; a table holds columns of `2^num_vars` field elements; a claim says
-//! that the multilinear extension of a column takes a value at a point.
+//! A commitment holds tables; a table holds columns of `2^num_vars` field elements.
 
 use crate::transcript::TapeError;
 use serde::{Deserialize, Serialize};
-use zkstrata_mle::Point;
 
 /// A column of a commitment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,18 +12,6 @@ pub struct ColumnId {
     pub table: usize,
     /// Index within the table.
     pub column: usize,
-}
-
-/// "The multilinear extension of `column` is `value` at `point`."
-#[must_use = "a claim that nobody proves is an assertion that nobody checks"]
-#[derive(Clone, Debug)]
-pub struct Claim<S> {
-    /// The column.
-    pub column: ColumnId,
-    /// The point, `num_vars` coordinates.
-    pub point: Point,
-    /// The claimed value.
-    pub value: S,
 }
 
 /// One term of the union bound on the soundness error.

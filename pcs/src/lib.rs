@@ -26,7 +26,7 @@ mod transcript;
 
 pub use cells::Cells;
 pub use channel::{Channel, Scalar};
-pub use claim::{Claim, ColumnId, Error, SoundnessTerm};
+pub use claim::{ColumnId, Error, SoundnessTerm};
 pub use counting::{Counted, Counting, Counts};
 pub use joint::Clear;
 #[cfg(feature = "prover")]

@@ -2,8 +2,8 @@
 //! whose messages are unknown and whose checks pass tells the number of messages, and the columns
 //! and points of the claims that are left.
 
+use crate::claim::Ends;
 use crate::error::VerifyError;
-use crate::linear::Ends;
 use crate::plan::{Plan, WeightPlan};
 use crate::statement::Statement;
 use crate::verify::reduce_statement;
@@ -89,7 +89,7 @@ impl Channel for Dry {
 
 /// What a verification up to the openings does, and the claims that are then left.
 pub(super) fn verification(
-    plan: &Plan<'_>,
+    plan: &Plan,
     weights: &WeightPlan,
 ) -> Result<(Counts, Ends<Counted<Unknown>>), VerifyError> {
     let zeros = |port: &Port| vec![0; plan.batch * plan.graph.node(port.tensor).cells()];

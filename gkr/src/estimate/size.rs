@@ -19,7 +19,7 @@ const WORK: f64 = 8.0;
 const FRAME: usize = 56;
 
 /// The expected length of a proof.
-pub(super) fn proof(plan: &Plan<'_>, counts: Counts, opening: &OpeningCost) -> f64 {
+pub(super) fn proof(plan: &Plan, counts: Counts, opening: &OpeningCost) -> f64 {
     let messages =
         SCALAR * counts.scalars as f64 + WORK * counts.works as f64 + counts.bytes as f64;
     let columns = || {
@@ -37,7 +37,7 @@ pub(super) fn proof(plan: &Plan<'_>, counts: Counts, opening: &OpeningCost) -> f
 }
 
 /// The expected length of a column in the clear. Padding is zero.
-fn column(plan: &Plan<'_>, id: ColumnId) -> f64 {
+fn column(plan: &Plan, id: ColumnId) -> f64 {
     let Some(block) = plan.blocks.get(id.table) else {
         return multiplicities(plan);
     };
@@ -69,9 +69,9 @@ fn output(interval: Interval) -> f64 {
 }
 
 /// Every row has its share of the lookups.
-fn multiplicities(plan: &Plan<'_>) -> f64 {
+fn multiplicities(plan: &Plan) -> f64 {
     let rows = plan.witness.last().map_or(1, |table| table.live);
-    let share = super::work::lookups(plan) / rows;
+    let share = plan.lookups() / rows;
     rows as f64 * f64::from(Cells::bytes_of(i64::try_from(share).unwrap_or(i64::MAX)))
 }
 

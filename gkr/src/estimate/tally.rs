@@ -1,11 +1,12 @@
 //! What the linear part makes its prover contract: a party of the walk around another one.
 
 use super::dry::Dry;
+use crate::claim::TensorClaim;
 use crate::error::VerifyError;
-use crate::linear::{Instance, InstanceEnd, LinearVerifier, Party, TensorClaim, Wanted, reduce};
+use crate::linear::{Instance, InstanceEnd, LinearVerifier, Party, Wanted, reduce};
 use crate::plan::{Plan, WeightPlan};
 use zkstrata_mle::{E, Point};
-use zkstrata_model_ir::int::{MapAxis, TensorId};
+use zkstrata_model_ir::int::TensorId;
 use zkstrata_pcs::{Channel, Scalar};
 
 /// Counts of the linear part.
@@ -24,7 +25,7 @@ pub(super) struct Tally {
 }
 
 struct Tallying<'a, P> {
-    plan: &'a Plan<'a>,
+    plan: &'a Plan,
     party: P,
     tally: Tally,
 }
@@ -68,20 +69,12 @@ impl<P: Party> Party for Tallying<'_, P> {
         claims: &[P::V],
     ) -> Result<Vec<InstanceEnd<P::V>>, VerifyError> {
         for instance in instances {
-            self.tally.cells += match instance {
-                Instance::Affine(a) => {
-                    self.tally.weights += a.weight.len();
-                    let passes = a.layer.windows.last().map_or(1, MapAxis::taps);
-                    passes * self.cells(a.input)
-                }
-                Instance::Functional(f) => self.cells(f.tensor),
-                Instance::Merge(m) => self.cells(m.tensor),
-                Instance::Contract(c) => c.operands.iter().map(|x| self.cells(x.tensor)).sum(),
-            };
-            self.tally.entries += instance.degree() << instance.vars();
-            if let Instance::Merge(m) = instance {
-                self.tally.entries += m.points.len() << m.vars();
+            let cost = instance.cost();
+            self.tally.weights += cost.weights;
+            for (tensor, passes) in cost.tensors {
+                self.tally.cells += passes * self.cells(tensor);
             }
+            self.tally.entries += (instance.degree() + cost.points) << instance.vars();
         }
         self.tally.instances += instances.len();
         self.party.sumcheck(instances, claims)
@@ -89,7 +82,7 @@ impl<P: Party> Party for Tallying<'_, P> {
 }
 
 /// Walks the linear part of a batch.
-pub(super) fn linear(plan: &Plan<'_>, weights: &WeightPlan) -> Result<Tally, VerifyError> {
+pub(super) fn linear(plan: &Plan, weights: &WeightPlan) -> Result<Tally, VerifyError> {
     let channel = &mut Dry::default();
     let lookups = plan.blocks.iter().map(|block| block.input);
     let outputs = plan.graph.outputs.iter().map(|port| port.tensor);
@@ -107,7 +100,7 @@ pub(super) fn linear(plan: &Plan<'_>, weights: &WeightPlan) -> Result<Tally, Ver
 }
 
 fn claim<S: Scalar, C: Channel<S = S>>(
-    plan: &Plan<'_>,
+    plan: &Plan,
     tensor: TensorId,
     channel: &mut C,
 ) -> TensorClaim<S> {

@@ -2,13 +2,13 @@
 
 use super::dry;
 use super::tally::{self, Tally};
+use crate::claim::{Claim, count};
 use crate::error::VerifyError;
 use crate::form::Form;
-use crate::lookup::Block;
-use crate::plan::Plan;
+use crate::plan::{Block, Plan};
 use zkstrata_model_ir::int::{MapAxis, Model, Op};
+use zkstrata_pcs::Counts;
 use zkstrata_pcs::joint::{Joint, SourceCost, Table};
-use zkstrata_pcs::{Claim, Counts};
 
 /// All counts, as real numbers: they are multiplied by rates.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,11 +65,12 @@ impl Commitment {
         let Some(word) = source.word else {
             return Self::default();
         };
-        let claimed = claims.iter().map(|c| shape[c.column.table].live);
+        let columns = claims.iter().flat_map(|claim| &claim.columns);
+        let claimed = columns.map(|(column, _)| shape[column.table].live);
         Self {
             word: word as f64,
             claimed: claimed.sum::<usize>() as f64,
-            claims: claims.len() as f64,
+            claims: count(claims) as f64,
         }
     }
 }
@@ -81,16 +82,9 @@ pub(super) struct Counted {
     pub(super) key: Option<SourceCost>,
 }
 
-/// Live lookups.
-pub(super) fn lookups(plan: &Plan<'_>) -> usize {
-    let cells = |node: usize| plan.batch * plan.graph.nodes[node].cells();
-    let block = plan.blocks.iter();
-    block.map(|b| cells(b.node) * (1 + b.limbs.len())).sum()
-}
-
 impl Counted {
     /// Counts everything.
-    pub(super) fn new(model: &Model, form: &Form<'_>) -> Result<Self, VerifyError> {
+    pub(super) fn new(model: &Model, form: &Form) -> Result<Self, VerifyError> {
         let (plan, weights) = (&form.plan, &form.weights);
         let (counts, ends) = dry::verification(plan, weights)?;
         let opening = Joint::cost(&form.sources())?;
@@ -120,7 +114,7 @@ impl Counted {
             ..Work::default()
         };
         if !plan.blocks.is_empty() {
-            work.lookups = len(lookups(plan));
+            work.lookups = len(plan.lookups());
             let leaves = plan.blocks.iter().flat_map(Block::leaf_blocks);
             work.leaves = len(leaves.map(|(vars, _)| 1usize << vars).sum());
             work.rows = len(1 << plan.table_vars);
@@ -141,7 +135,7 @@ impl Counted {
 }
 
 /// Multiplications of a batch: in layers that sum over channels, and in all other nodes.
-fn multiplications(plan: &Plan<'_>) -> (f64, f64) {
+fn multiplications(plan: &Plan) -> (f64, f64) {
     let mut sums = (0.0, 0.0);
     for node in &plan.graph.nodes {
         let layer = match &node.op {
@@ -150,7 +144,13 @@ fn multiplications(plan: &Plan<'_>) -> (f64, f64) {
                 sums.1 += (plan.batch * node.cells()) as f64 * contract.terms() as f64;
                 continue;
             }
-            _ => continue,
+            Op::Input
+            | Op::Constant { .. }
+            | Op::Table { .. }
+            | Op::Sum { .. }
+            | Op::Permute { .. }
+            | Op::Map(_)
+            | Op::Gather { .. } => continue,
         };
         let taps: usize = layer.windows.iter().map(MapAxis::taps).product();
         let inputs: usize = layer.inputs.iter().product();

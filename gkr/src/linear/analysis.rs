@@ -1,7 +1,11 @@
 //! A dry run of the walk: how many stages, rounds and claims a model needs. It depends on the
 //! graph and the batch size only.
 
-use super::{Instance, InstanceEnd, Party, TensorClaim, Wanted, reduce};
+use super::op::Instance;
+use super::party::{InstanceEnd, Party, Wanted};
+use super::walk::reduce;
+use crate::claim::{TensorClaim, count};
+use crate::error::VerifyError;
 use crate::plan::{Plan, WeightPlan};
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::TensorId;
@@ -14,7 +18,7 @@ const MAX_CLAIMS: usize = 1 << 16;
 const MAX_WORK: usize = 1 << 26;
 
 /// One batched sumcheck.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stage {
     /// Number of instances.
     pub(crate) instances: usize,
@@ -52,10 +56,10 @@ impl Party for Analysis {
         Some(E::ZERO)
     }
 
-    fn spend(&mut self, work: usize) -> Result<(), crate::VerifyError> {
+    fn spend(&mut self, work: usize) -> Result<(), VerifyError> {
         self.work = self.work.saturating_add(work);
         if self.work > MAX_WORK {
-            return Err(crate::VerifyError::Key(format!(
+            return Err(VerifyError::Key(format!(
                 "the linear part visits more than {MAX_WORK} cells"
             )));
         }
@@ -66,7 +70,7 @@ impl Party for Analysis {
         self.weight_cells = self.weight_cells.saturating_add(entries);
     }
 
-    fn value(&mut self, _: Wanted<'_>) -> Result<E, crate::VerifyError> {
+    fn value(&mut self, _: Wanted<'_>) -> Result<E, VerifyError> {
         self.values += 1;
         if self.values > MAX_CLAIMS {
             return Err(too_many());
@@ -82,47 +86,41 @@ impl Party for Analysis {
         &mut self,
         instances: &[Instance<'_>],
         _: &[E],
-    ) -> Result<Vec<InstanceEnd<E>>, crate::VerifyError> {
-        self.values += instances.iter().map(Instance::end_values).sum::<usize>();
+    ) -> Result<Vec<InstanceEnd<E>>, VerifyError> {
+        self.values += instances.iter().map(Instance::sent).sum::<usize>();
         if self.values > MAX_CLAIMS {
             return Err(too_many());
         }
-        let weights = instances.iter().map(|instance| match instance {
-            Instance::Affine(a) => a.weight.len(),
-            Instance::Functional(_) | Instance::Contract(_) | Instance::Merge(_) => 0,
-        });
-        self.weight_cells = weights.fold(self.weight_cells, usize::saturating_add);
-        let merged = instances.iter().map(|instance| match instance {
-            Instance::Merge(m) => m.points.len().saturating_sub(1),
-            _ => 0,
-        });
-        self.stages.push(Stage {
+        let mut stage = Stage {
             instances: instances.len(),
-            merged: merged.sum(),
-            rounds: instances.iter().map(Instance::vars).max().unwrap_or(0),
-            degree: instances.iter().map(Instance::degree).max().unwrap_or(0),
-        });
+            ..Stage::default()
+        };
+        for instance in instances {
+            let cost = instance.cost();
+            self.weight_cells = self.weight_cells.saturating_add(cost.weights);
+            stage.merged += cost.points.saturating_sub(1);
+            stage.rounds = stage.rounds.max(instance.vars());
+            stage.degree = stage.degree.max(instance.degree());
+        }
+        self.stages.push(stage);
         Ok(instances
             .iter()
             .map(|i| {
                 let point = Point::new(vec![E::ZERO; i.vars()]);
-                (point, vec![E::ZERO; i.end_values()])
+                (point, vec![E::ZERO; i.sent()])
             })
             .collect())
     }
 }
 
-fn too_many() -> crate::VerifyError {
-    crate::VerifyError::Key(format!(
+fn too_many() -> VerifyError {
+    VerifyError::Key(format!(
         "the linear part needs more than {MAX_CLAIMS} claims: split the model"
     ))
 }
 
 /// Walks the graph with empty values.
-pub(crate) fn analyse(
-    plan: &Plan<'_>,
-    weights: &WeightPlan,
-) -> Result<Analysis, crate::VerifyError> {
+pub(crate) fn analyse(plan: &Plan, weights: &WeightPlan) -> Result<Analysis, VerifyError> {
     let zero = |tensor: TensorId| TensorClaim {
         tensor,
         point: Point::new(vec![E::ZERO; plan.num_vars(tensor)]),
@@ -141,7 +139,7 @@ pub(crate) fn analyse(
     let columns: usize = plan.witness.iter().map(|t| t.width).sum();
     let own: usize = plan.blocks.iter().map(|b| b.own_limbs().len()).sum();
     let lookups = columns + own;
-    analysis.witness_claims = ends.witness.len() + lookups;
-    analysis.weight_claims = ends.weights.len();
+    analysis.witness_claims = count(&ends.witness) + lookups;
+    analysis.weight_claims = count(&ends.weights);
     Ok(analysis)
 }

@@ -4,8 +4,8 @@
 //! An honest leaf's denominator equals that of its table row, so the rows' denominators are
 //! computed once and leaves are copies of them.
 
+use super::denominators::Denominators;
 use super::fraction::{CHUNK_LEAVES, Chunk, Source};
-use super::prove::Denominators;
 use crate::plan::Plan;
 use crate::witness::Witness;
 use std::ops::Range;
@@ -44,7 +44,7 @@ struct BlockLeaves<'a> {
 
 impl<'a> RunLeaves<'a> {
     pub(super) fn new(
-        plan: &'a Plan<'_>,
+        plan: &'a Plan,
         witness: &'a Witness,
         denominators: &'a Denominators,
     ) -> Self {

@@ -40,6 +40,8 @@
 //! beta, and both claims on a limb are openings of one column: the limb that its own block finds in
 //! range is the one that `hi` is made of.
 
+#[cfg(feature = "prover")]
+mod denominators;
 pub(crate) mod fraction;
 #[cfg(feature = "prover")]
 mod leaves;
@@ -49,16 +51,16 @@ pub(crate) mod table;
 
 #[cfg(feature = "prover")]
 pub(crate) use prove::{multiplicities, prove, trees, values};
-pub(crate) use table::TableBlock;
 
+use crate::claim::{Claim, TensorClaim};
 use crate::error::VerifyError;
-use crate::linear::TensorClaim;
-use crate::plan::{Plan, mask};
+use crate::plan::{Block, Limb, Plan};
 use fraction::FractionClaim;
-use table::{eval_all, identifier, selector, signed};
-use zkstrata_mle::{E, Field, Point, PrimeCharacteristicRing};
-use zkstrata_model_ir::int::{TableId, TensorId};
-use zkstrata_pcs::{Channel, Claim, ColumnId};
+use std::ops::Range;
+use table::{eval_all, identifier};
+use zkstrata_mle::{E, Field, Point, PrimeCharacteristicRing, mask, selector, signed};
+use zkstrata_model_ir::int::TensorId;
+use zkstrata_pcs::{Channel, ColumnId};
 
 /// Bits of proof of work before alpha and beta are drawn.
 pub(crate) const WORK_BITS: usize = 8;
@@ -68,62 +70,7 @@ const VALUES: &str = "lookup values";
 /// Label of the proof of work.
 const WORK: &str = "lookup work";
 
-/// The leaves of one table node.
-#[derive(Clone, Debug)]
-pub(crate) struct Block {
-    /// The node.
-    pub(crate) node: usize,
-    /// Its argument.
-    pub(crate) input: TensorId,
-    /// Its table.
-    pub(crate) table: TableId,
-    /// `S`.
-    pub(crate) shift: u32,
-    /// What is added before the shift.
-    pub(crate) offset: i64,
-    /// The limbs of the remainder, the least significant first; none if `S = 0`.
-    pub(crate) limbs: Vec<Limb>,
-    /// Variables of the node's tensor.
-    pub(crate) vars: usize,
-    /// First leaf.
-    pub(crate) first: usize,
-}
-
-/// A limb of the remainders of one table node.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limb {
-    /// Its range table `0 .. 2^k_j`.
-    pub(crate) range: TableId,
-    /// `k_0 + .. + k_(j-1)`
-    pub(crate) low: u32,
-    /// First leaf of its own block; the last limb has none.
-    pub(crate) first: usize,
-}
-
 impl Block {
-    /// Variables of the block of leaves.
-    pub(crate) fn leaf_vars(&self) -> usize {
-        self.vars + usize::from(self.shift > 0)
-    }
-
-    /// The limbs with blocks of their own: all but the last.
-    pub(crate) fn own_limbs(&self) -> &[Limb] {
-        self.limbs.split_last().map_or(&[], |(_, own)| own)
-    }
-
-    /// Variables and first leaf of every block of leaves, the main one first.
-    pub(crate) fn leaf_blocks(&self) -> impl Iterator<Item = (usize, usize)> {
-        let own = self.own_limbs().iter().map(|limb| (self.vars, limb.first));
-        std::iter::once((self.leaf_vars(), self.first)).chain(own)
-    }
-
-    /// The limbs in the order of their columns, which follow the output's: the last one, then the
-    /// others from the least significant.
-    pub(crate) fn limb_columns(&self) -> impl Iterator<Item = usize> + use<> {
-        let last = self.limbs.len().checked_sub(1);
-        last.into_iter().chain(0..last.unwrap_or(0))
-    }
-
     /// Number of values sent for the block: the argument, the output and the limbs in the order of
     /// their columns at [`Block::cell`], then the limbs with blocks of their own at
     /// [`Block::own_cell`].
@@ -244,18 +191,25 @@ fn block_claims<S>(
         point: Point::from(cell),
         value: values.next()?,
     });
-    // The output and all limbs, then the limbs with blocks of their own.
-    let main = (0..=block.limbs.len()).map(|column| (column, cell));
-    let own = (2..2 + block.own_limbs().len()).map(|column| (column, own_cell));
-    for (column, point) in main.chain(own) {
-        claims.witness.push(Claim {
-            column: ColumnId {
+    let mut claim = |columns: Range<usize>, at: &[E]| {
+        let column = |column| {
+            let id = ColumnId {
                 table: index,
                 column,
-            },
-            point: Point::from(point),
-            value: values.next()?,
+            };
+            Some((id, values.next()?))
+        };
+        claims.witness.push(Claim {
+            at: Point::from(at),
+            columns: columns.map(column).collect::<Option<_>>()?,
         });
+        Some(())
+    };
+    // The output and all limbs, then the limbs with blocks of their own.
+    claim(0..1 + block.limbs.len(), cell)?;
+    let own = block.own_limbs().len();
+    if own > 0 {
+        claim(2..2 + own, own_cell)?;
     }
     Some(())
 }
@@ -266,7 +220,7 @@ fn block_claims<S>(
 /// Accepting establishes, up to the module's error, that every live cell of every table node
 /// satisfies its lookups, provided the returned claims hold.
 pub(crate) fn verify<C: Channel>(
-    plan: &Plan<'_>,
+    plan: &Plan,
     channel: &mut C,
 ) -> Result<LookupClaims<C::S>, VerifyError> {
     let malformed = || VerifyError::Key("lookup blocks do not fit".into());
@@ -305,11 +259,9 @@ pub(crate) fn verify<C: Channel>(
     let row = eval_all(&plan.graph.tables, &plan.tables, &tables.point).ok_or_else(malformed)?;
     let denominator = channel.constant(row.denominator(alpha, beta));
     channel.assert_zero(tables.q - denominator, "table denominators")?;
-    claims.witness.push(Claim {
-        column: plan.multiplicity_column(),
-        point: tables.point,
-        value: tables.p,
-    });
+    let multiplicities = plan.multiplicity_column();
+    let claim = Claim::of(multiplicities, tables.point, tables.p);
+    claims.witness.push(claim);
     Ok(claims)
 }
 

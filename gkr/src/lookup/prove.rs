@@ -1,23 +1,23 @@
 //! The prover of the lookup argument.
 
+use super::denominators::{Denominators, table_offsets};
 use super::fraction::{self, FractionClaim, Leaves, Tree};
 use super::leaves::{RunLeaves, for_each};
-use super::table::row;
-use super::{Block, LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
-use crate::plan::Plan;
+use super::{LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
+use crate::claim::Claim;
+use crate::plan::{Block, Plan};
 use crate::tensor::Tensor;
 use crate::witness::{Evidence, Witness};
 use rayon::prelude::*;
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};
-use zkstrata_model_ir::int::TableId;
-use zkstrata_pcs::{Claim, ProverTape};
+use zkstrata_pcs::ProverTape;
 
 /// Variables of a tree whose leaves are worth counting on several threads.
 const PARALLEL_VARS: usize = 20;
 
 /// Proves the lookups; the witness commitment must have been sent.
 pub(crate) fn prove<W: Evidence>(
-    plan: &Plan<'_>,
+    plan: &Plan,
     witness: &W,
     tape: &mut ProverTape,
 ) -> LookupClaims<E> {
@@ -35,22 +35,20 @@ pub(crate) fn prove<W: Evidence>(
     for (index, (block, values)) in plan.blocks.iter().zip(values).enumerate() {
         block_claims(index, block, &leaves.point, values, &mut claims).expect("the leaf point");
     }
-    claims.witness.push(Claim {
-        column: plan.multiplicity_column(),
-        point: tables.point,
-        value: tables.p,
-    });
+    let multiplicities = plan.multiplicity_column();
+    let claim = Claim::of(multiplicities, tables.point, tables.p);
+    claims.witness.push(claim);
     claims
 }
 
 /// Proves the trees of the leaves and of the tables of an honest run.
 pub(crate) fn trees(
-    plan: &Plan<'_>,
+    plan: &Plan,
     witness: &Witness,
     (alpha, beta): (E, E),
     tape: &mut ProverTape,
 ) -> (FractionClaim<E>, FractionClaim<E>) {
-    let denominators = table_denominators(plan, alpha, beta);
+    let denominators = Denominators::new(plan, alpha, beta);
     let leaves = tracing::debug_span!("leaf tree").in_scope(|| {
         let mut leaves = RunLeaves::new(plan, witness, &denominators);
         fraction::prove(Tree::new(plan.leaf_vars, &leaves), &mut leaves, tape)
@@ -65,7 +63,7 @@ pub(crate) fn trees(
 }
 
 /// The values of all blocks at the end of the leaf tree, in the order in which they are sent.
-pub(crate) fn values<W: Evidence>(plan: &Plan<'_>, witness: &W, leaf: &Point) -> Vec<Vec<E>> {
+pub(crate) fn values<W: Evidence>(plan: &Plan, witness: &W, leaf: &Point) -> Vec<Vec<E>> {
     let values = |block| block_values(block, leaf, witness);
     plan.blocks.par_iter().map(values).collect()
 }
@@ -84,54 +82,9 @@ fn block_values<W: Evidence>(block: &Block, leaf: &Point, witness: &W) -> Vec<E>
     values.chain(own.iter().map(|t| t.eval(own_cell))).collect()
 }
 
-/// The denominators of all rows of the table hypercube.
-pub(super) struct Denominators {
-    pub(super) rows: Vec<E>,
-    /// First row of each table.
-    offsets: Vec<usize>,
-}
-
-/// First row of each table in the hypercube.
-fn table_offsets(plan: &Plan<'_>) -> Vec<usize> {
-    let mut offsets = vec![0; plan.tables.len()];
-    for block in &plan.tables {
-        offsets[block.table.0] = block.offset;
-    }
-    offsets
-}
-
-fn table_denominators(plan: &Plan<'_>, alpha: E, beta: E) -> Denominators {
-    let mut rows = Vec::with_capacity(1 << plan.table_vars);
-    for block in &plan.tables {
-        let table = &plan.graph.tables[block.table.0];
-        let live = rows.len() + table.len;
-        rows.par_extend(
-            (0..table.len)
-                .into_par_iter()
-                .with_min_len(1 << 10)
-                .map(|j| row(table, block.table, j).denominator(alpha, beta)),
-        );
-        let last = rows[live - 1];
-        rows.resize(block.offset + (1 << block.vars), last);
-    }
-    let last = *rows.last().expect("a model with lookups has tables");
-    rows.resize(1 << plan.table_vars, last);
-    Denominators {
-        rows,
-        offsets: table_offsets(plan),
-    }
-}
-
-impl Denominators {
-    /// The first row of a table.
-    pub(super) fn offset(&self, table: TableId) -> usize {
-        self.offsets[table.0]
-    }
-}
-
 /// How often each row of the table hypercube is looked up.
 pub(crate) fn multiplicities(
-    plan: &Plan<'_>,
+    plan: &Plan,
     tensors: &[Tensor],
     remainders: &[Vec<Tensor>],
 ) -> Vec<F> {

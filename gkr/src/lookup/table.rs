@@ -1,74 +1,22 @@
 //! The table hypercube: all lookup tables, stacked largest first as aligned blocks.
 //!
 //! Row `j` of table `t` is the tuple `(id_t, start + j, T[start + j])`, `id_t = t + 1`. A table is
-//! padded to a power of two, at least `2^MIN_LOG_ROWS`, **by repeating its last row**, and the gap
+//! padded to a power of two, at least `2^6`, **by repeating its last row**, and the gap
 //! behind the last block repeats the last row of the last block: every row is a valid tuple, so a
 //! multiplicity put anywhere proves nothing false.
 //!
 //! Clamp and range tables are evaluated in `O(log n)` through `sum_{j<n} eq(x,j)` and
 //! `sum_{j<n} j eq(x,j)`; tables of arbitrary values densely.
 
+use crate::plan::TableBlock;
 use zkstrata_mle::{
-    E, F, PrimeCharacteristicRing, axis_vars, eq_table, less_than, less_than_weighted,
+    E, F, PrimeCharacteristicRing, eq_table, less_than, less_than_weighted, selector, signed,
 };
 use zkstrata_model_ir::int::{Function, Table, TableId};
-
-/// Smallest number of variables of a table.
-pub(crate) const MIN_LOG_ROWS: usize = 6;
-
-/// A table's block of the hypercube.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TableBlock {
-    /// The table.
-    pub(crate) table: TableId,
-    /// Variables of the block.
-    pub(crate) vars: usize,
-    /// First row.
-    pub(crate) offset: usize,
-}
-
-/// A signed integer in E; exact for `|value| < p / 2`.
-pub(crate) fn signed(value: i64) -> E {
-    E::from(F::from_i64(value))
-}
 
 /// The identifier that a table's rows carry.
 pub(crate) fn identifier(table: TableId) -> E {
     E::from_usize(table.0 + 1)
-}
-
-/// `eq(prefix, index)`: the selector of the aligned block number `index`.
-pub(crate) fn selector(prefix: &[E], index: usize) -> E {
-    let mut product = E::ONE;
-    for (bit, &r) in prefix.iter().rev().enumerate() {
-        product *= if index >> bit & 1 == 1 { r } else { E::ONE - r };
-        if product == E::ZERO {
-            break;
-        }
-    }
-    product
-}
-
-impl TableBlock {
-    /// The blocks of all tables, largest first, and the variables of the hypercube.
-    pub(crate) fn stack(tables: &[Table]) -> (Vec<Self>, usize) {
-        let mut blocks: Vec<Self> = tables
-            .iter()
-            .enumerate()
-            .map(|(t, table)| Self {
-                table: TableId(t),
-                vars: axis_vars(table.len).max(MIN_LOG_ROWS),
-                offset: 0,
-            })
-            .collect();
-        blocks.sort_by_key(|b| std::cmp::Reverse(b.vars));
-        let mut rows = 0;
-        for block in &mut blocks {
-            block.offset = rows;
-            rows += 1 << block.vars;
-        }
-        (blocks, axis_vars(rows.max(1)))
-    }
 }
 
 /// A tuple `(id, argument, value)` of multilinear extensions.

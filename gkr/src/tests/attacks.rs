@@ -1,6 +1,6 @@
 //! Cheating provers: whatever an adversary commits to, only the executor's statement is accepted.
 
-use super::build::{SHIFT, inputs};
+use super::build::{SHIFT, inputs, plan};
 use super::field_run::{Tamper, run};
 use super::suite::{self, models};
 use crate::plan::Plan;
@@ -60,7 +60,7 @@ impl<C: RelationProver> Case<C> {
 
     /// The adversary's statement, and what the verifier says of its proof.
     pub(super) fn attack(&self, tamper: Tamper<'_>) -> (Statement, Result<(), VerifyError>) {
-        let plan = Plan::new(&self.model.graph, self.batch).expect("a plan");
+        let plan = plan(&self.model, self.batch);
         let (statement, witness) = run(&plan, &self.model, self.vk.digest(), &self.inputs, tamper);
         let verdict = self.judge(&plan, &statement, &witness);
         (statement, verdict)
@@ -68,7 +68,7 @@ impl<C: RelationProver> Case<C> {
 
     pub(super) fn judge<W: Evidence>(
         &self,
-        plan: &Plan<'_>,
+        plan: &Plan,
         statement: &Statement,
         witness: &W,
     ) -> Result<(), VerifyError> {
@@ -304,7 +304,7 @@ fn max_pool_choosing_another_element_is_rejected() {
 #[test]
 fn changed_multiplicities_are_rejected() {
     let case = Case::<Clear>::new(suite::mlp(), 2);
-    let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
+    let plan = plan(&case.model, case.batch);
     for row in [0, 1, 17, (1 << plan.table_vars) - 1] {
         for delta in [F::ONE, -F::ONE] {
             let mut honest = |_: usize, _: &mut [F], _: &mut [Vec<F>], _: &[bool]| {};
@@ -350,7 +350,7 @@ fn a_changed_weight_is_rejected() {
                 };
                 let (mut statement, _) = pk.prove_integers(&case.inputs).expect("proves");
                 statement.model = case.vk.digest();
-                let plan = Plan::new(&other.graph, 1).expect("a plan");
+                let plan = plan(&other, 1);
                 let trace = pk.run(&case.inputs).expect("runs");
                 let witness = Witness::new(&plan, trace);
                 let (tape, _) = pk
@@ -369,7 +369,7 @@ fn a_changed_weight_is_rejected() {
 fn a_false_output_with_an_honest_trace_is_rejected() {
     for (name, model) in models() {
         let case = Case::<Clear>::new(model, 3);
-        let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
+        let plan = plan(&case.model, case.batch);
         for port in 0..case.honest.outputs.len() {
             for cell in [0, case.honest.outputs[port].len() - 1] {
                 let mut statement = case.honest.clone();
@@ -390,7 +390,7 @@ fn a_false_output_with_an_honest_trace_is_rejected() {
 fn a_false_input_with_an_honest_trace_is_rejected() {
     for (name, model) in models() {
         let case = Case::<Clear>::new(model, 3);
-        let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
+        let plan = plan(&case.model, case.batch);
         for port in 0..case.honest.inputs.len() {
             let mut statement = case.honest.clone();
             let at = &mut statement.inputs[port][1];

@@ -4,9 +4,9 @@
 use super::leaves;
 use crate::error::VerifyError;
 use crate::linear::{Instance, InstanceEnd, LinearProver, Party, Wanted};
+use crate::lookup::LeafEquation;
 use crate::lookup::fraction::{self, FractionClaim, Leaves};
-use crate::lookup::{Block, LeafEquation};
-use crate::plan::Plan;
+use crate::plan::{Block, Plan};
 use crate::tensor::Tensor;
 use crate::witness::Evidence;
 use std::sync::{Mutex, MutexGuard};
@@ -154,7 +154,7 @@ impl<W: Evidence> Evidence for Liar<'_, W> {
 
     fn trees(
         &self,
-        plan: &Plan<'_>,
+        plan: &Plan,
         challenges: (E, E),
         tape: &mut ProverTape,
     ) -> (FractionClaim<E>, FractionClaim<E>) {
@@ -186,7 +186,7 @@ impl<W: Evidence> Evidence for Liar<'_, W> {
         (prove(0), prove(1))
     }
 
-    fn values(&self, plan: &Plan<'_>, leaves: &FractionClaim<E>) -> Vec<Vec<E>> {
+    fn values(&self, plan: &Plan, leaves: &FractionClaim<E>) -> Vec<Vec<E>> {
         let mut values = self.evidence.values(plan, leaves);
         let mut state = self.state();
         let (alpha, beta) = state.challenges;

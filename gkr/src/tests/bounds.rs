@@ -2,9 +2,9 @@
 //! them are refused at setup and when their key is read, and a float model whose integers may wrap
 //! is not quantised.
 
+use super::build::plan;
 use super::field_run::run;
 use crate::constants::Constants;
-use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::{SetupError, SetupOptions, VerifyingKey, setup_scheme};
 use ndarray::{ArrayD, IxDyn, arr0};
@@ -139,7 +139,7 @@ fn a_float_model_whose_accumulator_would_wrap_is_refused() {
     let keys = setup_scheme::<Joint>(model.clone(), &SetupOptions::default());
     let (pk, vk) = keys.expect("a quantised model sets up");
     let inputs = vec![vec![3, 5], vec![1, 2]];
-    let plan = Plan::new(&model.graph, 1).expect("a plan");
+    let plan = plan(&model, 1);
     let (statement, witness) = run(&plan, &model, vk.digest(), &inputs, &mut |_, _, _, _| {});
     let proven = pk.prove_witness(&plan, &statement, &witness);
     let accepted = proven.is_ok_and(|(tape, _)| vk.verify(&statement, &Proof { tape }).is_ok());

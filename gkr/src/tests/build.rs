@@ -1,7 +1,9 @@
 //! Integer models for tests, built node by node with computed intervals.
 
+use crate::plan::Plan;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
+use std::sync::Arc;
 use zkstrata_model_ir::int::{
     Affine, BiasId, Contract, Entry, Function, Graph, Interval, Map, MapAxis, Model, Node, Op,
     Port, PortKind, Table, TableId, Tap, TensorId, WeightId, affine_bounds, contract_bounds,
@@ -398,4 +400,14 @@ pub(super) fn inputs(model: &Model, batch: usize, seed: u64) -> Vec<Vec<i64>> {
             .collect()
     };
     model.graph.inputs.iter().map(&mut tensor).collect()
+}
+
+/// The plan of a batch.
+pub(super) fn plan(model: &Model, batch: usize) -> Plan {
+    plan_of(&model.graph, batch)
+}
+
+/// The plan of a batch of a graph.
+pub(super) fn plan_of(graph: &Graph, batch: usize) -> Plan {
+    Plan::new(Arc::new(graph.clone()), batch).expect("a plan")
 }

@@ -81,7 +81,13 @@ fn only_committed_weights_have_a_certificate() {
 /// A key with one cell of its weights changed, and its verdict on its certificate.
 fn spoilt(model: &Model, column: usize, cell: usize) -> Result<(), VerifyError> {
     let plan = WeightPlan::new(&model.graph);
-    let layout = plan.layout(&model.graph, OPTIONS).expect("a layout");
+    let layout = plan
+        .layout(
+            &model.graph.clone().into(),
+            OPTIONS.trust.word(),
+            OPTIONS.proof,
+        )
+        .expect("a layout");
     let mut columns = weights::columns(model, &plan);
     let changed = &mut columns[column];
     let mut cells: Vec<F> = match changed {

@@ -1,9 +1,10 @@
 //! The verifier over a second ring: a channel that counts. It shows that nothing in the protocol
 //! is hard-wired to the field and prints what a verification costs.
 
-use super::build::inputs;
+use super::build::{inputs, plan_of};
 use super::suite::models;
-use crate::plan::{Plan, WeightPlan};
+use crate::claim::count;
+use crate::plan::WeightPlan;
 use crate::verify::reduce_statement;
 use crate::{SetupOptions, setup_scheme};
 use zkstrata_pcs::joint::RelationScheme;
@@ -19,7 +20,7 @@ fn the_verifier_runs_over_a_counting_ring() {
             let (pk, vk) =
                 setup_scheme::<Clear>(model.clone(), &SetupOptions::default()).expect("sets up");
             let (statement, proof) = pk.prove_integers(&inputs).expect("proves");
-            let plan = Plan::new(vk.graph(), batch).expect("a plan");
+            let plan = plan_of(vk.graph(), batch);
             let weights = WeightPlan::new(vk.graph());
             let mut tape = VerifierTape::new(&statement.digest(batch).0, &proof.tape);
             if let Some(layout) = plan.layout(vk.profile()).expect("a layout") {
@@ -33,8 +34,8 @@ fn the_verifier_runs_over_a_counting_ring() {
             if seed == 1 {
                 eprintln!(
                     "{name}: {} + {} claims, {counts:?}",
-                    ends.witness.len(),
-                    ends.weights.len()
+                    count(&ends.witness),
+                    count(&ends.weights)
                 );
             }
             assert!(counts.assertions > 0 && counts.scalars > 0, "{name}");

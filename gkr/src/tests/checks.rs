@@ -2,13 +2,14 @@
 //! batch, the bound on the security, what a key that is read must be; and every term of that bound.
 
 use super::attacks::Case;
-use super::build::{Builder, inputs};
+use super::build::{Builder, inputs, plan, plan_of};
 use super::suite::{self, models};
+use crate::claim::count;
 use crate::constants::{Constants, PublicWeights};
 use crate::linear::analyse;
 use crate::lookup::check_roots;
 use crate::lookup::fraction::FractionClaim;
-use crate::plan::{Plan, WeightPlan};
+use crate::plan::WeightPlan;
 use crate::proof::Proof;
 use crate::verify::reduce_statement;
 use crate::witness::Witness;
@@ -21,7 +22,7 @@ use zkstrata_model_ir::int::{Executor, Interval, Model, Op, RunError};
 use zkstrata_pcs::joint::{
     Column, Joint, Layout, Partial, Relation, RelationProver, RelationScheme, SourceRef, Word,
 };
-use zkstrata_pcs::{Claim, Clear, Error, ProverTape, SoundnessTerm, TapeError, VerifierTape};
+use zkstrata_pcs::{Clear, Error, ProverTape, SoundnessTerm, TapeError, VerifierTape};
 
 /// `Clear` with soundness terms of a commitment scheme: one for each source, of `BITS` bits.
 #[derive(Debug)]
@@ -107,7 +108,7 @@ fn proof_under<C: RelationProver<Data = ()>>(
         outputs: outputs.collect(),
         inputs: x,
     };
-    let plan = Plan::new(&model.graph, batch).expect("a plan");
+    let plan = plan(model, batch);
     let witness = Witness::new(&plan, trace);
     let (tape, _) = pk
         .prove_witness(&plan, &statement, &witness)
@@ -175,7 +176,7 @@ fn inputs_are_checked_before_they_are_run() {
 #[test]
 fn a_solution_of_another_puzzle_is_no_proof_of_work() {
     let case = Case::<Clear>::new(suite::mlp(), 1);
-    let plan = Plan::new(&case.model.graph, 1).expect("a plan");
+    let plan = plan(&case.model, 1);
     let witness = Witness::new(&plan, case.pk.run(&case.inputs).expect("runs"));
     let proven = case.pk.prove_witness(&plan, &case.honest, &witness);
     let (tape, messages) = proven.expect("proves");
@@ -395,7 +396,7 @@ fn every_term_of_the_bound_is_counted() {
             let keys = setup_scheme::<Weak<120>>(model.clone(), &options);
             let (pk, vk) = keys.expect("sets up");
             let security = vk.security(batch).expect("a report");
-            let plan = Plan::new(&model.graph, batch).expect("a plan");
+            let plan = plan(&model, batch);
             let mut leaves = 0.0;
             for node in &model.graph.nodes {
                 let Op::Table { shift, ranges, .. } = &node.op else {
@@ -478,14 +479,13 @@ fn every_term_of_the_bound_is_counted() {
 /// Claims on the witness and on the weights at the end of a verification.
 fn ends(vk: &VerifyingKey<Weak<120>>, statement: &Statement, proof: &Proof) -> (usize, usize) {
     let batch = statement.batch(vk.graph());
-    let plan = Plan::new(vk.graph(), batch).expect("a plan");
+    let plan = plan_of(vk.graph(), batch);
     let weights = WeightPlan::new(vk.graph());
     let mut tape = VerifierTape::new(&statement.digest(batch).0, &proof.tape);
     if let Some(layout) = plan.layout(vk.profile()).expect("a layout") {
         <Clear as RelationScheme>::recv_commitment(&layout, &mut tape).expect("a commitment");
     }
     let ends = reduce_statement(&plan, &weights, statement, &mut tape).expect("an honest proof");
-    let count = |claims: &[Claim<E>]| claims.len();
     (count(&ends.witness), count(&ends.weights))
 }
 

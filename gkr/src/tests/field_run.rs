@@ -6,10 +6,10 @@
 
 use super::field_witness::{Faces, FieldWitness, Padded, padded_tensor};
 use super::leaves::field_multiplicities;
-use crate::plan::{Plan, live_cells};
+use crate::plan::Plan;
 use crate::statement::Statement;
 use crate::tensor::{Tensor, for_each_live};
-use zkstrata_mle::{F, PrimeCharacteristicRing, PrimeField64, axis_vars, tensor_vars};
+use zkstrata_mle::{F, PrimeCharacteristicRing, PrimeField64, axis_vars, live_cells, tensor_vars};
 use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::{Affine, Contract, Entry, Map, MapAxis, Model, Op, Role, TensorId};
 
@@ -299,7 +299,7 @@ fn table(model: &Model, node: &Op, argument: &[F], live: &[bool]) -> (Vec<F>, Ve
 
 /// A run with tampered commitments, and the statement with its live outputs.
 pub(super) fn run(
-    plan: &Plan<'_>,
+    plan: &Plan,
     model: &Model,
     key: Digest,
     inputs: &[Vec<i64>],

@@ -30,7 +30,7 @@ impl Cells for Padded {
 }
 
 /// The tensor of a node, of the padded cube's cells.
-pub(super) fn padded_tensor(plan: &Plan<'_>, node: usize, cells: Vec<F>) -> Tensor<Padded> {
+pub(super) fn padded_tensor(plan: &Plan, node: usize, cells: Vec<F>) -> Tensor<Padded> {
     let axes = plan.axes(TensorId(node));
     let axes: Vec<usize> = axes.iter().map(|&n| 1 << axis_vars(n)).collect();
     Tensor::new(&axes, Padded(cells))
@@ -93,7 +93,7 @@ impl Evidence for FieldWitness {
 
     fn trees(
         &self,
-        plan: &Plan<'_>,
+        plan: &Plan,
         challenges: (E, E),
         tape: &mut ProverTape,
     ) -> (FractionClaim<E>, FractionClaim<E>) {

@@ -4,11 +4,10 @@
 
 use super::attacks::Case;
 use super::blame::{Blame, False, Liar, Tree};
-use super::build::{Builder, inputs};
+use super::build::{Builder, inputs, plan};
 use super::field_run::run;
 use super::suite::{self, models};
 use crate::lookup::fraction::CLEAR_VARS;
-use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::statement::Statement;
 use crate::witness::{Evidence, Witness};
@@ -38,7 +37,7 @@ fn judge<W: Evidence>(
     witness: &W,
     blame: Blame,
 ) -> (String, Vec<String>) {
-    let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
+    let plan = plan(&case.model, case.batch);
     let liar = Liar::new(witness, blame);
     let verdict = case.judge(&plan, statement, &liar);
     (class(&verdict), liar.lies())
@@ -50,7 +49,7 @@ fn false_cells(batch: usize, blames: &[Blame]) -> BTreeMap<String, usize> {
     let mut verdicts = BTreeMap::new();
     for (_, model) in models() {
         let case = Case::<Clear>::new(model, batch);
-        let plan = Plan::new(&case.model.graph, batch).expect("a plan");
+        let plan = plan(&case.model, batch);
         if plan.leaf_vars <= CLEAR_VARS {
             // No layer hides between the root and the leaves.
             continue;
@@ -171,7 +170,7 @@ fn a_false_output_pushed_through_the_linear_part_is_rejected() {
         for weights in [Weights::Committed, Weights::Public] {
             let x = inputs(&model, 3, 77);
             let case = Case::<Clear>::of(model.clone(), x, 3, weights);
-            let plan = Plan::new(&case.model.graph, 3).expect("a plan");
+            let plan = plan(&case.model, 3);
             for port in 0..case.honest.outputs.len() {
                 let mut statement = case.honest.clone();
                 let cell = &mut statement.outputs[port][0];
@@ -205,7 +204,7 @@ fn false_operands_pushed_on_are_rejected() {
         for weights in [Weights::Committed, Weights::Public] {
             let x = inputs(&model, 2, 77);
             let case = Case::<Clear>::of(model.clone(), x, 2, weights);
-            let plan = Plan::new(&case.model.graph, 2).expect("a plan");
+            let plan = plan(&case.model, 2);
             for operand in 0..12 {
                 let trace = case.pk.run(&case.inputs).expect("runs");
                 let witness = Witness::new(&plan, trace);
@@ -231,7 +230,7 @@ fn lookup_values_that_cancel_are_rejected() {
     let mut lies = 0;
     for (name, model) in models() {
         let case = Case::<Clear>::new(model, 3);
-        let plan = Plan::new(&case.model.graph, 3).expect("a plan");
+        let plan = plan(&case.model, 3);
         for (i, j) in (0..5).flat_map(|i| (0..5).map(move |j| (i, j))) {
             let trace = case.pk.run(&case.inputs).expect("runs");
             let witness = Witness::new(&plan, trace);
@@ -265,7 +264,7 @@ fn two_tables() -> Model {
 #[test]
 fn the_row_of_another_table_with_the_same_argument_is_rejected() {
     let case = Case::<Clear>::new(two_tables(), 2);
-    let plan = Plan::new(&case.model.graph, 2).expect("a plan");
+    let plan = plan(&case.model, 2);
     for cell in [0, 3] {
         let mut lie = |node: usize, out: &mut [F], _: &mut [Vec<F>], _: &[bool]| {
             if node == 1 {
@@ -303,7 +302,7 @@ fn an_argument_beyond_the_domain_is_rejected() {
     for beyond in [5, 6, 7] {
         let x = vec![vec![beyond, 0, 1, -8, 2]];
         assert!(pk.prove_integers(&x).is_err());
-        let plan = Plan::new(&model.graph, 1).expect("a plan");
+        let plan = plan(&model, 1);
         for pad in [0, 3, 20] {
             let mut lie = |node: usize, out: &mut [F], _: &mut [Vec<F>], _: &[bool]| {
                 out[0] = F::from_i64(last(node - 1));
@@ -330,7 +329,7 @@ fn two_claims_on_one_column_that_cancel_are_rejected() {
     let y = b.sum(&[(1, h), (1, h)]);
     b.output(y);
     let case = Case::<Clear>::new(b.finish(), 2);
-    let plan = Plan::new(&case.model.graph, 2).expect("a plan");
+    let plan = plan(&case.model, 2);
     let witness = Witness::new(&plan, case.pk.run(&case.inputs).expect("runs"));
     let blame = Blame {
         operand: Some(0),
@@ -351,7 +350,7 @@ fn false_constants_are_rejected() {
     for weights in [Weights::Committed, Weights::Public] {
         let x = inputs(&model, 3, 5);
         let case = Case::<Clear>::of(model.clone(), x, 3, weights);
-        let plan = Plan::new(&case.model.graph, 3).expect("a plan");
+        let plan = plan(&case.model, 3);
         for (b, k) in (0..model.biases.len()).flat_map(|b| [(b, 0), (b, 2)]) {
             let mut other = model.clone();
             if k + 1 < other.biases[b].len() {
@@ -405,7 +404,7 @@ fn a_chain_of_lies_is_stuck_at_the_joint_opening() {
     let mut stuck = 0;
     for (name, model) in [("mlp", suite::mlp()), ("wide", suite::wide())] {
         let case = Case::<Joint>::new(model, 1);
-        let plan = Plan::new(&case.model.graph, 1).expect("a plan");
+        let plan = plan(&case.model, 1);
         let mut statement = case.honest.clone();
         statement.outputs[0][0] += 1;
         for seed in 0..4 {

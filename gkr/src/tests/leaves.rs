@@ -31,11 +31,7 @@ pub(crate) fn in_field(column: Column, vars: usize) -> Vec<F> {
 }
 
 /// The leaves of the lookups.
-pub(super) fn of_lookups<W: Evidence>(
-    plan: &Plan<'_>,
-    witness: &W,
-    (alpha, beta): (E, E),
-) -> Leaves {
+pub(super) fn of_lookups<W: Evidence>(plan: &Plan, witness: &W, (alpha, beta): (E, E)) -> Leaves {
     // The leaves of every block with its first one.
     let mut parts: Vec<(usize, Vec<(E, E)>)> = vec![];
     for block in &plan.blocks {
@@ -75,11 +71,7 @@ pub(super) fn of_lookups<W: Evidence>(
 }
 
 /// The leaves of the tables: every table's last row fills its block, and the last table's the cube.
-pub(super) fn of_tables<W: Evidence>(
-    plan: &Plan<'_>,
-    witness: &W,
-    (alpha, beta): (E, E),
-) -> Leaves {
+pub(super) fn of_tables<W: Evidence>(plan: &Plan, witness: &W, (alpha, beta): (E, E)) -> Leaves {
     let mut q = vec![E::ZERO; 1 << plan.table_vars];
     for block in &plan.tables {
         let table = &plan.graph.tables[block.table.0];
@@ -96,7 +88,7 @@ pub(super) fn of_tables<W: Evidence>(
 
 /// The multiplicities of a witness of field elements; tuples in no table are not counted.
 pub(super) fn field_multiplicities(
-    plan: &Plan<'_>,
+    plan: &Plan,
     tensors: &[Tensor<Padded>],
     remainders: &[Vec<Tensor<Padded>>],
 ) -> Vec<F> {

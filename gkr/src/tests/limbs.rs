@@ -2,6 +2,7 @@
 //! accepted, and the same ones in both places where they are looked at.
 
 use super::attacks::Case;
+use super::build::plan;
 use super::field_run::run;
 use super::field_witness::padded_tensor;
 use super::suite;
@@ -34,7 +35,7 @@ impl Target {
 }
 
 /// The first, the second and the last cell of every such node.
-fn targets(case: &Case<Clear>, plan: &Plan<'_>) -> Vec<Target> {
+fn targets(case: &Case<Clear>, plan: &Plan) -> Vec<Target> {
     let trace = case.pk.run(&case.inputs).expect("runs");
     let graph = &case.model.graph;
     let mut targets = vec![];
@@ -78,7 +79,7 @@ fn reject(what: &str, mut alter: impl FnMut(&Case<Clear>, &Target, &mut F, &mut 
     for model in [suite::limbs(), suite::one_cell()] {
         for batch in [1, 3] {
             let case = Case::<Clear>::new(model.clone(), batch);
-            let plan = Plan::new(&case.model.graph, batch).expect("a plan");
+            let plan = plan(&case.model, batch);
             for target in targets(&case, &plan) {
                 let mut altered = false;
                 let (_, verdict) = case.attack(&mut |node, out, limbs, _| {
@@ -155,7 +156,7 @@ fn limbs_that_differ_between_their_two_places_are_rejected() {
     let mut attacks = 0;
     for batch in [1, 3] {
         let case = Case::<Clear>::new(suite::limbs(), batch);
-        let plan = Plan::new(&case.model.graph, batch).expect("a plan");
+        let plan = plan(&case.model, batch);
         for target in targets(&case, &plan) {
             let table = &case.model.graph.tables[target.table];
             let Some(value) = table.get(target.hi - 1) else {

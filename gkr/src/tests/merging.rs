@@ -1,15 +1,15 @@
 //! Tensors that many claims lead to.
 
 use super::attacks::Case;
-use super::build::Builder;
+use super::build::{Builder, plan};
 use super::field_run::run;
 use super::field_witness::Padded;
+use crate::claim::TensorClaim;
 use crate::error::VerifyError;
 use crate::linear::{
-    Contracted, Instance, InstanceEnd, LinearProver, LinearVerifier, Party, TensorClaim, Wanted,
-    analyse, reduce,
+    Contracted, Instance, InstanceEnd, LinearProver, LinearVerifier, Party, Wanted, analyse, reduce,
 };
-use crate::plan::{Plan, WeightPlan};
+use crate::plan::WeightPlan;
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::{Model, TensorId};
 use zkstrata_pcs::{Clear, ProverTape, VerifierTape};
@@ -62,7 +62,7 @@ fn many_readers() -> Model {
 fn paths_do_not_multiply() {
     let (model, _) = sums_of_sums(SUMS);
     let claims = |model: &Model| {
-        let plan = Plan::new(&model.graph, 1).expect("a plan");
+        let plan = plan(model, 1);
         let analysis = analyse(&plan, &WeightPlan::new(&model.graph)).expect("walks");
         let merged: usize = analysis.stages.iter().map(|stage| stage.merged).sum();
         (analysis.witness_claims, merged)
@@ -80,7 +80,7 @@ fn paths_do_not_multiply() {
 #[test]
 fn merged_claims_cost_security() {
     let (model, _) = sums_of_sums(SUMS);
-    let plan = Plan::new(&model.graph, 1).expect("a plan");
+    let plan = plan(&model, 1);
     let analysis = analyse(&plan, &WeightPlan::new(&model.graph)).expect("walks");
     let case = Case::<Clear>::new(model.clone(), 1);
     let security = case.vk.security(1).expect("a bound");
@@ -102,7 +102,7 @@ fn merged_claims_cost_security() {
 fn a_merged_tensor_that_is_not_its_sum_is_rejected() {
     let (model, sums) = sums_of_sums(SUMS);
     let case = Case::<Clear>::new(model, 1);
-    let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
+    let plan = plan(&case.model, case.batch);
     let merged = |tensor: &usize| plan.merge_level(TensorId(*tensor)).is_some();
     let merged = (0..plan.graph.nodes.len()).filter(merged).count();
     assert!(merged >= 8, "{merged}");
@@ -181,7 +181,7 @@ fn lies_about_one_tensor_do_not_cancel() {
     b.output(total);
     let case = Case::<Clear>::new(b.finish(), 1);
     let graph = &case.model.graph;
-    let (plan, weights) = (Plan::new(graph, 1).expect("a plan"), WeightPlan::new(graph));
+    let (plan, weights) = (plan(&case.model, 1), WeightPlan::new(graph));
     let (_, witness) = run(
         &plan,
         &case.model,

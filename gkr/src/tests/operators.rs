@@ -5,9 +5,9 @@
 //! (CONTRIBUTING.md).
 
 use super::attacks::{Case, garbage};
+use super::build::plan;
 use super::field_run::run;
 use crate::Weights;
-use crate::plan::Plan;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -95,7 +95,7 @@ fn every_operator_under_attack() {
                 "{name}: node {target} off by one"
             );
         }
-        let plan = Plan::new(&case.model.graph, BATCH).expect("a plan");
+        let plan = plan(&case.model, BATCH);
         let key = case.vk.digest();
         let (_, honest) = run(&plan, &case.model, key, &case.inputs, &mut |_, _, _, _| {});
         for output in 0..case.honest.outputs.len() {

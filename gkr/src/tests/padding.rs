@@ -1,9 +1,8 @@
 //! Garbage in the padding of summed axes: it does not count, whatever the adversary claims.
 
 use super::attacks::{Case, garbage};
-use super::build::Builder;
+use super::build::{Builder, plan};
 use super::field_run::run;
-use crate::plan::Plan;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use zkstrata_mle::{F, PrimeCharacteristicRing};
@@ -49,7 +48,7 @@ fn garbage_beyond_a_summed_axis_is_cut() {
 fn a_sum_over_padding_is_rejected() {
     for (einsum, left, right) in CONTRACTIONS {
         let case = Case::<Clear>::new(model(einsum, left, right), 2);
-        let plan = Plan::new(&case.model.graph, case.batch).expect("a plan");
+        let plan = plan(&case.model, case.batch);
         let key = case.vk.digest();
         let mut ones = |_: usize, out: &mut [F], _: &mut [Vec<F>], live: &[bool]| {
             for (x, _) in out.iter_mut().zip(live).filter(|(_, live)| !**live) {

@@ -1,8 +1,8 @@
 //! Small models with products of activations and constants.
 
-use super::build::Builder;
+use super::build::{Builder, plan};
 use crate::linear::analyse;
-use crate::plan::{Plan, WeightPlan};
+use crate::plan::WeightPlan;
 use zkstrata_model_ir::int::{Contract, Model, TensorId};
 
 /// `(name, model)` of every model with a product or a constant.
@@ -136,7 +136,7 @@ fn constants() -> Model {
 #[test]
 fn claims_on_constants_count_as_public_work() {
     let model = constants();
-    let plan = Plan::new(&model.graph, 1).expect("a plan");
+    let plan = plan(&model, 1);
     let analysis = analyse(&plan, &WeightPlan::new(&model.graph)).expect("walks");
     // Four claims on `c`, two on `d`, and the dense layer's weights and bias.
     assert_eq!(analysis.weight_cells, 4 * 15 + 2 * 21 + 70 + 2);

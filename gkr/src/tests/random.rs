@@ -1,9 +1,8 @@
 //! Every operator on random shapes: odd sizes, padding, stride, dilation, groups, batches. Honest
 //! proofs are accepted; with one live cell of a committed column changed they are not.
 
-use super::build::{Builder, SHIFT, inputs, matrix, taps, window};
+use super::build::{Builder, SHIFT, inputs, matrix, plan, taps, window};
 use super::field_run::run;
-use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::{SetupOptions, setup_scheme};
 use proptest::prelude::*;
@@ -228,7 +227,7 @@ fn check(model: &Model, batch: usize, pick: usize) -> Result<(), TestCaseError> 
     let (honest, proof) = pk.prove_integers(&inputs).expect("proves");
     vk.verify(&honest, &proof).expect("an honest proof");
 
-    let plan = Plan::new(&model.graph, batch).expect("a plan");
+    let plan = plan(model, batch);
     let nodes: Vec<usize> = (0..model.graph.nodes.len())
         .filter(|&i| matches!(model.graph.nodes[i].op, Op::Table { .. }))
         .collect();

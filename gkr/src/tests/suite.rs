@@ -38,7 +38,7 @@ fn shifted(hi: i64) -> Option<i32> {
     Some((8 + (hi >> 2)).clamp(0, 15) as i32)
 }
 
-pub(super) fn mlp() -> Model {
+pub(crate) fn mlp() -> Model {
     let mut b = Builder::new(1);
     let x = b.input(&[5], -8, 7);
     let h = b.dense(x, &[5], &[6]);

@@ -1,10 +1,9 @@
 //! The tape of real proofs, altered in every way that keeps or breaks its form: all rejected, none
 //! panics. Keys and statements of another model likewise.
 
-use super::build::inputs;
+use super::build::{inputs, plan_of};
 use super::suite::{self, models};
 use crate::constants::{Constants, PublicWeights};
-use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::witness::Witness;
 use crate::{
@@ -44,7 +43,7 @@ impl<C: RelationProver> Real<C> {
         .expect("sets up");
         let (statement, proof) = pk.prove_integers(&inputs).expect("proves");
         vk.verify(&statement, &proof).expect("verifies");
-        let plan = Plan::new(vk.graph(), batch).expect("a plan");
+        let plan = plan_of(vk.graph(), batch);
         let witness = Witness::new(&plan, pk.run(&inputs).expect("runs"));
         let (tape, messages) = pk
             .prove_witness(&plan, &statement, &witness)

@@ -26,6 +26,7 @@ use contract::ContractPlan;
 use lookup::{LookupPlan, Rounding};
 use map::MapPlan;
 use rearrange::PermutePlan;
+use std::sync::Arc;
 
 /// Cells per parallel task of an elementwise pass.
 const GRAIN: usize = 1 << 14;
@@ -43,7 +44,7 @@ fn tasks_for(work: usize) -> usize {
 /// Shared between threads; one executor serves any number of runs.
 #[derive(Debug)]
 pub struct Executor {
-    graph: Graph,
+    graph: Arc<Graph>,
     steps: Vec<Step>,
     /// Multiplications of the most expensive step of one inference.
     work: usize,
@@ -71,7 +72,7 @@ impl Executor {
     /// Validates `model` and prepares it.
     pub fn new(model: &Model) -> Result<Self, ModelError> {
         model.validate()?;
-        let graph = model.graph.clone();
+        let graph = Arc::new(model.graph.clone());
         let interval = |t: TensorId| graph.node(t).interval;
         let steps = graph.nodes.iter().map(|node| match &node.op {
             Op::Input => Step::Input,
@@ -108,6 +109,11 @@ impl Executor {
         let steps = steps.collect();
         let work = graph.nodes.iter().map(work).max().unwrap_or(0);
         Ok(Self { graph, steps, work })
+    }
+
+    /// The model's graph, which is valid.
+    pub fn graph(&self) -> &Arc<Graph> {
+        &self.graph
     }
 
     /// Every tensor of a batch of inferences. `inputs[k]` holds graph input `k` of every

@@ -14,9 +14,20 @@
 //! through, and `LT` cuts a summed axis to its length, which needs none if that is a power of two
 //! (the padding rule). Soundness error: `degree * vars / |E|`.
 
-use crate::plan::mask;
-use zkstrata_mle::{E, Point, axis_vars, eq_eval};
-use zkstrata_model_ir::int::{Contract, Role, TensorId};
+use super::{Cost, Instance, Sumcheck, unfit};
+#[cfg(feature = "prover")]
+use super::{Factors, Run, affine::Contracted, product_table};
+use crate::claim::TensorClaim;
+use crate::error::VerifyError;
+use crate::linear::party::Party;
+use crate::linear::walk::{Walk, malformed};
+#[cfg(feature = "prover")]
+use crate::tensor::{Action, Cells, pad_axes, place_axes};
+use zkstrata_mle::{E, Point, axis_vars, eq_eval, mask};
+#[cfg(feature = "prover")]
+use zkstrata_mle::{PrimeCharacteristicRing, eq_table};
+use zkstrata_model_ir::int::{Contract, Node, Role, TensorId};
+use zkstrata_pcs::Channel;
 
 /// A label of both operands.
 #[derive(Clone, Debug)]
@@ -119,16 +130,6 @@ impl ContractInstance {
         Some(Self { operands, shared })
     }
 
-    /// Variables of the shared labels.
-    pub(crate) fn vars(&self) -> usize {
-        self.shared.iter().map(Shared::vars).sum()
-    }
-
-    /// 2, or 3 with `C`.
-    pub(crate) fn degree(&self) -> usize {
-        2 + usize::from(!self.shared.iter().all(Shared::is_trivial))
-    }
-
     /// Cuts the sumcheck's point into the coordinates of the shared labels.
     fn split<'a>(&self, s: &'a [E]) -> Option<Vec<&'a [E]>> {
         let mut rest = s;
@@ -162,5 +163,120 @@ impl ContractInstance {
             });
         }
         Some(Point::new(coordinates))
+    }
+}
+
+/// Adds a claim on a contraction's output to the stage.
+pub(in crate::linear) fn step<P: Party>(
+    walk: &mut Walk<'_, P>,
+    node: &Node,
+    contract: &Contract,
+    claim: TensorClaim<P::V>,
+) -> Result<(), VerifyError> {
+    let batch = walk.plan.batch;
+    let instance = ContractInstance::new(contract, batch, &node.inputs, &claim.point)
+        .ok_or_else(|| malformed(node))?;
+    walk.add(Instance::Contract(instance), claim.value);
+    Ok(())
+}
+
+impl<'a> Sumcheck<'a> for ContractInstance {
+    /// Variables of the shared labels.
+    fn vars(&self) -> usize {
+        self.shared.iter().map(Shared::vars).sum()
+    }
+
+    /// 2, or 3 with `C`.
+    fn degree(&self) -> usize {
+        2 + usize::from(!self.shared.iter().all(Shared::is_trivial))
+    }
+
+    /// `A` and `B`, or the one that both are.
+    fn sent(&self) -> usize {
+        self.operands.len()
+    }
+
+    /// `C(s) A B`
+    fn summand<C: Channel>(&self, s: &Point, values: &[C::S], channel: &mut C) -> Option<C::S> {
+        let coefficient = self.coefficient_at(s)?;
+        let (a, b) = values.first().zip(values.last())?;
+        Some(channel.mul(a, b) * coefficient)
+    }
+
+    fn end<P: Party>(
+        &self,
+        s: &Point,
+        values: Vec<P::V>,
+        walk: &mut Walk<'a, P>,
+    ) -> Result<(), VerifyError> {
+        let mut values = values.into_iter();
+        for operand in &self.operands {
+            let point = self.end_point(operand, s).ok_or_else(unfit)?;
+            let value = values.next().ok_or_else(unfit)?;
+            walk.queue(operand.tensor, point, value);
+        }
+        Ok(())
+    }
+
+    /// `C` unless it is 1, `A` and `B` over the padded shared labels.
+    #[cfg(feature = "prover")]
+    fn factors<C: Cells>(&self, run: &Run<'_, C>) -> Factors {
+        let mut factors = Vec::with_capacity(3);
+        if self.degree() == 3 {
+            factors.push(product_table(self.shared.iter().map(
+                |label| match &label.kept {
+                    Some(r) => eq_table(r, 1 << r.len(), E::ONE),
+                    None => pad_axes(&[label.length], &vec![E::ONE; label.length]),
+                },
+            )));
+        }
+        factors.extend(
+            self.operands
+                .iter()
+                .map(|operand| self.operand(operand, run)),
+        );
+        if self.operands.len() == 1 {
+            factors.extend(factors.last().cloned());
+        }
+        Factors::of(factors)
+    }
+
+    #[cfg(feature = "prover")]
+    fn values(&self, factors: &[E], _: &[E], _: &Point, _: &mut Contracted) -> Vec<E> {
+        factors[factors.len() - self.operands.len()..].to_vec()
+    }
+
+    fn cost(&self) -> Cost {
+        let tensors = self.operands.iter().map(|operand| (operand.tensor, 1));
+        Cost {
+            weights: 0,
+            tensors: tensors.collect(),
+            points: 0,
+        }
+    }
+}
+
+#[cfg(feature = "prover")]
+impl ContractInstance {
+    /// An operand with its own labels fixed, its shared ones in their order.
+    fn operand<C: Cells>(&self, operand: &Operand, run: &Run<'_, C>) -> Vec<E> {
+        let mut actions: Vec<Action<'_>> = Vec::with_capacity(operand.axes.len());
+        let mut strides = Vec::with_capacity(operand.axes.len());
+        for axis in &operand.axes {
+            actions.push(match axis {
+                Axis::Fixed(r) => Action::Fix(r),
+                Axis::Shared(label) => {
+                    let length = self.shared[*label].length;
+                    if length > 1 {
+                        let inner = self.shared[label + 1..].iter().map(Shared::vars);
+                        strides.push(1 << inner.sum::<usize>());
+                    }
+                    Action::Keep(vec![length])
+                }
+            });
+        }
+        let (axes, values) = run.tensors[operand.tensor.0].apply(&actions);
+        let axes: Vec<usize> = axes.into_iter().filter(|&n| n > 1).collect();
+        place_axes(&axes, &strides, 1 << self.vars(), &values)
     }
 }
