@@ -90,7 +90,9 @@ impl Source {
     /// Weights fit a byte.
     fn columns(&self) -> Vec<Column> {
         let column = |cells: &Vec<i16>| match self.word {
-            Word::Codeword => Column::I8(cells.iter().map(|&c| c as i8).collect()),
+            Word::Codeword | Word::Certified | Word::Uncertified => {
+                Column::I8(cells.iter().map(|&c| c as i8).collect())
+            }
             Word::Committed => Column::I16(cells.clone()),
         };
         self.cells.iter().map(column).collect()

@@ -204,8 +204,8 @@ pub enum Word {
     /// It stands in a key and is a codeword: whoever made it is trusted, or the verifier has
     /// recomputed its root. A proof about a word that is none is worth nothing.
     Codeword,
-    /// It stands in a key and is a codeword but for a part [`CERTIFIED`] of its points: the verifier
-    /// has seen its certificate.
+    /// It stands in a key and is a codeword but for a sixteenth of its points: the verifier has
+    /// seen its certificate.
     Certified,
     /// The same word in the opening that is its certificate: it may be anything.
     Uncertified,

@@ -217,9 +217,10 @@ impl Keys {
                 Proofs::Fast => zkstrata::ProofProfile::Fast,
                 Proofs::Small => zkstrata::ProofProfile::Small,
             },
-            trust: match self.certificate {
-                true => Trust::Certificate,
-                false => Trust::Maker,
+            trust: if self.certificate {
+                Trust::Certificate
+            } else {
+                Trust::Maker
             },
         })
     }

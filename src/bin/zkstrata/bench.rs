@@ -114,7 +114,7 @@ fn measure(
         verified?;
         times.verify.push(time);
         if last {
-            crate::setup::describe_options(&vk.options(), report);
+            crate::setup::describe_options(vk.options(), report);
             sizes(&proof, bytes.len(), vk.to_bytes().len(), report);
             report.set("digest", vk.digest().to_string());
         }

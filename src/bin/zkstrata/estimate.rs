@@ -26,7 +26,7 @@ pub(crate) fn run(args: &args::Estimate, progress: &Progress) -> Result<Report, 
     report.field("file", args.model.path.display());
     report.set("model", args.model.path.display().to_string());
     quantised.describe(&mut report);
-    describe_options(&options, &mut report);
+    describe_options(options, &mut report);
     report.field("batch", args.batch);
     report.set("batch", args.batch.get());
     report.field("threads", machine.threads);

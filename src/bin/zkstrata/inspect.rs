@@ -59,7 +59,7 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
 fn key(vk: &VerifyingKey, report: &mut Report) -> Result<(), Failure> {
     let graph = vk.graph();
     report.field("model", vk.digest());
-    setup::describe_options(&vk.options(), report);
+    setup::describe_options(vk.options(), report);
     report.field("largest batch", vk.max_batch());
     report.field("nodes", graph.nodes.len());
     let rows: usize = graph.tables.iter().map(|table| table.len).sum();

@@ -89,7 +89,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     report.set("model", vk.digest().to_string());
     report.set("soundness_bits", security.total_bits);
     report.set("max_batch", vk.max_batch());
-    describe_options(&vk.options(), &mut report);
+    describe_options(vk.options(), &mut report);
     if let (Some(file), Some(bytes)) = (&certificate_file, &certificate) {
         report.set("certificate", file.path().display().to_string());
         report.set("certificate_bytes", bytes.len());
@@ -103,7 +103,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
 }
 
 /// What was chosen when a key was made.
-pub(crate) fn describe_options(options: &SetupOptions, report: &mut Report) {
+pub(crate) fn describe_options(options: SetupOptions, report: &mut Report) {
     let weights = match options.weights {
         Weights::Committed => "committed",
         Weights::Public => "public",

@@ -47,7 +47,7 @@ pub(super) fn case(parameters: Parameters) -> Case {
     Case::random(vec![witness, key], 1, &mut rng)
 }
 
-pub(super) fn rejected(verdict: &Result<E, Error>) -> &'static str {
+pub(super) fn rejected<T: std::fmt::Debug>(verdict: &Result<T, Error>) -> &'static str {
     match verdict {
         Err(Error::Tape(TapeError::Rejected { check })) => check,
         Err(Error::Opening { .. }) => "whir",
