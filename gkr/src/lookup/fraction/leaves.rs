@@ -15,7 +15,7 @@
 //! as many and they are stored.
 
 use super::Pair;
-use super::nodes::{Message, Node, Nodes};
+use super::nodes::{Chunks, Few, Message, Node};
 use super::numerators::{self, Bits, FULL, Mask, Numerators, one_lane};
 use super::passes::{Quarters, Sums, add_up, collect, over_halves, over_quarters};
 use super::weights::{CHUNK, Weights};
@@ -233,8 +233,16 @@ impl<'a> LeafNodes<'a> {
         }
     }
 
-    /// The first round's message.
-    pub(super) fn message(&self, weights: &Weights) -> Message {
+    fn finish(&self, sums: Sums, chunks: usize, weights: &Weights) -> Message {
+        Message {
+            at_zero: self.lambda * (sum_lanes(sums[0]) + weights.after(chunks)),
+            leading: self.lambda * sum_lanes(sums[1]),
+        }
+    }
+}
+
+impl Chunks for LeafNodes<'_> {
+    fn message(&self, weights: &Weights) -> Message {
         let source = self.source.expect("nothing is bound");
         let (half, live) = (self.full / 2, live_chunks(source));
         let chunks = live.min(half);
@@ -249,47 +257,43 @@ impl<'a> LeafNodes<'a> {
         self.finish(sums, chunks, weights)
     }
 
-    /// Binds the first of at least two variables of the chunks' index to `s` and computes the next
-    /// round's message.
-    pub(super) fn bind(&mut self, s: E, weights: &Weights) -> Message {
+    fn bind(&mut self, s: E, weights: &Weights) -> Message {
         if let Some(source) = self.source.take() {
             self.live = bound(source, self.full / 2, s);
             self.full /= 2;
             let dead = Chunk::dead();
-            let (sums, chunks) = over_halves(&self.live, self.full / 2, 1, |c, low, high| {
-                low[0].sums(high.map_or(&dead, |high| &high[0]), weights, c)
+            let (sums, chunks) = over_halves(&self.live, self.full / 2, |c, low, high| {
+                low.sums(high.unwrap_or(&dead), weights, c)
             });
             return self.finish(sums, chunks, weights);
         }
         let dead = Chunk::dead();
         let factor = Factor::broadcast(s);
-        let bind = |low: &mut Chunk, high: Option<&[Chunk]>| {
-            low.bind(high.map_or(&dead, |high| &high[0]), s, &factor);
+        let bind = |low: &mut Chunk, high: Option<&Chunk>| {
+            low.bind(high.unwrap_or(&dead), s, &factor);
         };
         let quarter = self.full / 4;
         let kernel = |c: usize, chunk: Quarters<'_, Chunk>| {
-            bind(&mut chunk.low[0], chunk.low_with);
+            bind(chunk.low, chunk.low_with);
             let high = match chunk.high {
                 Some(high) => {
-                    bind(&mut high[0], chunk.high_with);
-                    &high[0]
+                    bind(high, chunk.high_with);
+                    &*high
                 }
                 None => &dead,
             };
-            chunk.low[0].sums(high, weights, c)
+            chunk.low.sums(high, weights, c)
         };
-        let (sums, chunks) = over_quarters(&mut self.live, quarter, 1, kernel);
+        let (sums, chunks) = over_quarters(&mut self.live, quarter, kernel);
         self.full = 2 * quarter;
         self.finish(sums, chunks, weights)
     }
 
-    /// Whether one variable of the chunks' index is left.
-    pub(super) fn is_last(&self) -> bool {
+    fn is_last(&self) -> bool {
         self.full == 2
     }
 
-    /// Binds the last variable of the chunks' index to `s`: the nodes of one chunk.
-    pub(super) fn last(mut self, s: E) -> Nodes {
+    fn last(mut self, s: E) -> Few {
         if let Some(source) = self.source {
             self.live = bound(source, 1, s);
         } else {
@@ -301,14 +305,7 @@ impl<'a> LeafNodes<'a> {
         }
         let lambda = Factor::broadcast(self.lambda);
         let node = |[p0, p1, q0, q1]: Node| [lambda.times(p0), lambda.times(q1), q0 - p0, q1 - p1];
-        Nodes::merged(self.live[0].nodes().map(node).to_vec(), self.lambda)
-    }
-
-    fn finish(&self, sums: Sums, chunks: usize, weights: &Weights) -> Message {
-        Message {
-            at_zero: self.lambda * (sum_lanes(sums[0]) + weights.after(chunks)),
-            leading: self.lambda * sum_lanes(sums[1]),
-        }
+        Few::merged(self.live[0].nodes().map(node).to_vec())
     }
 }
 

@@ -1,10 +1,10 @@
 //! The nodes of a layer in SIMD registers, and the rounds of the layer's sumcheck over them.
 //!
 //! A node holds its children `p_0, p_1, q_0, q_1`, and from the first binding on
-//! `d = p_1 + lambda q_1` in the place of `p_1`, so that `g = p_0 q_1 + q_0 d`. Nodes from the
-//! live length on are the constant [`DEAD`], children 0/1: they are not stored, their `g` is
-//! `lambda` whatever is bound, and so they add `lambda` times their weights to `t(0)` and nothing to
-//! the leading coefficient.
+//! `d = p_1 + lambda q_1` in the place of `p_1`, so that `g = p_0 q_1 + q_0 d`. Nodes of which both
+//! children are 0/1 are *dead*: their `g` is `lambda` whatever is bound, and so they add `lambda` times
+//! their weights to `t(0)` and nothing to the leading coefficient. Chunks of dead nodes, which lie
+//! wherever a tensor is padded, are not stored.
 //!
 //! A round binds a variable and computes the next message, a chunk at a time: what is bound is
 //! still in the first-level cache when the message is computed from it.
@@ -12,6 +12,7 @@
 // The arguments are registers: a call that is not inlined would store and load them.
 #![allow(clippy::inline_always)]
 
+use super::numerators::one_lane;
 use super::passes::{Quarters, Sums, over_halves, over_quarters};
 use super::weights::{CHUNK, Weights};
 use zkstrata_mle::packed::{Factor, mul_add, sum_lanes};
@@ -23,6 +24,9 @@ pub(super) type Node = [PackedE; 4];
 /// A node of two fractions 0/1.
 pub(super) const DEAD: Node = [PackedE::ZERO, PackedE::ZERO, PackedE::ONE, PackedE::ONE];
 
+/// A chunk of nodes, unless all of them are dead.
+pub(super) type NodeChunk = Option<Box<[Node; CHUNK]>>;
+
 /// What a round sends is made of these.
 pub(super) struct Message {
     /// `t(0)`.
@@ -31,22 +35,20 @@ pub(super) struct Message {
     pub(super) leading: E,
 }
 
-/// The nodes of a layer whose sumcheck is running.
-pub(super) struct Nodes {
-    /// The live nodes, whole chunks.
-    live: Vec<Node>,
-    /// Number of registers of the cube.
-    full: usize,
-    /// A node that is not stored.
-    dead: Node,
-    lambda: E,
-    /// Makes `d` of `p_1`, until that is done.
-    merge: Option<Factor>,
-}
+/// The chunks of a cube of at least two while their sumcheck is running.
+pub(super) trait Chunks {
+    /// The first round's message.
+    fn message(&self, weights: &Weights) -> Message;
 
-/// Number of registers to store of `live` ones in a cube of `full`: whole chunks.
-pub(super) fn stored(live: usize, full: usize) -> usize {
-    live.max(1).next_multiple_of(CHUNK.min((full / 2).max(1)))
+    /// Binds the first of at least two variables of the chunks' index to `s` and computes the next
+    /// round's message.
+    fn bind(&mut self, s: E, weights: &Weights) -> Message;
+
+    /// Whether one variable of the chunks' index is left.
+    fn is_last(&self) -> bool;
+
+    /// Binds the last variable of the chunks' index to `s`: the nodes of one chunk.
+    fn last(self, s: E) -> Few;
 }
 
 /// The node with `d` in the place of `p_1`.
@@ -56,76 +58,29 @@ fn merged(mut node: Node, lambda: &Factor) -> Node {
     node
 }
 
+/// An inner layer.
+pub(super) struct Nodes {
+    /// The first chunks; the others are dead.
+    live: Vec<NodeChunk>,
+    /// Number of chunks of the cube.
+    full: usize,
+    lambda: E,
+    /// A dead node.
+    dead: Node,
+    /// Makes `d` of `p_1`, until that is done.
+    merge: Option<Factor>,
+}
+
 impl Nodes {
-    /// The nodes of a cube of `full` registers, [`stored`] of them given.
-    pub(super) fn new(live: Vec<Node>, full: usize, lambda: E) -> Self {
+    /// The nodes of a cube of `full` chunks, of which the first are given.
+    pub(super) fn new(live: Vec<NodeChunk>, full: usize, lambda: E) -> Self {
         Self {
             live,
             full,
-            dead: DEAD,
             lambda,
+            dead: DEAD,
             merge: Some(Factor::broadcast(lambda)),
         }
-    }
-
-    /// The nodes of a full cube, with `d` in the place of `p_1`.
-    pub(super) fn merged(live: Vec<Node>, lambda: E) -> Self {
-        Self {
-            full: live.len(),
-            live,
-            dead: merged(DEAD, &Factor::broadcast(lambda)),
-            lambda,
-            merge: None,
-        }
-    }
-
-    /// The first round's message.
-    pub(super) fn message(&self, weights: &Weights) -> Message {
-        let lambda = self.merge.unwrap_or(Factor::broadcast(E::ZERO));
-        let dead = [merged(self.dead, &lambda); CHUNK];
-        let merge = |nodes: &[Node]| {
-            let mut out = [DEAD; CHUNK];
-            for (out, node) in out.iter_mut().zip(nodes) {
-                *out = merged(*node, &lambda);
-            }
-            out
-        };
-        let unit = weights.inner.len();
-        let (sums, chunks) = over_halves(&self.live, self.full / 2, unit, |c, low, high| {
-            let low = merge(low);
-            let high = high.map_or(dead, merge);
-            chunk_sums(&low[..unit], &high, weights, c)
-        });
-        self.finish(sums, chunks, weights)
-    }
-
-    /// Binds the first variable to `s` and computes the next round's message.
-    pub(super) fn bind(&mut self, s: E, weights: &Weights) -> Message {
-        let (bind, bound_dead) = self.start_binding(s);
-        let bound_dead = [bound_dead; CHUNK];
-        let quarter = self.full / 4;
-        let kernel = |c: usize, chunk: Quarters<'_, Node>| {
-            bind.chunk(chunk.low, chunk.low_with);
-            let high = match chunk.high {
-                Some(high) => {
-                    bind.chunk(high, chunk.high_with);
-                    &*high
-                }
-                None => &bound_dead,
-            };
-            chunk_sums(chunk.low, high, weights, c)
-        };
-        let (sums, chunks) = over_quarters(&mut self.live, quarter, weights.inner.len(), kernel);
-        self.full = 2 * quarter;
-        self.finish(sums, chunks, weights)
-    }
-
-    /// Binds the last variable that is not a lane to `s`: `p_0, d, q_0, q_1`.
-    pub(super) fn last(mut self, s: E) -> Node {
-        let (bind, _) = self.start_binding(s);
-        let (low, high) = self.live.split_at_mut(1);
-        bind.chunk(low, (!high.is_empty()).then_some(high));
-        low[0]
     }
 
     /// How to bind a variable, and what becomes of a dead node.
@@ -141,10 +96,76 @@ impl Nodes {
         (bind, self.dead)
     }
 
+    /// A dead chunk's part of `t(0)`: the weights within it add up to one.
+    fn of_dead(&self, weights: &Weights, c: usize) -> Sums {
+        [one_lane(self.lambda * weights.outer[c]), PackedE::ZERO]
+    }
+
     fn finish(&self, sums: Sums, chunks: usize, weights: &Weights) -> Message {
         Message {
             at_zero: sum_lanes(sums[0]) + self.lambda * weights.after(chunks),
             leading: sum_lanes(sums[1]),
+        }
+    }
+}
+
+impl Chunks for Nodes {
+    fn message(&self, weights: &Weights) -> Message {
+        let lambda = self.merge.unwrap_or(Factor::broadcast(E::ZERO));
+        let dead = [merged(self.dead, &lambda); CHUNK];
+        let merge = |nodes: &NodeChunk| match nodes {
+            Some(nodes) => nodes.map(|node| merged(node, &lambda)),
+            None => dead,
+        };
+        let (sums, chunks) = over_halves(&self.live, self.full / 2, |c, low, high| {
+            let high = high.unwrap_or(&None);
+            if low.is_none() && high.is_none() {
+                return self.of_dead(weights, c);
+            }
+            chunk_sums(&merge(low), &merge(high), weights, c)
+        });
+        self.finish(sums, chunks, weights)
+    }
+
+    fn bind(&mut self, s: E, weights: &Weights) -> Message {
+        let (bind, dead) = self.start_binding(s);
+        let dead = [dead; CHUNK];
+        let quarter = self.full / 4;
+        let mut live = std::mem::take(&mut self.live);
+        let kernel = |c: usize, chunk: Quarters<'_, NodeChunk>| {
+            bind.chunk(chunk.low, chunk.low_with);
+            let high = match chunk.high {
+                Some(high) => {
+                    bind.chunk(high, chunk.high_with);
+                    &*high
+                }
+                None => &None,
+            };
+            match (&*chunk.low, high) {
+                (None, None) => self.of_dead(weights, c),
+                (low, high) => {
+                    let nodes = |chunk| Option::as_deref(chunk).unwrap_or(&dead);
+                    chunk_sums(nodes(low), nodes(high), weights, c)
+                }
+            }
+        };
+        let (sums, chunks) = over_quarters(&mut live, quarter, kernel);
+        self.live = live;
+        self.full = 2 * quarter;
+        self.finish(sums, chunks, weights)
+    }
+
+    fn is_last(&self) -> bool {
+        self.full == 2
+    }
+
+    fn last(mut self, s: E) -> Few {
+        let (bind, dead) = self.start_binding(s);
+        let mut chunks = std::mem::take(&mut self.live).into_iter();
+        let mut low = chunks.next().flatten();
+        bind.chunk(&mut low, chunks.next().as_ref());
+        Few {
+            nodes: low.map_or(vec![dead; CHUNK], |nodes| nodes.to_vec()),
         }
     }
 }
@@ -159,18 +180,18 @@ struct Bind {
 impl Bind {
     /// `low + s (high - low)`, in place; without `high`, that half is dead.
     #[inline(always)]
-    fn chunk(&self, low: &mut [Node], high: Option<&[Node]>) {
-        if let Some(high) = high {
-            for (a, b) in low.iter_mut().zip(high) {
-                self.node(a, b);
-            }
-        } else {
-            for a in low.iter_mut() {
-                self.node(a, &self.dead);
-            }
+    fn chunk(&self, low: &mut NodeChunk, high: Option<&NodeChunk>) {
+        let high = high.and_then(Option::as_ref);
+        if low.is_none() && high.is_none() {
+            return;
+        }
+        let low = low.get_or_insert_with(|| Box::new([self.dead; CHUNK]));
+        match high {
+            Some(high) => (low.iter_mut().zip(&**high)).for_each(|(a, b)| self.node(a, b)),
+            None => low.iter_mut().for_each(|a| self.node(a, &self.dead)),
         }
         if let Some(lambda) = &self.merge {
-            for a in low {
+            for a in low.iter_mut() {
                 *a = merged(*a, lambda);
             }
         }
@@ -181,6 +202,54 @@ impl Bind {
         for (a, &b) in low.iter_mut().zip(high) {
             *a += self.s.times(b - *a);
         }
+    }
+}
+
+/// The nodes of at most one chunk, with `d` in the place of `p_1`: all of a cube.
+pub(super) struct Few {
+    nodes: Vec<Node>,
+}
+
+impl Few {
+    /// The nodes of a cube.
+    pub(super) fn new(nodes: Vec<Node>, lambda: E) -> Self {
+        let lambda = Factor::broadcast(lambda);
+        let nodes = nodes.into_iter().map(|node| merged(node, &lambda));
+        Self::merged(nodes.collect())
+    }
+
+    /// The same with `d` in the place of `p_1`.
+    pub(super) fn merged(nodes: Vec<Node>) -> Self {
+        Self { nodes }
+    }
+
+    /// The next round's message.
+    pub(super) fn message(&self, weights: &Weights) -> Message {
+        let (low, high) = self.nodes.split_at(self.nodes.len() / 2);
+        let sums = chunk_sums(low, high, weights, 0);
+        Message {
+            at_zero: sum_lanes(sums[0]),
+            leading: sum_lanes(sums[1]),
+        }
+    }
+
+    /// Binds the first variable to `s`.
+    pub(super) fn bind(&mut self, s: E) {
+        let s = Factor::broadcast(s);
+        let half = self.nodes.len() / 2;
+        let (low, high) = self.nodes.split_at_mut(half);
+        for (low, high) in low.iter_mut().zip(high) {
+            for (a, &mut b) in low.iter_mut().zip(high) {
+                *a += s.times(b - *a);
+            }
+        }
+        self.nodes.truncate(half);
+    }
+
+    /// Binds the last variable that is not a lane to `s`: `p_0, d, q_0, q_1`.
+    pub(super) fn last(mut self, s: E) -> Node {
+        self.bind(s);
+        self.nodes[0]
     }
 }
 

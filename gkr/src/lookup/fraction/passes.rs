@@ -20,21 +20,16 @@ fn add(a: Sums, b: Sums) -> Sums {
     [a[0] + b[0], a[1] + b[1]]
 }
 
-/// Adds up a kernel of (index, low half, high half) over the chunks of `unit` cells of the low
-/// half; `half` is its full length. Returns the number of chunks too.
+/// Adds up a kernel of (index, low half, high half) over the chunks of the low half; `half` is its
+/// full length. Returns the number of chunks too.
 pub(super) fn over_halves<T: Sync>(
     table: &[T],
     half: usize,
-    unit: usize,
-    kernel: impl Fn(usize, &[T], Option<&[T]>) -> Sums + Sync + Send,
+    kernel: impl Fn(usize, &T, Option<&T>) -> Sums + Sync + Send,
 ) -> (Sums, usize) {
     let (low, high) = table.split_at(half.min(table.len()));
-    let chunks = low.len() / unit;
-    let sums = add_up(chunks, |c| {
-        let range = c * unit..(c + 1) * unit;
-        kernel(c, &low[range.clone()], high.get(range))
-    });
-    (sums, chunks)
+    let sums = add_up(low.len(), |c| kernel(c, &low[c], high.get(c)));
+    (sums, low.len())
 }
 
 /// Adds up the parts of `0..chunks`.
@@ -67,29 +62,28 @@ pub(super) fn collect<T: Send>(
 /// The chunks of the four quarters at one place.
 pub(super) struct Quarters<'a, T> {
     /// The low half of the bound table, to be bound with `low_with`.
-    pub(super) low: &'a mut [T],
+    pub(super) low: &'a mut T,
     /// The high half of the bound table, to be bound with `high_with`.
-    pub(super) high: Option<&'a mut [T]>,
+    pub(super) high: Option<&'a mut T>,
     /// The third quarter.
-    pub(super) low_with: Option<&'a [T]>,
+    pub(super) low_with: Option<&'a T>,
     /// The fourth quarter.
-    pub(super) high_with: Option<&'a [T]>,
+    pub(super) high_with: Option<&'a T>,
 }
 
-/// Adds up a kernel that binds the chunks of a table with quarters of `quarter` cells, and cuts
+/// Adds up a kernel that binds the chunks of a table with quarters of `quarter` chunks, and cuts
 /// the table to what is bound. Returns the number of chunks too.
 pub(super) fn over_quarters<T: Send + Sync>(
     table: &mut Vec<T>,
     quarter: usize,
-    unit: usize,
     kernel: impl Fn(usize, Quarters<'_, T>) -> Sums + Sync,
 ) -> (Sums, usize) {
     let run = |task: Task<'_, T>| {
-        let mut b = task.b.chunks_exact_mut(unit);
-        let mut c = task.c.chunks_exact(unit);
-        let mut d = task.d.chunks_exact(unit);
+        let mut b = task.b.iter_mut();
+        let mut c = task.c.iter();
+        let mut d = task.d.iter();
         let mut sums = ZEROS;
-        for (i, low) in task.a.chunks_exact_mut(unit).enumerate() {
+        for (i, low) in task.a.iter_mut().enumerate() {
             let quarters = Quarters {
                 low,
                 high: b.next(),
@@ -102,7 +96,7 @@ pub(super) fn over_quarters<T: Send + Sync>(
     };
     let mut rest = &mut table[..];
     let [a, b, c, d] = [0; 4].map(|_| take(&mut rest, quarter));
-    let chunks = a.len() / unit;
+    let chunks = a.len();
     let mut whole = Task {
         first: 0,
         a,
@@ -114,7 +108,7 @@ pub(super) fn over_quarters<T: Send + Sync>(
         run(whole)
     } else {
         let tasks: Vec<_> = (0..chunks.div_ceil(TASK))
-            .map(|_| whole.take(TASK, unit))
+            .map(|_| whole.take(TASK))
             .collect();
         tasks.into_par_iter().map(run).reduce(|| ZEROS, add)
     };
@@ -133,15 +127,15 @@ struct Task<'a, T> {
 
 impl<T> Task<'_, T> {
     /// Takes the first `chunks` chunks off the range.
-    fn take(&mut self, chunks: usize, unit: usize) -> Self {
+    fn take(&mut self, chunks: usize) -> Self {
         let first = self.first;
         self.first += chunks;
         Self {
             first,
-            a: take(&mut self.a, chunks * unit),
-            b: take(&mut self.b, chunks * unit),
-            c: take(&mut self.c, chunks * unit),
-            d: take(&mut self.d, chunks * unit),
+            a: take(&mut self.a, chunks),
+            b: take(&mut self.b, chunks),
+            c: take(&mut self.c, chunks),
+            d: take(&mut self.d, chunks),
         }
     }
 }

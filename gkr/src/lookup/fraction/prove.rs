@@ -1,7 +1,7 @@
 //! The prover of a tree of fractions.
 
 use super::leaves::{LeafNodes, Source};
-use super::nodes::{Message, Node, Nodes};
+use super::nodes::{Chunks, Few, Message, Node, Nodes};
 use super::tree::{LANE_VARS, Layer, Tree};
 use super::weights::{CHUNK, Weights};
 use super::{FractionClaim, LayerClaim};
@@ -64,32 +64,19 @@ fn prove_layer(
         tape,
     };
     let mut weights = Weights::new(&r[1..]);
-    let (mut nodes, mut message) = match layer {
-        Layer::Inner(live) => {
-            let nodes = Nodes::new(live, 1 << registers, lambda);
-            let message = nodes.message(&weights);
-            (nodes, message)
-        }
-        Layer::Leaves => {
-            let mut nodes = LeafNodes::new(leaves, (1 << registers) / CHUNK, lambda);
-            let mut message = nodes.message(&weights);
-            while !nodes.is_last() {
-                let s = rounds.round(&message);
-                weights.drop_first();
-                message = nodes.bind(s, &weights);
-            }
-            let nodes = nodes.last(rounds.round(&message));
-            weights.drop_first();
-            let message = nodes.message(&weights);
-            (nodes, message)
-        }
+    let chunks = (1 << registers) / CHUNK;
+    let mut nodes = match layer {
+        Layer::Few(nodes) => Few::new(nodes, lambda),
+        Layer::Chunks(live) => rounds.chunks(Nodes::new(live, chunks, lambda), &mut weights),
+        Layer::Leaves => rounds.chunks(LeafNodes::new(leaves, chunks, lambda), &mut weights),
     };
     while rounds.point.len() + 1 < registers {
-        let s = rounds.round(&message);
+        let s = rounds.round(&nodes.message(&weights));
         weights.drop_first();
-        message = nodes.bind(s, &weights);
+        nodes.bind(s);
     }
-    let node = nodes.last(rounds.round(&message));
+    let s = rounds.round(&nodes.message(&weights));
+    let node = nodes.last(s);
     let [p0, d, q0, q1] = rounds.lanes(&node);
     let p1 = d - lambda * q1;
     let Rounds {
@@ -127,6 +114,19 @@ impl Rounds<'_> {
         self.sum += slope * (s - r) + message.leading * (s * (s - E::ONE));
         self.point.push(s);
         s
+    }
+
+    /// The rounds of the chunks' index: the nodes of one chunk.
+    fn chunks(&mut self, mut chunks: impl Chunks, weights: &mut Weights) -> Few {
+        let mut message = chunks.message(weights);
+        while !chunks.is_last() {
+            let s = self.round(&message);
+            weights.drop_first();
+            message = chunks.bind(s, weights);
+        }
+        let s = self.round(&message);
+        weights.drop_first();
+        chunks.last(s)
     }
 
     /// The rounds of the lanes.

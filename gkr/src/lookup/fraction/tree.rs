@@ -3,11 +3,11 @@
 // The arguments are registers: a call that is not inlined would store and load them.
 #![allow(clippy::inline_always)]
 
-use super::CLEAR_VARS;
-use super::leaves::{CHUNK_LEAVES, Source, live_chunks};
-use super::nodes::{DEAD, Node, stored};
+use super::leaves::{CHUNK_LEAVES, Chunk, Source, live_chunks};
+use super::nodes::{DEAD, Node, NodeChunk};
 use super::passes::collect;
 use super::weights::CHUNK;
+use super::{CLEAR_VARS, Pair};
 use zkstrata_mle::packed::{LANES, deinterleave, mul_add, unpack};
 use zkstrata_mle::{E, PackedE, PackedFieldExtension};
 
@@ -46,7 +46,7 @@ impl Tree {
                 layers.push(layer);
                 layer = parents;
             }
-            let fractions = layer.all_fractions(leaves, 1 << (clear - LANE_VARS));
+            let fractions = layer.all_fractions();
             layers.push(layer);
             fractions
         };
@@ -62,8 +62,10 @@ impl Tree {
 pub(super) enum Layer {
     /// Of the leaves, if they fill at least two chunks of the cube.
     Leaves,
-    /// Of inner nodes, or of few leaves.
-    Inner(Vec<Node>),
+    /// Of inner nodes that do: the chunks up to the last one that is not dead.
+    Chunks(Vec<NodeChunk>),
+    /// Of fewer nodes: all of the cube.
+    Few(Vec<Node>),
 }
 
 /// All leaves of a cube of at most one chunk: numerators and denominators.
@@ -86,56 +88,68 @@ impl Layer {
             return Self::Leaves;
         }
         let full = (1 << (num_vars - 1)) / LANES;
-        let live = source.len().div_ceil(2 * LANES);
-        Self::Inner(source.chunk(0).nodes()[..stored(live, full)].to_vec())
+        Self::Few(source.chunk(0).nodes()[..full].to_vec())
     }
 
     /// The layer above, of a cube of `full` registers.
     fn parents(&self, source: &dyn Source, full: usize) -> Self {
-        Self::Inner(match self {
+        let chunks = match self {
             Self::Leaves => {
-                const HALF: usize = CHUNK / 2;
                 let live = live_chunks(source);
-                let parents = |c: usize| {
-                    let mut out = [DEAD; HALF];
-                    if c < live {
-                        let chunk = source.chunk(c);
-                        if !chunk.is_dead() {
-                            for (out, pair) in out.iter_mut().zip(chunk.fractions().as_chunks().0) {
-                                *out = parent(pair);
-                            }
-                        }
-                    }
-                    out
-                };
-                let stored = stored(live * HALF, full);
-                collect(stored / HALF, TASK / HALF, parents).into_flattened()
-            }
-            Self::Inner(nodes) => {
-                let live = nodes.len().div_ceil(2);
-                collect(stored(live, full), TASK, |v| {
-                    match nodes[(2 * v).min(nodes.len())..] {
-                        [ref a, ref b, ..] => parent(&[fractions(a), fractions(b)]),
-                        [ref a] => parent(&[fractions(a), fractions(&DEAD)]),
-                        [] => DEAD,
-                    }
+                collect(live.div_ceil(2), TASK / CHUNK, |c| {
+                    let fractions = |c: usize| {
+                        let chunk = (c < live).then(|| source.chunk(c));
+                        let chunk = chunk.filter(|chunk| !chunk.is_dead());
+                        chunk.map(Chunk::fractions)
+                    };
+                    parents_of(fractions(2 * c), fractions(2 * c + 1))
                 })
             }
-        })
+            Self::Chunks(nodes) => collect(nodes.len().div_ceil(2), TASK / CHUNK, |c| {
+                let chunk = |c: usize| nodes.get(c).and_then(Option::as_deref);
+                let fractions = |c| chunk(c).map(|nodes| nodes.each_ref().map(fractions));
+                parents_of(fractions(2 * c), fractions(2 * c + 1))
+            }),
+            Self::Few(nodes) => {
+                let (pairs, _) = nodes.as_chunks::<2>();
+                let parents = pairs
+                    .iter()
+                    .map(|[a, b]| parent(&[fractions(a), fractions(b)]));
+                return Self::Few(parents.collect());
+            }
+        };
+        if full >= 2 * CHUNK {
+            return Self::Chunks(chunks);
+        }
+        let nodes = chunks.first().and_then(Option::as_deref);
+        Self::Few(nodes.unwrap_or(&[DEAD; CHUNK])[..full].to_vec())
     }
 
-    /// The fractions of all nodes of a cube of `full` registers.
-    fn all_fractions(&self, source: &dyn Source, full: usize) -> (Vec<E>, Vec<E>) {
-        let mut all: Vec<[PackedE; 2]> = match self {
-            Self::Leaves => (0..live_chunks(source))
-                .flat_map(|c| source.chunk(c).fractions())
-                .collect(),
-            Self::Inner(nodes) => nodes.iter().map(fractions).collect(),
+    /// The fractions of all nodes of the layer below the one in the clear, which are few.
+    fn all_fractions(&self) -> (Vec<E>, Vec<E>) {
+        let Self::Few(nodes) = self else {
+            unreachable!("the layer in the clear is shorter than a chunk")
         };
-        all.resize(full, fractions(&DEAD));
+        let all: Vec<[PackedE; 2]> = nodes.iter().map(fractions).collect();
         let part = |k: usize| unpack(&all.iter().map(|f| f[k]).collect::<Vec<_>>());
         (part(0), part(1))
     }
+}
+
+/// The parents of two chunks of fractions, which are all 0/1 where there are none.
+fn parents_of(low: Option<[Pair; CHUNK]>, high: Option<[Pair; CHUNK]>) -> NodeChunk {
+    if low.is_none() && high.is_none() {
+        return None;
+    }
+    let mut out = Box::new([DEAD; CHUNK]);
+    for (out, fractions) in out.chunks_mut(CHUNK / 2).zip([low, high]) {
+        if let Some(fractions) = fractions {
+            for (out, pair) in out.iter_mut().zip(fractions.as_chunks().0) {
+                *out = parent(pair);
+            }
+        }
+    }
+    Some(out)
 }
 
 /// The fractions of the nodes.
