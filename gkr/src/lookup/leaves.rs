@@ -100,7 +100,7 @@ impl Source for RunLeaves<'_> {
         self.numerator = mu;
     }
 
-    fn chunk(&self, index: usize) -> Chunk {
+    fn fill(&self, index: usize, chunk: &mut Chunk) {
         let start = index * CHUNK_LEAVES;
         let mut leaves = Window {
             start,
@@ -114,7 +114,7 @@ impl Source for RunLeaves<'_> {
             }
             block.write(&mut leaves);
         }
-        Chunk::of_rows(&self.rows, &leaves.index, leaves.live, self.numerator)
+        chunk.fill(&self.rows, &leaves.index, leaves.live, self.numerator);
     }
 }
 

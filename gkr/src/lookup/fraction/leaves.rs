@@ -14,6 +14,9 @@
 //! the layer above, for the first message and for the first binding, from which on there are half
 //! as many and they are stored.
 
+// The arguments are registers: a call that is not inlined would store and load them.
+#![allow(clippy::inline_always)]
+
 use super::Pair;
 use super::nodes::{Chunks, Few, Message, Node};
 use super::numerators::{self, Bits, FULL, Mask, Numerators, one_lane};
@@ -33,8 +36,9 @@ pub(crate) trait Source: Sync {
     /// Makes `mu p` of every numerator and `q + mu p` of every denominator.
     fn shift(&mut self, mu: E);
 
-    /// The nodes above the [`CHUNK_LEAVES`] leaves from `index * CHUNK_LEAVES` on.
-    fn chunk(&self, index: usize) -> Chunk;
+    /// Makes of a chunk the nodes above the [`CHUNK_LEAVES`] leaves from `index * CHUNK_LEAVES` on. A
+    /// chunk is long: it is filled where it is and not handed about.
+    fn fill(&self, index: usize, chunk: &mut Chunk);
 }
 
 /// Stored leaves: `p[i] / q[i]`.
@@ -58,16 +62,16 @@ impl Source for Leaves {
         }
     }
 
-    fn chunk(&self, index: usize) -> Chunk {
+    fn fill(&self, index: usize, chunk: &mut Chunk) {
         let start = (index * CHUNK_LEAVES).min(self.p.len());
         let end = (start + CHUNK_LEAVES).min(self.p.len());
         let (mut p, mut q) = ([E::ZERO; CHUNK_LEAVES], [E::ONE; CHUNK_LEAVES]);
         p[..end - start].copy_from_slice(&self.p[start..end]);
         q[..end - start].copy_from_slice(&self.q[start..end]);
         if p == [E::ZERO; CHUNK_LEAVES] && q == [E::ONE; CHUNK_LEAVES] {
-            return Chunk::dead();
+            return chunk.die();
         }
-        Chunk::new(&p, &q)
+        *chunk = Chunk::new(&p, &q);
     }
 }
 
@@ -101,9 +105,9 @@ impl Chunk {
 
     /// The nodes above leaves whose denominators are rows of a table, the last of which is that of leaves
     /// 0/1; the others' numerator is `p`. `live` of them are not the last row.
-    pub(crate) fn of_rows(rows: &[E], index: &[u32; CHUNK_LEAVES], live: usize, p: E) -> Self {
+    pub(crate) fn fill(&mut self, rows: &[E], index: &[u32; CHUNK_LEAVES], live: usize, p: E) {
         if live == 0 {
-            return Self::dead();
+            return self.die();
         }
         let last = rows.len() - 1;
         let at = |i: usize| index[i] as usize;
@@ -112,11 +116,11 @@ impl Chunk {
         } else {
             mask(|i| at(i) != last)
         };
-        Self {
-            q: pairs(|i| rows[at(i)]),
-            p: Numerators::Masked(p, live),
-            dead: false,
+        for (r, pair) in self.q.iter_mut().enumerate() {
+            *pair = pair_of(r, |i| rows[at(i)]);
         }
+        self.p = Numerators::Masked(p, live);
+        self.dead = false;
     }
 
     /// The nodes above leaves 0/1.
@@ -125,6 +129,13 @@ impl Chunk {
             q: [[PackedE::ONE; 2]; CHUNK],
             p: Numerators::NONE,
             dead: true,
+        }
+    }
+
+    /// Makes all leaves 0/1.
+    pub(crate) fn die(&mut self) {
+        if !self.dead {
+            *self = Self::dead();
         }
     }
 
@@ -142,10 +153,10 @@ impl Chunk {
         self.dead
     }
 
-    /// The fractions of the nodes.
-    pub(super) fn fractions(mut self) -> [Pair; CHUNK] {
-        self.p.add_up(&mut self.q);
-        self.q
+    /// The fractions of the nodes of a register.
+    #[inline(always)]
+    pub(super) fn fraction(&self, r: usize) -> Pair {
+        self.p.add_up(r, self.q[r])
     }
 
     /// `self + s (high - self)`.
@@ -195,10 +206,14 @@ impl Chunk {
 
 /// The two children of each node.
 fn pairs(leaf: impl Fn(usize) -> E) -> [Pair; CHUNK] {
-    std::array::from_fn(|r| {
-        let first = 2 * LANES * r;
-        [0, 1].map(|b| PackedE::from_ext_fn(|lane| leaf(first + 2 * lane + b)))
-    })
+    std::array::from_fn(|r| pair_of(r, &leaf))
+}
+
+/// Those of the nodes of a register.
+#[inline(always)]
+fn pair_of(r: usize, leaf: impl Fn(usize) -> E) -> Pair {
+    let first = 2 * LANES * r;
+    [0, 1].map(|b| PackedE::from_ext_fn(|lane| leaf(first + 2 * lane + b)))
 }
 
 /// Which of the leaves are live.
@@ -246,13 +261,11 @@ impl Chunks for LeafNodes<'_> {
         let source = self.source.expect("nothing is bound");
         let (half, live) = (self.full / 2, live_chunks(source));
         let chunks = live.min(half);
-        let sums = add_up(chunks, |c| {
-            let high = if c + half < live {
-                source.chunk(c + half)
-            } else {
-                Chunk::dead()
-            };
-            source.chunk(c).sums(&high, weights, c)
+        let scratch = || [Chunk::dead(), Chunk::dead()];
+        let sums = add_up(chunks, scratch, |[low, high], c| {
+            source.fill(c, low);
+            fill_live(source, live, c + half, high);
+            low.sums(high, weights, c)
         });
         self.finish(sums, chunks, weights)
     }
@@ -317,14 +330,20 @@ pub(super) fn live_chunks(source: &dyn Source) -> usize {
 /// The chunks with the first variable of their index, of `2 half` values, bound to `s`.
 fn bound(source: &dyn Source, half: usize, s: E) -> Vec<Chunk> {
     let (factor, live) = (Factor::broadcast(s), live_chunks(source));
-    collect(live.min(half), 1, |c| {
-        let mut low = source.chunk(c);
-        let high = if c + half < live {
-            source.chunk(c + half)
-        } else {
-            Chunk::dead()
-        };
-        low.bind(&high, s, &factor);
+    collect(live.min(half), 1, Chunk::dead, |high, c| {
+        let mut low = Chunk::dead();
+        source.fill(c, &mut low);
+        fill_live(source, live, c + half, high);
+        low.bind(high, s, &factor);
         low
     })
+}
+
+/// Fills a chunk that is one of `live` ones, or dead.
+pub(super) fn fill_live(source: &dyn Source, live: usize, index: usize, chunk: &mut Chunk) {
+    if index < live {
+        source.fill(index, chunk);
+    } else {
+        chunk.die();
+    }
 }

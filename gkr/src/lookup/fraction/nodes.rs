@@ -3,8 +3,8 @@
 //! A node holds its children `p_0, p_1, q_0, q_1`, and from the first binding on
 //! `d = p_1 + lambda q_1` in the place of `p_1`, so that `g = p_0 q_1 + q_0 d`. Nodes of which both
 //! children are 0/1 are *dead*: their `g` is `lambda` whatever is bound, and so they add `lambda` times
-//! their weights to `t(0)` and nothing to the leading coefficient. Chunks of dead nodes, which lie
-//! wherever a tensor is padded, are not stored.
+//! their weights to `t(0)` and nothing to the leading coefficient. Chunks of dead nodes lie wherever a
+//! tensor is padded; what they hold is never looked at.
 //!
 //! A round binds a variable and computes the next message, a chunk at a time: what is bound is
 //! still in the first-level cache when the message is computed from it.
@@ -24,8 +24,20 @@ pub(super) type Node = [PackedE; 4];
 /// A node of two fractions 0/1.
 pub(super) const DEAD: Node = [PackedE::ZERO, PackedE::ZERO, PackedE::ONE, PackedE::ONE];
 
-/// A chunk of nodes, unless all of them are dead.
-pub(super) type NodeChunk = Option<Box<[Node; CHUNK]>>;
+/// A chunk of nodes.
+pub(super) struct NodeChunk {
+    pub(super) nodes: [Node; CHUNK],
+    /// Whether all of them are dead.
+    pub(super) dead: bool,
+}
+
+impl NodeChunk {
+    /// A chunk of dead nodes.
+    pub(super) const DEAD: Self = Self {
+        nodes: [DEAD; CHUNK],
+        dead: true,
+    };
+}
 
 /// What a round sends is made of these.
 pub(super) struct Message {
@@ -65,8 +77,8 @@ pub(super) struct Nodes {
     /// Number of chunks of the cube.
     full: usize,
     lambda: E,
-    /// A dead node.
-    dead: Node,
+    /// A dead chunk.
+    dead: [Node; CHUNK],
     /// Makes `d` of `p_1`, until that is done.
     merge: Option<Factor>,
 }
@@ -78,22 +90,28 @@ impl Nodes {
             live,
             full,
             lambda,
-            dead: DEAD,
+            dead: [DEAD; CHUNK],
             merge: Some(Factor::broadcast(lambda)),
         }
     }
 
-    /// How to bind a variable, and what becomes of a dead node.
-    fn start_binding(&mut self, s: E) -> (Bind, Node) {
+    /// How to bind a variable.
+    fn start_binding(&mut self, s: E) -> Bind {
         let bind = Bind {
             s: Factor::broadcast(s),
             merge: self.merge.take(),
             dead: self.dead,
         };
         if let Some(lambda) = &bind.merge {
-            self.dead = merged(self.dead, lambda);
+            self.dead = [merged(self.dead[0], lambda); CHUNK];
         }
-        (bind, self.dead)
+        bind
+    }
+
+    /// The nodes of a chunk.
+    #[inline(always)]
+    fn nodes<'a>(&'a self, chunk: &'a NodeChunk) -> &'a [Node; CHUNK] {
+        if chunk.dead { &self.dead } else { &chunk.nodes }
     }
 
     /// A dead chunk's part of `t(0)`: the weights within it add up to one.
@@ -112,24 +130,19 @@ impl Nodes {
 impl Chunks for Nodes {
     fn message(&self, weights: &Weights) -> Message {
         let lambda = self.merge.unwrap_or(Factor::broadcast(E::ZERO));
-        let dead = [merged(self.dead, &lambda); CHUNK];
-        let merge = |nodes: &NodeChunk| match nodes {
-            Some(nodes) => nodes.map(|node| merged(node, &lambda)),
-            None => dead,
-        };
+        let merge = |&node: &Node| merged(node, &lambda);
         let (sums, chunks) = over_halves(&self.live, self.full / 2, |c, low, high| {
-            let high = high.unwrap_or(&None);
-            if low.is_none() && high.is_none() {
+            let high = high.unwrap_or(&NodeChunk::DEAD);
+            if low.dead && high.dead {
                 return self.of_dead(weights, c);
             }
-            chunk_sums(&merge(low), &merge(high), weights, c)
+            chunk_sums(self.nodes(low), self.nodes(high), merge, weights, c)
         });
         self.finish(sums, chunks, weights)
     }
 
     fn bind(&mut self, s: E, weights: &Weights) -> Message {
-        let (bind, dead) = self.start_binding(s);
-        let dead = [dead; CHUNK];
+        let bind = self.start_binding(s);
         let quarter = self.full / 4;
         let mut live = std::mem::take(&mut self.live);
         let kernel = |c: usize, chunk: Quarters<'_, NodeChunk>| {
@@ -139,15 +152,13 @@ impl Chunks for Nodes {
                     bind.chunk(high, chunk.high_with);
                     &*high
                 }
-                None => &None,
+                None => &NodeChunk::DEAD,
             };
-            match (&*chunk.low, high) {
-                (None, None) => self.of_dead(weights, c),
-                (low, high) => {
-                    let nodes = |chunk| Option::as_deref(chunk).unwrap_or(&dead);
-                    chunk_sums(nodes(low), nodes(high), weights, c)
-                }
+            if chunk.low.dead && high.dead {
+                return self.of_dead(weights, c);
             }
+            let (low, high) = (self.nodes(chunk.low), self.nodes(high));
+            chunk_sums(low, high, |&node| node, weights, c)
         };
         let (sums, chunks) = over_quarters(&mut live, quarter, kernel);
         self.live = live;
@@ -160,13 +171,11 @@ impl Chunks for Nodes {
     }
 
     fn last(mut self, s: E) -> Few {
-        let (bind, dead) = self.start_binding(s);
+        let bind = self.start_binding(s);
         let mut chunks = std::mem::take(&mut self.live).into_iter();
-        let mut low = chunks.next().flatten();
+        let mut low = chunks.next().unwrap_or(NodeChunk::DEAD);
         bind.chunk(&mut low, chunks.next().as_ref());
-        Few {
-            nodes: low.map_or(vec![dead; CHUNK], |nodes| nodes.to_vec()),
-        }
+        Few::merged(self.nodes(&low).to_vec())
     }
 }
 
@@ -174,24 +183,29 @@ impl Chunks for Nodes {
 struct Bind {
     s: Factor,
     merge: Option<Factor>,
-    dead: Node,
+    dead: [Node; CHUNK],
 }
 
 impl Bind {
     /// `low + s (high - low)`, in place; without `high`, that half is dead.
     #[inline(always)]
     fn chunk(&self, low: &mut NodeChunk, high: Option<&NodeChunk>) {
-        let high = high.and_then(Option::as_ref);
-        if low.is_none() && high.is_none() {
-            return;
+        let high = high.filter(|high| !high.dead);
+        if low.dead {
+            if high.is_none() {
+                return;
+            }
+            *low = NodeChunk {
+                nodes: self.dead,
+                dead: false,
+            };
         }
-        let low = low.get_or_insert_with(|| Box::new([self.dead; CHUNK]));
-        match high {
-            Some(high) => (low.iter_mut().zip(&**high)).for_each(|(a, b)| self.node(a, b)),
-            None => low.iter_mut().for_each(|a| self.node(a, &self.dead)),
+        let high = high.map_or(&self.dead, |high| &high.nodes);
+        for (a, b) in low.nodes.iter_mut().zip(high) {
+            self.node(a, b);
         }
         if let Some(lambda) = &self.merge {
-            for a in low.iter_mut() {
+            for a in &mut low.nodes {
                 *a = merged(*a, lambda);
             }
         }
@@ -226,7 +240,7 @@ impl Few {
     /// The next round's message.
     pub(super) fn message(&self, weights: &Weights) -> Message {
         let (low, high) = self.nodes.split_at(self.nodes.len() / 2);
-        let sums = chunk_sums(low, high, weights, 0);
+        let sums = chunk_sums(low, high, |&node| node, weights, 0);
         Message {
             at_zero: sum_lanes(sums[0]),
             leading: sum_lanes(sums[1]),
@@ -253,14 +267,21 @@ impl Few {
     }
 }
 
-/// Chunk `c`'s part of `t(0)` and of the leading coefficient.
+/// Chunk `c`'s part of `t(0)` and of the leading coefficient, of what `merge` makes of nodes.
 #[inline(always)]
-fn chunk_sums(low: &[Node], high: &[Node], weights: &Weights, c: usize) -> Sums {
+fn chunk_sums(
+    low: &[Node],
+    high: &[Node],
+    merge: impl Fn(&Node) -> Node,
+    weights: &Weights,
+    c: usize,
+) -> Sums {
     let g = |&[p0, d, q0, q1]: &Node| mul_add(p0, q1, q0, d);
     let mut sums = [PackedE::ZERO; 2];
     for ((low, high), weight) in low.iter().zip(high).zip(&weights.inner) {
+        let (low, high) = (merge(low), merge(high));
         let slope = [0, 1, 2, 3].map(|k| high[k] - low[k]);
-        sums[0] += weight.times(g(low));
+        sums[0] += weight.times(g(&low));
         sums[1] += weight.times(g(&slope));
     }
     let outer = Factor::broadcast(weights.outer[c]);

@@ -6,6 +6,9 @@
 //! multiplied. Two leaves of one cell have one mask: where masks differ, the numerators of the
 //! children are still the same.
 
+// The arguments are registers: a call that is not inlined would store and load them.
+#![allow(clippy::inline_always)]
+
 use super::Pair;
 use super::weights::CHUNK;
 use zkstrata_mle::packed::{Factor, LANES, mul_add};
@@ -102,21 +105,23 @@ impl Numerators {
         }
     }
 
-    /// The fractions of nodes with these denominators, in their place. Leaves out of the mask are 0/1.
-    pub(super) fn add_up(&self, q: &mut [Pair; CHUNK]) {
-        if let Self::Masked(value, mask) = self
-            && *value == E::ONE
-        {
-            for (pair, bits) in q.iter_mut().zip(mask) {
-                let [q0, q1] = *pair;
-                *pair = [select(q1, bits[0]) + select(q0, bits[1]), q0 * q1];
+    /// The fractions of the nodes of register `r`, whose denominators these are. Leaves out of the
+    /// mask are 0/1.
+    #[inline(always)]
+    pub(super) fn add_up(&self, r: usize, [q0, q1]: Pair) -> Pair {
+        let [p0, p1] = match self {
+            Self::Masked(value, mask) if *value == E::ONE => {
+                let [first, second] = mask[r];
+                return [select(q1, first) + select(q0, second), q0 * q1];
             }
-        } else {
-            for (pair, [p0, p1]) in q.iter_mut().zip(self.expand()) {
-                let [q0, q1] = *pair;
-                *pair = [mul_add(p0, q1, p1, q0), q0 * q1];
+            Self::Masked(value, mask) => {
+                let values = [E::ZERO, *value, E::ZERO, E::ZERO];
+                mask[r].map(|bits| by_bits(&values, 0, bits))
             }
-        }
+            Self::Equal(p) => [p[r]; 2],
+            Self::Dense(p) => p[r],
+        };
+        [mul_add(p0, q1, p1, q0), q0 * q1]
     }
 
     /// `self + s (high - self)`.

@@ -28,34 +28,39 @@ pub(super) fn over_halves<T: Sync>(
     kernel: impl Fn(usize, &T, Option<&T>) -> Sums + Sync + Send,
 ) -> (Sums, usize) {
     let (low, high) = table.split_at(half.min(table.len()));
-    let sums = add_up(low.len(), |c| kernel(c, &low[c], high.get(c)));
+    let sums = add_up(low.len(), || (), |(), c| kernel(c, &low[c], high.get(c)));
     (sums, low.len())
 }
 
-/// Adds up the parts of `0..chunks`.
-pub(super) fn add_up(chunks: usize, part: impl Fn(usize) -> Sums + Sync + Send) -> Sums {
+/// Adds up the parts of `0..chunks`, each task with a scratch of its own.
+pub(super) fn add_up<S>(
+    chunks: usize,
+    scratch: impl Fn() -> S + Sync + Send,
+    part: impl Fn(&mut S, usize) -> Sums + Sync + Send,
+) -> Sums {
     if chunks < 2 * TASK {
-        (0..chunks).map(part).fold(ZEROS, add)
+        let mut own = scratch();
+        (0..chunks).map(|c| part(&mut own, c)).fold(ZEROS, add)
     } else {
         let chunks = (0..chunks).into_par_iter().with_min_len(TASK);
-        chunks.map(part).reduce(|| ZEROS, add)
+        chunks.map_init(scratch, part).reduce(|| ZEROS, add)
     }
 }
 
-/// The values of `make` at `0..len`, on several threads if there is work for them.
-pub(super) fn collect<T: Send>(
+/// The values of `make` at `0..len`, on several threads if there is work for them, each task with a
+/// scratch of its own.
+pub(super) fn collect<S, T: Send>(
     len: usize,
     grain: usize,
-    make: impl Fn(usize) -> T + Sync + Send,
+    scratch: impl Fn() -> S + Sync + Send,
+    make: impl Fn(&mut S, usize) -> T + Sync + Send,
 ) -> Vec<T> {
     if len < 2 * grain {
-        (0..len).map(make).collect()
+        let mut own = scratch();
+        (0..len).map(|c| make(&mut own, c)).collect()
     } else {
-        (0..len)
-            .into_par_iter()
-            .with_min_len(grain)
-            .map(make)
-            .collect()
+        let range = (0..len).into_par_iter().with_min_len(grain);
+        range.map_init(scratch, make).collect()
     }
 }
 

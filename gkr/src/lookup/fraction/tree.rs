@@ -3,8 +3,8 @@
 // The arguments are registers: a call that is not inlined would store and load them.
 #![allow(clippy::inline_always)]
 
-use super::leaves::{CHUNK_LEAVES, Chunk, Source, live_chunks};
-use super::nodes::{DEAD, Node, NodeChunk};
+use super::leaves::{CHUNK_LEAVES, Chunk, Source, fill_live, live_chunks};
+use super::nodes::{Node, NodeChunk};
 use super::passes::collect;
 use super::weights::CHUNK;
 use super::{CLEAR_VARS, Pair};
@@ -70,7 +70,7 @@ pub(super) enum Layer {
 
 /// All leaves of a cube of at most one chunk: numerators and denominators.
 fn all_leaves(source: &dyn Source, num_vars: usize) -> (Vec<E>, Vec<E>) {
-    let nodes = source.chunk(0).nodes();
+    let nodes = first_chunk(source);
     let part = |k: usize| -> Vec<E> {
         let children = nodes.iter().map(|node| [node[k], node[k + 1]]);
         children
@@ -81,6 +81,13 @@ fn all_leaves(source: &dyn Source, num_vars: usize) -> (Vec<E>, Vec<E>) {
     (part(0), part(2))
 }
 
+/// The nodes above the first leaves.
+fn first_chunk(source: &dyn Source) -> [Node; CHUNK] {
+    let mut chunk = Chunk::dead();
+    source.fill(0, &mut chunk);
+    chunk.nodes()
+}
+
 impl Layer {
     /// The parents of the leaves of a cube of `2^num_vars`.
     fn of_leaves(source: &dyn Source, num_vars: usize) -> Self {
@@ -88,7 +95,7 @@ impl Layer {
             return Self::Leaves;
         }
         let full = (1 << (num_vars - 1)) / LANES;
-        Self::Few(source.chunk(0).nodes()[..full].to_vec())
+        Self::Few(first_chunk(source)[..full].to_vec())
     }
 
     /// The layer above, of a cube of `full` registers.
@@ -96,20 +103,36 @@ impl Layer {
         let chunks = match self {
             Self::Leaves => {
                 let live = live_chunks(source);
-                collect(live.div_ceil(2), TASK / CHUNK, |c| {
-                    let fractions = |c: usize| {
-                        let chunk = (c < live).then(|| source.chunk(c));
-                        let chunk = chunk.filter(|chunk| !chunk.is_dead());
-                        chunk.map(Chunk::fractions)
-                    };
-                    parents_of(fractions(2 * c), fractions(2 * c + 1))
+                collect(live.div_ceil(2), TASK / CHUNK, Chunk::dead, |chunk, c| {
+                    let mut parents = NodeChunk::DEAD;
+                    for (c, out) in (2 * c..).zip(parents.nodes.chunks_mut(CHUNK / 2)) {
+                        fill_live(source, live, c, chunk);
+                        if !chunk.is_dead() {
+                            parents.dead = false;
+                            parents_of(out, |r| chunk.fraction(r));
+                        }
+                    }
+                    parents
                 })
             }
-            Self::Chunks(nodes) => collect(nodes.len().div_ceil(2), TASK / CHUNK, |c| {
-                let chunk = |c: usize| nodes.get(c).and_then(Option::as_deref);
-                let fractions = |c| chunk(c).map(|nodes| nodes.each_ref().map(fractions));
-                parents_of(fractions(2 * c), fractions(2 * c + 1))
-            }),
+            Self::Chunks(nodes) => collect(
+                nodes.len().div_ceil(2),
+                TASK / CHUNK,
+                || (),
+                |(), c| {
+                    let mut parents = NodeChunk::DEAD;
+                    for (chunk, out) in nodes[2 * c..]
+                        .iter()
+                        .zip(parents.nodes.chunks_mut(CHUNK / 2))
+                    {
+                        if !chunk.dead {
+                            parents.dead = false;
+                            parents_of(out, |r| fractions(&chunk.nodes[r]));
+                        }
+                    }
+                    parents
+                },
+            ),
             Self::Few(nodes) => {
                 let (pairs, _) = nodes.as_chunks::<2>();
                 let parents = pairs
@@ -121,8 +144,8 @@ impl Layer {
         if full >= 2 * CHUNK {
             return Self::Chunks(chunks);
         }
-        let nodes = chunks.first().and_then(Option::as_deref);
-        Self::Few(nodes.unwrap_or(&[DEAD; CHUNK])[..full].to_vec())
+        let nodes = chunks.first().unwrap_or(&NodeChunk::DEAD).nodes;
+        Self::Few(nodes[..full].to_vec())
     }
 
     /// The fractions of all nodes of the layer below the one in the clear, which are few.
@@ -136,20 +159,12 @@ impl Layer {
     }
 }
 
-/// The parents of two chunks of fractions, which are all 0/1 where there are none.
-fn parents_of(low: Option<[Pair; CHUNK]>, high: Option<[Pair; CHUNK]>) -> NodeChunk {
-    if low.is_none() && high.is_none() {
-        return None;
+/// The parents of the registers of a chunk of fractions.
+#[inline(always)]
+fn parents_of(out: &mut [Node], fractions: impl Fn(usize) -> Pair) {
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = parent(&[fractions(2 * i), fractions(2 * i + 1)]);
     }
-    let mut out = Box::new([DEAD; CHUNK]);
-    for (out, fractions) in out.chunks_mut(CHUNK / 2).zip([low, high]) {
-        if let Some(fractions) = fractions {
-            for (out, pair) in out.iter_mut().zip(fractions.as_chunks().0) {
-                *out = parent(pair);
-            }
-        }
-    }
-    Some(out)
 }
 
 /// The fractions of the nodes.
