@@ -69,6 +69,16 @@ impl Factor {
     }
 }
 
+/// `factors_0 x + factors_1 y`, reduced once.
+#[inline(always)]
+pub fn times_both([f, g]: &[Factor; 2], x: PackedE, y: PackedE) -> PackedE {
+    let ([x0, x1], [y0, y1]) = (coefficients(&x), coefficients(&y));
+    packed([
+        PackedF::dot_product(&[f.c0, f.wc1, g.c0, g.wc1], &[x0, x1, y0, y1]),
+        PackedF::dot_product(&[f.c0, f.c1, g.c0, g.c1], &[x1, x0, y1, y0]),
+    ])
+}
+
 /// `a b + c d`.
 #[inline(always)]
 pub fn mul_add(a: PackedE, b: PackedE, c: PackedE, d: PackedE) -> PackedE {
@@ -165,6 +175,8 @@ mod tests {
             assert_eq!(ab[lane], a * b);
             assert_eq!(sum[lane], a * b + c * d);
         }
+        let both = unpack(&[times_both(&[Factor::new(a), Factor::new(c)], b, d)]);
+        assert_eq!(both, sum);
         assert_eq!(sum_lanes(a), x[..LANES].iter().copied().sum());
         assert_eq!(Factor::new(a).get(), a);
     }

@@ -175,30 +175,29 @@ impl Chunk {
         if self.dead && high.dead {
             return [one_lane(weights.outer[c]), PackedE::ZERO];
         }
-        let mut sums = [PackedE::ZERO; 2];
-        let nodes = self.q.iter().zip(&high.q).zip(&weights.inner);
-        if let Some(products) = self.p.products(&high.p, &weights.inner) {
-            for ((low, high), weight) in nodes {
-                sums[0] += weight.times(low[0] * low[1]);
-                sums[1] += weight.times((high[0] - low[0]) * (high[1] - low[1]));
-            }
-            for (sum, product) in sums.iter_mut().zip(products) {
-                *sum -= product;
-            }
+        let slope = |r: usize| {
+            let (low, high) = (&self.q[r], &high.q[r]);
+            [high[0] - low[0], high[1] - low[1]]
+        };
+        let low_q = |r: usize| self.q[r];
+        let sums = if let Some(products) = self.p.products(&high.p, &weights.inner) {
+            let terms = |r| [low_q(r), slope(r)].map(|[q0, q1]| q0 * q1);
+            let [at_zero, leading] = weights.sum(terms);
+            [at_zero - products[0], leading - products[1]]
         } else if let (Some(low_p), Some(high_p)) = (self.p.shared(), high.p.shared()) {
-            for (((low, high), weight), (&p, &r)) in nodes.zip(low_p.iter().zip(&high_p)) {
-                sums[0] += weight.times(mul_add(low[0], low[1], -p, p));
-                let (q0, q1) = (high[0] - low[0], high[1] - low[1]);
-                sums[1] += weight.times(mul_add(q0, q1, p - r, r - p));
-            }
+            weights.sum(|r| {
+                let ([q0, q1], [d0, d1]) = (low_q(r), slope(r));
+                let (p, dp) = (low_p[r], high_p[r] - low_p[r]);
+                [mul_add(q0, q1, -p, p), mul_add(d0, d1, -dp, dp)]
+            })
         } else {
             let (low_p, high_p) = (self.p.expand(), high.p.expand());
-            for (((low, high), weight), (p, r)) in nodes.zip(low_p.iter().zip(&high_p)) {
-                sums[0] += weight.times(mul_add(low[0], low[1], -p[0], p[1]));
-                let (q0, q1) = (high[0] - low[0], high[1] - low[1]);
-                sums[1] += weight.times(mul_add(q0, q1, p[0] - r[0], r[1] - p[1]));
-            }
-        }
+            weights.sum(|r| {
+                let ([q0, q1], [d0, d1]) = (low_q(r), slope(r));
+                let ([p0, p1], [r0, r1]) = (low_p[r], high_p[r]);
+                [mul_add(q0, q1, -p0, p1), mul_add(d0, d1, p0 - r0, r1 - p1)]
+            })
+        };
         let outer = Factor::broadcast(weights.outer[c]);
         [outer.times(sums[0]), outer.times(sums[1])]
     }

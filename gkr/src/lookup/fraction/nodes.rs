@@ -276,14 +276,12 @@ fn chunk_sums(
     weights: &Weights,
     c: usize,
 ) -> Sums {
-    let g = |&[p0, d, q0, q1]: &Node| mul_add(p0, q1, q0, d);
-    let mut sums = [PackedE::ZERO; 2];
-    for ((low, high), weight) in low.iter().zip(high).zip(&weights.inner) {
+    let g = |[p0, d, q0, q1]: Node| mul_add(p0, q1, q0, d);
+    let terms = |low: &Node, high: &Node| {
         let (low, high) = (merge(low), merge(high));
-        let slope = [0, 1, 2, 3].map(|k| high[k] - low[k]);
-        sums[0] += weight.times(g(&low));
-        sums[1] += weight.times(g(&slope));
-    }
+        [g(low), g([0, 1, 2, 3].map(|k| high[k] - low[k]))]
+    };
+    let sums = weights.sum(|r| terms(&low[r], &high[r]));
     let outer = Factor::broadcast(weights.outer[c]);
     [outer.times(sums[0]), outer.times(sums[1])]
 }

@@ -1,7 +1,10 @@
 //! `eq(r, x)` as a product of two short tables.
 
-use zkstrata_mle::packed::{Factor, LANES, pack};
-use zkstrata_mle::{E, PrimeCharacteristicRing, eq_table};
+// The arguments are registers: a call that is not inlined would store and load them.
+#![allow(clippy::inline_always)]
+
+use zkstrata_mle::packed::{Factor, LANES, pack, times_both};
+use zkstrata_mle::{E, PackedE, PrimeCharacteristicRing, eq_table};
 
 /// Base-2 logarithm of [`CHUNK`].
 const CHUNK_VARS: usize = 4;
@@ -29,6 +32,25 @@ impl Weights {
             outer: eq_table(outer, 1 << outer.len(), E::ONE),
             inner: inner.into_iter().map(Factor::new).collect(),
         }
+    }
+
+    /// Adds up two terms of every register of a chunk, by its inner weights.
+    #[inline(always)]
+    pub(super) fn sum(&self, terms: impl Fn(usize) -> [PackedE; 2]) -> [PackedE; 2] {
+        let mut sums = [PackedE::ZERO; 2];
+        let (pairs, rest) = self.inner.as_chunks::<2>();
+        for (i, pair) in pairs.iter().enumerate() {
+            let (a, b) = (terms(2 * i), terms(2 * i + 1));
+            for (sum, (&a, &b)) in sums.iter_mut().zip(a.iter().zip(&b)) {
+                *sum += times_both(pair, a, b);
+            }
+        }
+        for (weight, r) in rest.iter().zip(2 * pairs.len()..) {
+            for (sum, term) in sums.iter_mut().zip(terms(r)) {
+                *sum += weight.times(term);
+            }
+        }
+        sums
     }
 
     /// Sums over the first coordinate, `eq(r_0, 0) + eq(r_0, 1) = 1`: the weights of the others.
