@@ -4,7 +4,7 @@
 //! squares of the relative errors over non-negative rates, one stage at a time. Replace the
 //! numbers in [`RATES`] by them whenever the prover's speed or memory changes. They are scaled
 //! to the reference machine, whose speed is 1, on whatever machine they are measured. Fitted on an
-//! AMD EPYC with AVX-512, two threads.
+//! Intel Xeon with AVX-512, two threads.
 
 use super::work::Work;
 
@@ -59,39 +59,38 @@ const fn single(figure: &'static str, unit: &'static str, rate: f64, count: Coun
 /// All rates.
 #[rustfmt::skip]
 const RATES: &[Row] = &[
-    shared("run", "multiplications", 0.012, |w| w.products),
-    shared("run", "depthwise multiplications", 0.06, |w| w.depthwise),
-    shared("run", "cells", 1.6, |w| w.cells),
-    single("witness", "lookups", 0.5, |w| w.lookups),
-    single("witness", "rows", 0.25, |w| w.rows),
-    shared("commit", "cells", 4.8, |w| w.witness.word),
-    shared("lookup", "leaves", 62.0, |w| w.leaves),
-    shared("lookup", "rows", 33.0, |w| w.rows),
-    single("lookup", "rounds", 4.8e3, |w| w.rounds),
-    shared("linear", "weights", 0.8, |w| w.linear.weights as f64),
-    shared("linear", "cells", 1.7, |w| w.linear.cells as f64),
-    shared("linear", "entries", 28.0, |w| w.linear.entries as f64),
-    single("linear", "operators", 4e3, |w| w.linear.instances as f64),
-    shared("open", "claimed cells", 6.7, |w| w.witness.claimed + w.key.claimed),
-    shared("open", "folded cells", 60.0, |w| w.folded),
-    shared("open", "hashes", 30.0, |w| w.hashes),
-    single("open", "claims", 5.2e3, |w| w.witness.claims + w.key.claims),
-    shared("setup", "weights", 16.0, |w| w.weights),
-    shared("setup", "committed cells", 6.0, |w| w.key.word),
-    single("setup", "keys", 1e5, |_| 1.0),
-    single("verify", "operations", 10.0, |w| {
+    shared("run", "multiplications", 0.007, |w| w.products),
+    shared("run", "depthwise multiplications", 0.095, |w| w.depthwise),
+    shared("run", "cells", 1.5, |w| w.cells),
+    single("witness", "lookups", 0.46, |w| w.lookups),
+    single("witness", "rows", 0.5, |w| w.rows),
+    shared("commit", "cells", 6.2, |w| w.witness.word),
+    shared("lookup", "leaves", 40.0, |w| w.leaves),
+    shared("lookup", "rows", 51.0, |w| w.rows),
+    single("lookup", "rounds", 4.9e3, |w| w.rounds),
+    shared("linear", "weights", 1.0, |w| w.linear.weights as f64),
+    shared("linear", "cells", 0.17, |w| w.linear.cells as f64),
+    shared("linear", "entries", 52.0, |w| w.linear.entries as f64),
+    single("linear", "operators", 290.0, |w| w.linear.instances as f64),
+    shared("open", "folded cells", 160.0, |w| w.folded),
+    shared("open", "hashes", 9.8, |w| w.hashes),
+    single("open", "claims", 6.3e3, |w| w.witness.claims + w.key.claims),
+    shared("setup", "weights", 13.5, |w| w.weights),
+    shared("setup", "committed cells", 5.2, |w| w.key.word),
+    single("setup", "keys", 6.3e4, |_| 1.0),
+    single("verify", "operations", 23.0, |w| {
         (w.counts.additions + w.counts.public_multiplications + w.counts.challenges) as f64
     }),
-    single("verify", "proof bytes", 6.4, |w| w.proof),
-    single("verify", "public cells", 16.8, |w| w.linear.visited as f64 + w.public),
-    single("verify", "public weights", 0.93, |w| w.evaluated),
-    single("memory", "process", 3e7, |_| 1.0),
-    single("memory", "weights", 14.5, |w| w.weights),
-    single("memory", "committed weights", 9.4, |w| w.key.word),
-    single("memory", "witness cells", 27.5, |w| w.witness.word),
-    single("memory", "leaves", 1.0, |w| w.leaves),
-    single("memory", "rows", 58.0, |w| w.rows),
-    single("memory", "cells", 19.0, |w| w.cells),
+    single("verify", "proof bytes", 5.2, |w| w.proof),
+    single("verify", "public cells", 8.0, |w| w.linear.visited as f64 + w.public),
+    single("verify", "public weights", 0.62, |w| w.evaluated),
+    single("memory", "process", 2.9e7, |_| 1.0),
+    single("memory", "weights", 13.3, |w| w.weights),
+    single("memory", "committed weights", 8.5, |w| w.key.word),
+    single("memory", "witness cells", 14.2, |w| w.witness.word),
+    single("memory", "leaves", 37.0, |w| w.leaves),
+    single("memory", "rows", 183.0, |w| w.rows),
+    single("memory", "cells", 4.2, |w| w.cells),
 ];
 
 /// The terms of all figures.

@@ -8,7 +8,7 @@ use crate::form::Form;
 use crate::plan::{Block, Plan};
 use zkstrata_model_ir::int::{MapAxis, Model, Op};
 use zkstrata_pcs::Counts;
-use zkstrata_pcs::joint::{Joint, SourceCost, Table};
+use zkstrata_pcs::joint::{Joint, SourceCost};
 
 /// All counts, as real numbers: they are multiplied by rates.
 #[derive(Clone, Copy, Debug, Default)]
@@ -54,22 +54,17 @@ pub(super) struct Work {
 pub(super) struct Commitment {
     /// Cells of the committed word.
     pub(super) word: f64,
-    /// Cells of columns, once for each claim.
-    pub(super) claimed: f64,
     /// Claims.
     pub(super) claims: f64,
 }
 
 impl Commitment {
-    fn new<S>(source: SourceCost, shape: &[Table], claims: &[Claim<S>]) -> Self {
+    fn new<S>(source: SourceCost, claims: &[Claim<S>]) -> Self {
         let Some(word) = source.word else {
             return Self::default();
         };
-        let columns = claims.iter().flat_map(|claim| &claim.columns);
-        let claimed = columns.map(|(column, _)| shape[column.table].live);
         Self {
             word: word as f64,
-            claimed: claimed.sum::<usize>() as f64,
             claims: count(claims) as f64,
         }
     }
@@ -122,11 +117,11 @@ impl Counted {
         }
         let mut costs = opening.sources.iter().copied();
         if let Some(source) = form.witness.as_ref().and_then(|_| costs.next()) {
-            work.witness = Commitment::new(source, &plan.witness, &ends.witness);
+            work.witness = Commitment::new(source, &ends.witness);
         }
         let key = costs.next();
         match key {
-            Some(source) => work.key = Commitment::new(source, &weights.shape, &ends.weights),
+            Some(source) => work.key = Commitment::new(source, &ends.weights),
             None => work.evaluated = work.weights,
         }
         work.proof = super::size::proof(plan, counts, &opening);
