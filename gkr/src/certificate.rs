@@ -87,8 +87,12 @@ impl<C: RelationScheme> VerifyingKey<C> {
     /// weights these are it does not say, nor who chose them.
     ///
     /// # Errors
-    /// The certificate is malformed, about another key or false.
+    /// The certificate is malformed, about another key or false, or the key is of [`Trust::Maker`]:
+    /// its proofs open too little for any certificate.
     pub fn certify(&mut self, bytes: &[u8]) -> Result<(), VerifyError> {
+        let Some((plan, layout)) = self.certified_layout()? else {
+            return Err(VerifyError::Uncertifiable);
+        };
         let body: Body = file::decode(CERTIFICATE, bytes)?;
         if body.model != self.digest() {
             return Err(VerifyError::Certificate {
@@ -97,13 +101,12 @@ impl<C: RelationScheme> VerifyingKey<C> {
             });
         }
         let mut tape = VerifierTape::new(&start(body.model), &body.tape);
-        if let (Constants::Committed(commitment), Some((plan, layout))) =
-            (&self.constants, self.certified_layout()?)
-        {
-            let relation = relation(&self.graph, &plan, &mut tape)?;
-            let layout = &layout;
-            C::verify_certificate(SourceRef { layout, commitment }, &relation, &mut tape)?;
-        }
+        let Constants::Committed(commitment) = &self.constants else {
+            return Err(VerifyError::Uncertifiable);
+        };
+        let relation = relation(&self.graph, &plan, &mut tape)?;
+        let layout = &layout;
+        C::verify_certificate(SourceRef { layout, commitment }, &relation, &mut tape)?;
         tape.finish()?;
         self.set_certified();
         Ok(())

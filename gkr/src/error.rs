@@ -114,6 +114,11 @@ pub enum VerifyError {
     /// The key was made for verifiers who ask for its certificate, which this one has not been shown.
     #[error("key: its certificate has not been verified, and its proofs hold only with it")]
     Uncertified,
+    /// A certificate is shown for a key whose proofs do not rest on one.
+    #[error(
+        "certificate: the key says that its maker is trusted, and nothing can vouch for such a key"
+    )]
+    Uncertifiable,
     /// The bytes of a certificate are none.
     #[error("certificate: {0}")]
     File(#[from] FileError),

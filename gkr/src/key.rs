@@ -123,7 +123,9 @@ impl<C: RelationScheme> VerifyingKey<C> {
         self.trust
     }
 
-    /// Whether the key verifies proofs: it needs no certificate, or has been shown it.
+    /// Whether the key verifies proofs: it needs no certificate, or has been shown it. Every key that
+    /// *says* that its maker is trusted ([`trust`](Self::trust)) does; who does not trust the maker
+    /// calls [`certify`](Self::certify), which refuses such keys.
     pub fn is_certified(&self) -> bool {
         self.certified
     }

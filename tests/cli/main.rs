@@ -151,6 +151,25 @@ fn keys_with_a_certificate() {
     let bits = security["certificate_security"]["total_bits"].as_f64();
     assert!(bits.is_some_and(|bits| bits >= 100.0), "{security}");
 
+    // A key that asks for trust in its maker cannot pass for one that has a certificate.
+    let trusted = [
+        "setup",
+        &onnx,
+        "--calibration",
+        &calibration,
+        "--out",
+        "trusted",
+    ];
+    folder.run(&trusted).expect(0);
+    let verify_trusted = ["verify", "--vk", "trusted/model.zkvk", "--proof", "p.zkp"];
+    let shown = ["--certificate", "keys/model.zkct"];
+    let refused = folder.run(&[&verify_trusted[..], &shown].concat());
+    let refused = refused.expect(1);
+    assert!(
+        refused.stdout.contains("its maker is trusted"),
+        "{refused:?}"
+    );
+
     // A doctored one.
     let mut bytes = fs::read(folder.path("keys/model.zkct")).expect("written");
     let last = bytes.len() - 1;

@@ -78,6 +78,64 @@ fn only_committed_weights_have_a_certificate() {
     assert_eq!(vk.certificate_security().expect("none"), None);
 }
 
+/// Nobody can pass one kind of key for the other: a digest is of one of them, and a file that says of
+/// public weights that they have a certificate is none.
+#[test]
+fn keys_say_whether_they_need_a_certificate() {
+    let digest = |trust| {
+        let options = SetupOptions { trust, ..OPTIONS };
+        let keys = setup_scheme::<Joint>(suite::wide(), &options);
+        keys.expect("sets up").1.digest()
+    };
+    assert_ne!(digest(Trust::Maker), digest(Trust::Certificate));
+    let options = SetupOptions {
+        weights: Weights::Public,
+        ..OPTIONS
+    };
+    let (_, vk) = setup_scheme::<Joint>(suite::mlp(), &options).expect("sets up");
+    let mut bytes = vk.to_bytes();
+    // The largest batch, two bytes here, comes last and the trust before it.
+    assert_eq!(bytes[bytes.len() - 2..], [0x80, 0x08]);
+    let trust = bytes.len() - 3;
+    bytes[trust] = 1;
+    let (head, body) = bytes.split_at(12 + blake3::OUT_LEN);
+    let checksum = blake3::hash(body);
+    let file = [&head[..12], checksum.as_bytes(), body].concat();
+    let error = VerifyingKey::<Joint>::from_bytes(&file).expect_err("public weights");
+    assert!(
+        error.to_string().contains("only committed weights"),
+        "{error}"
+    );
+}
+
+/// A key that says that its maker is trusted cannot be passed off as a certified one: not even by a
+/// certificate with nothing in it.
+#[test]
+fn no_certificate_vouches_for_a_trusted_maker() {
+    let options = SetupOptions {
+        trust: Trust::Maker,
+        ..OPTIONS
+    };
+    for weights in [Weights::Committed, Weights::Public] {
+        let options = SetupOptions { weights, ..options };
+        let (pk, vk) = setup_scheme::<Joint>(suite::wide(), &options).expect("sets up");
+        assert_eq!(pk.certificate().expect("none"), None);
+        let mut vk = VerifyingKey::<Joint>::from_bytes(&vk.to_bytes()).expect("reads");
+        let (_, _, some) = keys::<Joint>(suite::wide());
+        let some = some.expect("some");
+        let of_this_key = [&some[..12], &vk.digest().0].concat();
+        let empty = [&of_this_key[..], &[0]].concat();
+        let others = [&of_this_key[..], &some[44..]].concat();
+        for bytes in [empty, others, some] {
+            let error = vk.certify(&bytes);
+            assert!(
+                matches!(error, Err(VerifyError::Uncertifiable)),
+                "{error:?}"
+            );
+        }
+    }
+}
+
 /// A key with one cell of its weights changed, and its verdict on its certificate.
 fn spoilt(model: &Model, column: usize, cell: usize) -> Result<(), VerifyError> {
     let plan = WeightPlan::new(&model.graph);
