@@ -104,7 +104,8 @@ impl<C: RelationScheme> VerifyingKey<C> {
         let Constants::Committed(commitment) = &self.constants else {
             return Err(VerifyError::Uncertifiable);
         };
-        let relation = relation(&self.graph, &plan, &mut tape)?;
+        let (z, gamma) = (tape.sample_vec(longest(&plan)), tape.sample());
+        let relation = relation(&self.graph, &plan, &z, gamma)?;
         let layout = &layout;
         C::verify_certificate(SourceRef { layout, commitment }, &relation, &mut tape)?;
         tape.finish()?;
@@ -121,8 +122,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             return Ok(None);
         };
         let claims = float(count(&self.graph, &plan)?.max(1));
-        let longest = plan.shape.iter().map(|table| table.num_vars).max();
-        let vars = float(longest.unwrap_or(0).max(1));
+        let vars = float(longest(&plan).max(1));
         let mut terms = vec![SoundnessTerm {
             name: "certificate: padding of weights".into(),
             bits: FIELD_BITS - (vars + claims).log2(),
@@ -162,10 +162,8 @@ impl<C: RelationProver> ProvingKey<C> {
         };
         let model = vk.digest();
         let mut tape = ProverTape::new(&start(model));
-        count(&vk.graph, &plan).map_err(refused)?;
-        let z = tape.sample_vec(longest(&plan));
-        let claims = padding(&vk.graph, &plan, &z);
-        let relation = claim::relation(&[claims], tape.sample());
+        let (z, gamma) = (tape.sample_vec(longest(&plan)), tape.sample());
+        let relation = relation(&vk.graph, &plan, &z, gamma).map_err(refused)?;
         if let Some(data) = self.data() {
             C::certify(data, &relation, &mut tape)?;
         }
@@ -174,16 +172,11 @@ impl<C: RelationProver> ProvingKey<C> {
     }
 }
 
-/// The relation that says that the padding is zero.
-fn relation(
-    graph: &Graph,
-    plan: &WeightPlan,
-    tape: &mut VerifierTape<'_>,
-) -> Result<Relation, VerifyError> {
+/// The relation that says that the padding is zero. What it claims is fixed by `z`, so that `gamma` may
+/// be drawn with it.
+fn relation(graph: &Graph, plan: &WeightPlan, z: &[E], gamma: E) -> Result<Relation, VerifyError> {
     count(graph, plan)?;
-    let z = tape.sample_vec(longest(plan));
-    let claims = padding(graph, plan, &z);
-    Ok(claim::relation(&[claims], tape.sample()))
+    Ok(claim::relation(&[padding(graph, plan, z)], gamma))
 }
 
 /// The most variables of a table.

@@ -103,8 +103,8 @@ impl Chunk {
         }
     }
 
-    /// The nodes above leaves whose denominators are rows of a table, the last of which is that of leaves
-    /// 0/1; the others' numerator is `p`. `live` of them are not the last row.
+    /// Makes of the chunk the nodes above leaves whose denominators are rows of a table, the last of
+    /// which is that of leaves 0/1; the others' numerator is `p`. `live` of them are not the last row.
     pub(crate) fn fill(&mut self, rows: &[E], index: &[u32; CHUNK_LEAVES], live: usize, p: E) {
         if live == 0 {
             return self.die();
