@@ -51,6 +51,9 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// A hidden commitment has been opened as often as it stays hidden.
+    #[error("the commitment has been opened as often as it stays hidden: make another one")]
+    Spent,
     /// No parameters reach the security level for this shape.
     #[error("parameters: {reason}")]
     Parameters {

@@ -130,6 +130,7 @@ mod clear;
 mod closed;
 mod dft;
 mod end;
+mod hiding;
 mod layout;
 mod parameters;
 mod soundness;
@@ -170,6 +171,8 @@ pub use parameters::{Parameters, ProofProfile, Word};
 pub use source::{Column, SourceData};
 
 #[cfg(feature = "prover")]
+use crate::random::Seed;
+#[cfg(feature = "prover")]
 use crate::transcript::ProverTape;
 
 /// Message of the root of a source.
@@ -202,6 +205,22 @@ pub enum Term {
         /// The factor.
         coef: E,
     },
+    /// A weight of its own for every live cell of a column.
+    Cells {
+        /// The column.
+        column: ColumnId,
+        /// The weights, as many as there are live cells.
+        coefs: Vec<E>,
+    },
+}
+
+impl Term {
+    /// The column that it is about.
+    pub fn column(&self) -> ColumnId {
+        match self {
+            Self::Column { column, .. } | Self::Cells { column, .. } => *column,
+        }
+    }
 }
 
 /// "The cells of all sources, weighted by their terms, sum to `target`."
@@ -296,10 +315,21 @@ pub trait RelationProver: RelationScheme {
     /// Commits to columns, the live cells of each, in the order of the layout's tables.
     ///
     /// # Panics
-    /// If the columns are not those of the layout.
+    /// If the columns are not those of the layout, or the layout is hidden.
     fn commit(
         layout: &Layout,
         columns: Vec<Column>,
+    ) -> Result<(Self::Commitment, Self::Data), Error>;
+
+    /// The same for a layout that is hidden, with a seed that is a secret and serves this commitment
+    /// alone.
+    ///
+    /// # Panics
+    /// As [`Self::commit`].
+    fn commit_hidden(
+        layout: &Layout,
+        columns: Vec<Column>,
+        seed: &Seed,
     ) -> Result<(Self::Commitment, Self::Data), Error>;
 
     /// Puts a commitment on the tape, as [`RelationScheme::recv_commitment`] reads it.
@@ -390,7 +420,17 @@ impl RelationProver for Joint {
     type Data = SourceData;
 
     fn commit(layout: &Layout, columns: Vec<Column>) -> Result<(Commitment, SourceData), Error> {
-        Ok(rayon::scope(|_| SourceData::commit(layout, columns)))
+        Ok(rayon::scope(|_| SourceData::commit(layout, columns, None)))
+    }
+
+    fn commit_hidden(
+        layout: &Layout,
+        columns: Vec<Column>,
+        seed: &Seed,
+    ) -> Result<(Commitment, SourceData), Error> {
+        Ok(rayon::scope(|_| {
+            SourceData::commit(layout, columns, Some(seed))
+        }))
     }
 
     fn send_commitment(commitment: &Commitment, tape: &mut ProverTape) {
@@ -450,11 +490,18 @@ fn check_terms(layouts: &[&Layout], relation: &Relation) -> Result<(), Error> {
         return Err(form("a relation has terms for each source"));
     }
     for (layout, terms) in layouts.iter().zip(&relation.terms) {
-        for Term::Column { column, point, .. } in terms {
-            let slot = layout.slot(*column);
-            let slot = slot.ok_or_else(|| unfit(*column, "no such column"))?;
-            if slot.num_vars != point.len() {
-                return Err(unfit(*column, "wrong number of coordinates"));
+        for term in terms {
+            let column = term.column();
+            let slot = layout.slot(column);
+            let slot = slot.ok_or_else(|| unfit(column, "no such column"))?;
+            match term {
+                Term::Column { point, .. } if slot.num_vars != point.len() => {
+                    return Err(unfit(column, "wrong number of coordinates"));
+                }
+                Term::Cells { coefs, .. } if slot.live != coefs.len() => {
+                    return Err(unfit(column, "wrong number of weights"));
+                }
+                Term::Column { .. } | Term::Cells { .. } => {}
             }
         }
     }
@@ -512,17 +559,20 @@ fn transcribe(plan: &Plan, layouts: &[&Layout], roots: &[Digest], relation: &Rel
     scalar(&mut bytes, &relation.target);
     for terms in &relation.terms {
         bytes.extend(u64::try_from(terms.len()).unwrap_or(u64::MAX).to_le_bytes());
-        for Term::Column {
-            column,
-            point,
-            coef,
-        } in terms
-        {
-            for n in [column.table, column.column] {
+        for term in terms {
+            // No table has this number.
+            let cells = matches!(term, Term::Cells { .. }).then_some(usize::MAX);
+            let ColumnId { table, column } = term.column();
+            for n in cells.into_iter().chain([table, column]) {
                 bytes.extend(u64::try_from(n).unwrap_or(u64::MAX).to_le_bytes());
             }
-            scalar(&mut bytes, coef);
-            point.iter().for_each(|x| scalar(&mut bytes, x));
+            match term {
+                Term::Column { point, coef, .. } => {
+                    scalar(&mut bytes, coef);
+                    point.iter().for_each(|x| scalar(&mut bytes, x));
+                }
+                Term::Cells { coefs, .. } => coefs.iter().for_each(|x| scalar(&mut bytes, x)),
+            }
         }
     }
     bytes

@@ -21,6 +21,8 @@ mod channel;
 mod claim;
 mod counting;
 pub mod joint;
+#[cfg(feature = "prover")]
+mod random;
 pub mod sumcheck;
 mod transcript;
 
@@ -29,6 +31,8 @@ pub use channel::{Channel, Scalar};
 pub use claim::{ColumnId, Error, SoundnessTerm};
 pub use counting::{Counted, Counting, Counts};
 pub use joint::Clear;
+#[cfg(feature = "prover")]
+pub use random::Seed;
 #[cfg(feature = "prover")]
 pub use transcript::ProverTape;
 pub use transcript::{Message, TapeError, VerifierTape};

@@ -15,6 +15,8 @@ use zkstrata_mle::{E, F, PrimeCharacteristicRing, eq_table};
 #[cfg(feature = "prover")]
 use super::{Column, Partial, RelationProver};
 #[cfg(feature = "prover")]
+use crate::random::Seed;
+#[cfg(feature = "prover")]
 use crate::transcript::ProverTape;
 
 /// Message of cells in the clear.
@@ -44,15 +46,16 @@ pub(super) fn evaluate(column: &[F], point: &[E]) -> E {
 pub(super) fn sum(cells: &Cells, layout: &Layout, terms: &[Term]) -> Result<E, Error> {
     let columns = columns_in_clear(cells, layout)?;
     let mut sum = E::ZERO;
-    for Term::Column {
-        column,
-        point,
-        coef,
-    } in terms
-    {
-        let cells = columns.get(column);
-        let cells = cells.ok_or_else(|| unfit(*column, "no such column"))?;
-        sum += *coef * evaluate(cells, point);
+    for term in terms {
+        let cells = columns.get(&term.column());
+        let cells = cells.ok_or_else(|| unfit(term.column(), "no such column"))?;
+        sum += match term {
+            Term::Column { point, coef, .. } => *coef * evaluate(cells, point),
+            Term::Cells { coefs, .. } => {
+                let products = coefs.iter().zip(*cells);
+                products.map(|(&coef, &cell)| coef * cell).sum()
+            }
+        };
     }
     Ok(sum)
 }
@@ -107,6 +110,14 @@ impl RelationProver for Clear {
             column.append_to(&mut cells);
         }
         Ok((Cells::new(cells), ()))
+    }
+
+    fn commit_hidden(
+        layout: &Layout,
+        columns: Vec<Column>,
+        _seed: &Seed,
+    ) -> Result<(Cells, ()), Error> {
+        Self::commit(layout, columns)
     }
 
     fn send_commitment(commitment: &Cells, tape: &mut ProverTape) {

@@ -45,7 +45,7 @@ impl Joint {
         let plan = Plan::new(layouts)?;
         let source = |layout: &&Layout| SourceCost {
             cells: layout.cells(),
-            word: layout.code().map(|code| code.width() << code.log_points),
+            word: layout.word_cells(),
         };
         let mut cost = OpeningCost {
             sources: layouts.iter().map(source).collect(),
@@ -58,14 +58,19 @@ impl Joint {
         }
         cost.rounds(plan.fold);
         cost.work(plan.work);
+        if plan.holder.is_some() {
+            // A mask and a veil.
+            let scalars = if plan.middle.is_some() { 3.0 } else { 2.0 };
+            cost.bytes += scalars * SCALAR;
+        }
         for part in &plan.parts {
-            cost.rows(part.code, part.queries, BASE);
+            cost.rows(part.code, part.queries, part.width());
         }
         if let Some(middle) = &plan.middle {
             cost.bytes += DIGEST as f64;
             cost.rounds(middle.code.fold);
             cost.work(plan.work);
-            cost.rows(middle.code, middle.queries, SCALAR);
+            cost.rows(middle.code, middle.queries, middle.width());
         }
         cost.end(&plan.end)?;
         cost.rounds(plan.end.num_vars);
@@ -84,11 +89,11 @@ impl OpeningCost {
         self.hashes += (bits as f64).exp2();
     }
 
-    /// Opened rows and their paths.
-    fn rows(&mut self, code: Code, queries: usize, cell: f64) {
+    /// Opened rows of so many elements of `F`, and their paths.
+    fn rows(&mut self, code: Code, queries: usize, width: usize) {
         let points = (code.log_points as f64).exp2();
         let different = points * (1.0 - (1.0 - 1.0 / points).powf(queries as f64));
-        self.bytes += different * cell * code.width() as f64;
+        self.bytes += different * BASE * width as f64;
         self.bytes += DIGEST as f64 * siblings(queries, code.log_points as u32);
     }
 

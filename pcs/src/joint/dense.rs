@@ -2,7 +2,7 @@
 
 use super::layout::Part;
 use super::parameters::Code;
-use super::weights::{Queried, split};
+use super::weights::{Queried, row_sum, split};
 use super::{Layout, Term};
 use p3_dft::TwoAdicSubgroupDft;
 use p3_matrix::dense::RowMajorMatrix;
@@ -32,12 +32,10 @@ pub(super) fn add_claims(
 ) {
     let mut of_slot: Vec<(usize, usize, Vec<&Term>)> = vec![];
     let mut sorted: Vec<&Term> = terms.iter().collect();
-    sorted.sort_by_key(|Term::Column { column, .. }| *column);
-    for terms in
-        sorted.chunk_by(|Term::Column { column: a, .. }, Term::Column { column: b, .. }| a == b)
-    {
-        let Term::Column { column, .. } = terms[0];
-        let slot = layout.slot(*column).expect("terms have been checked");
+    sorted.sort_by_key(|term| term.column());
+    for terms in sorted.chunk_by(|a, b| a.column() == b.column()) {
+        let slot = layout.slot(terms[0].column());
+        let slot = slot.expect("terms have been checked");
         of_slot.push((slot.first, slot.rows, terms.to_vec()));
     }
     let mut rest = weights;
@@ -54,10 +52,19 @@ pub(super) fn add_claims(
         })
         .collect();
     tasks.into_par_iter().for_each(|(own, terms)| {
-        for Term::Column { point, coef, .. } in terms {
-            let (high, low) = split(point, part.code.fold);
-            let eq = eq_table(high, own.len(), *coef * eq_eval(&low, rho));
-            own.iter_mut().zip(eq).for_each(|(own, eq)| *own += eq);
+        for term in terms {
+            let weights = match term {
+                Term::Column { point, coef, .. } => {
+                    let (high, low) = split(point, part.code.fold);
+                    eq_table(high, own.len(), *coef * eq_eval(&low, rho))
+                }
+                Term::Cells { coefs, .. } => {
+                    let eq = eq_table(rho, part.code.width(), E::ONE);
+                    let rows = coefs.chunks(eq.len());
+                    rows.map(|row| row_sum(row, &eq)).collect()
+                }
+            };
+            own.iter_mut().zip(weights).for_each(|(own, w)| *own += w);
         }
     });
 }

@@ -4,6 +4,7 @@
 //! over `F`, and the two claims on them are the only ones: the root determines `h`, or the few vectors
 //! that it may be.
 
+use super::hiding::theta;
 use super::layout::End;
 use super::tail::{self, Decoding};
 use super::tree::Digest;
@@ -27,11 +28,6 @@ pub(super) enum Received {
     Clear(Vec<E>),
     /// A commitment to its coordinates.
     Whir(Digest, Decoding),
-}
-
-/// `theta`.
-fn theta() -> E {
-    E::from_basis_coefficients_fn(|k| if k == 1 { F::ONE } else { F::ZERO })
 }
 
 impl Received {

@@ -9,8 +9,11 @@
 //! The rest of the last row of a column is committed with it. An honest prover writes zeros there,
 //! and a claim is about what is there: whoever needs zeros chooses `live` so that there is no rest,
 //! or has a codeword whose maker is trusted.
+//!
+//! A hidden source has further rows, of [`super::hiding`], behind those of its columns.
 
-use super::parameters::{Code, LEVEL, MIN_FOLD, Parameters, Word, work};
+use super::hiding::{self, Hiding};
+use super::parameters::{Code, LEVEL, MIDDLE_FOLD, MIN_FOLD, Parameters, Word, work};
 use super::tail::{self, Decoding};
 use crate::claim::{ColumnId, Error};
 
@@ -44,6 +47,8 @@ pub struct Layout {
     cells: usize,
     /// How the cells are encoded; nothing if they are in the clear.
     code: Option<Code>,
+    /// What hides them, if something does: only cells that are encoded are hidden.
+    hiding: Option<Hiding>,
 }
 
 /// Where a column lies.
@@ -79,6 +84,31 @@ impl Layout {
         tables: &[Table],
         rows: usize,
     ) -> Result<Self, Error> {
+        Self::with(word, parameters, tables, rows, None)
+    }
+
+    /// The layout of tables that stay hidden in `uses` openings, together with `rows` rows of sources
+    /// that are not.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn hidden(
+        word: Word,
+        parameters: Parameters,
+        tables: &[Table],
+        rows: usize,
+        uses: usize,
+    ) -> Result<Self, Error> {
+        Self::with(word, parameters, tables, rows, Some(uses))
+    }
+
+    fn with(
+        word: Word,
+        parameters: Parameters,
+        tables: &[Table],
+        rows: usize,
+        uses: Option<usize>,
+    ) -> Result<Self, Error> {
         let columns = tables.iter().map(|table| table.width);
         if columns.fold(0, usize::saturating_add) > MAX_COLUMNS {
             return Err(Error::Parameters {
@@ -96,24 +126,42 @@ impl Layout {
             first: vec![0; tables.len()],
             cells,
             code: None,
+            hiding: None,
         };
-        if !parameters.in_clear(word, cells) {
+        if uses.is_some() || !parameters.in_clear(word, cells) {
             let count = |fold: usize| sum(tables, |table| Some(table.live.div_ceil(1 << fold)));
             let widest = parameters.fold(word, cells);
             let mut narrower = MIN_FOLD..widest;
             let fold = narrower.find(|&fold| count(fold).is_ok_and(|n| n <= rows));
-            let fold = fold.unwrap_or(widest);
+            let fold = if uses.is_some() {
+                widest
+            } else {
+                fold.unwrap_or(widest)
+            };
             let rows_of = |table: &Table| table.live.div_ceil(1 << fold);
+            let others = rows;
             let rows = count(fold)?;
             let mut next = 0;
             for (table, first) in tables.iter().zip(&mut layout.first) {
                 *first = next;
                 next += rows_of(table) * table.width;
             }
-            layout.code = Some(Code {
-                fold,
-                rows,
-                log_points: parameters.log_points(word, rows)?,
+            layout.code = Some(match uses {
+                None => Code {
+                    fold,
+                    rows,
+                    log_points: parameters.log_points(word, rows)?,
+                },
+                Some(uses) => {
+                    let (code, hiding) = Hiding::new(
+                        (word, parameters),
+                        (fold, rows),
+                        (uses, work(cells)),
+                        others,
+                    )?;
+                    layout.hiding = Some(hiding);
+                    code
+                }
             });
         }
         Ok(layout)
@@ -153,6 +201,23 @@ impl Layout {
         self.code
     }
 
+    /// Elements of `F` of the word, if the cells are encoded.
+    #[cfg(feature = "prover")]
+    pub(super) fn word_cells(&self) -> Option<usize> {
+        let width = |code: Code| code.width() + self.hiding.map_or(0, |hiding| hiding.veil_width());
+        self.code.map(|code| width(code) << code.log_points)
+    }
+
+    /// What hides the cells, if something does.
+    pub(super) fn hiding(&self) -> Option<Hiding> {
+        self.hiding
+    }
+
+    /// Whether openings show nothing of the cells but the relation.
+    pub fn is_hidden(&self) -> bool {
+        self.hiding.is_some()
+    }
+
     /// Where a column lies.
     pub(super) fn slot(&self, id: ColumnId) -> Option<Slot> {
         let table = self.tables.get(id.table)?;
@@ -178,12 +243,18 @@ impl Layout {
 
     /// Everything that the layout depends on and consists of.
     pub(super) fn transcribe(&self, numbers: &mut Vec<usize>) {
-        numbers.push(match self.word {
+        let word = match self.word {
             Word::Committed => 0,
             Word::Codeword => 1,
             Word::Certified => 2,
             Word::Uncertified => 3,
-        });
+        };
+        if let Some(hiding) = self.hiding {
+            numbers.push(word + 4);
+            hiding.transcribe(numbers);
+        } else {
+            numbers.push(word);
+        }
         let code = self.code.map_or([0; 3], |c| [c.fold, c.rows, c.log_points]);
         numbers.extend(code);
         numbers.push(self.tables.len());
@@ -219,6 +290,15 @@ pub(super) struct Part {
     pub(super) first: usize,
     /// How many queries are drawn.
     pub(super) queries: usize,
+    /// What hides its cells.
+    pub(super) hiding: Option<Hiding>,
+}
+
+impl Part {
+    /// Elements of `F` in a row of its word.
+    pub(super) fn width(&self) -> usize {
+        self.code.width() + self.hiding.map_or(0, |hiding| hiding.veil_width())
+    }
 }
 
 /// The word of the folded rows.
@@ -228,6 +308,10 @@ pub(super) struct Middle {
     pub(super) code: Code,
     /// How many queries are drawn.
     pub(super) queries: usize,
+    /// Rows that hold folded rows.
+    pub(super) folded: usize,
+    /// Whether there are rows behind them, and a veil, that hide these.
+    pub(super) hidden: bool,
 }
 
 /// The last vector.
@@ -258,6 +342,8 @@ pub(super) struct Plan {
     pub(super) middle: Option<Middle>,
     /// The last vector.
     pub(super) end: End,
+    /// Which part has the masks of the first sumcheck, if something is hidden.
+    pub(super) holder: Option<usize>,
 }
 
 impl Plan {
@@ -287,6 +373,7 @@ impl Plan {
                 code,
                 first: folded,
                 queries: layout.word.queries(code, LEVEL, work)?,
+                hiding: layout.hiding,
             });
             folded = folded.saturating_add(code.rows);
         }
@@ -295,26 +382,19 @@ impl Plan {
                 reason: format!("more than 2^{MAX_LOG_CELLS} rows"),
             });
         }
-        let middle = first.middle(folded)?;
-        let rows = middle.map_or(folded, |(rows, _)| rows);
+        let holder = hiding::holder(&parts)?;
+        let middle = if hiding::needs_middle(&parts) || !first.folded_in_clear(folded) {
+            let rows = folded.div_ceil(1 << MIDDLE_FOLD);
+            Some(Middle::new(first, rows, holder.is_some(), work)?)
+        } else {
+            None
+        };
+        let rows = middle.map_or(folded, |middle| middle.code.rows);
         let clear = middle.is_none() || first.end_in_clear(rows);
         let decoding = if clear {
             Decoding::Unique
         } else {
             first.decoding()
-        };
-        let middle = match middle {
-            None => None,
-            Some((rows, log_points)) => {
-                let code = Code {
-                    fold: super::parameters::MIDDLE_FOLD,
-                    rows,
-                    log_points,
-                };
-                let level = LEVEL.saturating_add(decoding.further_bits());
-                let queries = Word::Committed.queries(code, level, work)?;
-                Some(Middle { code, queries })
-            }
         };
         let least = if clear { 0 } else { tail::MIN_VARS };
         let cube = (least..MAX_LOG_CELLS).find(|&v| 1 << v >= rows);
@@ -330,6 +410,7 @@ impl Plan {
                 clear,
                 decoding,
             },
+            holder,
         })
     }
 }

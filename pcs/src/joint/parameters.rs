@@ -156,13 +156,24 @@ impl Parameters {
         log_points(rate, rows)
     }
 
-    /// `log2` of the points of the word of so many folded rows; nothing if they are sent.
-    pub(super) fn middle(&self, folded: usize) -> Result<Option<(usize, usize)>, Error> {
-        if folded <= self.clear_folded {
-            return Ok(None);
-        }
-        let rows = folded.div_ceil(1 << MIDDLE_FOLD);
-        Ok(Some((rows, log_points(self.middle_rate, rows)?)))
+    /// Whether so many folded rows are sent.
+    pub(super) fn folded_in_clear(&self, folded: usize) -> bool {
+        folded <= self.clear_folded
+    }
+
+    /// `log2` of the points of the word of folded rows, of so many rows.
+    pub(super) fn middle_points(&self, rows: usize) -> Result<usize, Error> {
+        log_points(self.middle_rate, rows)
+    }
+
+    /// How many queries of that word are drawn.
+    pub(super) fn middle_queries(&self, code: Code, work: usize) -> Result<usize, Error> {
+        let further = if self.end_in_clear(code.rows) {
+            0
+        } else {
+            self.decoding.further_bits()
+        };
+        Word::Committed.queries(code, LEVEL.saturating_add(further), work)
     }
 
     /// How the words of the tail are decoded.

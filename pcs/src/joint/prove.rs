@@ -2,13 +2,14 @@
 
 use super::dense::{add_claims, add_powers};
 use super::end::Sent;
-use super::layout::{Layout, Plan};
-use super::source::{Column, SourceData, encode_extension};
+use super::hiding::{Noise, mask_weights, send_mask, send_veil, theta};
+use super::layout::{Layout, Part, Plan};
+use super::source::{self, Coded, Column, Hidden, SourceData, encode_extension};
 use super::tree::{Opened, Tree};
 use super::verify::{batch, fold_row, fold_row_extension, lead};
 use super::weights::{last, split};
 use super::{MIDDLE, Partial, RELATION, Relation, Term, WORK, check_terms, rounds};
-use crate::claim::Error;
+use crate::claim::{ColumnId, Error};
 use crate::sumcheck::{self, Factor, Instance, ROUND};
 use crate::transcript::ProverTape;
 use p3_matrix::dense::RowMajorMatrix;
@@ -35,16 +36,16 @@ pub(super) trait Conduct {
     /// The positions of a word.
     fn positions(&mut self, _positions: &mut Vec<usize>) {}
 
-    /// The opened rows of a source, their positions, what they are folded with, and the folded rows
-    /// of the source.
-    fn rows(&mut self, _opened: &mut Opened, _positions: &[usize], _eq: &[E], _folded: &[E]) {}
+    /// The opened rows of a source, their positions, what their cells and their veil are folded
+    /// with, and the folded rows of the source.
+    fn rows(&mut self, _: &mut Opened, _positions: &[usize], _eq: (&[E], E), _folded: &[E]) {}
 
     /// The last vector, its weights so far and the claim on it.
     fn end(&mut self, _end: &mut [E], _weights: &[E], _claim: E) {}
 
-    /// The opened rows of the word of folded rows, their positions, what they are folded with, and
-    /// the last vector.
-    fn middle_rows(&mut self, _opened: &mut Opened, _at: &[usize], _eq: &[E], _end: &[E]) {}
+    /// The opened rows of the word of folded rows, their positions, what their cells and their veil
+    /// are folded with, and the last vector.
+    fn middle_rows(&mut self, _: &mut Opened, _at: &[usize], _eq: (&[E], E), _end: &[E]) {}
 
     /// The last vector as it enters the last sumcheck, its weights and the claim.
     fn last(&mut self, _end: &mut [E], _weights: &[E], _claim: E) {}
@@ -123,28 +124,67 @@ fn open_at(
     }
 
     // The columns of the sources: P becomes F.
-    let (rho, mut claim) = sums.prove(plan.fold, target, tape);
+    let mut claim = target;
+    let mut holder = None;
+    for (k, part) in plan.parts.iter().enumerate() {
+        if let Some(hidden) = &coded(sources, part).hidden {
+            let seed = hidden.spend()?;
+            if plan.holder == Some(k) {
+                holder = Some((part, hidden, seed));
+            }
+        }
+    }
+    let mut scale = E::ONE;
+    if let (Some(k), Some((_, hidden, _))) = (plan.holder, holder) {
+        scale = sums.mask(k, &hidden.noise, &mut claim, tape);
+    }
+    let rho: Point;
+    (rho, claim) = sums.prove(plan.fold, claim, tape);
     let mut folded = fold(&plan, sources, &rho);
     let mut weights = vec![E::ZERO; folded.len()];
-    for part in &plan.parts {
+    for (k, part) in plan.parts.iter().enumerate() {
         let own = &mut weights[part.first..part.first + part.code.rows];
         let rho = last(&rho, part.code.fold);
         let terms = &relation.terms[part.source];
         add_claims(part, layouts[part.source], terms, rho, own);
+        if scale != E::ONE {
+            own.par_iter_mut().for_each(|weight| *weight *= scale);
+        }
+        if plan.holder == Some(k) {
+            add_masks(part, rho, own);
+        }
     }
     conduct.folded(&mut folded, &weights, claim);
 
     // What F is.
     let (mut end, mut tree) = (None, None);
+    let mut veil = E::ZERO;
     match &plan.middle {
         Some(middle) => {
-            let mut word = encode_extension(middle.code, |message| flatten(&folded, message));
+            let noise = holder.map(|(_, _, seed)| Noise::of_folded(middle, seed));
+            let veil = noise.as_ref().map_or(&[][..], |noise| &noise.veil);
+            if let Some(noise) = &noise {
+                let pairs = noise.rows.as_chunks::<2>().0.iter();
+                let own = pairs.map(|&[c0, c1]| super::element(c0, c1));
+                folded.truncate(middle.folded << middle.code.fold);
+                folded.extend(own);
+                weights.resize(folded.len(), E::ZERO);
+            }
+            let write = |message: &mut [F]| flatten(&folded, message);
+            let mut word = encode_extension(middle.code, veil, write);
             conduct.word(&mut word);
             let committed = Tree::new(word);
             tape.send_bytes(MIDDLE, &committed.root());
-            tree = Some((middle, committed));
+            tree = Some((middle, committed, noise));
         }
-        None => end = Some(Sent::send(&plan.end, &folded, tape)?),
+        None => {
+            if let Some((part, hidden, _)) = holder {
+                let own = part.first..part.first + part.code.rows;
+                let vectors = (&mut folded[own.clone()], &weights[own]);
+                veil = send_veil(&hidden.noise.veil, vectors, &mut claim, tape)?;
+            }
+            end = Some(Sent::send(&plan.end, &folded, tape)?);
+        }
     }
 
     // F is the fold of the sources.
@@ -157,14 +197,13 @@ fn open_at(
     }
     let mut folds = vec![];
     for (part, positions) in plan.parts.iter().zip(&positions) {
-        let (tree, _) = sources[part.source].coded().expect("parts are encoded");
         let fold = part.code.fold;
         let eq = eq_table(last(&rho, fold), 1 << fold, lead(&rho, fold));
-        let mut opened = tree.open(positions);
+        let mut opened = coded(sources, part).tree.open(positions);
         let own = &folded[part.first..part.first + part.code.rows];
-        conduct.rows(&mut opened, positions, &eq, own);
+        conduct.rows(&mut opened, positions, (&eq, veil), own);
         opened.send(tape);
-        folds.push(fold_rows(&eq, &opened.rows));
+        folds.push(fold_rows(&eq, &opened.rows, part.width(), veil));
     }
     let words = plan.parts.iter().map(|part| part.code).zip(&positions);
     let queried = batch(words, &folds, &mut claim, tape.sample());
@@ -175,14 +214,29 @@ fn open_at(
 
     // The columns of the word of F: F becomes h.
     let mut vector = folded;
-    if let Some((middle, tree)) = tree {
+    if let Some((middle, tree, noise)) = tree {
         let code = middle.code;
+        if let Some(noise) = &noise {
+            let masks = middle.folded..middle.folded + code.fold + 1;
+            let masks = masks.start << code.fold..masks.end << code.fold;
+            let of_mask = |i: usize| mask_weights(code.fold, i);
+            let masked: Vec<E> = (0..=code.fold).flat_map(of_mask).collect();
+            let sum = products(&masked, &vector[masks.clone()]);
+            let scale = send_mask(sum, &mut claim, tape);
+            weights.par_iter_mut().for_each(|weight| *weight *= scale);
+            weights[masks].copy_from_slice(&masked);
+            debug_assert_eq!(noise.veil.len(), code.rows);
+        }
         [&mut vector, &mut weights]
             .into_par_iter()
             .for_each(|values| *values = transpose(values, code.width()));
         let reduced = rounds::prove([&mut vector, &mut weights], code.fold, claim, tape);
         let rho_middle: Point;
         (rho_middle, claim) = reduced;
+        if let Some(noise) = &noise {
+            let vectors = (&mut vector[..], &weights[..]);
+            veil = send_veil(&noise.veil, vectors, &mut claim, tape)?;
+        }
         conduct.end(&mut vector, &weights, claim);
         end = Some(Sent::send(&plan.end, &vector, tape)?);
         tape.work(WORK, plan.work);
@@ -190,10 +244,11 @@ fn open_at(
         conduct.positions(&mut positions);
         let eq = eq_table(&rho_middle, code.width(), E::ONE);
         let mut opened = tree.open(&positions);
-        conduct.middle_rows(&mut opened, &positions, &eq, &vector);
+        conduct.middle_rows(&mut opened, &positions, (&eq, veil), &vector);
         opened.send(tape);
-        let rows = opened.rows.chunks(2 * eq.len());
-        let folds = rows.map(|row| fold_row_extension(&eq, row)).collect();
+        let rows = opened.rows.chunks(middle.width());
+        let folds = rows.map(|row| fold_row_extension(&eq, row, veil));
+        let folds = folds.collect();
         let queried = batch([(code, &positions)], &[folds], &mut claim, tape.sample());
         add_powers(code, &positions, &queried[0], &mut weights);
     }
@@ -226,7 +281,7 @@ fn start(
         if let Some(cells) = source.clear() {
             clear += super::clear::sum(cells, source.layout(), terms)?;
         }
-        roots.extend(source.coded().map(|(tree, _)| tree.root()));
+        roots.extend(source.coded().map(|coded| coded.tree.root()));
     }
     tape.bind_bytes(
         RELATION,
@@ -269,8 +324,7 @@ impl PartSums {
     /// `<P, W>` of what is not bound.
     fn total(&self) -> E {
         let terms = self.terms.iter();
-        let products = terms.flat_map(|[weights, sums]| weights.iter().zip(sums));
-        products.map(|(&weight, &sum)| weight * sum).sum()
+        terms.map(|[weights, sums]| products(weights, sums)).sum()
     }
 }
 
@@ -283,31 +337,42 @@ impl ColumnSums {
     ) -> Self {
         let parts = plan.parts.par_iter().map(|part| {
             let source = sources[part.source];
-            let (_, columns) = source.coded().expect("parts are encoded");
+            let columns = &coded(sources, part).columns;
             let fold = part.code.fold;
             let terms = relation.terms[part.source].par_iter().enumerate();
             let first = first_columns(source.layout());
-            let terms = terms.map(|(k, term)| {
+            let column = |id: ColumnId| &columns[first[id.table] + id.column];
+            let cells = relation.terms[part.source].iter().filter_map(|term| {
+                let Term::Cells { column: id, coefs } = term else {
+                    return None;
+                };
+                Some(cell_sums(column(*id), coefs, fold))
+            });
+            let cells: Vec<_> = cells.flatten().collect();
+            let terms = terms.filter_map(|(k, term)| {
                 let Term::Column {
                     column: id,
                     point,
                     coef,
-                } = term;
-                let column = &columns[first[id.table] + id.column];
+                } = term
+                else {
+                    return None;
+                };
+                let column = column(*id);
                 let (high, low) = split(point, fold);
                 let weights = eq_table(&low, 1 << fold, *coef);
                 let known = known.get(part.source).and_then(|terms| terms.get(k));
                 let known = known.and_then(Option::as_ref);
                 if let Some(partial) = known.filter(|partial| partial.num_vars >= fold) {
-                    return [weights, partial.sum_rows(high, fold)];
+                    return Some([weights, partial.sum_rows(high, fold)]);
                 }
                 let rows = column.len().div_ceil(1 << fold);
                 let eq = eq_table(high, rows, E::ONE);
-                [weights, column.sum_rows(fold, &eq)]
+                Some([weights, column.sum_rows(fold, &eq)])
             });
             PartSums {
                 fold,
-                terms: terms.collect(),
+                terms: terms.chain(cells).collect(),
             }
         });
         Self {
@@ -317,6 +382,23 @@ impl ColumnSums {
 
     fn total(&self) -> E {
         self.parts.iter().map(PartSums::total).sum()
+    }
+
+    /// Sends the sum of the masks of a part; all terms become those of the masked relation.
+    fn mask(&mut self, part: usize, noise: &Noise, claim: &mut E, tape: &mut ProverTape) -> E {
+        let fold = self.parts[part].fold;
+        let masks = noise.masks(fold).into_iter().enumerate();
+        let masks: Vec<[Vec<E>; 2]> = masks
+            .map(|(i, mask)| [mask_weights(fold, i), mask])
+            .collect();
+        let sum = masks.iter().map(|[a, b]| products(a, b)).sum();
+        let scale = send_mask(sum, claim, tape);
+        let terms = self.parts.iter_mut().flat_map(|part| &mut part.terms);
+        for weight in terms.flat_map(|[weights, _]| weights) {
+            *weight *= scale;
+        }
+        self.parts[part].terms.extend(masks);
+        scale
     }
 
     /// The rounds over `fold` column variables.
@@ -352,6 +434,42 @@ impl ColumnSums {
     }
 }
 
+/// `sum_i a_i b_i`.
+fn products(a: &[E], b: &[E]) -> E {
+    a.iter().zip(b).map(|(&a, &b)| a * b).sum()
+}
+
+/// The weights and the cells of every row of a column.
+fn cell_sums(column: &Column, coefs: &[E], fold: usize) -> Vec<[Vec<E>; 2]> {
+    let mut cells = vec![];
+    column.append_to(&mut cells);
+    let rows = coefs.chunks(1 << fold).zip(cells.chunks(1 << fold));
+    rows.map(|(coefs, cells)| {
+        let (mut coefs, mut cells) = (coefs.to_vec(), cells.iter().map(|&x| x.into()).collect());
+        for row in [&mut coefs, &mut cells] {
+            row.resize(1 << fold, E::ZERO);
+        }
+        [coefs, cells]
+    })
+    .collect()
+}
+
+/// Adds the masks' weights to those of a source's folded rows.
+fn add_masks(part: &Part, rho: &[E], weights: &mut [E]) {
+    let hiding = part.hiding.expect("the masks are those of a hidden source");
+    let rows = weights[hiding.masks..].as_chunks_mut::<2>().0.iter_mut();
+    let factors = std::iter::once(&E::ONE).chain(rho);
+    for ([c0, c1], &factor) in rows.zip(factors) {
+        *c0 += factor;
+        *c1 += factor * theta();
+    }
+}
+
+/// A part's source, encoded.
+fn coded<'a>(sources: &[&'a SourceData], part: &Part) -> &'a Coded {
+    sources[part.source].coded().expect("parts are encoded")
+}
+
 /// The position of the first column of each table among all.
 fn first_columns(layout: &Layout) -> Vec<usize> {
     let mut next = 0;
@@ -369,12 +487,14 @@ fn first_columns(layout: &Layout) -> Vec<usize> {
 fn fold(plan: &Plan, sources: &[&SourceData], rho: &[E]) -> Vec<E> {
     let length = plan
         .middle
-        .map_or(plan.folded, |middle| middle.code.rows * middle.code.width());
+        .map_or(plan.folded, |middle| middle.folded << middle.code.fold);
     let mut folded = vec![E::ZERO; length];
     let mut rest = &mut folded[..];
     let mut tasks: Vec<(&Column, Vec<E>, &mut [E])> = vec![];
     for part in &plan.parts {
-        let (_, columns) = sources[part.source].coded().expect("parts are encoded");
+        let Coded {
+            columns, hidden, ..
+        } = coded(sources, part);
         let fold = part.code.fold;
         let eq = eq_table(last(rho, fold), 1 << fold, lead(rho, fold));
         for column in columns {
@@ -382,6 +502,12 @@ fn fold(plan: &Plan, sources: &[&SourceData], rho: &[E]) -> Vec<E> {
             let (own, after) = all.split_at_mut(column.len().div_ceil(1 << fold));
             rest = after;
             tasks.push((column, eq.clone(), own));
+        }
+        if let Some(Hidden { noise, .. }) = hidden {
+            let all = std::mem::take(&mut rest);
+            let (own, after) = all.split_at_mut(noise.rows.len() >> fold);
+            rest = after;
+            source::fold(&noise.rows, &eq, own);
         }
     }
     tasks
@@ -415,6 +541,7 @@ fn transpose(values: &[E], width: usize) -> Vec<E> {
 }
 
 /// What rows of a source fold to.
-fn fold_rows(eq: &[E], rows: &[F]) -> Vec<E> {
-    rows.chunks(eq.len()).map(|row| fold_row(eq, row)).collect()
+fn fold_rows(eq: &[E], rows: &[F], width: usize, veil: E) -> Vec<E> {
+    let rows = rows.chunks(width);
+    rows.map(|row| fold_row(eq, row, veil)).collect()
 }

@@ -40,12 +40,20 @@ pub(super) fn soundness(layouts: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error
     }
     let fold = real(plan.fold);
     terms.push(of_field("opening: rounds over columns", 2.0 * fold));
+    // Each mask has a factor, each veil a challenge.
+    let masked = plan.holder.is_some();
+    if masked {
+        let count = if plan.middle.is_some() { 3.0 } else { 2.0 };
+        terms.push(of_field("opening: masks and veil", count));
+    }
     for part in &plan.parts {
         let (code, source) = (part.code, part.source);
         let points = real(1 << code.log_points);
         if matches!(part.word, Word::Committed | Word::Uncertified) {
             let name = format!("opening: folding of source {source}");
-            terms.push(of_field(name, fold * points));
+            let veil = part.hiding.is_some_and(|hiding| hiding.veil);
+            let lines = if veil { fold + 1.0 } else { fold };
+            terms.push(of_field(name, lines * points));
         }
         let name = format!("opening: {} queries of source {source}", part.queries);
         terms.push(of_queries(name, part.word, code, part.queries, plan.work));
@@ -56,7 +64,8 @@ pub(super) fn soundness(layouts: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error
     if let Some(middle) = &plan.middle {
         let (code, queries) = (middle.code, middle.queries);
         let points = real(1 << code.log_points);
-        let count = real(code.fold) * (2.0 + points);
+        let lines = if masked { code.fold + 1 } else { code.fold };
+        let count = 2.0 * real(code.fold) + real(lines) * points;
         terms.push(of_field("opening: folding of folded rows", count));
         let name = format!("opening: {queries} queries of folded rows");
         let mut missed = of_queries(name, Word::Committed, code, queries, plan.work);

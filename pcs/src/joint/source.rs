@@ -4,14 +4,20 @@
 //! them, and the encoder widens them into the word. There is no other copy of them.
 
 use super::Commitment;
+use super::hiding::{Noise, VEIL};
 use super::layout::Layout;
 use super::parameters::Code;
 use super::tree::Tree;
 use crate::cells::Cells;
+use crate::claim::Error;
+use crate::random::Seed;
 use p3_dft::TwoAdicSubgroupDft;
 use p3_matrix::dense::RowMajorMatrix;
 use rayon::prelude::*;
-use zkstrata_mle::{Cell, E, F, PrimeCharacteristicRing, contract_cols, contract_rows, dot};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use zkstrata_mle::{
+    BasedVectorSpace, Cell, E, F, PrimeCharacteristicRing, contract_cols, contract_rows, dot,
+};
 
 /// Cells that are widened in a task.
 const GRAIN: usize = 1 << 15;
@@ -111,7 +117,8 @@ fn sum_rows<T: Cell>(cells: &[T], fold: usize, eq: &[E]) -> Vec<E> {
     sums
 }
 
-fn fold<T: Cell>(cells: &[T], eq: &[E], out: &mut [E]) {
+/// `out_R = sum_b eq_b P(R, b)` for every row of some cells.
+pub(super) fn fold<T: Cell>(cells: &[T], eq: &[E], out: &mut [E]) {
     let whole = cells.len() / eq.len();
     let (rows, rest) = cells.split_at(whole * eq.len());
     let (out, last) = out.split_at_mut(whole);
@@ -129,7 +136,37 @@ pub struct SourceData {
 
 enum Kept {
     Clear(Cells),
-    Tree(Box<Tree>, Vec<Column>),
+    Tree(Box<Coded>),
+}
+
+/// A source that is encoded.
+pub(super) struct Coded {
+    pub(super) tree: Tree,
+    pub(super) columns: Vec<Column>,
+    /// What hides it, if it is hidden.
+    pub(super) hidden: Option<Hidden>,
+}
+
+/// What a hidden source is hidden by.
+pub(super) struct Hidden {
+    pub(super) noise: Noise,
+    seed: Seed,
+    /// Openings that are left.
+    left: AtomicUsize,
+}
+
+impl Hidden {
+    /// Spends one opening; gives what else it is hidden by.
+    pub(super) fn spend(&self) -> Result<&Seed, Error> {
+        let less = |left: usize| left.checked_sub(1);
+        match self
+            .left
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+        {
+            Ok(_) => Ok(&self.seed),
+            Err(_) => Err(Error::Spent),
+        }
+    }
 }
 
 /// Panics unless the columns are those of the layout.
@@ -144,18 +181,33 @@ pub(super) fn assert_columns(layout: &Layout, columns: &[Column]) {
 }
 
 impl SourceData {
-    /// Commits to columns.
-    pub(super) fn commit(layout: &Layout, columns: Vec<Column>) -> (Commitment, Self) {
-        Self::commit_to(layout, columns, |_| ())
+    /// Commits to columns; those of a hidden layout with a seed, which must be a secret and serve
+    /// this commitment alone.
+    pub(super) fn commit(
+        layout: &Layout,
+        columns: Vec<Column>,
+        seed: Option<&Seed>,
+    ) -> (Commitment, Self) {
+        Self::commit_to(layout, columns, seed, |_| ())
     }
 
     /// Commits to what is made of the columns' codeword.
     pub(super) fn commit_to(
         layout: &Layout,
         columns: Vec<Column>,
+        seed: Option<&Seed>,
         change: impl FnOnce(&mut RowMajorMatrix<F>),
     ) -> (Commitment, Self) {
         assert_columns(layout, &columns);
+        let noise = layout.hiding().map(|hiding| {
+            let seed = seed.expect("a hidden source is committed with a seed");
+            let noise = Noise::of_source(layout, seed);
+            Hidden {
+                noise: noise.expect("a hidden source is encoded"),
+                seed: seed.clone(),
+                left: AtomicUsize::new(hiding.uses),
+            }
+        });
         let (commitment, kept) = match layout.code() {
             None => {
                 let mut cells = Vec::with_capacity(layout.cells());
@@ -166,7 +218,8 @@ impl SourceData {
                 (Commitment::Clear(cells.clone()), Kept::Clear(cells))
             }
             Some(code) => {
-                let mut word = encode(code, |message| {
+                let veil = noise.as_ref().map_or(&[][..], |h| &h.noise.veil);
+                let mut word = encode(code, veil, |message| {
                     let mut rest = message;
                     let slots = layout.slots().map(|(_, slot)| {
                         let all = std::mem::take(&mut rest);
@@ -175,15 +228,21 @@ impl SourceData {
                         rows
                     });
                     let slots: Vec<&mut [F]> = slots.collect();
+                    if let Some(hidden) = &noise {
+                        rest.copy_from_slice(&hidden.noise.rows);
+                    }
                     let columns = columns.par_iter().zip(slots);
                     columns.for_each(|(column, rows)| column.write(rows));
                 });
                 change(&mut word);
                 let tree = Tree::new(word);
-                (
-                    Commitment::Root(tree.root()),
-                    Kept::Tree(Box::new(tree), columns),
-                )
+                let root = tree.root();
+                let coded = Coded {
+                    tree,
+                    columns,
+                    hidden: noise,
+                };
+                (Commitment::Root(root), Kept::Tree(Box::new(coded)))
             }
         };
         let layout = layout.clone();
@@ -196,10 +255,10 @@ impl SourceData {
     }
 
     /// The tree and the columns, unless they are in the clear.
-    pub(super) fn coded(&self) -> Option<(&Tree, &[Column])> {
+    pub(super) fn coded(&self) -> Option<&Coded> {
         match &self.kept {
             Kept::Clear(_) => None,
-            Kept::Tree(tree, columns) => Some((tree, columns)),
+            Kept::Tree(coded) => Some(coded),
         }
     }
 
@@ -207,23 +266,47 @@ impl SourceData {
     pub(super) fn clear(&self) -> Option<&Cells> {
         match &self.kept {
             Kept::Clear(cells) => Some(cells),
-            Kept::Tree(..) => None,
+            Kept::Tree(_) => None,
         }
     }
 }
 
-/// The word of a matrix over `F`, whose rows are written one after another over zeros.
-pub(super) fn encode(code: Code, write: impl FnOnce(&mut [F])) -> RowMajorMatrix<F> {
-    encode_wide(code, code.width(), write)
+/// The word of a matrix over `F`, whose rows are written one after another over zeros, and of a veil
+/// in two more columns, if there is one.
+pub(super) fn encode(code: Code, veil: &[E], write: impl FnOnce(&mut [F])) -> RowMajorMatrix<F> {
+    encode_wide(code, code.width(), veil, write)
 }
 
 /// The same for a matrix over `E`, an element of which is two elements of `F`.
-pub(super) fn encode_extension(code: Code, write: impl FnOnce(&mut [F])) -> RowMajorMatrix<F> {
-    encode_wide(code, 2 * code.width(), write)
+pub(super) fn encode_extension(
+    code: Code,
+    veil: &[E],
+    write: impl FnOnce(&mut [F]),
+) -> RowMajorMatrix<F> {
+    encode_wide(code, 2 * code.width(), veil, write)
 }
 
-fn encode_wide(code: Code, width: usize, write: impl FnOnce(&mut [F])) -> RowMajorMatrix<F> {
-    let mut values = F::zero_vec(width << code.log_points);
-    write(&mut values[..code.rows * width]);
-    super::dft::dft().dft_batch(RowMajorMatrix::new(values, width))
+fn encode_wide(
+    code: Code,
+    width: usize,
+    veil: &[E],
+    write: impl FnOnce(&mut [F]),
+) -> RowMajorMatrix<F> {
+    let all = if veil.is_empty() { width } else { width + VEIL };
+    let mut values = F::zero_vec(all << code.log_points);
+    if veil.is_empty() {
+        write(&mut values[..code.rows * width]);
+    } else {
+        // Such words are short: their rows are written beside each other and moved.
+        let mut rows = F::zero_vec(code.rows * width);
+        write(&mut rows);
+        let rows = rows.par_chunks(width).zip(veil);
+        let values = values.par_chunks_mut(all).zip(rows);
+        values.for_each(|(out, (row, veil))| {
+            let (cells, behind) = out.split_at_mut(width);
+            cells.copy_from_slice(row);
+            behind.copy_from_slice(veil.as_basis_coefficients_slice());
+        });
+    }
+    super::dft::dft().dft_batch(RowMajorMatrix::new(values, all))
 }

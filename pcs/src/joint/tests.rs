@@ -12,6 +12,7 @@ use super::{
     RelationScheme, SourceRef, Table, Term, Word,
 };
 use crate::claim::{ColumnId, Error};
+use crate::random::Seed;
 use crate::transcript::{ProverTape, VerifierTape};
 use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing};
 
@@ -33,6 +34,15 @@ impl Rng {
         (self.next() % n as u64) as usize
     }
 
+    fn seed(&mut self) -> Seed {
+        let mut bytes = [0; 32];
+        let words = bytes.as_chunks_mut::<8>().0;
+        words
+            .iter_mut()
+            .for_each(|word| *word = self.next().to_le_bytes());
+        Seed::new(bytes)
+    }
+
     fn scalar(&mut self) -> E {
         super::element(F::from_u64(self.next()), F::from_u64(self.next()))
     }
@@ -52,21 +62,73 @@ impl Rng {
     }
 }
 
+/// What tests change of terms.
+impl Term {
+    fn column_mut(&mut self) -> &mut ColumnId {
+        match self {
+            Self::Column { column, .. } | Self::Cells { column, .. } => column,
+        }
+    }
+
+    fn coefs_mut(&mut self) -> &mut [E] {
+        match self {
+            Self::Column { coef, .. } => std::slice::from_mut(coef),
+            Self::Cells { coefs, .. } => coefs,
+        }
+    }
+}
+
+/// The first point of some terms.
+fn first_point(terms: &mut [Term]) -> &mut Point {
+    let points = terms.iter_mut().find_map(|term| match term {
+        Term::Column { point, .. } => Some(point),
+        Term::Cells { .. } => None,
+    });
+    points.expect("a claim at a point")
+}
+
 /// A source of a test.
 #[derive(Clone)]
 struct Source {
     layout: Layout,
     columns: Vec<Column>,
+    seed: Option<Seed>,
 }
 
 impl Source {
     fn random(word: Word, parameters: Parameters, tables: &[Table], rng: &mut Rng) -> Self {
         let layout = Layout::new(word, parameters, tables).expect("a valid shape");
+        Self::of(layout, rng)
+    }
+
+    /// The same, hidden in `uses` openings beside `rows` rows of others.
+    fn hidden(
+        (word, uses): (Word, usize),
+        parameters: Parameters,
+        tables: &[Table],
+        rows: usize,
+        rng: &mut Rng,
+    ) -> Self {
+        let layout = Layout::hidden(word, parameters, tables, rows, uses);
+        Self::of(layout.expect("a valid shape"), rng)
+    }
+
+    fn of(layout: Layout, rng: &mut Rng) -> Self {
         let columns = layout.slots().map(|(_, slot)| rng.column(slot.live));
         Self {
             columns: columns.collect(),
+            seed: layout.is_hidden().then(|| rng.seed()),
             layout,
         }
+    }
+
+    fn commit(&self) -> (Commitment, SourceData) {
+        let columns = self.columns.clone();
+        let committed = match &self.seed {
+            None => Joint::commit(&self.layout, columns),
+            Some(seed) => Joint::commit_hidden(&self.layout, columns, seed),
+        };
+        committed.expect("commits")
     }
 
     /// A column at the first coordinates of a point of `num_vars` coordinates, over the cube of the
@@ -87,12 +149,25 @@ impl Source {
 
     /// What is known of a term at all but the last `left` coordinates of its point, if it has as many.
     fn partial(&self, term: &Term, left: usize) -> Option<Partial> {
-        let Term::Column { column, point, .. } = term;
+        let Term::Column { column, point, .. } = term else {
+            return None;
+        };
         let (first, _) = point.split_at_checked(point.len().checked_sub(left)?)?;
         Some(Partial {
             num_vars: left,
             values: self.bound(*column, point.len(), first),
         })
+    }
+
+    /// A term with a weight for every cell of a column and what it comes to.
+    fn cells(&self, table: usize, column: usize, rng: &mut Rng) -> (Term, E) {
+        let id = ColumnId { table, column };
+        let num_vars = self.layout.tables()[table].num_vars;
+        let values = self.bound(id, num_vars, &[]);
+        let live = self.layout.tables()[table].live;
+        let coefs: Vec<E> = (0..live).map(|_| rng.scalar()).collect();
+        let value = coefs.iter().zip(&values).map(|(&a, &b)| a * b).sum();
+        (Term::Cells { column: id, coefs }, value)
     }
 
     /// A term of the relation on a column and what it comes to.
@@ -130,7 +205,11 @@ impl Case {
                         } else {
                             point.clone()
                         };
-                        let (term, value) = source.term(t, c, point, rng.scalar());
+                        let (term, value) = if rng.below(6) == 0 {
+                            source.cells(t, c, rng)
+                        } else {
+                            source.term(t, c, point, rng.scalar())
+                        };
                         own.push(term);
                         target += value;
                     }
@@ -156,8 +235,7 @@ struct Proven {
 /// Commits: sources that are known to be codewords stand in a key, the others on the tape.
 fn commit(case: &Case, tape: &mut ProverTape) -> (Vec<Commitment>, Vec<SourceData>) {
     let committed = case.sources.iter().map(|source| {
-        let columns = source.columns.clone();
-        let (commitment, data) = Joint::commit(&source.layout, columns).expect("commits");
+        let (commitment, data) = source.commit();
         if source.layout.word() == Word::Committed {
             Joint::send_commitment(&commitment, tape);
         }
@@ -205,7 +283,7 @@ fn verify(case: &Case, keys: &[Commitment], bytes: &[u8]) -> Result<E, Error> {
     Ok(after)
 }
 
-fn table(num_vars: usize, live: usize, width: usize) -> Table {
+const fn table(num_vars: usize, live: usize, width: usize) -> Table {
     Table {
         num_vars,
         live,

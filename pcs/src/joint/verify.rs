@@ -1,6 +1,7 @@
 //! The verifier of an opening.
 
 use super::end::Received;
+use super::hiding::{self, recv_mask, recv_veil};
 use super::layout::{Layout, Plan};
 use super::parameters::Code;
 use super::tree::recv_rows;
@@ -44,14 +45,27 @@ pub(super) fn verify(
     }
 
     // The columns of the sources: P becomes F.
-    let folded = sumcheck::verify(&[product(plan.fold)], &[target], tape)?;
-    let (rho, mut claim) = (folded.point, folded.value);
+    let mut claim = target;
+    let mut scales = [E::ONE; 2];
+    let [scale, scale_middle] = &mut scales;
+    if plan.holder.is_some() {
+        *scale = recv_mask(&mut claim, tape)?;
+    }
+    let folded = sumcheck::verify(&[product(plan.fold)], &[claim], tape)?;
+    let rho = folded.point;
+    claim = folded.value;
 
     // What F is.
     let (mut end, mut middle_root) = (None, None);
+    let mut veil = E::ZERO;
     match &plan.middle {
         Some(_) => middle_root = Some(tape.recv_array(MIDDLE)?),
-        None => end = Some(Received::recv(&plan.end, tape)?),
+        None => {
+            if plan.holder.is_some() {
+                veil = recv_veil(&mut claim, tape)?;
+            }
+            end = Some(Received::recv(&plan.end, tape)?);
+        }
     }
 
     // F is the fold of the sources.
@@ -62,13 +76,8 @@ pub(super) fn verify(
     }
     let mut folds = vec![];
     for ((part, root), positions) in plan.parts.iter().zip(&roots).zip(&positions) {
-        let cells = recv_rows(
-            root,
-            part.code.width(),
-            part.code.log_points,
-            positions,
-            tape,
-        )?;
+        let width = part.width();
+        let cells = recv_rows(root, width, part.code.log_points, positions, tape)?;
         let eq = eq_table(
             last(&rho, part.code.fold),
             part.code.width(),
@@ -76,8 +85,8 @@ pub(super) fn verify(
         );
         folds.push(
             cells
-                .chunks(eq.len())
-                .map(|row| fold_row(&eq, row))
+                .chunks(width)
+                .map(|row| fold_row(&eq, row, veil))
                 .collect(),
         );
     }
@@ -92,16 +101,23 @@ pub(super) fn verify(
     let mut rho_middle = Point::default();
     let mut queried = vec![];
     if let (Some(middle), Some(root)) = (&plan.middle, &middle_root) {
+        if middle.hidden {
+            *scale_middle = recv_mask(&mut claim, tape)?;
+        }
         let reduced = sumcheck::verify(&[product(middle.code.fold)], &[claim], tape)?;
         (rho_middle, claim) = (reduced.point, reduced.value);
+        if middle.hidden {
+            veil = recv_veil(&mut claim, tape)?;
+        }
         end = Some(Received::recv(&plan.end, tape)?);
         tape.check_work(WORK, plan.work)?;
         let code = middle.code;
         let positions = tape.positions(code.log_points, middle.queries);
-        let cells = recv_rows(root, 2 * code.width(), code.log_points, &positions, tape)?;
+        let cells = recv_rows(root, middle.width(), code.log_points, &positions, tape)?;
         let eq = eq_table(&rho_middle, code.width(), E::ONE);
-        let folds = cells.chunks(2 * eq.len());
-        let folds = folds.map(|row| fold_row_extension(&eq, row)).collect();
+        let folds = cells.chunks(middle.width());
+        let folds = folds.map(|row| fold_row_extension(&eq, row, veil));
+        let folds = folds.collect();
         queried = batch([(code, &positions)], &[folds], &mut claim, tape.sample());
     }
 
@@ -115,6 +131,7 @@ pub(super) fn verify(
         parts: &parts,
         rho_middle: &rho_middle,
         middle: queried.first(),
+        scales,
     };
     let end = end.ok_or_else(|| form("an opening has a last vector"))?;
     let value = end.evaluate(&reduced.point, tape)?;
@@ -137,17 +154,29 @@ pub(super) fn lead(rho: &[E], fold: usize) -> E {
     lead.iter().map(|&r| E::ONE - r).product()
 }
 
-/// `sum_b eq_b row_b`.
-pub(super) fn fold_row(eq: &[E], row: &[F]) -> E {
-    eq.iter().zip(row).map(|(&eq, &cell)| eq * cell).sum()
+/// `sum_b eq_b row_b`, and behind the row's cells its veil, `veil` times.
+pub(super) fn fold_row(eq: &[E], row: &[F], veil: E) -> E {
+    let (cells, behind) = row.split_at_checked(eq.len()).unwrap_or((row, &[]));
+    let fold: E = eq.iter().zip(cells).map(|(&eq, &cell)| eq * cell).sum();
+    fold + of_veil(behind, veil)
 }
 
 /// The same for a row over `E`, whose elements are two cells each.
-pub(super) fn fold_row_extension(eq: &[E], row: &[F]) -> E {
-    let (elements, _) = row.as_chunks::<2>();
+pub(super) fn fold_row_extension(eq: &[E], row: &[F], veil: E) -> E {
+    let (cells, behind) = row.split_at_checked(2 * eq.len()).unwrap_or((row, &[]));
+    let (elements, _) = cells.as_chunks::<2>();
     let element = |&[c0, c1]: &[F; 2]| super::element(c0, c1);
     let terms = eq.iter().zip(elements.iter().map(element));
-    terms.map(|(&eq, element)| eq * element).sum()
+    let fold: E = terms.map(|(&eq, element)| eq * element).sum();
+    fold + of_veil(behind, veil)
+}
+
+/// What the veil at the end of a row adds to its fold.
+fn of_veil(behind: &[F], veil: E) -> E {
+    match behind.as_chunks::<{ hiding::VEIL }>() {
+        (&[[c0, c1], ..], _) => veil * super::element(c0, c1),
+        ([], _) => E::ZERO,
+    }
 }
 
 /// Adds what the opened rows of some words fold to, to the claim, with powers of one challenge from

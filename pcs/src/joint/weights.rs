@@ -12,7 +12,8 @@
 //!   + sum_i gamma'^i sum_{R' < L'} x'_i^R' eq(r, R')            rows opened of the word of F
 //! ```
 //!
-//! each inner sum being one of [`super::closed`].
+//! each inner sum being one of [`super::closed`]. With hidden sources the terms are multiplied by `eps`
+//! and the masks' weights added, and the same once more for the word of `F` ([`super::hiding`]).
 
 use super::closed::{powers, shifted};
 use super::layout::{Layout, Part, Plan};
@@ -20,7 +21,7 @@ use super::parameters::Code;
 use super::{Relation, Term};
 use crate::claim::Error;
 use p3_field::TwoAdicField;
-use zkstrata_mle::{E, F, PrimeCharacteristicRing, eq_eval};
+use zkstrata_mle::{E, F, PrimeCharacteristicRing, eq_eval, eq_table, selector};
 
 /// The points of a domain at these positions.
 pub(super) fn points(code: Code, positions: &[usize]) -> Vec<F> {
@@ -41,6 +42,11 @@ pub(super) fn split(point: &[E], fold: usize) -> (&[E], Vec<E>) {
 /// The last `n` of some coordinates.
 pub(super) fn last(coordinates: &[E], n: usize) -> &[E] {
     coordinates.split_at(coordinates.len().saturating_sub(n)).1
+}
+
+/// `sum_b coefs_b eq_b`: the weight of a folded row, whose cells have these weights.
+pub(super) fn row_sum(coefs: &[E], eq: &[E]) -> E {
+    coefs.iter().zip(eq).map(|(&coef, &eq)| coef * eq).sum()
 }
 
 /// Rows that have been opened.
@@ -64,15 +70,22 @@ pub(super) struct Weights<'a> {
     pub(super) rho_middle: &'a [E],
     /// Rows opened of the word of folded rows.
     pub(super) middle: Option<&'a Queried>,
+    /// What the masked sumchecks multiply the weights by: over the columns of the sources, and over
+    /// those of the word of folded rows.
+    pub(super) scales: [E; 2],
 }
 
 impl Weights<'_> {
     /// The weights at a point.
     pub(super) fn at(&self, r: &[E]) -> Result<E, Error> {
         let q = [r, self.rho_middle].concat();
+        let [scale, scale_middle] = self.scales;
         let mut sum = E::ZERO;
-        for (part, queried) in self.plan.parts.iter().zip(self.parts) {
-            sum += self.claims(part, &q)?;
+        for (k, (part, queried)) in self.plan.parts.iter().zip(self.parts).enumerate() {
+            sum += scale * self.claims(part, &q)?;
+            if self.plan.holder == Some(k) {
+                sum += part.masks_at(self.rho, &q);
+            }
             let code = part.code;
             for (&x, &coef) in queried.points.iter().zip(&queried.coefs) {
                 sum += coef * powers(x, code.log_points, part.first, code.rows, &q);
@@ -80,6 +93,7 @@ impl Weights<'_> {
         }
         if let (Some(middle), Some(queried)) = (&self.plan.middle, self.middle) {
             let code = middle.code;
+            sum = scale_middle * sum + middle.masks_at(self.rho_middle, r);
             for (&x, &coef) in queried.points.iter().zip(&queried.coefs) {
                 sum += coef * powers(x, code.log_points, 0, code.rows, r);
             }
@@ -97,18 +111,23 @@ impl Weights<'_> {
         ) else {
             return Err(super::form("fewer sources than the plan has"));
         };
+        let eq = eq_table(rho, part.code.width(), E::ONE);
         let mut sum = E::ZERO;
-        for Term::Column {
-            column,
-            point,
-            coef,
-        } in terms
-        {
-            let slot = layout.slot(*column);
-            let slot = slot.ok_or_else(|| super::unfit(*column, "no such column"))?;
-            let (high, low) = split(point, fold);
+        for term in terms {
+            let slot = layout.slot(term.column());
+            let slot = slot.ok_or_else(|| super::unfit(term.column(), "no such column"))?;
             let first = part.first.saturating_add(slot.first);
-            sum += *coef * eq_eval(&low, rho) * shifted(high, slot.rows, first, q);
+            sum += match term {
+                Term::Column { point, coef, .. } => {
+                    let (high, low) = split(point, fold);
+                    *coef * eq_eval(&low, rho) * shifted(high, slot.rows, first, q)
+                }
+                Term::Cells { coefs, .. } => {
+                    let rows = coefs.chunks(eq.len()).zip(first..);
+                    let row = |(coefs, row)| row_sum(coefs, &eq) * selector(q, row);
+                    rows.map(row).sum()
+                }
+            };
         }
         Ok(sum)
     }

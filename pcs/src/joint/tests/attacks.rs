@@ -38,13 +38,35 @@ pub(super) const WHIR: Parameters = Parameters::tiny(0, 0);
 const LISTS: Parameters = WHIR.decoded(Decoding::List);
 pub(super) const FORMS: [Parameters; 3] = [SENT, MIDDLE, WHIR];
 
+const WITNESS: [Table; 3] = [table(8, 200, 3), table(6, 64, 1), table(0, 1, 1)];
+const KEY: [Table; 2] = [table(9, 400, 1), table(5, 30, 2)];
+
 pub(super) fn case(parameters: Parameters) -> Case {
     let mut rng = Rng(11);
-    let witness = [table(8, 200, 3), table(6, 64, 1), table(0, 1, 1)];
-    let witness = Source::random(Word::Committed, parameters, &witness, &mut rng);
-    let key = [table(9, 400, 1), table(5, 30, 2)];
-    let key = Source::random(Word::Codeword, parameters, &key, &mut rng);
+    let witness = Source::random(Word::Committed, parameters, &WITNESS, &mut rng);
+    let key = Source::random(Word::Codeword, parameters, &KEY, &mut rng);
     Case::random(vec![witness, key], 1, &mut rng)
+}
+
+/// Nothing is hidden, the witness is, all is.
+pub(super) fn cases(parameters: Parameters) -> [Case; 3] {
+    let mut rng = Rng(15);
+    let witness = |rng: &mut Rng| {
+        let word = (Word::Committed, 1);
+        Source::hidden(word, parameters, &WITNESS, 100, rng)
+    };
+    let key = Source::random(Word::Codeword, parameters, &KEY, &mut rng);
+    let one = vec![witness(&mut rng), key];
+    let key = Source::hidden((Word::Codeword, 3), parameters, &KEY, 0, &mut rng);
+    let both = vec![witness(&mut rng), key];
+    let hidden = [one, both].map(|sources| Case::random(sources, 1, &mut rng));
+    let [one, both] = hidden;
+    [case(parameters), one, both]
+}
+
+/// Those in every form that an opening has.
+pub(super) fn all_cases() -> impl Iterator<Item = Case> {
+    FORMS.into_iter().flat_map(cases)
 }
 
 pub(super) fn rejected<T: std::fmt::Debug>(verdict: &Result<T, Error>) -> &'static str {
@@ -80,18 +102,18 @@ fn adjust(vector: &mut [E], weights: &[E], claim: E) {
 }
 
 /// Changes rows so that they fold to the values of a polynomial.
-fn match_rows(rows: &mut [F], width: usize, at: &[F], eq: &[E], polynomial: &[E], extension: bool) {
-    for (row, &x) in rows.chunks_mut(width).zip(at) {
+fn match_rows(rows: &mut [F], at: &[F], (eq, veil): (&[E], E), polynomial: &[E], extension: bool) {
+    for (row, &x) in rows.chunks_mut(rows.len() / at.len()).zip(at) {
         let value = polynomial.iter().rev().fold(E::ZERO, |acc, &c| acc * x + c);
         if extension {
-            let folded = super::super::verify::fold_row_extension(eq, row);
+            let folded = super::super::verify::fold_row_extension(eq, row, veil);
             let c: E = (value - folded) * eq[0].inverse();
             let c: &[F] = c.as_basis_coefficients_slice();
             row[0] += c[0];
             row[1] += c[1];
         } else {
             // Two cells of F for the two coordinates of E.
-            let folded = super::super::verify::fold_row(eq, row);
+            let folded = super::super::verify::fold_row(eq, row, veil);
             let gap = value - folded;
             let [g, a, b] = [gap, eq[0], eq[1]].map(|e| {
                 let c: &[F] = e.as_basis_coefficients_slice();
@@ -115,8 +137,7 @@ impl Conduct for Liar {
 
 #[test]
 fn a_false_relation() {
-    for parameters in FORMS {
-        let mut case = case(parameters);
+    for mut case in all_cases() {
         case.relation.target += E::ONE;
         let verdict = judge(&case, &mut Liar, commit);
         assert_eq!(rejected(&verdict), "end of the joint opening");
@@ -126,19 +147,17 @@ fn a_false_relation() {
 #[test]
 fn a_claim_off_by_one() {
     let mut rng = Rng(12);
-    for parameters in FORMS {
-        let honest = case(parameters);
+    for honest in all_cases() {
         for source in 0..2 {
             for k in 0..honest.relation.terms[source].len() {
                 let mut wrong = honest.clone();
-                let Term::Column { coef, .. } = &mut wrong.relation.terms[source][k];
-                *coef += E::ONE;
+                wrong.relation.terms[source][k].coefs_mut()[0] += E::ONE;
                 let verdict = judge(&wrong, &mut Liar, commit);
                 assert_eq!(rejected(&verdict), "end of the joint opening");
             }
         }
         let mut wrong = honest.clone();
-        let Term::Column { point, .. } = &mut wrong.relation.terms[1][0];
+        let point = first_point(&mut wrong.relation.terms[1]);
         *point = rng.point(point.len());
         let verdict = judge(&wrong, &mut Liar, commit);
         assert_eq!(rejected(&verdict), "end of the joint opening");
@@ -172,20 +191,19 @@ impl Conduct for WrongFold {
         adjust(folded, weights, claim);
     }
 
-    fn rows(&mut self, opened: &mut Opened, positions: &[usize], eq: &[E], folded: &[E]) {
+    fn rows(&mut self, opened: &mut Opened, positions: &[usize], eq: (&[E], E), folded: &[E]) {
         let code = self.codes[self.part];
         self.part += 1;
         if self.rows_to_match {
             let at = points(code, positions);
-            match_rows(&mut opened.rows, code.width(), &at, eq, folded, false);
+            match_rows(&mut opened.rows, &at, eq, folded, false);
         }
     }
 }
 
 #[test]
 fn a_wrong_fold() {
-    for parameters in FORMS {
-        let mut case = case(parameters);
+    for mut case in all_cases() {
         case.relation.target += E::ONE;
         let mut conduct = WrongFold::new(&case, false);
         let verdict = judge(&case, &mut conduct, commit);
@@ -195,8 +213,7 @@ fn a_wrong_fold() {
 
 #[test]
 fn a_wrong_fold_with_rows_to_match() {
-    for parameters in FORMS {
-        let mut case = case(parameters);
+    for mut case in all_cases() {
         case.relation.target += E::ONE;
         let mut conduct = WrongFold::new(&case, true);
         let verdict = judge(&case, &mut conduct, commit);
@@ -219,17 +236,16 @@ impl Conduct for WrongEnd {
         adjust(end, weights, claim);
     }
 
-    fn middle_rows(&mut self, opened: &mut Opened, positions: &[usize], eq: &[E], end: &[E]) {
+    fn middle_rows(&mut self, opened: &mut Opened, positions: &[usize], eq: (&[E], E), end: &[E]) {
         if self.rows_to_match {
             let at = points(self.code, positions);
-            match_rows(&mut opened.rows, 2 * eq.len(), &at, eq, end, true);
+            match_rows(&mut opened.rows, &at, eq, end, true);
         }
     }
 }
 
 fn wrong_end(rows_to_match: bool, check: &str) {
-    for parameters in [MIDDLE, WHIR, LISTS] {
-        let mut case = case(parameters);
+    for mut case in [MIDDLE, WHIR, LISTS].into_iter().flat_map(cases) {
         case.relation.target += E::ONE;
         let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
         let plan = super::super::layout::Plan::new(&layouts).expect("valid layouts");
@@ -273,8 +289,7 @@ impl Conduct for OtherEnd {
 
 #[test]
 fn another_last_vector_is_opened() {
-    for parameters in [WHIR, LISTS] {
-        let mut case = case(parameters);
+    for mut case in [WHIR, LISTS].into_iter().flat_map(cases) {
         case.relation.target += E::ONE;
         let verdict = judge(&case, &mut OtherEnd, commit);
         assert_eq!(rejected(&verdict), "whir");
@@ -301,7 +316,9 @@ fn commit_far(
     let committed = case.sources.iter().enumerate().map(|(k, source)| {
         let columns = source.columns.clone();
         let (commitment, data) =
-            SourceData::commit_to(&source.layout, columns, |word| spoil(k, word));
+            SourceData::commit_to(&source.layout, columns, source.seed.as_ref(), |word| {
+                spoil(k, word);
+            });
         if source.layout.word() == Word::Committed {
             Joint::send_commitment(&commitment, tape);
         }
@@ -312,8 +329,7 @@ fn commit_far(
 
 #[test]
 fn a_word_far_from_the_code() {
-    for parameters in FORMS {
-        let case = case(parameters);
+    for case in all_cases() {
         for source in 0..2 {
             let verdict = judge(&case, &mut Liar, |case, tape| {
                 commit_far(case, tape, |k, word| {
@@ -370,8 +386,8 @@ impl Conduct for FarFolded {
 
 #[test]
 fn folded_rows_far_from_the_code() {
-    for parameters in [MIDDLE, WHIR, LISTS] {
-        let verdict = judge(&case(parameters), &mut FarFolded, commit);
+    for case in [MIDDLE, WHIR, LISTS].into_iter().flat_map(cases) {
+        let verdict = judge(&case, &mut FarFolded, commit);
         assert_eq!(rejected(&verdict), "end of the joint opening");
     }
 }

@@ -1,6 +1,6 @@
 //! What a proof is bound to: its sources, its relation and its work, each in one form only.
 
-use super::attacks::{FORMS, MIDDLE, WHIR, case, rejected};
+use super::attacks::{MIDDLE, WHIR, all_cases, case, rejected};
 use super::*;
 use crate::transcript::TapeError;
 use zkstrata_mle::Field;
@@ -26,12 +26,10 @@ fn everything_is_absorbed() {
     assert_ne!(absorbed(&other, [1, 2], &case.relation), honest);
     let mut relations: Vec<Relation> = vec![case.relation.clone(); 5];
     relations[0].target += E::ONE;
-    let Term::Column { coef, .. } = &mut relations[1].terms[0][0];
-    *coef += E::ONE;
-    let Term::Column { point, .. } = &mut relations[2].terms[0][0];
+    relations[1].terms[0][0].coefs_mut()[0] += E::ONE;
+    let point = first_point(&mut relations[2].terms[0]);
     *point = Point::new(point.iter().map(|&x| x + E::ONE).collect());
-    let Term::Column { column, .. } = &mut relations[3].terms[0][0];
-    column.column ^= 1;
+    relations[3].terms[0][0].column_mut().column ^= 1;
     let moved = relations[4].terms[0].pop().expect("a term");
     relations[4].terms[1].insert(0, moved);
     for relation in &relations {
@@ -41,8 +39,7 @@ fn everything_is_absorbed() {
 
 #[test]
 fn a_source_of_another_proof() {
-    for parameters in FORMS {
-        let case = case(parameters);
+    for case in all_cases() {
         let honest = prove(&case).expect("a true relation");
         let mut other = case.clone();
         other.sources[1].columns[0] = Column::I8(vec![1; 400]);
@@ -69,8 +66,7 @@ fn a_source_of_another_proof() {
 
 #[test]
 fn a_proof_is_of_its_relation() {
-    for parameters in FORMS {
-        let case = case(parameters);
+    for case in all_cases() {
         let honest = prove(&case).expect("a true relation");
         let refused = |change: &dyn Fn(&mut Relation)| {
             let mut other = case.clone();
@@ -83,8 +79,10 @@ fn a_proof_is_of_its_relation() {
         // The same weights in another order, and a claim twice with half the factor each.
         refused(&|relation| relation.terms[0].swap(0, 1));
         refused(&|relation| {
-            let Term::Column { coef, .. } = &mut relation.terms[1][0];
-            *coef *= E::from_u64(2).inverse();
+            let coefs = relation.terms[1][0].coefs_mut();
+            coefs
+                .iter_mut()
+                .for_each(|coef| *coef *= E::from_u64(2).inverse());
             let half = relation.terms[1][0].clone();
             relation.terms[1].push(half);
         });
@@ -195,8 +193,7 @@ fn commitments_of_another_form() {
         ));
     }
     let mut unfit = case.clone();
-    let Term::Column { column, .. } = &mut unfit.relation.terms[0][0];
-    column.column = 3;
+    unfit.relation.terms[0][0].column_mut().column = 3;
     assert!(matches!(
         verify(&unfit, &honest.commitments, &honest.bytes),
         Err(Error::Claim { column: 3, .. })

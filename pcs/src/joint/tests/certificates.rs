@@ -36,7 +36,7 @@ fn relation(source: &Source) -> Relation {
 
 /// Commits to a word that is spoilt.
 fn commit(source: &Source, spoil: impl FnOnce(&mut RowMajorMatrix<F>)) -> (Commitment, SourceData) {
-    SourceData::commit_to(&source.layout, source.columns.clone(), spoil)
+    SourceData::commit_to(&source.layout, source.columns.clone(), None, spoil)
 }
 
 fn certify(conduct: &mut impl Conduct, data: &SourceData, relation: &Relation) -> Vec<u8> {

@@ -1,14 +1,13 @@
 //! Proofs of every form, damaged: each is refused, with an error and not with a panic.
 
-use super::attacks::{FORMS, case};
+use super::attacks::all_cases;
 use super::*;
 use crate::transcript::TapeError;
 
 /// Refuses the honest proof of each form with each of the changes.
 fn refuses(seed: u64, changes: usize, change: impl Fn(usize, &Proven, &mut Rng) -> Vec<u8>) {
     let mut rng = Rng(seed);
-    for parameters in FORMS {
-        let case = case(parameters);
+    for case in all_cases() {
         let honest = prove(&case).expect("a true relation");
         for k in 0..changes {
             let bytes = change(k, &honest, &mut rng);
@@ -85,8 +84,7 @@ fn cut_and_extended() {
         let len = len.unwrap_or_else(|| rng.below(honest.bytes.len()));
         honest.bytes[..len].to_vec()
     });
-    for parameters in FORMS {
-        let case = case(parameters);
+    for case in all_cases() {
         let honest = prove(&case).expect("a true relation");
         for extra in [1, 4, 16, 1000] {
             let longer = [&honest.bytes[..], &vec![0; extra]].concat();
