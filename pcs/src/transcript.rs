@@ -218,6 +218,20 @@ impl ProverTape {
         (0..n).map(|_| self.sample()).collect()
     }
 
+    /// What the next challenges depend on, without drawing one.
+    pub(crate) fn fingerprint(&self) -> [u8; 32] {
+        let mut sponge = self.sponge.clone();
+        let words: [u64; 4] = std::array::from_fn(|_| {
+            let element: F = sponge.sample();
+            element.as_canonical_u64()
+        });
+        let mut bytes = [0; 32];
+        let (chunks, _) = bytes.as_chunks_mut::<8>();
+        let pairs = chunks.iter_mut().zip(words);
+        pairs.for_each(|(chunk, word)| *chunk = word.to_le_bytes());
+        bytes
+    }
+
     /// `n` random positions below `2^bits`, in increasing order and each once.
     pub(crate) fn positions(&mut self, bits: usize, n: usize) -> Vec<usize> {
         draw_positions(&mut self.sponge, bits, n)

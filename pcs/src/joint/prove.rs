@@ -161,7 +161,10 @@ fn open_at(
     let mut veil = E::ZERO;
     match &plan.middle {
         Some(middle) => {
-            let noise = holder.map(|(_, _, seed)| Noise::of_folded(middle, seed));
+            let noise = holder.map(|(_, _, seed)| {
+                let seed = seed.hedged(|hasher| _ = hasher.update(&tape.fingerprint()));
+                Noise::of_folded(middle, &seed)
+            });
             let veil = noise.as_ref().map_or(&[][..], |noise| &noise.veil);
             if let Some(noise) = &noise {
                 let pairs = noise.rows.as_chunks::<2>().0.iter();

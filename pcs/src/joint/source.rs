@@ -151,12 +151,21 @@ pub(super) struct Coded {
 pub(super) struct Hidden {
     pub(super) noise: Noise,
     seed: Seed,
-    /// Openings that are left.
+    /// Openings that are left, each of at most the rows that the layout counts for one.
     left: AtomicUsize,
 }
 
 impl Hidden {
-    /// Spends one opening; gives what else it is hidden by.
+    /// What a hidden layout takes.
+    pub(super) fn new(layout: &Layout, seed: &Seed) -> Option<Self> {
+        Some(Self {
+            noise: Noise::of_source(layout, seed)?,
+            seed: seed.clone(),
+            left: AtomicUsize::new(layout.hiding()?.uses),
+        })
+    }
+
+    /// Spends an opening; gives what else it is hidden by.
     pub(super) fn spend(&self) -> Result<&Seed, Error> {
         let less = |left: usize| left.checked_sub(1);
         match self
@@ -188,26 +197,23 @@ impl SourceData {
         columns: Vec<Column>,
         seed: Option<&Seed>,
     ) -> (Commitment, Self) {
-        Self::commit_to(layout, columns, seed, |_| ())
+        let hidden = seed.and_then(|seed| Hidden::new(layout, seed));
+        Self::commit_to(layout, columns, hidden, |_| ())
     }
 
-    /// Commits to what is made of the columns' codeword.
+    /// Commits to what is made of the columns' codeword, and hides it by this.
     pub(super) fn commit_to(
         layout: &Layout,
         columns: Vec<Column>,
-        seed: Option<&Seed>,
+        hidden: Option<Hidden>,
         change: impl FnOnce(&mut RowMajorMatrix<F>),
     ) -> (Commitment, Self) {
         assert_columns(layout, &columns);
-        let noise = layout.hiding().map(|hiding| {
-            let seed = seed.expect("a hidden source is committed with a seed");
-            let noise = Noise::of_source(layout, seed);
-            Hidden {
-                noise: noise.expect("a hidden source is encoded"),
-                seed: seed.clone(),
-                left: AtomicUsize::new(hiding.uses),
-            }
-        });
+        assert_eq!(
+            layout.is_hidden(),
+            hidden.is_some(),
+            "a hidden source has a seed, and no other has one"
+        );
         let (commitment, kept) = match layout.code() {
             None => {
                 let mut cells = Vec::with_capacity(layout.cells());
@@ -218,7 +224,7 @@ impl SourceData {
                 (Commitment::Clear(cells.clone()), Kept::Clear(cells))
             }
             Some(code) => {
-                let veil = noise.as_ref().map_or(&[][..], |h| &h.noise.veil);
+                let veil = hidden.as_ref().map_or(&[][..], |h| &h.noise.veil);
                 let mut word = encode(code, veil, |message| {
                     let mut rest = message;
                     let slots = layout.slots().map(|(_, slot)| {
@@ -228,7 +234,7 @@ impl SourceData {
                         rows
                     });
                     let slots: Vec<&mut [F]> = slots.collect();
-                    if let Some(hidden) = &noise {
+                    if let Some(hidden) = &hidden {
                         rest.copy_from_slice(&hidden.noise.rows);
                     }
                     let columns = columns.par_iter().zip(slots);
@@ -240,7 +246,7 @@ impl SourceData {
                 let coded = Coded {
                     tree,
                     columns,
-                    hidden: noise,
+                    hidden,
                 };
                 (Commitment::Root(root), Kept::Tree(Box::new(coded)))
             }

@@ -4,9 +4,10 @@ mod attacks;
 mod bound;
 mod certificates;
 mod fuzz;
+mod hidden;
 mod honest;
 
-use super::source::SourceData;
+use super::source::{Hidden, SourceData};
 use super::{
     Column, Commitment, Joint, Layout, Parameters, Partial, Relation, RelationProver,
     RelationScheme, SourceRef, Table, Term, Word,
@@ -120,6 +121,10 @@ impl Source {
             seed: layout.is_hidden().then(|| rng.seed()),
             layout,
         }
+    }
+
+    fn hiding(&self) -> Option<Hidden> {
+        Hidden::new(&self.layout, self.seed.as_ref()?)
     }
 
     fn commit(&self) -> (Commitment, SourceData) {

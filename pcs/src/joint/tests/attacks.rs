@@ -316,7 +316,7 @@ fn commit_far(
     let committed = case.sources.iter().enumerate().map(|(k, source)| {
         let columns = source.columns.clone();
         let (commitment, data) =
-            SourceData::commit_to(&source.layout, columns, source.seed.as_ref(), |word| {
+            SourceData::commit_to(&source.layout, columns, source.hiding(), |word| {
                 spoil(k, word);
             });
         if source.layout.word() == Word::Committed {

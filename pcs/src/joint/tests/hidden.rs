@@ -1,0 +1,208 @@
+//! Openings of hidden sources: honest ones, and layouts that would not hide.
+
+use super::attacks::{FORMS, WHIR, cases};
+use super::*;
+use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
+
+fn accepts(case: &Case) -> Proven {
+    let proven = prove(case).expect("a true relation");
+    let after = verify(case, &proven.commitments, &proven.bytes);
+    let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
+    assert_eq!(after, Ok(proven.after), "{layouts:?}");
+    proven
+}
+
+fn tables(rng: &mut Rng, most: usize) -> Vec<Table> {
+    let count = rng.below(most + 1);
+    let shapes = (0..count).map(|_| {
+        let num_vars = rng.below(11);
+        let live = 1 + rng.below(1 << num_vars);
+        table(num_vars, live, 1 + rng.below(3))
+    });
+    shapes.collect()
+}
+
+/// A hidden witness, of no cells now and then, with keys in the clear, wider and narrower ones, and
+/// hidden ones.
+fn random(parameters: Parameters, rng: &mut Rng) -> Case {
+    let witness = tables(rng, 3);
+    let word = (Word::Committed, 1);
+    let beside = [0, 100, 1 << 20][rng.below(3)];
+    let witness = Source::hidden(word, parameters, &witness, beside, rng);
+    let widest = witness
+        .layout
+        .code()
+        .expect("hidden cells are encoded")
+        .fold;
+    let mut sources = vec![witness];
+    for _ in 0..rng.below(3) {
+        let mut tables = tables(rng, 2);
+        tables.push(table(3, 5, 1));
+        let word = [Word::Committed, Word::Codeword, Word::Certified][rng.below(3)];
+        let uses = 1 + rng.below(3);
+        let hidden = Source::hidden((word, uses), parameters, &tables, 0, rng);
+        let fold = hidden.layout.code().expect("hidden cells are encoded").fold;
+        sources.push(if fold <= widest && rng.below(2) == 0 {
+            hidden
+        } else {
+            Source::random(word, parameters, &tables, rng)
+        });
+    }
+    Case::random(sources, 1 + rng.below(2), rng)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(30))]
+
+    #[test]
+    fn true_relations_are_accepted_and_no_others(seed in any::<u64>(), form in 0usize..3) {
+        let mut rng = Rng(seed);
+        let mut case = random(FORMS[form], &mut rng);
+        let honest = accepts(&case);
+        case.relation.target += rng.scalar();
+        prop_assert!(prove(&case).is_err());
+        prop_assert!(verify(&case, &honest.commitments, &honest.bytes).is_err());
+    }
+
+    /// The expected length is that of a proof but for rows that fall together and siblings.
+    #[test]
+    fn lengths_are_known(seed in any::<u64>(), form in 0usize..3) {
+        let mut rng = Rng(seed);
+        let case = random(FORMS[form], &mut rng);
+        let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
+        let cost = Joint::cost(&layouts).expect("parameters");
+        let proven = prove(&case).expect("a true relation");
+        let messages = proven.messages.iter().filter(|m| m.label.starts_with("joint ") || m.label == "sumcheck round" || m.label.starts_with("whir"));
+        let roots = messages.clone().filter(|m| m.label == super::super::ROOT || m.label == "cells");
+        let bytes = |range: &std::ops::Range<usize>| range.len() as f64;
+        let all: f64 = messages.map(|m| bytes(&m.range)).sum();
+        let roots: f64 = roots.map(|m| bytes(&m.range)).sum();
+        prop_assert!((all - roots - cost.bytes).abs() < 0.05 * cost.bytes, "{} {}", all - roots, cost.bytes);
+        prop_assert_eq!(proven.bytes.len(), proven.messages.iter().map(|m| m.range.len()).sum::<usize>());
+    }
+}
+
+#[test]
+fn real_parameters() {
+    let mut rng = Rng(5);
+    for parameters in [Parameters::FAST, Parameters::SMALL] {
+        for (columns, beside) in [(1, 300), (9, 0)] {
+            let witness = [table(13, 5000, columns), table(12, 4096, 2), table(2, 4, 1)];
+            let word = (Word::Committed, 1);
+            let witness = Source::hidden(word, parameters, &witness, beside, &mut rng);
+            let key = [table(16, 40_000, 1), table(10, 1000, 3)];
+            let key = Source::random(Word::Codeword, parameters, &key, &mut rng);
+            let case = Case::random(vec![witness, key], 1, &mut rng);
+            let proven = accepts(&case);
+            let clear = case.sources.iter().map(|source| {
+                let tables = source.layout.tables();
+                Source::random(source.layout.word(), parameters, tables, &mut rng)
+            });
+            let clear = Case::random(clear.collect(), 1, &mut Rng(6));
+            let longer = proven.bytes.len() - accepts(&clear).bytes.len();
+            assert!(longer < 24_000, "{longer}");
+            let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
+            let terms = Joint::soundness(&layouts).expect("parameters");
+            let bits = -terms.iter().map(|t| (-t.bits).exp2()).sum::<f64>().log2();
+            assert!(bits > 102.0, "{bits}: {terms:?}");
+        }
+    }
+}
+
+/// A source is opened as often as it stays hidden, whoever opens it and whatever comes of it.
+#[test]
+fn openings_are_counted() {
+    for parameters in FORMS {
+        let [_, _, case] = cases(parameters);
+        let (_, key) = case.sources[1].commit();
+        let open = |relation: &Relation| {
+            let (_, witness) = case.sources[0].commit();
+            let open = || {
+                Joint::open(
+                    &[&witness, &key],
+                    relation,
+                    &[],
+                    &mut ProverTape::new(&STATEMENT),
+                )
+            };
+            let first = open();
+            if first.is_ok() {
+                assert_eq!(open(), Err(Error::Spent), "the witness is opened once");
+            }
+            first
+        };
+        let mut wrong = case.relation.clone();
+        wrong.target += E::ONE;
+        assert_eq!(open(&case.relation), Ok(()));
+        assert!(matches!(open(&wrong), Err(Error::Opening { .. })));
+        // Whoever opens a false relation has shown nothing: that is no use.
+        let left: Vec<_> = (0..4).map(|_| open(&case.relation)).collect();
+        assert_eq!(left.iter().filter(|l| l.is_ok()).count(), 2, "{left:?}");
+        assert_eq!(left.last(), Some(&Err(Error::Spent)));
+    }
+}
+
+/// Two threads never spend one opening twice.
+#[test]
+fn openings_are_counted_across_threads() {
+    let [_, _, case] = cases(WHIR);
+    let (_, key) = case.sources[1].commit();
+    let opened: usize = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..6)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (_, witness) = case.sources[0].commit();
+                    let mut tape = ProverTape::new(&STATEMENT);
+                    let opened = Joint::open(&[&witness, &key], &case.relation, &[], &mut tape);
+                    assert!(matches!(opened, Ok(()) | Err(Error::Spent)));
+                    usize::from(opened.is_ok())
+                })
+            })
+            .collect();
+        let joined = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"));
+        joined.sum()
+    });
+    assert_eq!(opened, 3);
+}
+
+/// What cannot be hidden is refused, by prover and verifier alike.
+#[test]
+fn openings_that_would_not_hide() {
+    let mut rng = Rng(8);
+    let hidden = |uses: usize, live: usize, rng: &mut Rng| {
+        let word = (Word::Committed, uses);
+        Source::hidden(word, FORMS[1], &[table(9, live, 1)], 0, rng)
+    };
+    let refused = |sources: Vec<Source>, reason: &str| {
+        let case = Case::random(sources, 1, &mut Rng(9));
+        let Err(Error::Parameters { reason: found }) = prove(&case).map(|proven| proven.bytes)
+        else {
+            panic!("{reason}");
+        };
+        assert!(found.contains(reason), "{found}");
+        let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
+        assert!(Joint::soundness(&layouts).is_err());
+        assert!(Joint::cost(&layouts).is_err());
+    };
+    // The masks of an opening would serve twice.
+    refused(vec![hidden(2, 400, &mut rng)], "opened once");
+    // The masks would be of too few variables.
+    let narrow = hidden(1, 10, &mut rng);
+    let wide = hidden(1, 400, &mut rng);
+    refused(vec![narrow, wide], "widest rows");
+    // Rows beyond any number of uses.
+    let word = (Word::Committed, usize::MAX);
+    let none = Layout::hidden(word.0, FORMS[1], &[table(3, 5, 1)], 0, word.1);
+    assert!(matches!(none, Err(Error::Parameters { .. })));
+}
+
+/// A layout in the clear has no seed, and a hidden one has one.
+#[test]
+#[should_panic(expected = "a hidden source has a seed")]
+fn a_hidden_source_without_a_seed() {
+    let [_, case, _] = cases(WHIR);
+    let source = &case.sources[0];
+    let _ = Joint::commit(&source.layout, source.columns.clone());
+}
