@@ -70,6 +70,23 @@ pub(crate) struct Merged<V> {
     pub(crate) equal: Vec<(V, V)>,
 }
 
+/// The values of claims, in their order.
+pub(crate) fn values<V: Clone>(claims: &[Claim<V>]) -> impl Iterator<Item = V> {
+    let columns = claims.iter().flat_map(|claim| &claim.columns);
+    columns.map(|(_, value)| value.clone())
+}
+
+/// The claims without their values.
+#[cfg(feature = "prover")]
+pub(crate) fn bare<V>(claims: &[Claim<V>]) -> Vec<Claim<()>> {
+    let columns = |claim: &Claim<V>| claim.columns.iter().map(|&(id, _)| (id, ())).collect();
+    let bare = |claim: &Claim<V>| Claim {
+        at: claim.at.clone(),
+        columns: columns(claim),
+    };
+    claims.iter().map(bare).collect()
+}
+
 /// Leaves out what was claimed before.
 pub(crate) fn merge<V: Clone>(claims: Vec<Claim<V>>) -> Merged<V> {
     let mut seen: BTreeMap<Point, BTreeMap<ColumnId, V>> = BTreeMap::new();
@@ -107,24 +124,32 @@ pub(crate) fn merge<V: Clone>(claims: Vec<Claim<V>>) -> Merged<V> {
 /// If the challenge was drawn after all claims were fixed, and one of `C` values is false, the
 /// relation is true for at most `C - 1` challenges.
 pub(crate) fn relation(claims: &[Vec<Claim<E>>], gamma: E) -> Relation {
-    let (mut coef, mut target) = (E::ONE, E::ZERO);
-    let mut terms = Vec::with_capacity(claims.len());
-    for claims in claims {
-        let mut own = Vec::with_capacity(count(claims));
-        for claim in claims {
-            for &(column, value) in &claim.columns {
-                own.push(Term::Column {
-                    column,
-                    point: claim.at.clone(),
-                    coef,
-                });
-                target += coef * value;
-                coef *= gamma;
-            }
-        }
-        terms.push(own);
-    }
+    let values = claims.iter().flat_map(|claims| values(claims));
+    let target = values.zip(gamma.powers()).map(|(v, power)| v * power).sum();
+    let terms = terms(claims, gamma.powers());
     Relation { target, terms }
+}
+
+/// The terms of a relation that says that claims of each source hold, with these factors.
+pub(crate) fn terms<V>(
+    claims: &[Vec<Claim<V>>],
+    coefs: impl IntoIterator<Item = E>,
+) -> Vec<Vec<Term>> {
+    let mut coefs = coefs.into_iter();
+    let mut of_source = |claims: &Vec<Claim<V>>| {
+        let columns = |claim: &Claim<V>| -> Vec<(ColumnId, Point)> {
+            let columns = claim.columns.iter();
+            columns.map(|&(id, _)| (id, claim.at.clone())).collect()
+        };
+        let columns = claims.iter().flat_map(columns).zip(coefs.by_ref());
+        let term = |((column, point), coef)| Term::Column {
+            column,
+            point,
+            coef,
+        };
+        columns.map(term).collect()
+    };
+    claims.iter().map(&mut of_source).collect()
 }
 
 #[cfg(all(test, feature = "prover"))]

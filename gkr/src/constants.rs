@@ -1,7 +1,7 @@
 //! What a verifying key knows of the model's weights and biases: a commitment to them, or the
 //! numbers themselves.
 
-use crate::claim::Claim;
+use crate::claim::{self, Claim};
 use crate::error::VerifyError;
 use crate::plan::WeightPlan;
 use serde::{Deserialize, Serialize};
@@ -87,17 +87,14 @@ impl PublicWeights {
             .map_err(|error| VerifyError::Key(error.to_string()))
     }
 
-    /// Asserts that the claims on columns of the [`WeightPlan`] are true.
-    ///
-    /// # Soundness
-    /// Without error: every column is evaluated.
-    pub(crate) fn check<C: Channel>(
+    /// The values of the columns of the [`WeightPlan`] that claims are about, in the claims' order.
+    pub(crate) fn values<S>(
         &self,
         graph: &Graph,
         plan: &WeightPlan,
-        claims: &[Claim<C::S>],
-        channel: &mut C,
-    ) -> Result<(), VerifyError> {
+        claims: &[Claim<S>],
+    ) -> Result<Vec<E>, VerifyError> {
+        let mut all = Vec::with_capacity(claim::count(claims));
         let mut rest = self.weights.as_slice();
         let mut tensors = Vec::with_capacity(plan.nodes.len());
         for table in 0..plan.nodes.len() {
@@ -117,14 +114,12 @@ impl PublicWeights {
                     let (shape, weights) = tensors.get(*table).ok_or_else(malformed)?;
                     taps_at(shape, weights, at)?
                 };
-                for (id, claimed) in columns {
-                    let value = values.get(id.column).ok_or_else(malformed)?;
-                    let value = channel.constant(*value);
-                    channel.assert_zero(claimed.clone() - value, "public weights")?;
+                for (id, _) in columns {
+                    all.push(*values.get(id.column).ok_or_else(malformed)?);
                 }
             }
         }
-        Ok(())
+        Ok(all)
     }
 
     /// The column of all biases.
@@ -145,6 +140,26 @@ impl PublicWeights {
         }
         Ok(value)
     }
+}
+
+/// Asserts that claims on weights have these values.
+///
+/// # Soundness
+/// Without error, if the values are those of [`PublicWeights::values`].
+pub(crate) fn assert_values<C: Channel>(
+    claims: &[Claim<C::S>],
+    values: &[E],
+    channel: &mut C,
+) -> Result<(), VerifyError> {
+    let claimed = claims.iter().flat_map(|claim| &claim.columns);
+    if claim::count(claims) != values.len() {
+        return Err(malformed());
+    }
+    for ((_, claimed), &value) in claimed.zip(values) {
+        let value = channel.constant(value);
+        channel.assert_zero(claimed.clone() - value, "public weights")?;
+    }
+    Ok(())
 }
 
 /// `W_t(s_g, r_o, s_c)` of every tap `t`.
@@ -218,7 +233,8 @@ mod tests {
             }
             let check = |claims: &[Claim<E>]| {
                 let mut tape = VerifierTape::new(&[0; 32], &[]);
-                public.check(&model.graph, &plan, claims, &mut tape)
+                let values = public.values(&model.graph, &plan, claims)?;
+                assert_values(claims, &values, &mut tape)
             };
             check(&claims).expect(name);
             for k in 0..claims.len() {

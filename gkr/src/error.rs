@@ -1,5 +1,6 @@
 //! Who is at fault: the model, the input, the statement, the proof or a file.
 
+use crate::options::Visibility;
 use zkstrata_model_ir::Digest;
 use zkstrata_pcs as pcs;
 
@@ -25,6 +26,9 @@ pub enum SetupError {
         /// Number of inferences.
         batch: usize,
     },
+    /// An input cannot be hidden.
+    #[error("{0}; leave this input public, or calibrate with smaller values")]
+    Guard(#[from] zkstrata_model_ir::int::GuardError),
     /// The commitment scheme refuses the weights.
     #[error("committing to the weights: {0}")]
     Commit(#[from] pcs::Error),
@@ -49,6 +53,12 @@ pub enum ProveError {
     /// The weights have more padding than a certificate can speak of.
     #[error("the key: {0}")]
     Key(String),
+    /// The system gives no randomness to hide with.
+    #[error("no randomness: {0}")]
+    Randomness(String),
+    /// A proof that hides something could not be made.
+    #[error("sealing the proof: {0}")]
+    Seal(#[from] pcs::seal::SealError),
 }
 
 /// Why a statement is not one that the key can judge.
@@ -61,6 +71,17 @@ pub enum StatementError {
         expected: Digest,
         /// The statement's model.
         found: Digest,
+    },
+    /// An input is shown that the key hides, or hidden although the key shows it.
+    #[error(
+        "input `{port}` is {found:?} in the statement and not in the key: proof and key are of \
+         different setups"
+    )]
+    Visibility {
+        /// The input.
+        port: String,
+        /// What the statement says.
+        found: Visibility,
     },
     /// A number of tensors or cells is wrong.
     #[error("{what}: got {found}, expected {expected}")]
@@ -108,6 +129,9 @@ pub enum VerifyError {
     /// An opening is rejected.
     #[error("proof: {0}")]
     Opening(#[from] pcs::Error),
+    /// A check of a proof that hides something fails.
+    #[error("proof: {0}")]
+    Seal(#[from] pcs::seal::SealError),
     /// The key is malformed; keys come from someone the verifier trusts.
     #[error("key: {0}")]
     Key(String),

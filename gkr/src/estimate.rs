@@ -5,7 +5,6 @@
 //! and memory are sums of counts times rates (`rate`) that were measured on a reference machine;
 //! times are divided by this machine's speed (`speed`).
 
-mod dry;
 mod rate;
 mod size;
 mod speed;
@@ -105,8 +104,11 @@ pub fn estimate(
     batch: usize,
     machine: Machine,
 ) -> Result<Estimate, SetupError> {
+    let mut model = model.clone();
+    options.guard(&mut model.graph)?;
+    let model = &model;
     let graph = Arc::new(model.graph.clone());
-    let largest = largest_batch::<Joint>(&graph, *options)?;
+    let largest = largest_batch::<Joint>(&graph, options)?;
     if !(1..=largest).contains(&batch) {
         return Err(SetupError::Limit(format!(
             "a batch of {batch}, where a proof takes 1 to {largest} inferences"
@@ -116,8 +118,8 @@ pub fn estimate(
         VerifyError::Opening(e) => SetupError::Commit(e),
         other => SetupError::Limit(other.to_string()),
     };
-    let form = Form::new(&graph, *options, batch).map_err(refused)?;
-    let counted = Counted::new(model, &form).map_err(refused)?;
+    let form = Form::new(&graph, options, batch).map_err(refused)?;
+    let counted = Counted::new(model, &form, &options.inputs).map_err(refused)?;
     let (pk, vk) = size::keys(model, options.weights, &form.weights, counted.key);
     let mut estimate = Estimate {
         prove_s: 0.0,

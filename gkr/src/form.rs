@@ -1,13 +1,16 @@
 //! What a proof consists of: a function of the graph, of what was chosen when the key was made, and of
 //! the batch size.
 
+use crate::claim;
 use crate::constants::Weights;
+use crate::dry;
 use crate::error::VerifyError;
 use crate::options::SetupOptions;
 use crate::plan::{Plan, WeightPlan};
 use std::sync::Arc;
 use zkstrata_model_ir::int::Graph;
 use zkstrata_pcs::joint::Layout;
+use zkstrata_pcs::seal::SealPlan;
 
 /// The plans of a proof, and where its committed columns lie.
 #[derive(Debug)]
@@ -20,24 +23,53 @@ pub(crate) struct Form {
     pub(crate) witness: Option<Layout>,
     /// The weights, if there are some and they are committed.
     pub(crate) key: Option<Layout>,
+    /// How much of the proof is sealed, if something is hidden.
+    pub(crate) seal: Option<Seal>,
+}
+
+/// What is sealed of a proof.
+#[derive(Debug)]
+pub(crate) struct Seal {
+    /// Scalars and products.
+    pub(crate) plan: SealPlan,
+    /// Claims on columns of the witness and of the key.
+    pub(crate) claims: [usize; 2],
+    /// What the verifier asserts, but for public weights.
+    pub(crate) assertions: usize,
 }
 
 impl Form {
     /// The form of proofs of `batch` inferences.
     pub(crate) fn new(
         graph: &Arc<Graph>,
-        options: SetupOptions,
+        options: &SetupOptions,
         batch: usize,
     ) -> Result<Self, VerifyError> {
         let plan = Plan::new(Arc::clone(graph), batch).map_err(VerifyError::Key)?;
         let constants = WeightPlan::new(graph);
         let committed = options.weights == Weights::Committed && !constants.shape.is_empty();
         let key = committed.then(|| constants.layout(graph, options.trust.word(), options.proof));
+        let key = key.transpose()?;
+        let (witness, seal) = if options.inputs.hide(graph.inputs.len()) {
+            let (counts, ends) = dry::verification(&plan, &constants, &options.inputs)?;
+            let sealed = Seal {
+                plan: SealPlan::new(&counts),
+                claims: [&ends.witness, &ends.weights].map(|claims| claim::count(claims)),
+                assertions: counts.assertions,
+            };
+            let pads = sealed.plan.pads();
+            let rows = key.as_ref().and_then(Layout::rows).unwrap_or(0);
+            let layout = plan.hidden_layout(options.proof, pads, rows)?;
+            (Some(layout), Some(sealed))
+        } else {
+            (plan.layout(options.proof)?, None)
+        };
         Ok(Self {
-            witness: plan.layout(options.proof)?,
-            key: key.transpose()?,
+            witness,
+            key,
             weights: constants,
             plan,
+            seal,
         })
     }
 

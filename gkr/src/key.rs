@@ -4,7 +4,7 @@ use crate::constants::{Constants, Weights};
 use crate::error::{FileError, VerifyError};
 use crate::file::{self, FORMAT_VERSION, VERIFYING_KEY};
 use crate::lookup::WORK_BITS;
-use crate::options::{SetupOptions, Trust};
+use crate::options::{SetupOptions, Trust, Visibilities, Visibility};
 use crate::plan::WeightPlan;
 use crate::prepared::{Latest, Prepared};
 use crate::security::Security;
@@ -29,6 +29,7 @@ pub struct VerifyingKey<C: RelationScheme = Joint> {
     pub(crate) constants: Constants<C::Commitment>,
     pub(crate) profile: ProofProfile,
     trust: Trust,
+    pub(crate) inputs: Visibilities,
     pub(crate) max_batch: usize,
     digest: Digest,
     /// Whether nothing more must be known of the commitment.
@@ -44,6 +45,7 @@ impl<C: RelationScheme> Clone for VerifyingKey<C> {
             constants: self.constants.clone(),
             profile: self.profile,
             trust: self.trust,
+            inputs: self.inputs.clone(),
             max_batch: self.max_batch,
             digest: self.digest,
             certified: self.certified,
@@ -58,6 +60,7 @@ impl<C: RelationScheme> PartialEq for VerifyingKey<C> {
             && self.constants == other.constants
             && self.profile == other.profile
             && self.trust == other.trust
+            && self.inputs == other.inputs
             && self.max_batch == other.max_batch
     }
 }
@@ -71,6 +74,7 @@ struct Body<C: RelationScheme> {
     constants: Constants<C::Commitment>,
     profile: ProofProfile,
     trust: Trust,
+    inputs: Visibilities,
     max_batch: usize,
 }
 
@@ -88,16 +92,18 @@ impl<C: RelationScheme> VerifyingKey<C> {
             Constants::None | Constants::Public(_) => Trust::Maker,
         };
         let graph = graph.into();
+        let inputs = options.inputs.cut(graph.inputs.len());
         let parameters = (FORMAT_VERSION, C::NAME, C::PARAMETERS, WORK_BITS, max_batch);
         let digest = Digest::of(
             "zkstrata 2026 verifying key",
-            &(parameters, profile, trust, &graph, &constants),
+            &(parameters, profile, trust, &inputs, &graph, &constants),
         );
         Self {
             graph,
             constants,
             profile,
             trust,
+            inputs,
             max_batch,
             digest,
             certified: true,
@@ -141,7 +147,18 @@ impl<C: RelationScheme> VerifyingKey<C> {
             weights: self.weights(),
             proof: self.profile,
             trust: self.trust,
+            inputs: self.inputs.clone(),
         }
+    }
+
+    /// Whether its proofs hide something: an input, and with it all activations.
+    pub fn hides(&self) -> bool {
+        self.inputs.hide(self.graph.inputs.len())
+    }
+
+    /// Who sees the inputs.
+    pub fn visibilities(&self) -> &Visibilities {
+        &self.inputs
     }
 
     /// Whether the key's proofs are made fast or small.
@@ -166,7 +183,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
 
     /// What proofs of a batch of `batch` inferences consist of.
     pub(crate) fn at(&self, batch: usize) -> Result<Arc<Prepared>, VerifyError> {
-        let make = || Prepared::new::<C>(&self.graph, self.options(), batch);
+        let make = || Prepared::new::<C>(&self.graph, &self.options(), batch);
         self.prepared.get(batch, make)
     }
 
@@ -180,6 +197,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
                 constants: self.constants.clone(),
                 profile: self.profile,
                 trust: self.trust,
+                inputs: self.inputs.clone(),
                 max_batch: self.max_batch,
             },
         )
@@ -201,7 +219,20 @@ impl<C: RelationScheme> VerifyingKey<C> {
             weights: Weights::Committed,
             proof: body.profile,
             trust: body.trust,
+            inputs: body.inputs,
         };
+        for (index, port) in body.graph.inputs.iter().enumerate() {
+            let private = options.inputs.of(index) == Visibility::Private;
+            if private && body.graph.guard(port).is_none() {
+                let name = &port.name;
+                return Err(malformed(format!(
+                    "no lookup of the private input `{name}`"
+                )));
+            }
+        }
+        if options.inputs != options.inputs.cut(body.graph.inputs.len()) {
+            return Err(malformed("visibilities do not fit the inputs".into()));
+        }
         match (&body.constants, plan.shape.is_empty()) {
             (Constants::None, true) => {}
             (Constants::Committed(commitment), false) => {

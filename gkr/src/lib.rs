@@ -28,6 +28,7 @@
 mod certificate;
 mod claim;
 mod constants;
+mod dry;
 mod error;
 #[cfg(feature = "prover")]
 pub mod estimate;
@@ -42,6 +43,7 @@ mod prepared;
 mod proof;
 #[cfg(feature = "prover")]
 mod prove;
+mod publics;
 mod security;
 #[cfg(feature = "prover")]
 mod setup;
@@ -61,14 +63,14 @@ pub use error::ProveError;
 pub use error::{FileError, SetupError, StatementError, VerifyError};
 pub use file::FORMAT_VERSION;
 pub use key::{FileKind, MAX_BATCH, VerifyingKey, file_kind};
-pub use options::{SetupOptions, Trust};
+pub use options::{SetupOptions, Trust, Visibilities, Visibility};
 pub use proof::{Proof, decode_proof, encode_proof};
 #[cfg(feature = "prover")]
 pub use prove::{Proven, ProvingKey};
 pub use security::{REQUIRED_BITS, Security};
 #[cfg(feature = "prover")]
 pub use setup::{setup, setup_scheme, setup_with};
-pub use statement::Statement;
+pub use statement::{PortValue, Statement};
 pub use zkstrata_pcs::joint::ProofProfile;
 
 #[cfg(all(test, feature = "prover"))]

@@ -26,7 +26,7 @@ impl Prepared {
     /// What proofs of `batch` inferences of a model consist of.
     pub(crate) fn new<C: RelationScheme>(
         graph: &Arc<Graph>,
-        options: SetupOptions,
+        options: &SetupOptions,
         batch: usize,
     ) -> Result<Self, VerifyError> {
         let form = Form::new(graph, options, batch)?;

@@ -1,16 +1,19 @@
 //! Proving: a run of the integer model becomes a statement and a tape.
 
-use crate::claim::{self, Ends, TensorClaim};
+use crate::claim::{self, Claim, Ends, TensorClaim};
 use crate::constants::Weights;
 use crate::error::{FileError, ProveError, StatementError, VerifyError};
 use crate::file::{self, PROVING_KEY};
+use crate::form::{Form, Seal};
 use crate::key::VerifyingKey;
 use crate::linear::{Contracted, LinearProver, reduce};
 use crate::lookup;
-use crate::options::{SetupOptions, Trust};
+use crate::options::{SetupOptions, Trust, Visibilities, Visibility};
 use crate::plan::{Plan, WeightPlan};
 use crate::proof::Proof;
-use crate::statement::{Statement, eval_public};
+use crate::publics::Recalled;
+use crate::statement::{PortValue, Statement, eval_public};
+use crate::verify::{reduce_statement, sealed_relation};
 use crate::witness::{Evidence, Witness, columns};
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
@@ -18,8 +21,9 @@ use std::sync::Arc;
 use zkstrata_mle::{E, Point};
 use zkstrata_model_ir::int::{Executor, Model, Port, Trace};
 use zkstrata_model_ir::quantise::Inputs;
-use zkstrata_pcs::joint::{Joint, ProofProfile, RelationProver};
-use zkstrata_pcs::{Message, ProverTape};
+use zkstrata_pcs::joint::{Column, Joint, ProofProfile, Relation, RelationProver};
+use zkstrata_pcs::seal::{Book, Known, Pads, Replay};
+use zkstrata_pcs::{Message, ProverTape, Seed};
 
 /// Proves runs of one model. Cheap to clone and to share between threads.
 pub struct ProvingKey<C: RelationProver = Joint> {
@@ -55,6 +59,15 @@ pub struct Proven {
     pub clamped: usize,
 }
 
+/// What lookups and the linear part leave, and what they have evaluated of public numbers.
+struct Reduced {
+    ends: Ends<E>,
+    /// The denominators of the tables' rows, if there are lookups.
+    denominator: Option<E>,
+    /// Of every output.
+    outputs: Vec<E>,
+}
+
 /// The fields of a key file; everything else is recomputed.
 #[derive(Serialize, Deserialize)]
 struct Body {
@@ -63,6 +76,7 @@ struct Body {
     weights: Weights,
     proof: ProofProfile,
     trust: Trust,
+    inputs: Visibilities,
 }
 
 impl<C: RelationProver> ProvingKey<C> {
@@ -155,61 +169,161 @@ impl<C: RelationProver> ProvingKey<C> {
     /// # Errors
     /// A batch that is too large.
     pub fn prove_trace(&self, trace: Trace) -> Result<(Statement, Proof), ProveError> {
+        self.prove_trace_for([0; 32], trace)
+    }
+
+    /// The same for a context: see [`Statement::context`].
+    ///
+    /// # Errors
+    /// A batch that is too large.
+    pub fn prove_trace_for(
+        &self,
+        context: [u8; 32],
+        trace: Trace,
+    ) -> Result<(Statement, Proof), ProveError> {
         self.check_batch(trace.batch)?;
         let graph = &self.inner.model.graph;
+        let vk = &self.inner.vk;
         let cells = |port: &Port| trace.tensors[port.tensor.0].to_vec();
+        let input = |(index, port)| match vk.visibilities().of(index) {
+            Visibility::Public => PortValue::Public(cells(port)),
+            Visibility::Private => PortValue::Private,
+        };
         let statement = Statement {
-            model: self.inner.vk.digest(),
-            inputs: graph.inputs.iter().map(cells).collect(),
+            model: vk.digest(),
+            context,
+            inputs: graph.inputs.iter().enumerate().map(input).collect(),
             outputs: graph.outputs.iter().map(cells).collect(),
         };
-        let prepared = self.inner.vk.at(trace.batch);
-        let prepared = prepared.map_err(|e| match e {
-            VerifyError::Opening(e) => ProveError::Commit(e),
-            _ => self.too_large(trace.batch),
-        })?;
+        let hidden = vk.hides();
+        let seed = hidden.then(|| self.seed(&statement, &trace)).transpose()?;
+        let prepared = vk.at(trace.batch);
+        let prepared = prepared.map_err(|e| self.unprepared(trace.batch, e))?;
         let plan = &prepared.form.plan;
         let witness = tracing::info_span!("witness").in_scope(|| Witness::new(plan, trace));
-        let (tape, _) = self.prove_witness(plan, &statement, &witness)?;
+        let (tape, _) = self.prove_witness(plan, &statement, &witness, seed.as_ref())?;
         Ok((statement, Proof { tape }))
     }
 
-    /// Proves any witness, honest or not, and also tells where the messages lie.
+    /// Proves any witness, honest or not, and also tells where the messages lie. What hides it, if
+    /// the key hides something, is drawn from `seed`.
     pub(crate) fn prove_witness<W: Evidence>(
         &self,
         plan: &Plan,
         statement: &Statement,
         witness: &W,
+        seed: Option<&Seed>,
     ) -> Result<(Vec<u8>, Vec<Message>), ProveError> {
+        let vk = &self.inner.vk;
+        let prepared = vk
+            .at(plan.batch)
+            .map_err(|e| self.unprepared(plan.batch, e))?;
+        let form = &prepared.form;
         let mut tape = ProverTape::new(&statement.digest(plan.batch).0);
-        let data = match plan.layout(self.inner.vk.profile())? {
-            None => None,
-            Some(layout) => {
-                let _span = tracing::info_span!("commit").entered();
-                let (commitment, data) = C::commit(&layout, columns(plan, witness))?;
-                C::send_commitment(&commitment, &mut tape);
-                Some(data)
-            }
-        };
         let mut contracted = Contracted::default();
-        let ends = self.reduce(plan, statement, witness, &mut contracted, &mut tape);
+        let (mut sources, mut known) = (vec![], vec![]);
+        let data;
+        let (claims, relation);
+        match (&form.seal, seed) {
+            (None, None) => {
+                data = match plan.layout(vk.profile())? {
+                    None => None,
+                    Some(layout) => {
+                        let _span = tracing::info_span!("commit").entered();
+                        let (commitment, data) = C::commit(&layout, columns(plan, witness))?;
+                        C::send_commitment(&commitment, &mut tape);
+                        Some(data)
+                    }
+                };
+                let reduced = self.reduce(plan, statement, witness, &mut contracted, &mut tape);
+                let mut own = vec![];
+                if data.is_some() {
+                    own.push(claim::merge(reduced.ends.witness).claims);
+                }
+                if self.inner.data.is_some() {
+                    own.push(claim::merge(reduced.ends.weights).claims);
+                }
+                relation = claim::relation(&own, tape.sample());
+                claims = own.iter().map(|claims| claim::bare(claims)).collect();
+            }
+            (Some(seal), Some(seed)) => {
+                let pads = Pads::drawn(seal.plan, seed);
+                let layout = form
+                    .witness
+                    .as_ref()
+                    .expect("a hidden witness has a layout");
+                data = {
+                    let _span = tracing::info_span!("commit").entered();
+                    let mut columns = columns(plan, witness);
+                    columns.push(Column::Field(pads.cells()));
+                    let (commitment, data) = C::commit_hidden(layout, columns, seed)?;
+                    C::send_commitment(&commitment, &mut tape);
+                    Some(data)
+                };
+                tape.seal(pads);
+                let reduced = self.reduce(plan, statement, witness, &mut contracted, &mut tape);
+                let _span = tracing::info_span!("seal").entered();
+                (claims, relation) = self.settle(form, statement, reduced, seal, &mut tape)?;
+            }
+            (None, Some(_)) | (Some(_), None) => {
+                unreachable!("a proof has a seed if and only if it hides something")
+            }
+        }
         let _span = tracing::info_span!("open").entered();
-        let (mut sources, mut claims, mut known) = (vec![], vec![], vec![]);
+        let mut claims = claims.iter();
         if let Some(data) = &data {
             sources.push(data);
-            claims.push(claim::merge(ends.witness).claims);
+            claims.next();
             known.push(vec![]);
         }
         if let Some(data) = &self.inner.data {
             sources.push(data);
-            let own = claim::merge(ends.weights).claims;
-            known.push(own.iter().flat_map(|c| contracted.take(c)).collect());
-            claims.push(own);
+            let own = claims.next().into_iter().flatten();
+            known.push(own.flat_map(|c| contracted.take(c)).collect());
         }
-        let relation = claim::relation(&claims, tape.sample());
         C::open(&sources, &relation, &known, &mut tape)?;
         let messages = tape.messages().to_vec();
         Ok((tape.finish(), messages))
+    }
+
+    /// Runs the verifier on what has been sent and sealed, proves its products, and ends the sealing.
+    /// Returns the claims, without their values, and the relation that is left.
+    fn settle(
+        &self,
+        form: &Form,
+        statement: &Statement,
+        reduced: Reduced,
+        seal: &Seal,
+        tape: &mut ProverTape,
+    ) -> Result<(Vec<Vec<Claim<()>>>, Relation), ProveError> {
+        let plan = &form.plan;
+        let ends = reduced.ends;
+        let inputs: Vec<E> = ends.inputs.iter().map(|claim| claim.value).collect();
+        let weights: Vec<E> = claim::values(&claim::merge(ends.weights).claims).collect();
+        let recalled = Recalled {
+            statement,
+            denominator: reduced.denominator,
+            outputs: reduced.outputs,
+            inputs: inputs.into_iter(),
+        };
+        let unexpected = |e: VerifyError| match e {
+            VerifyError::Tape(e) => ProveError::Seal(e.into()),
+            VerifyError::Seal(e) => ProveError::Seal(e),
+            other => ProveError::Key(other.to_string()),
+        };
+        let book = Book::new(seal.plan);
+        let mut replay = Replay::new(tape, &book);
+        let ends = reduce_statement(plan, &form.weights, recalled, &mut replay);
+        let ends = ends.map_err(unexpected)?;
+        let vk = &self.inner.vk;
+        let claims = vk.claims(form, ends, |_, _| Ok(weights), &mut replay);
+        let claims = claims.map_err(unexpected)?;
+        let assertions = replay.finish()?.prove(tape)?;
+        let values = claims.iter().flat_map(|claims| claim::values(claims));
+        let settled = assertions.settle(values.map(Known::sealed), tape.sample());
+        let relation = sealed_relation(plan, &claims, &settled);
+        let claims = claims.iter().map(|claims| claim::bare(claims)).collect();
+        Ok((claims, relation))
     }
 
     /// Lookups and the linear part: everything between the commitment and the openings.
@@ -220,18 +334,21 @@ impl<C: RelationProver> ProvingKey<C> {
         witness: &W,
         contracted: &mut Contracted,
         tape: &mut ProverTape,
-    ) -> Ends<E> {
+    ) -> Reduced {
         let (mut committed, mut claims) = (Vec::new(), Vec::new());
+        let (mut denominator, mut outputs) = (None, Vec::new());
         if !plan.blocks.is_empty() {
             let _span = tracing::info_span!("lookup").entered();
             let lookups = lookup::prove(plan, witness, tape);
             committed = lookups.witness;
             claims = lookups.arguments;
+            denominator = Some(lookups.denominator);
         }
         let _span = tracing::info_span!("linear").entered();
         for (port, cells) in plan.graph.outputs.iter().zip(&statement.outputs) {
             let point = Point::new(tape.sample_vec(plan.num_vars(port.tensor)));
             let value = eval_public(plan, port.tensor, cells, &point);
+            outputs.push(value);
             claims.push(TensorClaim {
                 tensor: port.tensor,
                 point,
@@ -250,7 +367,11 @@ impl<C: RelationProver> ProvingKey<C> {
             reduce(plan, weights, claims, &mut prover).expect("a validated graph can be walked");
         committed.append(&mut ends.witness);
         ends.witness = committed;
-        ends
+        Reduced {
+            ends,
+            denominator,
+            outputs,
+        }
     }
 
     /// The source of the weights' commitment, if the key has one.
@@ -263,6 +384,30 @@ impl<C: RelationProver> ProvingKey<C> {
             return Err(self.too_large(batch));
         }
         Ok(())
+    }
+
+    /// What a proof is hidden by: fresh randomness of the system, and of everything that it is about,
+    /// so that no two proofs share it even if the system repeats itself.
+    fn seed(&self, statement: &Statement, trace: &Trace) -> Result<Seed, ProveError> {
+        let system = Seed::from_system();
+        let system = system.map_err(|e| ProveError::Randomness(e.to_string()))?;
+        let graph = &self.inner.model.graph;
+        Ok(system.hedged(|hasher| {
+            hasher.update(&statement.digest(trace.batch).0);
+            for port in &graph.inputs {
+                // Everything else is a function of these.
+                for cell in trace.tensors[port.tensor.0].to_vec() {
+                    hasher.update(&cell.to_le_bytes());
+                }
+            }
+        }))
+    }
+
+    fn unprepared(&self, batch: usize, error: VerifyError) -> ProveError {
+        match error {
+            VerifyError::Opening(e) => ProveError::Commit(e),
+            _ => self.too_large(batch),
+        }
     }
 
     fn too_large(&self, batch: usize) -> ProveError {
@@ -283,6 +428,7 @@ impl<C: RelationProver> ProvingKey<C> {
                 weights: self.inner.vk.weights(),
                 proof: self.inner.vk.profile(),
                 trust: self.inner.vk.trust(),
+                inputs: self.inner.vk.visibilities().clone(),
             },
         )
     }
@@ -294,6 +440,7 @@ impl<C: RelationProver> ProvingKey<C> {
             weights: body.weights,
             proof: body.proof,
             trust: body.trust,
+            inputs: body.inputs,
         };
         let (pk, _) = crate::setup::setup_scheme(body.model, &options)
             .map_err(|e| FileError::Malformed(e.to_string()))?;

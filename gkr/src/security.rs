@@ -87,7 +87,19 @@ impl Security {
         let of_witness = form.witness.as_ref().map(|_| analysis.witness_claims);
         let of_key = form.key.as_ref().map(|_| analysis.weight_claims);
         let claims = of_witness.unwrap_or(0).saturating_add(of_key.unwrap_or(0));
-        if claims > 1 {
+        if let Some(seal) = &form.seal {
+            let [witness, key] = seal.claims;
+            let public = constants == Weights::Public;
+            let (claims, checks) = if public {
+                (witness, key)
+            } else {
+                (witness.saturating_add(key), 0)
+            };
+            terms.extend(
+                seal.plan
+                    .soundness(claims, seal.assertions.saturating_add(checks)),
+            );
+        } else if claims > 1 {
             terms.push(SoundnessTerm {
                 name: format!("opening: one relation of {claims} claims"),
                 bits: FIELD_BITS - float(claims - 1).log2(),

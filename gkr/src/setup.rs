@@ -28,12 +28,13 @@ pub fn setup_with(
 
 /// Makes the keys of a model for any commitment scheme.
 pub fn setup_scheme<C: RelationProver>(
-    model: Model,
+    mut model: Model,
     options: &SetupOptions,
 ) -> Result<(ProvingKey<C>, VerifyingKey<C>), SetupError> {
+    options.guard(&mut model.graph)?;
     let executor = Executor::new(&model).map_err(|e| SetupError::Model(e.to_string()))?;
     let graph = executor.graph();
-    let max_batch = largest_batch::<C>(graph, *options)?;
+    let max_batch = largest_batch::<C>(graph, options)?;
     let plan = WeightPlan::new(&model.graph);
     let (constants, data) = match options.weights {
         _ if plan.shape.is_empty() => (Constants::None, None),
@@ -48,7 +49,7 @@ pub fn setup_scheme<C: RelationProver>(
             (Constants::Committed(commitment), Some(data))
         }
     };
-    let vk = VerifyingKey::new(Arc::clone(graph), constants, *options, max_batch);
+    let vk = VerifyingKey::new(Arc::clone(graph), constants, options.clone(), max_batch);
     let certificate = vk.certificate_security();
     let certificate = certificate.map_err(|e| SetupError::Limit(e.to_string()))?;
     if let Some(security) = certificate.filter(|security| !security.is_enough()) {
@@ -65,7 +66,7 @@ pub fn setup_scheme<C: RelationProver>(
 /// The largest power of two, at most [`MAX_BATCH`], whose proofs are within the limits and secure.
 pub(crate) fn largest_batch<C: RelationProver>(
     graph: &Arc<Graph>,
-    options: SetupOptions,
+    options: &SetupOptions,
 ) -> Result<usize, SetupError> {
     let bits = |batch| -> Result<f64, SetupError> {
         Plan::new(Arc::clone(graph), batch).map_err(SetupError::Limit)?;

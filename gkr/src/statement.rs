@@ -1,21 +1,44 @@
 //! What is proven: this model maps these inputs to these outputs.
 
 use crate::error::StatementError;
+use crate::options::{Visibilities, Visibility};
 use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
 use zkstrata_mle::{E, eval_dense};
 use zkstrata_model_ir::int::{Graph, MAX_PORTS, Port, TensorId};
 use zkstrata_model_ir::{Digest, bounded};
 
-/// Public inputs and outputs of a batch of inferences. Tensors are dense and row-major with the
+/// What a statement says of an input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PortValue {
+    /// These are its cells.
+    Public(Vec<i64>),
+    /// There are some in the port's interval, which the prover knows.
+    Private,
+}
+
+impl PortValue {
+    /// The cells, if everybody may know them.
+    pub fn public(&self) -> Option<&[i64]> {
+        match self {
+            Self::Public(cells) => Some(cells),
+            Self::Private => None,
+        }
+    }
+}
+
+/// Inputs and outputs of a batch of inferences. Tensors are dense and row-major with the
 /// batch as the first axis, in the order of the model's ports; `real = port scale * integer`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statement {
     /// The model: the digest of its verifying key.
     pub model: Digest,
-    /// One integer tensor per model input.
+    /// What the proof is made for: a nonce of the verifier, or the name of an audience. Nobody can
+    /// show the proof with another one; zeros if it does not matter.
+    pub context: [u8; 32],
+    /// One integer tensor per model input, or that it is private.
     #[serde(deserialize_with = "bounded::<_, _, MAX_PORTS>")]
-    pub inputs: Vec<Vec<i64>>,
+    pub inputs: Vec<PortValue>,
     /// One integer tensor per model output.
     #[serde(deserialize_with = "bounded::<_, _, MAX_PORTS>")]
     pub outputs: Vec<Vec<i64>>,
@@ -38,9 +61,9 @@ impl Statement {
             .collect()
     }
 
-    /// Number of inferences, from the length of the first input.
+    /// Number of inferences, from the length of the first output.
     pub fn batch(&self, graph: &Graph) -> usize {
-        match (self.inputs.first(), graph.inputs.first()) {
+        match (self.outputs.first(), graph.outputs.first()) {
             (Some(cells), Some(port)) => cells.len() / cells_of(graph, port).max(1),
             _ => 0,
         }
@@ -51,11 +74,30 @@ impl Statement {
         Digest::of("zkstrata 2026 statement", &(batch, self))
     }
 
-    /// Checks that every tensor has the length and every cell lies in the interval that the
-    /// graph gives them.
-    pub(crate) fn check(&self, graph: &Graph, batch: usize) -> Result<(), StatementError> {
-        check_ports(graph, "input", &graph.inputs, &self.inputs, batch)?;
-        check_ports(graph, "output", &graph.outputs, &self.outputs, batch)
+    /// Checks that every tensor is as visible as the key says, and has the length and every cell lies
+    /// in the interval that the graph gives them.
+    pub(crate) fn check(
+        &self,
+        graph: &Graph,
+        inputs: &Visibilities,
+        batch: usize,
+    ) -> Result<(), StatementError> {
+        for (index, (port, value)) in graph.inputs.iter().zip(&self.inputs).enumerate() {
+            let found = match value {
+                PortValue::Public(_) => Visibility::Public,
+                PortValue::Private => Visibility::Private,
+            };
+            if found != inputs.of(index) {
+                return Err(StatementError::Visibility {
+                    port: port.name.clone(),
+                    found,
+                });
+            }
+        }
+        let cells = self.inputs.iter().map(PortValue::public);
+        check_ports(graph, "input", &graph.inputs, cells, batch)?;
+        let cells = self.outputs.iter().map(|cells| Some(cells.as_slice()));
+        check_ports(graph, "output", &graph.outputs, cells, batch)
     }
 }
 
@@ -64,11 +106,11 @@ fn cells_of(graph: &Graph, port: &Port) -> usize {
     graph.node(port.tensor).axes.iter().product()
 }
 
-fn check_ports(
+fn check_ports<'a>(
     graph: &Graph,
     kind: &str,
     ports: &[Port],
-    tensors: &[Vec<i64>],
+    tensors: impl ExactSizeIterator<Item = Option<&'a [i64]>>,
     batch: usize,
 ) -> Result<(), StatementError> {
     if tensors.len() != ports.len() {
@@ -79,6 +121,7 @@ fn check_ports(
         });
     }
     for (port, cells) in ports.iter().zip(tensors) {
+        let Some(cells) = cells else { continue };
         let expected = cells_of(graph, port).saturating_mul(batch);
         if cells.len() != expected {
             return Err(StatementError::Length {

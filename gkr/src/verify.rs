@@ -1,18 +1,21 @@
 //! Verification: from a statement and a tape to accept or reject.
 
 use crate::claim::{self, Claim, Ends, Merged, TensorClaim};
-use crate::constants::Constants;
+use crate::constants::{Constants, PublicWeights, assert_values};
 use crate::error::{StatementError, VerifyError};
+use crate::form::Form;
 use crate::key::VerifyingKey;
 use crate::linear::{LinearVerifier, reduce};
 use crate::lookup;
 use crate::plan::{Plan, WeightPlan};
 use crate::prepared::Prepared;
 use crate::proof::Proof;
-use crate::statement::{Statement, eval_public};
+use crate::publics::{InputAt, Publics};
+use crate::statement::Statement;
 use std::sync::Arc;
 use zkstrata_mle::{E, Point};
-use zkstrata_pcs::joint::{RelationScheme, SourceRef};
+use zkstrata_pcs::joint::{Relation, RelationScheme, SourceRef, Term};
+use zkstrata_pcs::seal::{Book, SealedTape, Settled};
 use zkstrata_pcs::{Channel, TapeError, VerifierTape};
 
 impl<C: RelationScheme> VerifyingKey<C> {
@@ -29,33 +32,70 @@ impl<C: RelationScheme> VerifyingKey<C> {
     pub fn verify(&self, statement: &Statement, proof: &Proof) -> Result<(), VerifyError> {
         let prepared = self.check_statement(statement)?;
         let form = &prepared.form;
-        let mut tape = VerifierTape::new(&statement.digest(form.plan.batch).0, &proof.tape);
+        let (plan, weights) = (&form.plan, &form.weights);
+        let mut tape = VerifierTape::new(&statement.digest(plan.batch).0, &proof.tape);
         let witness = match &form.witness {
             None => None,
             Some(layout) => Some((layout, C::recv_commitment(layout, &mut tape)?)),
         };
-        let ends = reduce_statement(&form.plan, &form.weights, statement, &mut tape)?;
-        let (mut sources, mut claims) = (vec![], vec![]);
-        match &witness {
-            None => nothing_claimed(&ends.witness)?,
-            Some((layout, commitment)) => {
-                sources.push(SourceRef { layout, commitment });
-                claims.push(ends.witness);
+        let mut sources = vec![];
+        if let Some((layout, commitment)) = &witness {
+            sources.push(SourceRef { layout, commitment });
+        }
+        if let (Constants::Committed(commitment), Some(layout)) = (&self.constants, &form.key) {
+            sources.push(SourceRef { layout, commitment });
+        }
+        let evaluated = |constants: &PublicWeights, claims: &[_]| {
+            constants.values(&self.graph, weights, claims)
+        };
+        let relation = match &form.seal {
+            None => {
+                let ends = reduce_statement(plan, weights, statement, &mut tape)?;
+                let claims = self.claims(form, ends, evaluated, &mut tape)?;
+                claim::relation(&claims, tape.sample())
             }
+            Some(seal) => {
+                let book = Book::new(seal.plan);
+                let mut sealed = SealedTape::new(tape, &book);
+                let ends = reduce_statement(plan, weights, statement, &mut sealed)?;
+                let evaluated = |constants: &PublicWeights, claims: &[_]| {
+                    constants.values(&self.graph, weights, claims)
+                };
+                let claims = self.claims(form, ends, evaluated, &mut sealed)?;
+                let assertions;
+                (tape, assertions) = sealed.check()?;
+                let values = claims.iter().flat_map(|claims| claim::values(claims));
+                let settled = assertions.settle(values, tape.sample());
+                sealed_relation(plan, &claims, &settled)
+            }
+        };
+        C::verify(&sources, &relation, &mut tape)?;
+        Ok(tape.finish()?)
+    }
+
+    /// The claims on each source of the opening. Those on public weights, whose values `values` knows,
+    /// are asserted.
+    pub(crate) fn claims<H: Channel>(
+        &self,
+        form: &Form,
+        ends: Ends<H::S>,
+        values: impl FnOnce(&PublicWeights, &[Claim<H::S>]) -> Result<Vec<E>, VerifyError>,
+        channel: &mut H,
+    ) -> Result<Vec<Vec<Claim<H::S>>>, VerifyError> {
+        let mut claims = vec![];
+        match &form.witness {
+            None => nothing_claimed(&ends.witness)?,
+            Some(_) => claims.push(ends.witness),
         }
         match (&self.constants, &form.key) {
-            (Constants::Committed(commitment), Some(layout)) => {
-                sources.push(SourceRef { layout, commitment });
-                claims.push(ends.weights);
-            }
+            (Constants::Committed(_), Some(_)) => claims.push(ends.weights),
             (Constants::Public(constants), _) => {
-                constants.check(&self.graph, &form.weights, &ends.weights, &mut tape)?;
+                let values = values(constants, &ends.weights)?;
+                assert_values(&ends.weights, &values, channel)?;
             }
             (Constants::None | Constants::Committed(_), _) => nothing_claimed(&ends.weights)?,
         }
-        let relation = claim::relation(&claims, tape.sample());
-        C::verify(&sources, &relation, &mut tape)?;
-        Ok(tape.finish()?)
+        Ok(claims)
     }
 
     /// Checks everything about a statement that needs no proof, and returns what its proofs
@@ -74,7 +114,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
                 max: self.max_batch,
             }));
         }
-        statement.check(&self.graph, batch)?;
+        statement.check(&self.graph, &self.inputs, batch)?;
         if !self.is_certified() {
             return Err(VerifyError::Uncertified);
         }
@@ -88,13 +128,32 @@ impl<C: RelationScheme> VerifyingKey<C> {
 }
 
 /// Refuses claims on columns that the key has no commitment to: nothing would prove them.
-fn nothing_claimed(claims: &[Claim<E>]) -> Result<(), VerifyError> {
+fn nothing_claimed<V>(claims: &[Claim<V>]) -> Result<(), VerifyError> {
     if claims.is_empty() {
         return Ok(());
     }
     Err(VerifyError::Key(
         "columns that nobody has committed to".into(),
     ))
+}
+
+/// The relation that is left of a sealed verification: claims on columns, and the pads.
+pub(crate) fn sealed_relation<V>(
+    plan: &Plan,
+    claims: &[Vec<Claim<V>>],
+    settled: &Settled,
+) -> Relation {
+    let mut terms = claim::terms(claims, settled.claims.iter().copied());
+    if let Some(of_witness) = terms.first_mut() {
+        of_witness.push(Term::Cells {
+            column: plan.pad_column(),
+            coefs: settled.cells(),
+        });
+    }
+    Relation {
+        target: settled.target,
+        terms,
+    }
 }
 
 /// Reduces the statement to claims on committed columns; everything between the witness
@@ -106,18 +165,20 @@ fn nothing_claimed(claims: &[Claim<E>]) -> Result<(), VerifyError> {
 pub(crate) fn reduce_statement<C: Channel>(
     plan: &Plan,
     weights: &WeightPlan,
-    statement: &Statement,
+    mut publics: impl Publics,
     channel: &mut C,
 ) -> Result<Ends<C::S>, VerifyError> {
+    let malformed = |what: &str| VerifyError::Key(format!("{what} without a port"));
     let (mut committed, mut claims) = (Vec::new(), Vec::new());
     if !plan.blocks.is_empty() {
-        let lookups = lookup::verify(plan, channel)?;
+        let lookups = lookup::verify(plan, &mut publics, channel)?;
         committed = lookups.witness;
         claims = lookups.arguments;
     }
-    for (port, cells) in plan.graph.outputs.iter().zip(&statement.outputs) {
+    for (index, port) in plan.graph.outputs.iter().enumerate() {
         let point = Point::new(channel.sample_vec(plan.num_vars(port.tensor)));
-        let value = channel.constant(eval_public(plan, port.tensor, cells, &point));
+        let value = publics.output(plan, index, &point);
+        let value = channel.constant(value.ok_or_else(|| malformed("an output"))?);
         claims.push(TensorClaim {
             tensor: port.tensor,
             point,
@@ -125,28 +186,34 @@ pub(crate) fn reduce_statement<C: Channel>(
         });
     }
     let mut ends = reduce(plan, weights, claims, &mut LinearVerifier { channel })?;
-    for claim in std::mem::take(&mut ends.inputs) {
-        let expected = input_at(plan, statement, &claim)?;
-        let expected = channel.constant(expected);
-        channel.assert_zero(claim.value - expected, "public input")?;
+    for TensorClaim {
+        tensor,
+        point,
+        value,
+    } in std::mem::take(&mut ends.inputs)
+    {
+        let mut ports = plan.graph.inputs.iter().enumerate();
+        let port = ports.find(|(_, port)| port.tensor == tensor);
+        let (index, port) = port.ok_or_else(|| malformed("an input"))?;
+        match publics.input(plan, index, &point) {
+            None => return Err(malformed("an input")),
+            Some(InputAt::Public(expected)) => {
+                let expected = channel.constant(expected);
+                channel.assert_zero(value - expected, "public input")?;
+            }
+            Some(InputAt::Private) => {
+                let column = plan.guard_column(port);
+                let column = column.ok_or_else(|| {
+                    VerifyError::Key(format!("no lookup of the private input `{}`", port.name))
+                })?;
+                committed.push(Claim::of(column, point, value));
+            }
+        }
     }
     committed.append(&mut ends.witness);
     ends.witness = merge(committed, channel)?;
     ends.weights = merge(ends.weights, channel)?;
     Ok(ends)
-}
-
-/// The public input that a claim is about, at the claim's point.
-fn input_at<S>(
-    plan: &Plan,
-    statement: &Statement,
-    claim: &TensorClaim<S>,
-) -> Result<E, VerifyError> {
-    let mut ports = plan.graph.inputs.iter().zip(&statement.inputs);
-    let (_, cells) = ports
-        .find(|(port, _)| port.tensor == claim.tensor)
-        .ok_or_else(|| VerifyError::Key("an input without a port".into()))?;
-    Ok(eval_public(plan, claim.tensor, cells, &claim.point))
 }
 
 /// Merges claims on one column at one point, asserting that their values are equal.

@@ -11,10 +11,7 @@ use std::ops::{Add, Mul, Sub};
 use zkstrata_mle::E;
 
 /// A value only the prover knows for sure.
-pub trait Scalar:
-    Clone + Add<Output = Self> + Sub<Output = Self> + Mul<E, Output = Self> + Send + Sync
-{
-}
+pub trait Scalar: Clone + Add<Output = Self> + Sub<Output = Self> + Mul<E, Output = Self> {}
 
 impl Scalar for E {}
 

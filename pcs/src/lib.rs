@@ -23,6 +23,7 @@ mod counting;
 pub mod joint;
 #[cfg(feature = "prover")]
 mod random;
+pub mod seal;
 pub mod sumcheck;
 mod transcript;
 

@@ -5,6 +5,7 @@
 //! depends on their values.
 
 use crate::constants::Weights;
+use crate::form::Form;
 use crate::plan::{Plan, WeightPlan};
 use serde::Serialize;
 use zkstrata_model_ir::int::{Interval, Model};
@@ -19,9 +20,11 @@ const WORK: f64 = 8.0;
 const FRAME: usize = 56;
 
 /// The expected length of a proof.
-pub(super) fn proof(plan: &Plan, counts: Counts, opening: &OpeningCost) -> f64 {
-    let messages =
-        SCALAR * counts.scalars as f64 + WORK * counts.works as f64 + counts.bytes as f64;
+pub(super) fn proof(form: &Form, counts: Counts, opening: &OpeningCost) -> f64 {
+    let plan = &form.plan;
+    let sealed = form.seal.as_ref().map(|seal| seal.plan.scalars());
+    let scalars = sealed.unwrap_or(counts.scalars);
+    let messages = SCALAR * scalars as f64 + WORK * counts.works as f64 + counts.bytes as f64;
     let columns = || {
         let tables = plan.witness.iter().enumerate();
         tables.flat_map(|(table, shape)| {

@@ -1,10 +1,11 @@
 //! What making keys, proving and verifying have to do, in units that one rate each fits.
 
-use super::dry;
 use super::tally::{self, Tally};
 use crate::claim::{Claim, count};
+use crate::dry;
 use crate::error::VerifyError;
 use crate::form::Form;
+use crate::options::Visibilities;
 use crate::plan::{Block, Plan};
 use zkstrata_model_ir::int::{MapAxis, Model, Op};
 use zkstrata_pcs::Counts;
@@ -79,9 +80,13 @@ pub(super) struct Counted {
 
 impl Counted {
     /// Counts everything.
-    pub(super) fn new(model: &Model, form: &Form) -> Result<Self, VerifyError> {
+    pub(super) fn new(
+        model: &Model,
+        form: &Form,
+        inputs: &Visibilities,
+    ) -> Result<Self, VerifyError> {
         let (plan, weights) = (&form.plan, &form.weights);
-        let (counts, ends) = dry::verification(plan, weights)?;
+        let (counts, ends) = dry::verification(plan, weights, inputs)?;
         let opening = Joint::cost(&form.sources())?;
         let len = |n: usize| n as f64;
         let constants_len = model.weights.iter().map(Vec::len).sum::<usize>()
@@ -124,7 +129,7 @@ impl Counted {
             Some(source) => work.key = Commitment::new(source, &ends.weights),
             None => work.evaluated = work.weights,
         }
-        work.proof = super::size::proof(plan, counts, &opening);
+        work.proof = super::size::proof(form, counts, &opening);
         Ok(Self { work, key })
     }
 }

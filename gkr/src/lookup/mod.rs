@@ -55,9 +55,10 @@ pub(crate) use prove::{multiplicities, prove, trees, values};
 use crate::claim::{Claim, TensorClaim};
 use crate::error::VerifyError;
 use crate::plan::{Block, Limb, Plan};
+use crate::publics::Publics;
 use fraction::FractionClaim;
 use std::ops::Range;
-use table::{eval_all, identifier};
+use table::identifier;
 use zkstrata_mle::{E, Field, Point, PrimeCharacteristicRing, mask, selector, signed};
 use zkstrata_model_ir::int::TensorId;
 use zkstrata_pcs::{Channel, ColumnId};
@@ -110,6 +111,9 @@ pub(crate) struct LookupClaims<S> {
     pub(crate) witness: Vec<Claim<S>>,
     /// Arguments of the table nodes: on tensors.
     pub(crate) arguments: Vec<TensorClaim<S>>,
+    /// The denominators of the tables' rows at the end of their tree, which the verifier evaluates.
+    #[cfg_attr(not(feature = "prover"), allow(dead_code))]
+    pub(crate) denominator: S,
 }
 
 /// A block's part of the leaf equation: it adds `mask` to `p(r)` and `constant + sum_v coefs_v *
@@ -221,6 +225,7 @@ fn block_claims<S>(
 /// satisfies its lookups, provided the returned claims hold.
 pub(crate) fn verify<C: Channel>(
     plan: &Plan,
+    publics: &mut impl Publics,
     channel: &mut C,
 ) -> Result<LookupClaims<C::S>, VerifyError> {
     let malformed = || VerifyError::Key("lookup blocks do not fit".into());
@@ -236,6 +241,7 @@ pub(crate) fn verify<C: Channel>(
     let mut claims = LookupClaims {
         witness: Vec::new(),
         arguments: Vec::new(),
+        denominator: tables.q.clone(),
     };
     let (mut p, mut constant) = (E::ZERO, E::ONE);
     let mut q = leaves.q;
@@ -256,8 +262,8 @@ pub(crate) fn verify<C: Channel>(
     let constant = channel.constant(constant);
     channel.assert_zero(q - constant, "lookup leaf denominators")?;
 
-    let row = eval_all(&plan.graph.tables, &plan.tables, &tables.point).ok_or_else(malformed)?;
-    let denominator = channel.constant(row.denominator(alpha, beta));
+    let denominator = publics.denominator(plan, &tables.point, [alpha, beta]);
+    let denominator = channel.constant(denominator.ok_or_else(malformed)?);
     channel.assert_zero(tables.q - denominator, "table denominators")?;
     let multiplicities = plan.multiplicity_column();
     let claim = Claim::of(multiplicities, tables.point, tables.p);

@@ -31,6 +31,7 @@ pub(crate) fn prove<W: Evidence>(
     let mut claims = LookupClaims {
         witness: Vec::new(),
         arguments: Vec::new(),
+        denominator: tables.q,
     };
     for (index, (block, values)) in plan.blocks.iter().zip(values).enumerate() {
         block_claims(index, block, &leaves.point, values, &mut claims).expect("the leaf point");

@@ -13,7 +13,7 @@ pub(crate) use weights::WeightPlan;
 
 use std::sync::Arc;
 use zkstrata_mle::{axis_vars, live_cells, tensor_vars};
-use zkstrata_model_ir::int::{Graph, TensorId};
+use zkstrata_model_ir::int::{Graph, Port, TensorId};
 use zkstrata_pcs::joint::{Layout, ProofProfile, Table as Columns, Word};
 use zkstrata_pcs::{ColumnId, Error};
 
@@ -104,6 +104,32 @@ impl Plan {
         (!self.witness.is_empty()).then(layout).transpose()
     }
 
+    /// The same for a proof that hides the witness behind so many pads, the cells of which are one more
+    /// column; it is opened beside a key of `rows` rows.
+    pub(crate) fn hidden_layout(
+        &self,
+        profile: ProofProfile,
+        pads: usize,
+        rows: usize,
+    ) -> Result<Layout, Error> {
+        let live = pads.saturating_mul(2).max(1);
+        let pads = Columns {
+            num_vars: axis_vars(live),
+            live,
+            width: 1,
+        };
+        let tables = [self.witness.as_slice(), &[pads]].concat();
+        Layout::hidden(Word::Committed, profile.parameters(), &tables, rows, 1)
+    }
+
+    /// The committed column of the pads of a proof that hides the witness.
+    pub(crate) fn pad_column(&self) -> ColumnId {
+        ColumnId {
+            table: self.witness.len(),
+            column: 0,
+        }
+    }
+
     /// Axes of a tensor, the batch first.
     pub(crate) fn axes(&self, tensor: TensorId) -> Vec<usize> {
         let mut axes = vec![self.batch];
@@ -133,6 +159,11 @@ impl Plan {
     pub(crate) fn output_column(&self, tensor: TensorId) -> Option<ColumnId> {
         let table = self.block_of.get(tensor.0).copied().flatten()?;
         Some(ColumnId { table, column: 0 })
+    }
+
+    /// The committed column that holds the cells of an input that has a guard.
+    pub(crate) fn guard_column(&self, port: &Port) -> Option<ColumnId> {
+        self.output_column(self.graph.guard(port)?)
     }
 
     /// The committed column of the multiplicities.

@@ -3,6 +3,7 @@
 use super::build::{SHIFT, inputs, plan};
 use super::field_run::{Tamper, run};
 use super::suite::{self, models};
+use crate::PortValue;
 use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::statement::Statement;
@@ -74,7 +75,7 @@ impl<C: RelationProver> Case<C> {
     ) -> Result<(), VerifyError> {
         let (tape, _) = self
             .pk
-            .prove_witness(plan, statement, witness)
+            .prove_witness(plan, statement, witness, None)
             .expect("commits");
         self.vk.verify(statement, &Proof { tape })
     }
@@ -354,7 +355,7 @@ fn a_changed_weight_is_rejected() {
                 let trace = pk.run(&case.inputs).expect("runs");
                 let witness = Witness::new(&plan, trace);
                 let (tape, _) = pk
-                    .prove_witness(&plan, &statement, &witness)
+                    .prove_witness(&plan, &statement, &witness, None)
                     .expect("commits");
                 let verdict = case.vk.verify(&statement, &Proof { tape });
                 assert!(verdict.is_err(), "{name}: constant {w}");
@@ -393,13 +394,15 @@ fn a_false_input_with_an_honest_trace_is_rejected() {
         let plan = plan(&case.model, case.batch);
         for port in 0..case.honest.inputs.len() {
             let mut statement = case.honest.clone();
-            let at = &mut statement.inputs[port][1];
+            let mut inputs = case.inputs.clone();
+            let at = &mut inputs[port][1];
             *at = if *at > 0 { *at - 1 } else { *at + 1 };
+            statement.inputs[port] = PortValue::Public(inputs[port].clone());
             let trace = case.pk.run(&case.inputs).expect("runs");
             let witness = Witness::new(&plan, trace);
             let verdict = case.judge(&plan, &statement, &witness);
             // The model may not depend on that cell; then the statement is true.
-            let truth = case.pk.prove_integers(&statement.inputs).expect("proves").0;
+            let truth = case.pk.prove_integers(&inputs).expect("proves").0;
             if truth.outputs != statement.outputs {
                 assert!(verdict.is_err(), "{name}: input {port}");
             }

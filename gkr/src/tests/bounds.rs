@@ -141,7 +141,7 @@ fn a_float_model_whose_accumulator_would_wrap_is_refused() {
     let inputs = vec![vec![3, 5], vec![1, 2]];
     let plan = plan(&model, 1);
     let (statement, witness) = run(&plan, &model, vk.digest(), &inputs, &mut |_, _, _, _| {});
-    let proven = pk.prove_witness(&plan, &statement, &witness);
+    let proven = pk.prove_witness(&plan, &statement, &witness, None);
     let accepted = proven.is_ok_and(|(tape, _)| vk.verify(&statement, &Proof { tape }).is_ok());
     let executed = pk.prove_integers(&inputs).map(|(statement, _)| statement);
     assert!(!accepted || executed.is_ok_and(|honest| honest == statement));

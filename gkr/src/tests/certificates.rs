@@ -2,6 +2,7 @@
 
 use super::build::{Builder, inputs, window};
 use super::suite::{self, models};
+use crate::Visibilities;
 use crate::constants::Constants;
 use crate::key::FileKind;
 use crate::plan::WeightPlan;
@@ -19,6 +20,7 @@ const OPTIONS: SetupOptions = SetupOptions {
     weights: Weights::Committed,
     proof: crate::ProofProfile::Fast,
     trust: Trust::Certificate,
+    inputs: Visibilities::PUBLIC,
 };
 
 /// The keys of a model, the verifying one as it comes out of a file, and the certificate.
@@ -117,7 +119,10 @@ fn no_certificate_vouches_for_a_trusted_maker() {
         ..OPTIONS
     };
     for weights in [Weights::Committed, Weights::Public] {
-        let options = SetupOptions { weights, ..options };
+        let options = SetupOptions {
+            weights,
+            ..options.clone()
+        };
         let (pk, vk) = setup_scheme::<Joint>(suite::wide(), &options).expect("sets up");
         assert_eq!(pk.certificate().expect("none"), None);
         let mut vk = VerifyingKey::<Joint>::from_bytes(&vk.to_bytes()).expect("reads");

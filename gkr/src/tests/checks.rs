@@ -4,6 +4,7 @@
 use super::attacks::Case;
 use super::build::{Builder, inputs, plan, plan_of};
 use super::suite::{self, models};
+use crate::PortValue;
 use crate::claim::count;
 use crate::constants::{Constants, PublicWeights};
 use crate::linear::analyse;
@@ -19,6 +20,7 @@ use crate::{
 };
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::{Executor, Interval, Model, Op, RunError};
+use zkstrata_pcs::Seed;
 use zkstrata_pcs::joint::{
     Column, Joint, Layout, Partial, Relation, RelationProver, RelationScheme, SourceRef, Word,
 };
@@ -65,6 +67,14 @@ impl<const BITS: u32> RelationScheme for Weak<BITS> {
 }
 
 impl<const BITS: u32> RelationProver for Weak<BITS> {
+    fn commit_hidden(
+        layout: &Layout,
+        columns: Vec<Column>,
+        _: &Seed,
+    ) -> Result<(Self::Commitment, Self::Data), Error> {
+        Self::commit(layout, columns)
+    }
+
     type Data = ();
 
     fn commit(layout: &Layout, columns: Vec<Column>) -> Result<(Self::Commitment, ()), Error> {
@@ -106,12 +116,13 @@ fn proof_under<C: RelationProver<Data = ()>>(
     let statement = Statement {
         model: key.digest(),
         outputs: outputs.collect(),
-        inputs: x,
+        context: [0; 32],
+        inputs: x.into_iter().map(PortValue::Public).collect(),
     };
     let plan = plan(model, batch);
     let witness = Witness::new(&plan, trace);
     let (tape, _) = pk
-        .prove_witness(&plan, &statement, &witness)
+        .prove_witness(&plan, &statement, &witness, None)
         .expect("proves");
     (statement, Proof { tape })
 }
@@ -178,7 +189,7 @@ fn a_solution_of_another_puzzle_is_no_proof_of_work() {
     let case = Case::<Clear>::new(suite::mlp(), 1);
     let plan = plan(&case.model, 1);
     let witness = Witness::new(&plan, case.pk.run(&case.inputs).expect("runs"));
-    let proven = case.pk.prove_witness(&plan, &case.honest, &witness);
+    let proven = case.pk.prove_witness(&plan, &case.honest, &witness, None);
     let (tape, messages) = proven.expect("proves");
     let work = messages.iter().find(|m| m.label == "lookup work");
     let range = work.expect("a proof of work").range.clone();
@@ -249,7 +260,8 @@ fn a_batch_that_the_key_does_not_allow_is_rejected() {
     assert_eq!(batch(key(1).verify(&statement, &proof)), (2, 1));
     let nothing = Statement {
         model: honest.digest(),
-        inputs: vec![vec![]; statement.inputs.len()],
+        context: [0; 32],
+        inputs: vec![PortValue::Public(vec![]); statement.inputs.len()],
         outputs: vec![vec![]; statement.outputs.len()],
     };
     let empty = Proof { tape: vec![] };

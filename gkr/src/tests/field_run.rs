@@ -6,6 +6,7 @@
 
 use super::field_witness::{Faces, FieldWitness, Padded, padded_tensor};
 use super::leaves::field_multiplicities;
+use crate::PortValue;
 use crate::plan::Plan;
 use crate::statement::Statement;
 use crate::tensor::{Tensor, for_each_live};
@@ -372,7 +373,8 @@ pub(super) fn run(
         .collect();
     let statement = Statement {
         model: key,
-        inputs: inputs.to_vec(),
+        context: [0; 32],
+        inputs: inputs.iter().cloned().map(PortValue::Public).collect(),
         outputs,
     };
     let padded = |(node, x)| padded_tensor(plan, node, x);

@@ -7,6 +7,7 @@ use super::blame::{Blame, False, Liar, Tree};
 use super::build::{Builder, inputs, plan};
 use super::field_run::run;
 use super::suite::{self, models};
+use crate::Visibilities;
 use crate::lookup::fraction::CLEAR_VARS;
 use crate::proof::Proof;
 use crate::statement::Statement;
@@ -65,7 +66,10 @@ fn false_cells(batch: usize, blames: &[Blame]) -> BTreeMap<String, usize> {
                 };
                 let digest = case.vk.digest();
                 let (statement, witness) = run(&plan, &case.model, digest, &case.inputs, &mut lie);
-                if statement.check(&case.model.graph, batch).is_err() {
+                if statement
+                    .check(&case.model.graph, &Visibilities::PUBLIC, batch)
+                    .is_err()
+                {
                     // The lie takes an output out of its interval.
                     continue;
                 }
@@ -312,7 +316,7 @@ fn an_argument_beyond_the_domain_is_rejected() {
                 let row = block.offset + tables[block.table.0].len - 1 + pad;
                 witness.multiplicities[row] += F::ONE;
             }
-            let proven = pk.prove_witness(&plan, &statement, &witness);
+            let proven = pk.prove_witness(&plan, &statement, &witness, None);
             let (tape, _) = proven.expect("commits");
             let verdict = vk.verify(&statement, &Proof { tape });
             assert!(verdict.is_err(), "{beyond} {pad}");
@@ -415,7 +419,7 @@ fn a_chain_of_lies_is_stuck_at_the_joint_opening() {
                 ..Blame::default()
             };
             let liar = Liar::new(&witness, blame);
-            match case.pk.prove_witness(&plan, &statement, &liar) {
+            match case.pk.prove_witness(&plan, &statement, &liar, None) {
                 Ok((tape, _)) => {
                     let verdict = case.vk.verify(&statement, &Proof { tape });
                     assert_ne!(class(&verdict), "ACCEPTED", "{name}");

@@ -1,6 +1,7 @@
 //! A proof is about the missing cells of its input as about all others: they are one integer, which
 //! no number is.
 
+use crate::{PortValue, Statement};
 use crate::{Proven, SetupOptions, setup_scheme};
 use ndarray::{ArrayD, IxDyn, arr1};
 use zkstrata_model_ir::float::{Activation, Graph, GraphBuilder, Missing, Op};
@@ -59,22 +60,27 @@ fn missing_cells_are_part_of_the_statement() {
         for (y, count) in outputs.iter().zip(counts) {
             assert!((y - count).abs() < 0.05, "{x:?}: {outputs:?}");
         }
-        assert_eq!(statement.inputs[0], integers(x));
+        let cells = |statement: &Statement| statement.inputs[0].public().expect("public").to_vec();
+        let with = |cell: usize, value: i64| {
+            let (mut other, mut cells) = (statement.clone(), cells(&statement));
+            cells[cell] = value;
+            other.inputs[0] = PortValue::Public(cells);
+            other
+        };
+        assert_eq!(cells(&statement), integers(x));
         // The same proof of another input: one more cell is missing, or one less.
         for cell in 0..3 {
-            let mut other = statement.clone();
-            let missing = other.inputs[0][cell] == code;
-            other.inputs[0][cell] = if missing { integers([2.5; 3])[0] } else { code };
+            let missing = cells(&statement)[cell] == code;
+            let other = with(cell, if missing { integers([2.5; 3])[0] } else { code });
             assert!(vk.verify(&other, &proof).is_err(), "{x:?}, cell {cell}");
             let mut given = x;
             given[cell] = if missing { 2.5 } else { NAN };
-            assert_eq!(other.inputs[0], integers(given));
+            assert_eq!(cells(&other), integers(given));
         }
         // Nothing lies below what stands for a missing cell.
-        let mut other = statement.clone();
-        other.inputs[0][0] = code - 1;
+        let other = with(0, code - 1);
         assert!(vk.verify(&other, &proof).is_err());
-        assert!(pk.prove_integers(&other.inputs).is_err());
+        assert!(pk.prove_integers(&[cells(&other)]).is_err());
     }
     let refused = graph.quantise_inputs(&[sample([f32::INFINITY, 0.0, 0.0])]);
     assert!(matches!(

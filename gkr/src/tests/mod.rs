@@ -17,6 +17,7 @@ mod merging;
 mod missing;
 mod operators;
 mod padding;
+mod private;
 mod products;
 mod random;
 pub(crate) mod suite;

@@ -240,7 +240,7 @@ fn check(model: &Model, batch: usize, pick: usize) -> Result<(), TestCaseError> 
     };
     let (statement, witness) = run(&plan, model, vk.digest(), &inputs, &mut tamper);
     let (tape, _) = pk
-        .prove_witness(&plan, &statement, &witness)
+        .prove_witness(&plan, &statement, &witness, None)
         .expect("commits");
     let verdict = vk.verify(&statement, &Proof { tape });
     prop_assert!(verdict.is_err(), "a false witness is accepted");

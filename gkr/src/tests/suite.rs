@@ -1,6 +1,7 @@
 //! Small models that together use every operator variant.
 
 use super::build::{Builder, SHIFT, matrix, taps, window};
+use crate::PortValue;
 use zkstrata_model_ir::int::{Affine, MapAxis, Model, TensorId, WeightId};
 
 /// `(name, model)` of every test model.
@@ -186,7 +187,7 @@ fn permute_gather() -> Model {
     b.finish()
 }
 
-fn two_ports() -> Model {
+pub(super) fn two_ports() -> Model {
     let mut b = Builder::new(11);
     let x = b.input(&[6], -8, 7);
     let z = b.input(&[3], 0, 15);
@@ -379,4 +380,12 @@ pub(super) fn wide() -> Model {
     let y = b.dense(h, &[90], &[10]);
     b.output(y);
     b.finish()
+}
+
+/// The cells of a public input.
+pub(crate) fn public(value: &mut PortValue) -> &mut Vec<i64> {
+    match value {
+        PortValue::Public(cells) => cells,
+        PortValue::Private => panic!("a private input has no cells"),
+    }
 }

@@ -2,7 +2,9 @@
 //! panics. Keys and statements of another model likewise.
 
 use super::build::{inputs, plan_of};
+use super::suite::public;
 use super::suite::{self, models};
+use crate::PortValue;
 use crate::constants::{Constants, PublicWeights};
 use crate::proof::Proof;
 use crate::witness::Witness;
@@ -46,7 +48,7 @@ impl<C: RelationProver> Real<C> {
         let plan = plan_of(vk.graph(), batch);
         let witness = Witness::new(&plan, pk.run(&inputs).expect("runs"));
         let (tape, messages) = pk
-            .prove_witness(&plan, &statement, &witness)
+            .prove_witness(&plan, &statement, &witness, None)
             .expect("proves");
         let messages = messages.into_iter().map(|m| (m.label, m.range)).collect();
         Self {
@@ -132,13 +134,13 @@ fn statements_that_differ_are_rejected() {
     };
     let error = rejects(&|s| s.model = Digest([7; 32]));
     assert!(matches!(error, VerifyError::Statement(_)), "{error}");
-    rejects(&|s| s.inputs[0][3] ^= 1);
+    rejects(&|s| public(&mut s.inputs[0])[3] ^= 1);
     rejects(&|s| s.outputs[0][0] += 1);
     rejects(&|s| s.outputs[0].swap(0, 1));
     for (what, error) in [
         (
             "cell beyond its interval",
-            rejects(&|s| s.inputs[0][3] = 1000),
+            rejects(&|s| public(&mut s.inputs[0])[3] = 1000),
         ),
         (
             "output beyond its interval",
@@ -147,13 +149,20 @@ fn statements_that_differ_are_rejected() {
         ("missing input", rejects(&|s| s.inputs.clear())),
         ("missing output", rejects(&|s| s.outputs.clear())),
         ("short output", rejects(&|s| s.outputs[0].truncate(3))),
-        ("short input", rejects(&|s| s.inputs[0].truncate(17))),
-        ("empty batch", rejects(&|s| s.inputs[0].clear())),
+        (
+            "short input",
+            rejects(&|s| public(&mut s.inputs[0]).truncate(17)),
+        ),
+        (
+            "empty batch",
+            rejects(&|s| public(&mut s.inputs[0]).clear()),
+        ),
         (
             "huge batch",
             rejects(&|s| {
-                let one = s.inputs[0].clone();
-                s.inputs[0] = one.repeat(4096);
+                for tensor in s.inputs.iter_mut().map(public).chain(&mut s.outputs) {
+                    *tensor = tensor.repeat(4096);
+                }
             }),
         ),
     ] {
@@ -164,7 +173,7 @@ fn statements_that_differ_are_rejected() {
     }
     // One inference of the two.
     rejects(&|s| {
-        for tensor in s.inputs.iter_mut().chain(&mut s.outputs) {
+        for tensor in s.inputs.iter_mut().map(public).chain(&mut s.outputs) {
             tensor.truncate(tensor.len() / 2);
         }
     });
@@ -314,7 +323,8 @@ fn files_of_both_kinds_of_weights() {
 fn oversized_files_are_refused() {
     let tensors = |count| Statement {
         model: Digest([0; 32]),
-        inputs: vec![vec![]; count],
+        context: [0; 32],
+        inputs: vec![PortValue::Private; count],
         outputs: vec![],
     };
     let proof = Proof { tape: vec![] };

@@ -14,6 +14,7 @@ mod bounds;
 mod contract;
 mod fault;
 mod graph;
+mod guard;
 mod intervals;
 mod model;
 mod op;
@@ -29,6 +30,7 @@ pub use fault::{GraphError, NodeFault, PortFault, TableFault};
 pub use graph::{
     Features, Graph, Interval, MAX_FEATURES, MAX_NODES, MAX_PORTS, Node, Port, PortKind, TensorId,
 };
+pub use guard::GuardError;
 pub use intervals::ModelError;
 pub use model::{Ints, Model, Trace};
 pub use op::{

@@ -72,6 +72,15 @@ impl Table {
         rows.into_iter().all(|(x, &y)| y == i32::from(x >= 0))
     }
 
+    /// Whether the domain is this interval and every value its argument.
+    pub fn is_identity_on(&self, interval: Interval) -> bool {
+        let identity = matches!(
+            self.function,
+            Function::Clamp { lo, hi } if lo <= interval.lo && interval.hi <= hi
+        );
+        identity && self.domain() == interval
+    }
+
     /// `k` if this is the range table `0 .. 2^k`.
     pub fn limb_bits(&self) -> Option<u32> {
         let is_range = self.function == Function::Range && self.start == 0;

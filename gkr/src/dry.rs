@@ -4,18 +4,17 @@
 
 use crate::claim::Ends;
 use crate::error::VerifyError;
+use crate::options::Visibilities;
 use crate::plan::{Plan, WeightPlan};
-use crate::statement::Statement;
+use crate::publics::Whatever;
 use crate::verify::reduce_statement;
 use std::ops::{Add, Mul, Sub};
 use zkstrata_mle::{E, PrimeCharacteristicRing};
-use zkstrata_model_ir::Digest;
-use zkstrata_model_ir::int::Port;
 use zkstrata_pcs::{Channel, Counted, Counting, Counts, Scalar, TapeError};
 
 /// A message that nobody has sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Unknown;
+pub(crate) struct Unknown;
 
 impl Add for Unknown {
     type Output = Self;
@@ -45,7 +44,7 @@ impl Scalar for Unknown {}
 
 /// A channel without a prover. Its challenges are different from each other, as random ones are.
 #[derive(Debug, Default)]
-pub(super) struct Dry {
+pub(crate) struct Dry {
     challenges: u64,
 }
 
@@ -88,17 +87,12 @@ impl Channel for Dry {
 }
 
 /// What a verification up to the openings does, and the claims that are then left.
-pub(super) fn verification(
+pub(crate) fn verification(
     plan: &Plan,
     weights: &WeightPlan,
+    inputs: &Visibilities,
 ) -> Result<(Counts, Ends<Counted<Unknown>>), VerifyError> {
-    let zeros = |port: &Port| vec![0; plan.batch * plan.graph.node(port.tensor).cells()];
-    let statement = Statement {
-        model: Digest([0; 32]),
-        inputs: plan.graph.inputs.iter().map(zeros).collect(),
-        outputs: plan.graph.outputs.iter().map(zeros).collect(),
-    };
     let mut channel = Counting::new(Dry::default());
-    let ends = reduce_statement(plan, weights, &statement, &mut channel)?;
+    let ends = reduce_statement(plan, weights, Whatever(inputs), &mut channel)?;
     Ok((channel.counts(), ends))
 }
