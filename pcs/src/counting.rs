@@ -28,8 +28,10 @@ pub struct Counts {
     pub public_multiplications: usize,
     /// Multiplications of two scalars.
     pub multiplications: usize,
-    /// Assertions.
+    /// Assertions that a scalar is zero.
     pub assertions: usize,
+    /// Assertions that a scalar is not zero: that it has an inverse.
+    pub inverses: usize,
     /// Proofs of work.
     pub works: usize,
 }
@@ -172,7 +174,7 @@ impl<C: Channel> Channel for Counting<C> {
     }
 
     fn assert_nonzero(&mut self, value: Self::S, what: &'static str) -> Result<(), TapeError> {
-        self.counts.assertions += 1;
+        self.counts.inverses += 1;
         self.channel.assert_nonzero(value.scalar, what)
     }
 

@@ -177,7 +177,8 @@ fn a_verification_is_counted() {
             additions: 2,
             public_multiplications: 1,
             multiplications: 1,
-            assertions: 2,
+            assertions: 1,
+            inverses: 1,
             works: 1,
         }
     );
