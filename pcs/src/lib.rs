@@ -21,6 +21,7 @@ mod channel;
 mod claim;
 mod counting;
 pub mod joint;
+pub mod seal;
 pub mod sumcheck;
 mod transcript;
 

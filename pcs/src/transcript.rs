@@ -22,12 +22,16 @@
 
 use crate::cells::{Cells, Malformed};
 use crate::channel::Channel;
+#[cfg(feature = "prover")]
+use crate::seal::{self, Pads, Recorded, SealError};
 use p3_blake3::Blake3;
 use p3_challenger::{
     CanObserve, CanSample, CanSampleBits, GrindingChallenger, HashChallenger,
     SerializingChallenger64,
 };
 use p3_symmetric::Hash;
+#[cfg(feature = "prover")]
+use std::sync::Arc;
 use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, PrimeField64};
 
 /// The sponge, as p3's protocols know it.
@@ -144,7 +148,26 @@ pub struct ProverTape {
     bytes: Vec<u8>,
     messages: Vec<Message>,
     sponge: Sponge,
+    sealing: Option<Sealing>,
+    #[cfg(test)]
+    frozen: Frozen,
 }
+
+/// What a tape does while it is sealed.
+#[cfg(feature = "prover")]
+struct Sealing {
+    pads: Arc<Pads>,
+    /// How many pads have been used, or would have been.
+    used: usize,
+    /// How many bytes had been sent before.
+    start: usize,
+    /// The challenges drawn since.
+    challenges: Vec<E>,
+}
+
+/// Challenges that were fixed beforehand, if there are any. Proofs of work then pass.
+#[cfg(test)]
+type Frozen = Option<std::vec::IntoIter<E>>;
 
 #[cfg(feature = "prover")]
 impl ProverTape {
@@ -154,11 +177,74 @@ impl ProverTape {
             bytes: vec![],
             messages: vec![],
             sponge: new_sponge(statement),
+            sealing: None,
+            #[cfg(test)]
+            frozen: None,
         }
+    }
+
+    /// From now on every scalar is sent plus the next pad (see [`crate::seal`]), whoever sends it.
+    ///
+    /// # Panics
+    /// If the tape is sealed.
+    pub fn seal(&mut self, pads: Pads) {
+        assert!(self.sealing.is_none(), "a sealed tape is sealed once");
+        self.sealing = Some(Sealing {
+            pads: Arc::new(pads),
+            used: 0,
+            start: self.bytes.len(),
+            challenges: vec![],
+        });
+    }
+
+    /// Sends scalars in the clear again. Returns the challenges drawn in the meantime.
+    ///
+    /// # Errors
+    /// If not every pad of a message has been used once.
+    ///
+    /// # Panics
+    /// If the tape is not sealed.
+    pub(crate) fn unseal(&mut self) -> Result<Vec<E>, SealError> {
+        let sealing = self.sealing.take().expect("the tape is sealed");
+        seal::expect("pads", sealing.pads.plan().sent(), sealing.used)?;
+        Ok(sealing.challenges)
+    }
+
+    /// The pads of a sealed tape, and what a verifier reads and draws of what it holds since.
+    ///
+    /// # Panics
+    /// If the tape is not sealed.
+    pub(crate) fn sealed(&self) -> (Arc<Pads>, Recorded<'_>) {
+        let sealing = self.sealing.as_ref().expect("the tape is sealed");
+        let recorded = self.since(sealing.start, &sealing.challenges);
+        (Arc::clone(&sealing.pads), recorded)
+    }
+
+    /// How many bytes the tape has, and how many challenges were drawn since it was sealed.
+    pub(crate) fn position(&self) -> (usize, usize) {
+        let drawn = self.sealing.as_ref().map_or(0, |s| s.challenges.len());
+        (self.bytes.len(), drawn)
+    }
+
+    /// What a verifier reads who starts at this byte and draws these challenges.
+    pub(crate) fn since<'a>(&'a self, start: usize, challenges: &'a [E]) -> Recorded<'a> {
+        Recorded::new(Reader::new(&self.bytes[start..]), challenges)
     }
 
     /// Sends scalars.
     pub fn send(&mut self, label: &'static str, values: &[E]) {
+        let Some(sealing) = &mut self.sealing else {
+            return self.send_clear(label, values);
+        };
+        let pads = sealing.used..sealing.used + values.len();
+        sealing.used = pads.end;
+        // Without a pad nothing of the value is sent; that there was none is an error of `unseal`.
+        let pad = |(i, &value): (usize, &E)| sealing.pads.sent(i).map_or(E::ZERO, |p| value + p);
+        let padded: Vec<E> = pads.zip(values).map(pad).collect();
+        self.send_clear(label, &padded);
+    }
+
+    fn send_clear(&mut self, label: &'static str, values: &[E]) {
         let start = self.bytes.len();
         absorb_scalars(&mut self.sponge, Kind::Scalars, label, values);
         for coefficient in values.iter().flat_map(coefficients) {
@@ -177,7 +263,11 @@ impl ProverTape {
     }
 
     /// Sends cells whose number the verifier knows.
+    ///
+    /// # Panics
+    /// If the tape is sealed: cells have no pads.
     pub(crate) fn send_cells(&mut self, label: &'static str, cells: &Cells) {
+        assert!(self.sealing.is_none(), "no cells on a sealed tape");
         self.send_bytes(label, &cells.to_bytes());
     }
 
@@ -210,6 +300,18 @@ impl ProverTape {
 
     /// A challenge that depends on everything sent so far.
     pub fn sample(&mut self) -> E {
+        let challenge = self.draw();
+        if let Some(sealing) = &mut self.sealing {
+            sealing.challenges.push(challenge);
+        }
+        challenge
+    }
+
+    fn draw(&mut self) -> E {
+        #[cfg(test)]
+        if let Some(frozen) = &mut self.frozen {
+            return frozen.next().expect("enough challenges are fixed");
+        }
         self.sponge.sample()
     }
 
@@ -224,7 +326,11 @@ impl ProverTape {
     }
 
     /// Sends elements of the base field whose number the verifier knows.
+    ///
+    /// # Panics
+    /// If the tape is sealed: elements of the base field have no pads.
     pub(crate) fn send_base(&mut self, label: &'static str, values: &[F]) {
+        assert!(self.sealing.is_none(), "no base elements on a sealed tape");
         let bytes = values.iter().map(PrimeField64::as_canonical_u64);
         let bytes: Vec<u8> = bytes.flat_map(u64::to_le_bytes).collect();
         self.send_bytes(label, &bytes);
@@ -252,7 +358,11 @@ impl ProverTape {
     }
 
     /// The proof's bytes.
+    ///
+    /// # Panics
+    /// If the tape is sealed.
     pub fn finish(self) -> Vec<u8> {
+        assert!(self.sealing.is_none(), "a sealed tape is not a proof yet");
         self.bytes
     }
 
@@ -264,36 +374,104 @@ impl ProverTape {
     }
 }
 
-/// The verifier's end: the channel in the clear.
-pub struct VerifierTape<'a> {
+/// What is left of a tape's bytes. It takes values off them and absorbs nothing.
+pub(crate) struct Reader<'a> {
     rest: &'a [u8],
-    sponge: Sponge,
 }
 
-impl<'a> VerifierTape<'a> {
-    /// The tape `bytes` about the statement with this digest.
-    pub fn new(statement: &[u8; 32], bytes: &'a [u8]) -> Self {
-        Self {
-            rest: bytes,
-            sponge: new_sponge(statement),
-        }
+impl<'a> Reader<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
     }
 
     /// Ends the reading; bytes that are left are an error.
-    pub fn finish(self) -> Result<(), TapeError> {
+    pub(crate) fn finish(self) -> Result<(), TapeError> {
         match self.rest.len() {
             0 => Ok(()),
             bytes => Err(TapeError::TrailingBytes { bytes }),
         }
     }
 
+    pub(crate) fn take(&mut self, label: &'static str, len: usize) -> Result<&'a [u8], TapeError> {
+        let (head, rest) = self
+            .rest
+            .split_at_checked(len)
+            .ok_or(TapeError::Truncated { label })?;
+        self.rest = rest;
+        Ok(head)
+    }
+
+    fn take_array<const N: usize>(&mut self, label: &'static str) -> Result<[u8; N], TapeError> {
+        let (head, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or(TapeError::Truncated { label })?;
+        self.rest = rest;
+        Ok(*head)
+    }
+
+    pub(crate) fn take_element(&mut self, label: &'static str) -> Result<F, TapeError> {
+        let value = u64::from_le_bytes(self.take_array(label)?);
+        if value >= F::ORDER_U64 {
+            return Err(TapeError::NonCanonical { label });
+        }
+        Ok(F::from_u64(value))
+    }
+
+    pub(crate) fn take_scalars(
+        &mut self,
+        label: &'static str,
+        n: usize,
+    ) -> Result<Vec<E>, TapeError> {
+        // Checked before anything is allocated: `n` is the verifier's, the bytes are not.
+        if self.rest.len() / SCALAR_BYTES < n {
+            return Err(TapeError::Truncated { label });
+        }
+        let mut values = Vec::with_capacity(n);
+        for _ in 0..n {
+            let (c0, c1) = (self.take_element(label)?, self.take_element(label)?);
+            values.push(E::from_basis_coefficients_fn(
+                |k| if k == 0 { c0 } else { c1 },
+            ));
+        }
+        Ok(values)
+    }
+}
+
+/// The verifier's end: the channel in the clear.
+pub struct VerifierTape<'a> {
+    reader: Reader<'a>,
+    sponge: Sponge,
+    #[cfg(test)]
+    frozen: Frozen,
+}
+
+impl<'a> VerifierTape<'a> {
+    /// The tape `bytes` about the statement with this digest.
+    pub fn new(statement: &[u8; 32], bytes: &'a [u8]) -> Self {
+        Self {
+            reader: Reader::new(bytes),
+            sponge: new_sponge(statement),
+            #[cfg(test)]
+            frozen: None,
+        }
+    }
+
+    /// Ends the reading; bytes that are left are an error.
+    pub fn finish(self) -> Result<(), TapeError> {
+        self.reader.finish()
+    }
+
     /// Reads `n` cells.
     pub(crate) fn recv_cells(&mut self, label: &'static str, n: usize) -> Result<Cells, TapeError> {
-        let (cells, rest) = Cells::split_from(self.rest, n).map_err(|error| match error {
-            Malformed::Truncated => TapeError::Truncated { label },
-            Malformed::NonCanonical => TapeError::NonCanonical { label },
-        })?;
-        let payload = self.take(label, self.rest.len() - rest.len())?;
+        let (cells, rest) =
+            Cells::split_from(self.reader.rest, n).map_err(|error| match error {
+                Malformed::Truncated => TapeError::Truncated { label },
+                Malformed::NonCanonical => TapeError::NonCanonical { label },
+            })?;
+        let payload = self
+            .reader
+            .take(label, self.reader.rest.len() - rest.len())?;
         absorb_bytes(&mut self.sponge, Kind::Bytes, label, payload);
         Ok(cells)
     }
@@ -303,7 +481,7 @@ impl<'a> VerifierTape<'a> {
         &mut self,
         label: &'static str,
     ) -> Result<[u8; N], TapeError> {
-        let payload = self.take_array(label)?;
+        let payload = self.reader.take_array(label)?;
         absorb_bytes(&mut self.sponge, Kind::Bytes, label, &payload);
         Ok(payload)
     }
@@ -316,7 +494,9 @@ impl<'a> VerifierTape<'a> {
     /// Reads `n` elements of the base field.
     pub(crate) fn recv_base(&mut self, label: &'static str, n: usize) -> Result<Vec<F>, TapeError> {
         let truncated = TapeError::Truncated { label };
-        let payload = self.take(label, n.checked_mul(BASE_BYTES).ok_or(truncated)?)?;
+        let payload = self
+            .reader
+            .take(label, n.checked_mul(BASE_BYTES).ok_or(truncated)?)?;
         absorb_bytes(&mut self.sponge, Kind::Bytes, label, payload);
         let (elements, _) = payload.as_chunks::<BASE_BYTES>();
         let element = |bytes: &[u8; BASE_BYTES]| {
@@ -344,40 +524,14 @@ impl<'a> VerifierTape<'a> {
         label: &'static str,
         verify: impl FnOnce(&'a [u8], &mut Sponge) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let prefix = self.take_array(label)?;
+        let prefix = self.reader.take_array(label)?;
         let len = usize::try_from(u32::from_le_bytes(prefix))
             .map_err(|_| TapeError::Truncated { label })?;
-        let payload = self.take(label, len)?;
+        let payload = self.reader.take(label, len)?;
         absorb_header(&mut self.sponge, Kind::Blob, label, 0);
         let result = verify(payload, &mut self.sponge)?;
         absorb_bytes(&mut self.sponge, Kind::Blob, label, payload);
         Ok(result)
-    }
-
-    fn take(&mut self, label: &'static str, len: usize) -> Result<&'a [u8], TapeError> {
-        let (head, rest) = self
-            .rest
-            .split_at_checked(len)
-            .ok_or(TapeError::Truncated { label })?;
-        self.rest = rest;
-        Ok(head)
-    }
-
-    fn take_array<const N: usize>(&mut self, label: &'static str) -> Result<[u8; N], TapeError> {
-        let (head, rest) = self
-            .rest
-            .split_first_chunk()
-            .ok_or(TapeError::Truncated { label })?;
-        self.rest = rest;
-        Ok(*head)
-    }
-
-    fn take_element(&mut self, label: &'static str) -> Result<F, TapeError> {
-        let value = u64::from_le_bytes(self.take_array(label)?);
-        if value >= F::ORDER_U64 {
-            return Err(TapeError::NonCanonical { label });
-        }
-        Ok(F::from_u64(value))
     }
 }
 
@@ -385,23 +539,13 @@ impl Channel for VerifierTape<'_> {
     type S = E;
 
     fn recv(&mut self, label: &'static str, n: usize) -> Result<Vec<E>, TapeError> {
-        // Checked before anything is allocated: `n` is the verifier's, the bytes are not.
-        if self.rest.len() / SCALAR_BYTES < n {
-            return Err(TapeError::Truncated { label });
-        }
-        let mut values = Vec::with_capacity(n);
-        for _ in 0..n {
-            let (c0, c1) = (self.take_element(label)?, self.take_element(label)?);
-            values.push(E::from_basis_coefficients_fn(
-                |k| if k == 0 { c0 } else { c1 },
-            ));
-        }
+        let values = self.reader.take_scalars(label, n)?;
         absorb_scalars(&mut self.sponge, Kind::Scalars, label, &values);
         Ok(values)
     }
 
     fn recv_bytes(&mut self, label: &'static str, len: usize) -> Result<Vec<u8>, TapeError> {
-        let payload = self.take(label, len)?;
+        let payload = self.reader.take(label, len)?;
         absorb_bytes(&mut self.sponge, Kind::Bytes, label, payload);
         Ok(payload.to_vec())
     }
@@ -431,6 +575,10 @@ impl Channel for VerifierTape<'_> {
     }
 
     fn sample(&mut self) -> E {
+        #[cfg(test)]
+        if let Some(frozen) = &mut self.frozen {
+            return frozen.next().expect("enough challenges are fixed");
+        }
         self.sponge.sample()
     }
 
@@ -438,12 +586,35 @@ impl Channel for VerifierTape<'_> {
         if bits == 0 {
             return Ok(());
         }
-        let witness = self.take_element(label)?;
+        let witness = self.reader.take_element(label)?;
         absorb_header(&mut self.sponge, Kind::Work, label, bits);
+        #[cfg(test)]
+        if self.frozen.is_some() {
+            return Ok(());
+        }
         if self.sponge.check_witness(bits, witness) {
             Ok(())
         } else {
             Err(TapeError::Rejected { check: label })
+        }
+    }
+}
+
+#[cfg(all(test, feature = "prover"))]
+mod frozen {
+    use super::{E, ProverTape, VerifierTape};
+
+    impl ProverTape {
+        /// Draws these challenges, whatever is sent.
+        pub(crate) fn freeze(&mut self, challenges: Vec<E>) {
+            self.frozen = Some(challenges.into_iter());
+        }
+    }
+
+    impl VerifierTape<'_> {
+        /// Draws these challenges, whatever is received.
+        pub(crate) fn freeze(&mut self, challenges: Vec<E>) {
+            self.frozen = Some(challenges.into_iter());
         }
     }
 }
