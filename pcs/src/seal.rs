@@ -13,9 +13,14 @@
 //!
 //! A [`SealPlan`] says how many scalars a proof has, `n`, and how many products, `K`, and inverses,
 //! `I`, its verifier wants; it follows from a dry run, since a verification does the same for every
-//! proof. Let `R = K + I + 1` and `2^v` be the power of two not below `R`. There are `n + K + I + 1
-//! + 3 v + 3` pads: for what is sealed, in the order of the tape, and the *random triple* `alpha`,
-//! `beta`, `alpha beta`.
+//! proof. Let `R = K + I + 1`, and `2^v` the power of two not below. There are
+//!
+//! ```text
+//! n + (K + I) + 1 + 3 v + 3
+//! ```
+//!
+//! pads: for all that is sealed, in the order of the tape, and the *random triple* `alpha`, `beta`,
+//! `alpha beta`.
 //!
 //! 1. The `n` scalars, sealed. For a product `a b` the verifier takes the next *answer* `c`, an
 //!    unknown, and records the row `(a, b, c)`. To assert that `a` is not zero it takes the next
@@ -195,11 +200,6 @@ impl SealPlan {
     /// How many pads there are.
     pub fn pads(&self) -> usize {
         self.sent() + TRIPLE
-    }
-
-    /// Scalars of the proof, up to its opening.
-    pub fn scalars(&self) -> usize {
-        self.sent() + 2
     }
 
     /// How many pads are for something that is sent: the first ones.

@@ -1,11 +1,12 @@
 //! Affine forms in the values that a sealed verification does not know.
 //!
-//! The unknowns are numbered: first the pads, as many as the plan has, then the *answers*, the
-//! values of products and inverses. A form is `constant + scale x`, where `x` is an unknown or a
-//! *node*, a sum of two terms `scale x` that stands in the book. So nothing is recorded when a form
-//! is scaled, or a constant added; nodes have no constants, and refer to unknowns and to nodes
-//! before them. The coefficients of all unknowns in `sum_k w_k form_k` are therefore one pass
-//! backwards over the book: a node of weight `w` adds `w scale` to what its two terms refer to.
+//! The unknowns are the values that pads hide, numbered as the pads are: a message, or an answer, is
+//! what was received for it less its pad; those of the triple are pads themselves. A form is
+//! `constant + scale x`, where `x` is an unknown or a *node*, a sum of two terms `scale x` that
+//! stands in the book. So nothing is recorded when a form is scaled, or a constant added; nodes
+//! have no constants, and refer to unknowns and to nodes before them. The coefficients of all
+//! unknowns in `sum_k w_k form_k` are therefore one pass backwards over the book: a node of weight
+//! `w` adds `w scale` to what its two terms refer to.
 
 use super::SealPlan;
 use crate::channel::Scalar;
@@ -26,19 +27,12 @@ pub struct Book {
     nodes: Mutex<Vec<[Term; 2]>>,
 }
 
-/// A scalar of a sealed verification: an affine form in pads and answers.
+/// A scalar of a sealed verification: an affine form in what it does not know.
 #[derive(Clone, Copy)]
 pub struct Sealed<'b> {
     book: &'b Book,
     constant: E,
     term: Term,
-}
-
-/// `constant + sum_i pads[i] pad_i + sum_j answers[j] answer_j`.
-pub(super) struct Combination {
-    pub(super) constant: E,
-    pub(super) pads: Vec<E>,
-    pub(super) answers: Vec<E>,
 }
 
 impl Book {
@@ -59,13 +53,8 @@ impl Book {
         self.form(value, 0, E::ZERO)
     }
 
-    /// `constant + scale pad_i`.
-    pub(super) fn pad(&self, constant: E, scale: E, i: usize) -> Sealed<'_> {
-        self.form(constant, i, scale)
-    }
-
-    pub(super) fn answer(&self, j: usize) -> Sealed<'_> {
-        self.form(E::ZERO, self.plan.pads() + j, E::ONE)
+    pub(super) fn unknown(&self, i: usize) -> Sealed<'_> {
+        self.form(E::ZERO, i, E::ONE)
     }
 
     fn form(&self, constant: E, at: usize, scale: E) -> Sealed<'_> {
@@ -74,11 +63,6 @@ impl Book {
             constant,
             term: Term { at, scale },
         }
-    }
-
-    /// How many unknowns there are; nodes are numbered from here.
-    fn unknowns(&self) -> usize {
-        self.plan.pads() + self.plan.answers()
     }
 
     fn nodes(&self) -> MutexGuard<'_, Vec<[Term; 2]>> {
@@ -94,18 +78,18 @@ impl Book {
             return b;
         }
         let mut nodes = self.nodes();
-        let at = self.unknowns() + nodes.len();
+        let at = self.plan.pads() + nodes.len();
         nodes.push([a, b]);
         Term { at, scale: E::ONE }
     }
 
-    /// The weighted sum of forms.
+    /// The weighted sum of forms: its constant, and the coefficients of all unknowns.
     pub(super) fn combine<'b>(
         &self,
         forms: impl IntoIterator<Item = (Sealed<'b>, E)>,
-    ) -> Combination {
+    ) -> (E, Vec<E>) {
         let nodes = self.nodes();
-        let mut weights = vec![E::ZERO; self.unknowns() + nodes.len()];
+        let mut weights = vec![E::ZERO; self.plan.pads() + nodes.len()];
         // What a form or node refers to exists: it was there before.
         let add = |weights: &mut [E], term: Term, weight: E| {
             if let Some(own) = weights.get_mut(term.at) {
@@ -124,20 +108,18 @@ impl Book {
                 add(&mut weights, b, weight);
             }
         }
-        let answers = weights.split_off(self.plan.pads());
-        Combination {
-            constant,
-            pads: weights,
-            answers,
-        }
+        (constant, weights)
     }
 }
 
-impl Sealed<'_> {
-    /// What is known of a message: what was received for it.
-    #[cfg(feature = "prover")]
-    pub(super) fn public(self) -> E {
-        self.constant
+/// `x factor`; most constants are 0 and most scales are 1.
+fn times(x: E, factor: E) -> E {
+    if x == E::ZERO {
+        x
+    } else if x == E::ONE {
+        factor
+    } else {
+        x * factor
     }
 }
 
@@ -172,8 +154,8 @@ impl Mul<E> for Sealed<'_> {
     type Output = Self;
 
     fn mul(mut self, factor: E) -> Self {
-        self.constant *= factor;
-        self.term.scale *= factor;
+        self.constant = times(self.constant, factor);
+        self.term.scale = times(self.term.scale, factor);
         self
     }
 }

@@ -178,12 +178,13 @@ impl<'b> Channel for Replay<'_, 'b> {
     type S = Known<'b>;
 
     fn recv(&mut self, label: &'static str, n: usize) -> Result<Vec<Known<'b>>, TapeError> {
-        let first = self.sealed.ledger.used;
-        let scalars = self.sealed.recv(label, n)?.into_iter().zip(first..);
-        let pads = &self.values.pads;
-        let known = scalars.map(|(sealed, i)| Known {
+        let first = self.sealed.ledger.received.len();
+        let scalars = self.sealed.recv(label, n)?.into_iter();
+        let received = self.sealed.ledger.received[first..].iter();
+        let known = scalars.zip(received).zip(first..);
+        let known = known.map(|((sealed, &received), i)| Known {
             sealed,
-            value: sealed.public() - pads.sent(i).unwrap_or(E::ZERO),
+            value: received - self.values.pads.sent(i).unwrap_or(E::ZERO),
         });
         Ok(known.collect())
     }

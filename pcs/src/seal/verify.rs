@@ -1,6 +1,6 @@
 //! The verifier of a sealed proof: the channel, the check of its products, the one relation.
 
-use super::form::{Book, Combination, Sealed};
+use super::form::{Book, Sealed};
 use super::{ANSWERS, ENDS, Row, SUM, SealError, expect};
 use crate::channel::Channel;
 use crate::sumcheck::{self, InstanceShape};
@@ -10,8 +10,8 @@ use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, eq_eval, eq_
 /// What a sealed verification has recorded.
 pub(super) struct Ledger<'b> {
     pub(super) book: &'b Book,
-    /// How many pads have been used: by messages, and by answers once they are received.
-    pub(super) used: usize,
+    /// What was received for messages, answers and messages again, in the order of their pads.
+    pub(super) received: Vec<E>,
     /// How many products and inverses there are.
     answers: usize,
     /// `a b = c`.
@@ -30,7 +30,7 @@ impl<'b> Ledger<'b> {
     fn new(book: &'b Book) -> Self {
         Self {
             book,
-            used: 0,
+            received: vec![],
             answers: 0,
             rows: vec![],
             zeros: vec![],
@@ -38,7 +38,9 @@ impl<'b> Ledger<'b> {
     }
 
     fn answer(&mut self) -> Sealed<'b> {
-        let answer = self.book.answer(self.answers);
+        let answer = self
+            .book
+            .unknown(self.book.plan().messages() + self.answers);
         self.answers += 1;
         answer
     }
@@ -65,11 +67,10 @@ impl<'b, C: Channel<S = E>> SealedTape<'b, C> {
     pub fn check(mut self) -> Result<(C, Assertions<'b>), SealError> {
         let book = self.ledger.book;
         let plan = book.plan();
-        expect("messages", plan.messages(), self.ledger.used)?;
+        expect("messages", plan.messages(), self.ledger.received.len())?;
         expect("answers", plan.answers(), self.ledger.answers)?;
-        let answers = self.tape.recv(ANSWERS, plan.answers())?;
-        self.ledger.used += answers.len();
-        let triple = plan.triple().map(|i| book.pad(E::ZERO, E::ONE, i));
+        let _answers = self.recv(ANSWERS, plan.answers())?;
+        let triple = plan.triple().map(|i| book.unknown(i));
         self.ledger.rows.push(triple);
 
         let tau = self.tape.sample_vec(plan.vars());
@@ -79,7 +80,7 @@ impl<'b, C: Channel<S = E>> SealedTape<'b, C> {
             degree,
         });
         let reduced = sumcheck::verify(&shapes, &[sum, sum], &mut self)?;
-        expect("pads", plan.sent(), self.ledger.used)?;
+        expect("pads", plan.sent(), self.ledger.received.len())?;
         let ends = self.tape.recv(ENDS, 2)?;
         let (&[a, b], &[_, gamma]) = (ends.as_slice(), reduced.gammas.as_slice()) else {
             return Err(TapeError::Truncated { label: ENDS }.into());
@@ -101,7 +102,7 @@ impl<'b, C: Channel<S = E>> SealedTape<'b, C> {
         }
         let assertions = Assertions {
             book,
-            answers,
+            received: self.ledger.received,
             zeros: self.ledger.zeros,
         };
         Ok((self.tape, assertions))
@@ -112,12 +113,10 @@ impl<'b, C: Channel<S = E>> Channel for SealedTape<'b, C> {
     type S = Sealed<'b>;
 
     fn recv(&mut self, label: &'static str, n: usize) -> Result<Vec<Sealed<'b>>, TapeError> {
-        let Ledger { book, used, .. } = &mut self.ledger;
-        let padded = self.tape.recv(label, n)?.into_iter();
-        let scalars = padded.zip(*used..);
-        let scalars = scalars.map(|(padded, i)| book.pad(padded, E::NEG_ONE, i));
-        *used += n;
-        Ok(scalars.collect())
+        let Ledger { book, received, .. } = &mut self.ledger;
+        let first = received.len();
+        received.extend(self.tape.recv(label, n)?);
+        Ok((first..received.len()).map(|i| book.unknown(i)).collect())
     }
 
     fn recv_bytes(&mut self, label: &'static str, len: usize) -> Result<Vec<u8>, TapeError> {
@@ -161,8 +160,8 @@ impl<'b, C: Channel<S = E>> Channel for SealedTape<'b, C> {
 #[must_use = "nothing that was asserted on a sealed channel holds unless these assertions do"]
 pub struct Assertions<'b> {
     book: &'b Book,
-    /// The answers, with their pads.
-    answers: Vec<E>,
+    /// What was received for what pads hide.
+    received: Vec<E>,
     zeros: Vec<Sealed<'b>>,
 }
 
@@ -204,16 +203,10 @@ impl<'b> Assertions<'b> {
             forms.push((value, -power));
         }
         forms.extend(self.zeros.iter().copied().zip(powers));
-        let Combination {
-            mut constant,
-            mut pads,
-            answers,
-        } = self.book.combine(forms);
-        // An answer is what was received for it less its pad.
-        let of_answers = pads.iter_mut().skip(self.book.plan().messages());
-        for ((weight, &padded), pad) in answers.into_iter().zip(&self.answers).zip(of_answers) {
-            constant += weight * padded;
-            *pad -= weight;
+        let (mut constant, mut pads) = self.book.combine(forms);
+        for (weight, &received) in pads.iter_mut().zip(&self.received) {
+            constant += *weight * received;
+            *weight = -*weight;
         }
         Settled {
             claims: weights,
