@@ -21,6 +21,8 @@ mod channel;
 mod claim;
 mod counting;
 pub mod joint;
+#[cfg(feature = "prover")]
+mod random;
 pub mod seal;
 pub mod sumcheck;
 mod transcript;

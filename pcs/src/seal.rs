@@ -202,6 +202,11 @@ impl SealPlan {
         self.sent() + TRIPLE
     }
 
+    /// Scalars of the proof, up to its opening.
+    pub fn scalars(&self) -> usize {
+        self.sent() + 2
+    }
+
     /// How many pads are for something that is sent: the first ones.
     pub(crate) fn sent(&self) -> usize {
         self.messages + self.answers + 1 + ROUND * self.vars()

@@ -31,7 +31,9 @@ use p3_challenger::{
 };
 use p3_symmetric::Hash;
 #[cfg(feature = "prover")]
-use std::sync::Arc;
+use rayon::{ThreadPool, ThreadPoolBuilder};
+#[cfg(feature = "prover")]
+use std::sync::{Arc, LazyLock};
 use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, PrimeField64};
 
 /// The sponge, as p3's protocols know it.
@@ -149,9 +151,18 @@ pub struct ProverTape {
     messages: Vec<Message>,
     sponge: Sponge,
     sealing: Option<Sealing>,
+    /// Whether proofs of work are the least that there are: see [`ProverTape::settle_works`].
+    least: bool,
     #[cfg(test)]
     frozen: Frozen,
 }
+
+/// A thread that looks for proofs of work one after the other, and so finds the least.
+#[cfg(feature = "prover")]
+static ALONE: LazyLock<ThreadPool> = LazyLock::new(|| {
+    let pool = ThreadPoolBuilder::new().num_threads(1);
+    pool.build().expect("a process can start a thread")
+});
 
 /// What a tape does while it is sealed.
 #[cfg(feature = "prover")]
@@ -178,6 +189,7 @@ impl ProverTape {
             messages: vec![],
             sponge: new_sponge(statement),
             sealing: None,
+            least: false,
             #[cfg(test)]
             frozen: None,
         }
@@ -189,12 +201,20 @@ impl ProverTape {
     /// If the tape is sealed.
     pub fn seal(&mut self, pads: Pads) {
         assert!(self.sealing.is_none(), "a sealed tape is sealed once");
+        self.settle_works();
         self.sealing = Some(Sealing {
             pads: Arc::new(pads),
             used: 0,
             start: self.bytes.len(),
             challenges: vec![],
         });
+    }
+
+    /// From now on proofs of work follow from what was sent before. Else threads race for them, and two
+    /// proofs of one statement with the same secrets, as a machine makes that was restored from a
+    /// snapshot, would answer different challenges: their differences show what the secrets hide.
+    pub(crate) fn settle_works(&mut self) {
+        self.least = true;
     }
 
     /// Sends scalars in the clear again. Returns the challenges drawn in the meantime.
@@ -336,6 +356,10 @@ impl ProverTape {
 
     /// `n` random positions below `2^bits`, in increasing order and each once.
     pub(crate) fn positions(&mut self, bits: usize, n: usize) -> Vec<usize> {
+        #[cfg(test)]
+        if self.frozen.is_some() {
+            return frozen::positions(bits, n);
+        }
         draw_positions(&mut self.sponge, bits, n)
     }
 
@@ -360,7 +384,11 @@ impl ProverTape {
         }
         let start = self.bytes.len();
         absorb_header(&mut self.sponge, Kind::Work, label, bits);
-        let witness = self.sponge.grind(bits);
+        let witness = if self.least {
+            ALONE.install(|| self.sponge.grind(bits))
+        } else {
+            self.sponge.grind(bits)
+        };
         self.bytes
             .extend_from_slice(&witness.as_canonical_u64().to_le_bytes());
         self.record(label, start);
@@ -502,6 +530,10 @@ impl<'a> VerifierTape<'a> {
 
     /// `n` random positions below `2^bits`, in increasing order and each once.
     pub(crate) fn positions(&mut self, bits: usize, n: usize) -> Vec<usize> {
+        #[cfg(test)]
+        if self.frozen.is_some() {
+            return frozen::positions(bits, n);
+        }
         draw_positions(&mut self.sponge, bits, n)
     }
 
@@ -617,6 +649,15 @@ impl Channel for VerifierTape<'_> {
 #[cfg(all(test, feature = "prover"))]
 mod frozen {
     use super::{E, ProverTape, VerifierTape};
+
+    /// Positions that do not depend on anything that was sent.
+    pub(super) fn positions(bits: usize, n: usize) -> Vec<usize> {
+        let position = |k: usize| (k.wrapping_mul(0x9e37_79b9) ^ (k >> 3)) % (1 << bits);
+        let mut positions: Vec<usize> = (0..n).map(position).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        positions
+    }
 
     impl ProverTape {
         /// Draws these challenges, whatever is sent.

@@ -30,6 +30,9 @@ pub(super) trait Conduct {
     /// The folded rows, their weights so far and the claim on them.
     fn folded(&mut self, _folded: &mut [E], _weights: &[E], _claim: E) {}
 
+    /// What hides the word of the folded rows.
+    fn noise(&mut self, _noise: &mut Noise) {}
+
     /// The word of the folded rows.
     fn word(&mut self, _word: &mut RowMajorMatrix<F>) {}
 
@@ -131,6 +134,7 @@ fn open_at(
             let seed = hidden.spend()?;
             if plan.holder == Some(k) {
                 holder = Some((part, hidden, seed));
+                tape.settle_works();
             }
         }
     }
@@ -163,7 +167,9 @@ fn open_at(
         Some(middle) => {
             let noise = holder.map(|(_, _, seed)| {
                 let seed = seed.hedged(|hasher| _ = hasher.update(&tape.fingerprint()));
-                Noise::of_folded(middle, &seed)
+                let mut noise = Noise::of_folded(middle, &seed);
+                conduct.noise(&mut noise);
+                noise
             });
             let veil = noise.as_ref().map_or(&[][..], |noise| &noise.veil);
             if let Some(noise) = &noise {

@@ -3,6 +3,7 @@
 mod attacks;
 mod bound;
 mod certificates;
+mod equivocation;
 mod fuzz;
 mod hidden;
 mod honest;
@@ -266,10 +267,17 @@ fn prove(case: &Case) -> Result<Proven, Error> {
 /// Verifies and returns a challenge drawn afterwards.
 fn verify(case: &Case, keys: &[Commitment], bytes: &[u8]) -> Result<E, Error> {
     let mut tape = VerifierTape::new(&STATEMENT, bytes);
+    verify_on(case, keys, &mut tape)?;
+    let after = crate::channel::Channel::sample(&mut tape);
+    tape.finish()?;
+    Ok(after)
+}
+
+fn verify_on(case: &Case, keys: &[Commitment], tape: &mut VerifierTape<'_>) -> Result<(), Error> {
     let mut commitments = vec![];
     for (source, key) in case.sources.iter().zip(keys) {
         commitments.push(if source.layout.word() == Word::Committed {
-            Joint::recv_commitment(&source.layout, &mut tape)?
+            Joint::recv_commitment(&source.layout, tape)?
         } else {
             Joint::check_commitment(key, &source.layout)?;
             key.clone()
@@ -282,10 +290,7 @@ fn verify(case: &Case, keys: &[Commitment], bytes: &[u8]) -> Result<E, Error> {
             commitment,
         })
         .collect();
-    Joint::verify(&sources, &case.relation, &mut tape)?;
-    let after = crate::channel::Channel::sample(&mut tape);
-    tape.finish()?;
-    Ok(after)
+    Joint::verify(&sources, &case.relation, tape)
 }
 
 const fn table(num_vars: usize, live: usize, width: usize) -> Table {

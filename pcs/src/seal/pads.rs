@@ -1,6 +1,7 @@
 //! The pads of one proof, as the prover knows them.
 
 use super::SealPlan;
+use crate::random::{Purpose, Seed};
 use zeroize::Zeroizing;
 use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, PrimeField64};
 
@@ -24,6 +25,16 @@ impl Pads {
         }
         words.push(to_words(last[0] * last[1]));
         Self { plan, words }
+    }
+
+    /// The pads of a proof whose secrets come from this seed.
+    pub fn drawn(plan: SealPlan, seed: &Seed) -> Self {
+        let elements = seed.elements(Purpose::Pads, 2 * (plan.pads() - 1));
+        let mut pairs = elements.as_chunks::<2>().0.iter();
+        Self::new(plan, || {
+            let &[c0, c1] = pairs.next().expect("as many as are drawn");
+            E::from_basis_coefficients_fn(|k| [c0, c1][k])
+        })
     }
 
     /// The plan.
