@@ -54,9 +54,9 @@
 //! * `cli` (default): the `zkstrata` tool. Libraries that depend on this crate turn it off.
 
 pub use zkstrata_gkr::{
-    FORMAT_VERSION, FileError, FileKind, Proof, ProofProfile, REQUIRED_BITS, Security, SetupError,
-    SetupOptions, Statement, StatementError, Trust, VerifyError, VerifyingKey, Weights,
-    certified_model, decode_proof, encode_proof, file_kind,
+    FORMAT_VERSION, FileError, FileKind, PortValue, Proof, ProofProfile, REQUIRED_BITS, Security,
+    SetupError, SetupOptions, Statement, StatementError, Trust, VerifyError, VerifyingKey,
+    Visibilities, Visibility, Weights, certified_model, decode_proof, encode_proof, file_kind,
 };
 #[cfg(feature = "prover")]
 pub use zkstrata_gkr::{MAX_BATCH, ProveError, Proven, ProvingKey, estimate, setup, setup_with};

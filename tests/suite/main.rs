@@ -8,7 +8,9 @@ use data::{Case, Sample, stored, suite};
 use std::path::PathBuf;
 use zkstrata::model_ir::quantise::{Accuracy, Options, Profile, quantise};
 use zkstrata::ndarray::ArrayD;
-use zkstrata::{ProvingKey, Statement, VerifyingKey, decode_proof, encode_proof, onnx_import};
+use zkstrata::{
+    PortValue, ProvingKey, Statement, VerifyingKey, decode_proof, encode_proof, onnx_import,
+};
 
 /// Models of the repository.
 const MODELS: [&str; 19] = [
@@ -160,8 +162,10 @@ fn prove(name: &str, pk: &ProvingKey, vk: &VerifyingKey, batch: &[Sample]) {
     }
     for cells in 0..statement.inputs.len() {
         let mut changed = statement.clone();
-        let first = &mut changed.inputs[cells][0];
-        *first += if *first > 0 { -1 } else { 1 };
+        let PortValue::Public(input) = &mut changed.inputs[cells] else {
+            panic!("{name}: a public input");
+        };
+        input[0] += if input[0] > 0 { -1 } else { 1 };
         assert!(!accepted(&changed), "{name}: input {cells}");
     }
     let bytes = encode_proof(&statement, &proof);

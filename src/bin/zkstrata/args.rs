@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use zkstrata::model_ir::quantise;
-use zkstrata::{MAX_BATCH, SetupOptions, Trust, onnx_import};
+use zkstrata::{MAX_BATCH, SetupOptions, Trust, Visibilities, onnx_import};
 use zkstrata_conformance::Conformance;
 
 /// Most threads.
@@ -41,8 +41,8 @@ pub(crate) enum Command {
     Setup(Setup),
     /// Run the model on inputs and prove the run
     ///
-    /// All samples of the input file are proven at once. Inputs and outputs are public: the proof
-    /// file holds them.
+    /// All samples of the input file are proven at once. Outputs are public, and inputs are unless the
+    /// keys were set up to hide them: the proof file holds what is public.
     Prove(Prove),
     /// Verify a proof and print the proven outputs
     ///
@@ -183,8 +183,24 @@ pub(crate) enum Proofs {
     Small,
 }
 
+/// Who sees an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Visibility {
+    /// Everybody who sees the proof
+    Public,
+    /// The prover alone
+    Private,
+}
+
+/// A visibility for all inputs, or for one.
+#[derive(Clone, Debug)]
+struct Visible {
+    input: Option<String>,
+    visibility: Visibility,
+}
+
 /// What is chosen when keys are made.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Keys {
     /// How verifiers know the weights
     #[arg(long, value_enum, default_value_t)]
@@ -197,17 +213,33 @@ pub(crate) struct Keys {
     /// Proofs are a few kilobytes longer. Public weights need no certificate.
     #[arg(long)]
     certificate: bool,
+    /// Hide the inputs: short for --input-visibility private
+    #[arg(long)]
+    zk: bool,
+    /// Who sees the inputs: `public`, `private`, or NAME=private for one of them; may be given several
+    /// times
+    ///
+    /// With a private input a proof says that there is one in the calibrated range with which the model
+    /// gives the outputs, and shows nothing else of it, nor of any activation. Weights are not hidden by
+    /// this: committed ones are a small key, and proofs show parts of them.
+    #[arg(long, value_name = "[NAME=]WHO", value_parser = visible)]
+    input_visibility: Vec<Visible>,
 }
 
 impl Keys {
-    /// The options that say so.
-    pub(crate) fn options(self) -> Result<SetupOptions, Failure> {
-        if self.certificate && matches!(self.weights, Weights::Public) {
-            return Err(Failure::new(
-                "--certificate: public weights need no certificate, since verifiers see them",
-            )
-            .remedy("leave out --certificate or --weights public"));
+    /// Why verifiers believe that the key is one of weights.
+    pub(crate) fn trust(&self) -> Trust {
+        if self.certificate {
+            Trust::Certificate
+        } else {
+            Trust::Maker
         }
+    }
+
+    /// The options that say so, for a model with inputs of these names.
+    pub(crate) fn options(&self, inputs: &[&str]) -> Result<SetupOptions, Failure> {
+        self.check()?;
+        let inputs = self.visibilities(inputs)?;
         Ok(SetupOptions {
             weights: match self.weights {
                 Weights::Committed => zkstrata::Weights::Committed,
@@ -217,13 +249,66 @@ impl Keys {
                 Proofs::Fast => zkstrata::ProofProfile::Fast,
                 Proofs::Small => zkstrata::ProofProfile::Small,
             },
-            trust: if self.certificate {
-                Trust::Certificate
-            } else {
-                Trust::Maker
-            },
+            trust: self.trust(),
+            inputs,
         })
     }
+
+    /// Refuses what no model can have.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        if self.certificate && matches!(self.weights, Weights::Public) {
+            return Err(Failure::new(
+                "--certificate: public weights need no certificate, since verifiers see them",
+            )
+            .remedy("leave out --certificate or --weights public"));
+        }
+        Ok(())
+    }
+}
+
+impl Keys {
+    /// Who sees each input; what is said of one input counts more than what is said of all.
+    fn visibilities(&self, inputs: &[&str]) -> Result<Visibilities, Failure> {
+        let of_all = if self.zk {
+            Visibility::Private
+        } else {
+            Visibility::Public
+        };
+        let mut of = vec![of_all; inputs.len()];
+        for Visible { visibility, .. } in self.said(Option::is_none) {
+            of.fill(*visibility);
+        }
+        for said in self.said(Option::is_some) {
+            let name = said.input.as_deref().unwrap_or_default();
+            let Some(at) = inputs.iter().position(|input| *input == name) else {
+                let inputs: Vec<_> = inputs.iter().map(|input| format!("`{input}`")).collect();
+                return Err(Failure::new(format!(
+                    "--input-visibility: the model has no input `{name}`"
+                ))
+                .remedy(format!("its inputs are {}", inputs.join(", "))));
+            };
+            of[at] = said.visibility;
+        }
+        Ok(Visibilities::each(of.into_iter().map(|who| match who {
+            Visibility::Public => zkstrata::Visibility::Public,
+            Visibility::Private => zkstrata::Visibility::Private,
+        })))
+    }
+
+    fn said(&self, kind: fn(&Option<String>) -> bool) -> impl Iterator<Item = &Visible> {
+        let said = self.input_visibility.iter();
+        said.filter(move |said| kind(&said.input))
+    }
+}
+
+fn visible(text: &str) -> Result<Visible, String> {
+    let (input, who) = match text.rsplit_once('=') {
+        Some((name, who)) => (Some(name.into()), who),
+        None => (None, text),
+    };
+    let visibility = Visibility::from_str(who, false)
+        .map_err(|_| format!("`{who}` is neither `public` nor `private`"))?;
+    Ok(Visible { input, visibility })
 }
 
 /// Bits of the activations.

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
 fn key(vk: &VerifyingKey, report: &mut Report) -> Result<(), Failure> {
     let graph = vk.graph();
     report.field("model", vk.digest());
-    setup::describe_options(vk.options(), report);
+    setup::describe_options(&vk.options(), &graph.inputs, report);
     report.field("largest batch", vk.max_batch());
     report.field("nodes", graph.nodes.len());
     let rows: usize = graph.tables.iter().map(|table| table.len).sum();
@@ -119,20 +119,18 @@ fn ports(graph: &Graph, report: &mut Report) {
 fn proof(path: &Path, bytes: &[u8], report: &mut Report) -> Result<(), Failure> {
     let (statement, proof) = decode_proof(bytes).context(path.display())?;
     report.field("model", statement.model);
-    let cells = |tensors: &[Vec<i64>]| tensors.iter().map(Vec::len).collect::<Vec<_>>();
-    report.field(
-        "input cells",
-        format_args!("{:?}", cells(&statement.inputs)),
-    );
-    report.field(
-        "output cells",
-        format_args!("{:?}", cells(&statement.outputs)),
-    );
+    let inputs = statement.inputs.iter();
+    let inputs: Vec<Option<usize>> = inputs.map(|x| x.public().map(<[i64]>::len)).collect();
+    let outputs: Vec<usize> = statement.outputs.iter().map(Vec::len).collect();
+    let shown = |cells: &Option<usize>| cells.map_or("private".into(), |n| n.to_string());
+    let shown: Vec<String> = inputs.iter().map(shown).collect();
+    report.field("input cells", format_args!("[{}]", shown.join(", ")));
+    report.field("output cells", format_args!("{outputs:?}"));
     report.field("proof", Bytes(proof.len() as u64));
     report.line("This is what the file claims; only `zkstrata verify` says whether it holds.");
     report.set("model", statement.model.to_string());
-    report.set("input_cells", cells(&statement.inputs));
-    report.set("output_cells", cells(&statement.outputs));
+    report.set("input_cells", json!(inputs));
+    report.set("output_cells", outputs);
     report.set("proof_bytes", proof.len());
     Ok(())
 }

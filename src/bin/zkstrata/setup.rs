@@ -8,18 +8,19 @@ use crate::quantised::{self, Judged, describe_accuracy, judge};
 use crate::report::{Bytes, Report, Seconds};
 use crate::security;
 use std::time::Instant;
-use zkstrata::{FileKind, ProofProfile, SetupOptions, Trust, Weights};
+use zkstrata::model_ir::int::Port;
+use zkstrata::{FileKind, ProofProfile, SetupOptions, Trust, Visibility, Weights};
 
 pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["import", "quantise", "accuracy", "setup", "write"], 1);
-    let options = args.keys.options()?;
+    args.keys.check()?;
     let what = format!("cannot create directory {}", args.out.display());
     let found = args.out.exists();
     std::fs::create_dir_all(&args.out).context(what)?;
     let pk_file = Output::new(args.out.join("model.zkpk"), FileKind::ProvingKey)?;
     let vk_file = Output::new(args.out.join("model.zkvk"), FileKind::VerifyingKey)?;
     let certificate_file = args.out.join("model.zkct");
-    let certificate_file = match options.trust {
+    let certificate_file = match args.keys.trust() {
         Trust::Maker => None,
         Trust::Certificate => Some(Output::new(certificate_file, FileKind::Certificate)?),
     };
@@ -45,6 +46,9 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
         return Ok(report);
     }
 
+    let ports = quantised.model.graph.inputs.iter();
+    let ports: Vec<&str> = ports.map(|port| port.name.as_str()).collect();
+    let options = args.keys.options(&ports)?;
     let start = Instant::now();
     let keys =
         tracing::info_span!("setup").in_scope(|| zkstrata::setup_with(quantised.model, &options));
@@ -89,7 +93,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     report.set("model", vk.digest().to_string());
     report.set("soundness_bits", security.total_bits);
     report.set("max_batch", vk.max_batch());
-    describe_options(vk.options(), &mut report);
+    describe_options(&vk.options(), &vk.graph().inputs, &mut report);
     if let (Some(file), Some(bytes)) = (&certificate_file, &certificate) {
         report.set("certificate", file.path().display().to_string());
         report.set("certificate_bytes", bytes.len());
@@ -103,7 +107,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
 }
 
 /// What was chosen when a key was made.
-pub(crate) fn describe_options(options: SetupOptions, report: &mut Report) {
+pub(crate) fn describe_options(options: &SetupOptions, inputs: &[Port], report: &mut Report) {
     let weights = match options.weights {
         Weights::Committed => "committed",
         Weights::Public => "public",
@@ -120,4 +124,18 @@ pub(crate) fn describe_options(options: SetupOptions, report: &mut Report) {
         report.field(name, value);
         report.set(name, value);
     }
+    let hidden = inputs.iter().enumerate();
+    let hidden = hidden.filter(|(k, _)| options.inputs.of(*k) == Visibility::Private);
+    let hidden: Vec<&str> = hidden.map(|(_, port)| port.name.as_str()).collect();
+    if !hidden.is_empty() {
+        let names: Vec<_> = hidden.iter().map(|name| format!("`{name}`")).collect();
+        report.field(
+            "hidden",
+            format_args!(
+                "input {}, all activations; not the outputs, nor the weights",
+                names.join(", ")
+            ),
+        );
+    }
+    report.set("private_inputs", hidden);
 }

@@ -44,6 +44,17 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
     if let Err(error) = verified {
         return Ok(Report::rejected(error));
     }
+    let hidden = statement.inputs.iter().zip(&vk.graph().inputs);
+    let hidden = hidden.filter(|(input, _)| input.public().is_none());
+    let hidden: Vec<String> = hidden.map(|(_, port)| format!("`{}`", port.name)).collect();
+    if let (Some(path), false) = (&args.input, hidden.is_empty()) {
+        let what = format!(
+            "{}: the proof hides input {}, so it cannot be compared",
+            path.display(),
+            hidden.join(", ")
+        );
+        return Err(Failure::new(what).remedy("leave out --input"));
+    }
     let other = expected.and_then(|inputs| difference(&statement, &inputs, vk.graph()));
     if let Some(difference) = other {
         return Ok(Report::rejected(format_args!(
@@ -55,9 +66,16 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
     report.set("accepted", true);
     report.line(match args.input {
         Some(_) => "ACCEPTED: on the given input, the model has these outputs",
-        None => "ACCEPTED: on the statement's input, the model has these outputs",
+        None if hidden.is_empty() => {
+            "ACCEPTED: on the statement's input, the model has these outputs"
+        }
+        None => "ACCEPTED: on an input that the prover knows, the model has these outputs",
     });
     outputs::describe(&statement, vk.graph(), &mut report);
+    if !hidden.is_empty() {
+        report.field("hidden", format_args!("input {}", hidden.join(", ")));
+    }
+    report.set("hidden_inputs", hidden.len());
     report.field("model", vk.digest());
     report.field("verified in", Seconds(verify_s));
     report.field("proof", Bytes(proof.len() as u64));
@@ -102,6 +120,9 @@ fn integers(
 fn difference(statement: &Statement, inputs: &[Vec<i64>], graph: &Graph) -> Option<String> {
     let pairs = statement.inputs.iter().zip(inputs).zip(&graph.inputs);
     for ((proven, given), port) in pairs {
+        let Some(proven) = proven.public() else {
+            continue;
+        };
         let cells: usize = port.shape.iter().product();
         if proven.len() != given.len() {
             return Some(format!(
