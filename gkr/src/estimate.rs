@@ -1,11 +1,10 @@
 //! What a proof will take, before any key is made: time, memory, sizes.
 //!
-//! An estimate reads the plan of the protocol and runs its verifier without a proof (`dry`), so it
+//! An estimate reads the plan of the protocol and runs its verifier without a proof (`crate::dry`), so it
 //! counts what the prover will do and cannot drift from it. Sizes follow from the counts. Times
 //! and memory are sums of counts times rates (`rate`) that were measured on a reference machine;
 //! times are divided by this machine's speed (`speed`).
 
-mod dry;
 mod rate;
 mod size;
 mod speed;

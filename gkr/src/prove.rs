@@ -213,7 +213,7 @@ impl<C: RelationProver> ProvingKey<C> {
     }
 
     /// Lookups and the linear part: everything between the commitment and the openings.
-    fn reduce<W: Evidence>(
+    pub(crate) fn reduce<W: Evidence>(
         &self,
         plan: &Plan,
         statement: &Statement,

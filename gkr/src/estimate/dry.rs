@@ -15,7 +15,7 @@ use zkstrata_pcs::{Channel, Counted, Counting, Counts, Scalar, TapeError};
 
 /// A message that nobody has sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Unknown;
+pub(crate) struct Unknown;
 
 impl Add for Unknown {
     type Output = Self;
@@ -45,7 +45,7 @@ impl Scalar for Unknown {}
 
 /// A channel without a prover. Its challenges are different from each other, as random ones are.
 #[derive(Debug, Default)]
-pub(super) struct Dry {
+pub(crate) struct Dry {
     challenges: u64,
 }
 
@@ -88,7 +88,7 @@ impl Channel for Dry {
 }
 
 /// What a verification up to the openings does, and the claims that are then left.
-pub(super) fn verification(
+pub(crate) fn verification(
     plan: &Plan,
     weights: &WeightPlan,
 ) -> Result<(Counts, Ends<Counted<Unknown>>), VerifyError> {

@@ -1,7 +1,7 @@
 //! What the linear part makes its prover contract: a party of the walk around another one.
 
-use super::dry::Dry;
 use crate::claim::TensorClaim;
+use crate::dry::Dry;
 use crate::error::VerifyError;
 use crate::linear::{Instance, InstanceEnd, LinearVerifier, Party, Wanted, reduce};
 use crate::plan::{Plan, WeightPlan};

@@ -1,8 +1,8 @@
 //! What making keys, proving and verifying have to do, in units that one rate each fits.
 
-use super::dry;
 use super::tally::{self, Tally};
 use crate::claim::{Claim, count};
+use crate::dry;
 use crate::error::VerifyError;
 use crate::form::Form;
 use crate::plan::{Block, Plan};

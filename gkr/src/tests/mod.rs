@@ -19,5 +19,6 @@ mod operators;
 mod padding;
 mod products;
 mod random;
+mod sealed;
 pub(crate) mod suite;
 mod tape;
