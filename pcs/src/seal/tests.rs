@@ -2,13 +2,16 @@
 //! says nothing about which witness it was.
 
 use super::prove::Values;
-use super::{Book, CHECKS, Known, Pads, Replay, SealError, SealPlan, SealedTape, Settled, TRIPLE};
+use super::{
+    ANSWERS, Book, CHECKS, ENDS, Known, Pads, Replay, SUM, SealError, SealPlan, SealedTape,
+    Settled, TRIPLE,
+};
 use crate::channel::Channel;
 use crate::counting::{Counting, Counts};
 use crate::sumcheck::{self, Factor, Instance, InstanceShape};
 use crate::transcript::{ProverTape, TapeError, VerifierTape};
 use zkstrata_mle::{
-    BasedVectorSpace, E, F, Point, PrimeCharacteristicRing, PrimeField64, eq_eval, eq_table,
+    BasedVectorSpace, E, F, Field, Point, PrimeCharacteristicRing, PrimeField64, eq_eval, eq_table,
     selector,
 };
 
@@ -376,14 +379,28 @@ fn false_products_and_inverses_are_rejected() {
     let toy = Toy::new(1);
     let values = values_of(&pads(2));
     for j in 0..plan().answers() {
-        // Another answer, another operand, another result, and an answer that agrees with its row.
-        for lie in 0..5 {
+        // Another answer, another cell of its row, both, and rows that are true of other operands.
+        for lie in 0..7 {
             let proven = prove_with(&toy, pads(2), None, |values| {
-                if lie == 0 || lie == 4 {
-                    values.answers[j] += E::ONE;
-                }
-                if lie > 0 {
-                    values.rows[j][(lie - 1).min(2)] += E::ONE;
+                let (answer, row) = (&mut values.answers[j], &mut values.rows[j]);
+                let is_inverse = *answer == row[1];
+                match lie {
+                    0 => *answer += E::ONE,
+                    1..=3 => row[lie - 1] += E::ONE,
+                    4 => {
+                        *answer += E::ONE;
+                        row[if is_inverse { 1 } else { 2 }] += E::ONE;
+                    }
+                    _ if is_inverse => {
+                        row[0] += E::ONE;
+                        row[1] = row[0].inverse();
+                        *answer = row[1];
+                    }
+                    _ => {
+                        row[lie - 5] += E::ONE;
+                        row[2] = row[0] * row[1];
+                        *answer = row[2];
+                    }
                 }
             });
             let (bytes, _) = proven.expect("a tape of the right form");
@@ -403,7 +420,7 @@ fn a_false_triple_is_rejected() {
     assert!(!holds(&relation, &toy, &values));
 }
 
-/// A replay that says of zero that its inverse is what one pleases.
+/// A replay that says of zero that it has this inverse.
 struct Zero<'r, 'b>(Replay<'r, 'b>, E);
 
 impl<'b> Channel for Zero<'_, 'b> {
@@ -435,7 +452,8 @@ impl<'b> Channel for Zero<'_, 'b> {
             return replay.assert_nonzero(value, what);
         }
         replay.values.answers.push(*inverse);
-        replay.values.rows.push([E::ZERO, *inverse, E::ONE]);
+        let zero = inverse.try_inverse().unwrap_or(E::ZERO);
+        replay.values.rows.push([zero, *inverse, E::ONE]);
         replay.sealed.assert_nonzero(value.sealed(), what)
     }
 
@@ -696,4 +714,53 @@ fn a_book_and_the_values_agree() {
         agree(&known[k..=k]);
     }
     agree(&known);
+}
+
+/// Two claims, an assertion, and those of a proof of no products: their weights are the powers of the
+/// challenge, so that none can make up for another.
+#[test]
+fn claims_and_assertions_have_powers_of_their_own() {
+    let counts = Counts {
+        scalars: 3,
+        assertions: 1,
+        ..Counts::default()
+    };
+    let plan = SealPlan::new(&counts);
+    let mut stream = Stream(4);
+    let [gamma, delta, a, b] = [0; 4].map(|_| stream.element());
+    let sent = stream.elements(4);
+    let mut tape = ProverTape::new(&STATEMENT);
+    tape.send("messages", &sent[..3]);
+    tape.send(ANSWERS, &[]);
+    tape.send(SUM, &sent[3..]);
+    tape.send(ENDS, &[a, b]);
+    let bytes = tape.finish();
+    let mut tape = VerifierTape::new(&STATEMENT, &bytes);
+    tape.freeze(vec![gamma]);
+    let book = Book::new(plan);
+    let mut channel = SealedTape::new(tape, &book);
+    let messages = channel.recv("messages", 3).expect("messages");
+    channel.assert_zero(messages[0], "zero").expect("recorded");
+    let (_, assertions) = channel.check().expect("a tape of the right form");
+    let settled = assertions.settle(messages[1..].iter().copied(), delta);
+    let power = |k: u64| delta.exp_u64(k);
+    let end = power(5) * (E::ONE + gamma);
+    let pads = vec![
+        -power(2),
+        E::ONE,
+        delta,
+        -end,
+        power(3),
+        power(4),
+        -power(5) * gamma,
+    ];
+    let received = [power(2), E::NEG_ONE, -delta, end];
+    let received = received.iter().zip(&sent).map(|(&w, &m)| w * m);
+    let clear = power(3) * a + power(4) * b + power(5) * a * b;
+    let expected = Settled {
+        claims: vec![E::ONE, delta],
+        pads,
+        target: clear - received.sum::<E>(),
+    };
+    assert_eq!(settled, expected);
 }
