@@ -40,8 +40,9 @@
 //!   calibration data, the options and the version of this crate. A verifier must get the key, or
 //!   its digest, from someone it trusts, or recompute it. A key that travels with a proof proves
 //!   nothing.
-//! * **Which input was meant.** Inputs and outputs are public and part of the statement: compare
-//!   [`Statement::inputs`] with the input you have in mind. Nothing is hidden from the verifier.
+//! * **Which input was meant.** Public inputs are part of the statement: compare
+//!   [`Statement::inputs`] with the input you have in mind. A [private](Visibility::Private) one stays
+//!   with the prover, and with it all activations; outputs are public, and weights are not hidden.
 //! * **That the integers are close to the floats.** Quantisation rounds;
 //!   [`Accuracy`](model_ir::quantise::Accuracy) measures by how much on samples, and its
 //!   [`verdict`](model_ir::quantise::Accuracy::verdict) is whether that is too much.

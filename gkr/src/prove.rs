@@ -114,7 +114,14 @@ impl<C: RelationProver> ProvingKey<C> {
     /// # Errors
     /// As for [`prove_integers`](Self::prove_integers), but for the size of the batch.
     pub fn run(&self, inputs: &[Vec<i64>]) -> Result<Trace, ProveError> {
-        let inputs = Inputs::new(&self.inner.model.graph, inputs)?;
+        self.run_inputs(&Inputs::new(&self.inner.model.graph, inputs)?)
+    }
+
+    /// The same for inputs that were checked, or quantised, before.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    pub fn run_inputs(&self, inputs: &Inputs) -> Result<Trace, ProveError> {
         Ok(self.inner.executor.run(&inputs.cells)?)
     }
 
@@ -172,7 +179,7 @@ impl<C: RelationProver> ProvingKey<C> {
         self.prove_trace_for([0; 32], trace)
     }
 
-    /// The same for a context: see [`Statement::context`].
+    /// The same for a context, which the proof is then bound to: see [`Statement::context`].
     ///
     /// # Errors
     /// A batch that is too large.
