@@ -6,7 +6,8 @@
 //! A *relation* is
 //!
 //! ```text
-//! sum_j <P_j, W_j> = tau,         W_j = sum_terms coef eq(z, .) on the cells of a column
+//! sum_j <P_j, W_j> = tau,         W_j = sum_terms coef eq(z, .) on the cells of a column,
+//!                                 or any weights of its live cells
 //! ```
 //!
 //! which for any number `C` of claims "column `c` is `v` at `z`", batched by powers of one
@@ -39,6 +40,11 @@
 //!
 //! If `F` is short, it is sent in the place of 3 and is `h`; then 5 and 7 are void. Sources in the
 //! clear are evaluated by the verifier, and their part subtracted from `tau`, before 2.
+//!
+//! Of *hidden* sources ([`Layout::hidden`]) an opening shows nothing but the relation. Then the
+//! sumchecks of 2 and 5 are masked, `h` is veiled before it is sent or committed to, and the rows that
+//! are opened are blinded: `joint/hiding.rs` has the messages, the reasons, and what they add to the
+//! error.
 //!
 //! # Soundness
 //!
@@ -99,6 +105,7 @@
 //! | batching of folded rows | `t' / abs(E)` |
 //! | last rounds | `2 N / abs(E)`, `N` the variables of `h` |
 //! | tail | WHIR's bound for two claims on `2^(N+1)` cells, if `h` is not sent |
+//! | masks and veil, if a source is hidden | `3 / abs(E)`, and `(f + 1) n_j` and `(f' + 1) n'` in the place of `f n_j` and `f' n'` of the word with the veil |
 //!
 //! With [`Parameters::SMALL`] the tail's words are decoded as lists of at most `l = 40`
 //! (`joint/tail/list.rs` has the bound and what it rests on). Its root then stands for one of `l`

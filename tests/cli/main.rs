@@ -10,6 +10,7 @@ mod estimate;
 mod links;
 mod operators;
 mod output;
+mod private;
 mod tool;
 mod usage;
 

@@ -1,8 +1,11 @@
 //! Openings of hidden sources: honest ones, and layouts that would not hide.
 
+use super::super::hiding::Noise;
+use super::super::layout::Plan;
 use super::attacks::{FORMS, WHIR, cases};
 use super::*;
 use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
+use zkstrata_mle::{BasedVectorSpace, PrimeField64};
 
 fn accepts(case: &Case) -> Proven {
     let proven = prove(case).expect("a true relation");
@@ -196,6 +199,73 @@ fn openings_that_would_not_hide() {
     let word = (Word::Committed, usize::MAX);
     let none = Layout::hidden(word.0, FORMS[1], &[table(3, 5, 1)], 0, word.1);
     assert!(matches!(none, Err(Error::Parameters { .. })));
+}
+
+/// All that hides is drawn anew: no element stands anywhere twice, for one seed or another.
+#[test]
+fn noise_is_drawn_once() {
+    let mut rng = Rng(10);
+    let mut seen = std::collections::BTreeSet::new();
+    let mut count = 0;
+    for parameters in [FORMS[0], WHIR] {
+        let [_, case, _] = cases(parameters);
+        let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
+        let plan = Plan::new(&layouts).expect("a plan");
+        for _ in 0..2 {
+            let seed = rng.seed();
+            let source = Noise::of_source(layouts[0], &seed).expect("a hidden source");
+            let middle = plan.middle.as_ref();
+            let folded = middle.map(|middle| Noise::of_folded(middle, &seed));
+            let code = layouts[0].code().expect("encoded");
+            let hiding = layouts[0].hiding().expect("hidden");
+            assert_eq!(source.rows.len(), (code.rows - hiding.masks) * code.width());
+            assert_eq!(
+                code.rows - hiding.masks,
+                2 * (code.fold + 1) + hiding.blinding
+            );
+            assert_eq!(source.veil.len(), if hiding.veil { code.rows } else { 0 });
+            for noise in [Some(source), folded].into_iter().flatten() {
+                let veil = noise.veil.iter().flat_map(|x| {
+                    let c: &[F] = x.as_basis_coefficients_slice();
+                    c.to_vec()
+                });
+                for x in noise.rows.iter().copied().chain(veil) {
+                    seen.insert(x.as_canonical_u64());
+                    count += 1;
+                }
+            }
+        }
+    }
+    assert!(count > 10_000);
+    assert_eq!(seen.len(), count);
+}
+
+/// Hidden cells are encoded however few they are, and what hides them is absorbed.
+#[test]
+fn hidden_layouts() {
+    for parameters in [Parameters::FAST, Parameters::SMALL] {
+        for word in [Word::Committed, Word::Codeword, Word::Certified] {
+            let tables = [table(0, 1, 1)];
+            let layout = |uses| Layout::hidden(word, parameters, &tables, 0, uses);
+            let [one, two] = [1, 2].map(|uses| layout(uses).expect("a layout"));
+            assert!(one.code().is_some() && one.is_hidden());
+            let clear = Layout::new(word, parameters, &tables).expect("a layout");
+            assert!(clear.code().is_none() && !clear.is_hidden());
+            let numbers = |layout: &Layout| {
+                let mut numbers = vec![];
+                layout.transcribe(&mut numbers);
+                numbers
+            };
+            assert_ne!(numbers(&one), numbers(&two));
+            assert_ne!(numbers(&one), numbers(&clear));
+            // Beside many rows there is no veil.
+            let beside = Layout::hidden(word, parameters, &tables, 1 << 20, 1);
+            let beside = beside.expect("a layout");
+            let veil = |layout: &Layout| layout.hiding().expect("hidden").veil;
+            assert!(!veil(&beside));
+            assert_eq!(veil(&one), word == Word::Committed);
+        }
+    }
 }
 
 /// A layout in the clear has no seed, and a hidden one has one.

@@ -1,0 +1,123 @@
+//! Private inputs: what the files and the tool show of them, and what is refused.
+
+use super::tool::{Folder, model};
+use std::fs;
+
+/// Keys of the digit classifier with these options, and the input's name.
+fn setup(folder: &Folder, options: &[&str]) -> super::tool::Run {
+    let [onnx, calibration] = ["model.onnx", "calib.npz"].map(|f| model("digits_mlp", f));
+    let setup = [
+        "setup",
+        &onnx,
+        "--calibration",
+        &calibration,
+        "--out",
+        "keys",
+    ];
+    folder.run(&[&setup[..], options].concat())
+}
+
+#[test]
+fn an_input_stays_with_the_prover() {
+    let folder = Folder::new("an_input_stays_with_the_prover");
+    let made = setup(&folder, &["--zk", "--json"]);
+    let names = made.expect(0).json()["private_inputs"].clone();
+    assert_eq!(names.as_array().map(Vec::len), Some(1));
+    let input = model("digits_mlp", "test.npz");
+    let prove = |out: &str| {
+        let prove = [
+            "prove",
+            "--pk",
+            "keys/model.zkpk",
+            "--input",
+            &input,
+            "--batch",
+            "2",
+        ];
+        folder
+            .run(&[&prove[..], &["--out", out]].concat())
+            .expect(0);
+        fs::read(folder.path(out)).expect("the proof that was written")
+    };
+    let (a, b) = (prove("a.zkp"), prove("b.zkp"));
+    // Proofs of one input: the head of the file with the outputs is the same, the proof is another.
+    assert_ne!(a, b);
+    assert_eq!(a.len().abs_diff(b.len()) < 4096, true);
+
+    let verify = ["verify", "--vk", "keys/model.zkvk", "--proof", "a.zkp"];
+    let verified = folder.run(&verify);
+    verified.expect(0);
+    let text = &verified.stdout;
+    assert!(text.contains("on an input that the prover knows"), "{text}");
+    assert_eq!(
+        folder
+            .run(&[&verify[..], &["--json"]].concat())
+            .expect(0)
+            .json()["hidden_inputs"],
+        1
+    );
+    // There is nothing to compare with.
+    let compared = folder.run(&[&verify[..], &["--input", &input, "--batch", "2"]].concat());
+    compared.expect(2);
+    assert!(
+        compared.stderr.contains("leave out --input"),
+        "{compared:?}"
+    );
+
+    let inspected = folder.run(&["inspect", "a.zkp"]);
+    inspected.expect(0);
+    assert!(inspected.stdout.contains("[private]"), "{inspected:?}");
+    for key in ["keys/model.zkvk", "keys/model.zkpk"] {
+        let inspected = folder.run(&["inspect", key]);
+        inspected.expect(0);
+        assert!(
+            inspected
+                .stdout
+                .contains("all activations; not the outputs"),
+            "{inspected:?}"
+        );
+    }
+    let security = folder.run(&["security", "--vk", "keys/model.zkvk"]);
+    security.expect(0);
+    assert!(security.stdout.contains("sealing"), "{security:?}");
+
+    // A key that shows the input refuses the proof, and the other way round.
+    fs::rename(folder.path("keys"), folder.path("hidden")).expect("renamed");
+    setup(&folder, &[]).expect(0);
+    folder.run(&verify).expect(1);
+    prove("c.zkp");
+    let shown = ["verify", "--vk", "hidden/model.zkvk", "--proof", "c.zkp"];
+    folder.run(&shown).expect(1);
+}
+
+#[test]
+fn visibilities_are_said_by_name() {
+    let folder = Folder::new("visibilities_are_said_by_name");
+    let name = setup(&folder, &["--input-visibility", "private", "--json"]);
+    let name = name.expect(0).json()["private_inputs"][0].clone();
+    let name = name.as_str().expect("a name").to_owned();
+    let private = |options: &[&str]| {
+        let made = setup(&folder, &[options, &["--json"]].concat());
+        made.expect(0).json()["private_inputs"] == serde_json::json!([name])
+    };
+    assert!(private(&["--input-visibility", &format!("{name}=private")]));
+    assert!(!private(&[
+        "--zk",
+        "--input-visibility",
+        &format!("{name}=public")
+    ]));
+    assert!(!private(&["--zk", "--input-visibility", "public"]));
+    assert!(!private(&[]));
+    let other = setup(&folder, &["--input-visibility", "picture=private"]);
+    other.expect(2);
+    assert!(
+        other.stderr.contains("no input `picture`") && other.stderr.contains(&name),
+        "{other:?}"
+    );
+    let unknown = setup(&folder, &["--input-visibility", "secret"]);
+    unknown.expect(2);
+    assert!(
+        unknown.stderr.contains("neither `public` nor `private`"),
+        "{unknown:?}"
+    );
+}
