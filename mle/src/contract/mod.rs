@@ -26,9 +26,12 @@ const GRAIN: usize = 1 << 15;
 /// Tasks that a large contraction is cut into, enough for any number of threads.
 const TASKS: usize = 64;
 
-/// Columns that are not worth another task: the sums of a task's columns are reduced once, and so
-/// rows are divided only where columns are few.
+/// Columns that are not worth another task.
 const COLUMNS: usize = 256;
+
+/// Rows that are not worth another task: it has sums for every column, and to reduce one takes as long
+/// as some dozens of products.
+const ROWS: usize = 128;
 
 /// Products of a digit and a limb that fit an accumulator.
 const PRODUCTS: usize = 1024;
@@ -112,7 +115,9 @@ impl<'a, T: Cell> Task<'a, T> {
             stride,
             e,
         };
-        if outer * mid * inner <= grain || outer.max(mid) < 2 {
+        let is_block = inner > 1 && inner < 2 * COLUMNS && mid < 2 * ROWS;
+        let is_whole = outer == 1 && (mid < 2 || is_block);
+        if is_whole || outer * mid * inner <= grain {
             self.run(out);
         } else if outer > 1 {
             let half = outer / 2;
