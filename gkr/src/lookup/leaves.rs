@@ -261,4 +261,20 @@ mod tests {
             }
         }
     }
+
+    /// An aligned part of a block has live cells only if its first one is.
+    #[test]
+    fn dead_parts_begin_with_a_dead_cell() {
+        for axes in [&[][..], &[5], &[3, 4], &[2, 3, 5], &[4, 1, 7], &[5, 9, 3]] {
+            let padded: usize = axes.iter().map(|&n| 1 << axis_vars(n)).product();
+            for width in [1, 2, 4, 8, 16, padded] {
+                for start in (0..padded).step_by(width) {
+                    let mut live = 0;
+                    let part = start..padded.min(start + width);
+                    runs(axes, part, |_, dense| live += dense.len());
+                    assert_eq!(dense_index(axes, start).is_none(), live == 0, "{axes:?}");
+                }
+            }
+        }
+    }
 }
