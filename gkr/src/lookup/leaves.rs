@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::witness::Witness;
 use std::ops::Range;
 use std::slice::SliceIndex;
-use zkstrata_mle::{E, PrimeCharacteristicRing, axis_vars};
+use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, axis_vars};
 use zkstrata_model_ir::int::Ints;
 
 /// All leaves of a run.
@@ -18,10 +18,17 @@ pub(super) struct RunLeaves<'a> {
     /// The blocks in order, without gaps.
     blocks: Vec<BlockLeaves<'a>>,
     len: usize,
-    /// The rows' denominators, with `mu` added from the shift on; then 1, of leaves 0/1.
-    rows: Vec<E>,
+    /// The coefficients of the rows' denominators, with `mu` added from the shift on; then of 1, of
+    /// leaves 0/1.
+    rows: Vec<[F; 2]>,
     /// The numerator of live leaves: 1, and `mu` from the shift on.
     numerator: E,
+}
+
+/// The coefficients of an element of E.
+fn coefficients(x: E) -> [F; 2] {
+    let c: &[F] = x.as_basis_coefficients_slice();
+    [c[0], c[1]]
 }
 
 /// The leaves of a table node, or of one limb of it.
@@ -80,7 +87,13 @@ impl<'a> RunLeaves<'a> {
         Self {
             len: blocks.last().map_or(0, |b| b.first + b.len),
             blocks,
-            rows: denominators.rows.iter().copied().chain([E::ONE]).collect(),
+            rows: denominators
+                .rows
+                .iter()
+                .copied()
+                .chain([E::ONE])
+                .map(coefficients)
+                .collect(),
             numerator: E::ONE,
         }
     }
@@ -91,10 +104,24 @@ impl Source for RunLeaves<'_> {
         self.len
     }
 
+    fn rest(&self) -> E {
+        E::ONE
+    }
+
+    fn is_dead(&self, index: usize) -> bool {
+        let start = index * CHUNK_LEAVES;
+        let block = self.blocks.iter().rfind(|b| b.first <= start);
+        // The first leaf of an aligned part of a block is live if any is, and so is a block's.
+        block.is_some_and(|b| {
+            b.len >= CHUNK_LEAVES && dense_index(b.axes, (start - b.first) >> b.slots()).is_none()
+        })
+    }
+
     fn shift(&mut self, mu: E) {
         if let Some((_, rows)) = self.rows.split_last_mut() {
+            let mu = coefficients(mu);
             for row in rows {
-                *row += mu;
+                *row = [row[0] + mu[0], row[1] + mu[1]];
             }
         }
         self.numerator = mu;
@@ -127,9 +154,14 @@ struct Window {
 }
 
 impl BlockLeaves<'_> {
+    /// Base-2 logarithm of the leaves of a cell.
+    fn slots(&self) -> usize {
+        usize::from(self.remainder.is_some())
+    }
+
     /// Writes the rows of the block's live leaves that lie in the window.
     fn write(&self, window: &mut Window) {
-        let slots = usize::from(self.remainder.is_some());
+        let slots = self.slots();
         let first = window.start.max(self.first);
         let end = (window.start + CHUNK_LEAVES).min(self.first + self.len);
         // Where the block's first leaf would lie in the window.
@@ -226,6 +258,22 @@ mod tests {
                     });
                 }
                 assert_eq!(found, expected, "{axes:?} by {width}");
+            }
+        }
+    }
+
+    /// An aligned part of a block has live cells only if its first one is.
+    #[test]
+    fn dead_parts_begin_with_a_dead_cell() {
+        for axes in [&[][..], &[5], &[3, 4], &[2, 3, 5], &[4, 1, 7], &[5, 9, 3]] {
+            let padded: usize = axes.iter().map(|&n| 1 << axis_vars(n)).product();
+            for width in [1, 2, 4, 8, 16, padded] {
+                for start in (0..padded).step_by(width) {
+                    let mut live = 0;
+                    let part = start..padded.min(start + width);
+                    runs(axes, part, |_, dense| live += dense.len());
+                    assert_eq!(dense_index(axes, start).is_none(), live == 0, "{axes:?}");
+                }
             }
         }
     }

@@ -54,9 +54,17 @@ pub(crate) fn trees(
         let mut leaves = RunLeaves::new(plan, witness, &denominators);
         fraction::prove(Tree::new(plan.leaf_vars, &leaves), &mut leaves, tape)
     });
+    // Behind the last table nothing is looked up.
+    let last = plan.tables.last().expect("a model with lookups has tables");
+    let counted = ..last.offset + (1 << last.vars);
+    let (counts, rows) = (
+        &witness.multiplicities[counted],
+        &denominators.rows[counted],
+    );
     let mut rows = Leaves {
-        p: witness.multiplicities.iter().map(|&m| m.into()).collect(),
-        q: denominators.rows,
+        p: counts.iter().map(|&m| m.into()).collect(),
+        q: rows.to_vec(),
+        rest: rows[rows.len() - 1],
     };
     let tables = tracing::debug_span!("table tree")
         .in_scope(|| fraction::prove(Tree::new(plan.table_vars, &rows), &mut rows, tape));

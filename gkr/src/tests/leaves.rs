@@ -67,7 +67,7 @@ pub(super) fn of_lookups<W: Evidence>(plan: &Plan, witness: &W, (alpha, beta): (
     }
     parts.sort_by_key(|&(first, _)| first);
     let (p, q) = parts.into_iter().flat_map(|(_, leaves)| leaves).unzip();
-    Leaves { p, q }
+    Leaves { p, q, rest: E::ONE }
 }
 
 /// The leaves of the tables: every table's last row fills its block, and the last table's the cube.
@@ -83,7 +83,7 @@ pub(super) fn of_tables<W: Evidence>(plan: &Plan, witness: &W, (alpha, beta): (E
         }
     }
     let p = witness.multiplicities().iter().map(|&m| m.into()).collect();
-    Leaves { p, q }
+    Leaves { p, q, rest: E::ONE }
 }
 
 /// The multiplicities of a witness of field elements; tuples in no table are not counted.

@@ -26,6 +26,13 @@ const GRAIN: usize = 1 << 15;
 /// Tasks that a large contraction is cut into, enough for any number of threads.
 const TASKS: usize = 64;
 
+/// Columns that are not worth another task.
+const COLUMNS: usize = 256;
+
+/// Rows that are not worth another task: it has sums for every column, and to reduce one takes as long
+/// as some dozens of products.
+const ROWS: usize = 128;
+
 /// Products of a digit and a limb that fit an accumulator.
 const PRODUCTS: usize = 1024;
 
@@ -52,6 +59,7 @@ pub fn contract_middle<T: Cell>(
             outer,
             mid,
             inner,
+            stride: inner,
             e,
         };
         task.split(GRAIN.max(x.len() / TASKS), &mut out);
@@ -77,61 +85,75 @@ pub fn dot<T: Cell>(x: &[T], e: &[E]) -> E {
 
 /// Part of a contraction.
 struct Task<'a, T> {
+    /// From its first cell on.
     x: &'a [T],
     outer: usize,
     mid: usize,
     inner: usize,
+    /// Cells from one contracted index to the next; `inner`, unless `outer` is 1.
+    stride: usize,
     e: &'a [E],
 }
 
 impl<'a, T: Cell> Task<'a, T> {
-    /// Runs the contraction in tasks of about `grain` cells, halving first the outer and then the
-    /// contracted index.
+    /// Runs the contraction in tasks of about `grain` cells, halving first the outer, then the inner
+    /// and then the contracted index.
     fn split(self, grain: usize, out: &mut [E]) {
         let Self {
             x,
             outer,
             mid,
             inner,
+            stride,
             e,
         } = self;
-        let part = |x, outer, e: &'a [E]| Task {
+        let part = |x, outer, inner, e: &'a [E]| Task {
             x,
             outer,
             mid: e.len(),
             inner,
+            stride,
             e,
         };
-        if x.len() <= grain || outer.max(mid) < 2 {
+        let is_block = inner > 1 && inner < 2 * COLUMNS && mid < 2 * ROWS;
+        let is_whole = outer == 1 && (mid < 2 || is_block);
+        if is_whole || outer * mid * inner <= grain {
             self.run(out);
         } else if outer > 1 {
             let half = outer / 2;
             let (low, high) = x.split_at(half * mid * inner);
             let (out_low, out_high) = out.split_at_mut(half * inner);
             join(
-                || part(low, half, e).split(grain, out_low),
-                || part(high, outer - half, e).split(grain, out_high),
+                || part(low, half, inner, e).split(grain, out_low),
+                || part(high, outer - half, inner, e).split(grain, out_high),
+            );
+        } else if inner >= 2 * COLUMNS {
+            let half = (inner / 2).next_multiple_of(rows::TILE);
+            let (out_low, out_high) = out.split_at_mut(half);
+            join(
+                || part(x, 1, half, e).split(grain, out_low),
+                || part(&x[half..], 1, inner - half, e).split(grain, out_high),
             );
         } else {
             let half = mid / 2;
-            let (low, high) = x.split_at(half * inner);
+            let (low, high) = x.split_at(half * stride);
             let (e_low, e_high) = e.split_at(half);
             let mut other = vec![E::ZERO; inner];
             join(
-                || part(low, 1, e_low).split(grain, out),
-                || part(high, 1, e_high).split(grain, &mut other),
+                || part(low, 1, inner, e_low).split(grain, out),
+                || part(high, 1, inner, e_high).split(grain, &mut other),
             );
             out.iter_mut().zip(other).for_each(|(a, b)| *a += b);
         }
     }
 
     fn run(self, out: &mut [E]) {
-        if self.inner == 1 {
+        if self.stride == 1 {
             cols::contract(self.x, self.e, out);
         } else {
-            let slices = self.x.chunks(self.mid * self.inner);
+            let slices = self.x.chunks(self.mid * self.stride);
             for (x, out) in slices.zip(out.chunks_mut(self.inner)) {
-                rows::contract(x, self.e, out);
+                rows::contract(x, self.stride, self.e, out);
             }
         }
     }
@@ -162,13 +184,20 @@ fn high_limb(c: i64) -> i32 {
 /// `sum_k 2^21k (l_0 + 2^32 l_1, h_0 + 2^32 h_1)` over the sums `[l_0, l_1, h_0, h_1]` of the
 /// digits' places `k`.
 fn reduce(sums: &[[i64; 4]]) -> E {
-    let limb = F::from_u64(1 << 32);
+    /// A multiple of `p` that makes numbers below `2^96` positive.
+    const SHIFT: i128 = (F::ORDER_U64 as i128) << 33;
+    let coefficient = |low, high| {
+        let number = i128::from(low) + (i128::from(high) << 32);
+        F::from_u128((SHIFT + number) as u128)
+    };
+    let element = |s: &[i64; 4]| {
+        let c = [coefficient(s[0], s[1]), coefficient(s[2], s[3])];
+        E::from_basis_coefficients_fn(|k| c[k])
+    };
     let place = F::from_u64(1 << cell::DIGIT_BITS);
-    sums.iter().rev().fold(E::ZERO, |acc, s| {
-        let c0 = F::from_i64(s[0]) + F::from_i64(s[1]) * limb;
-        let c1 = F::from_i64(s[2]) + F::from_i64(s[3]) * limb;
-        acc * place + E::from_basis_coefficients_fn(|k| if k == 0 { c0 } else { c1 })
-    })
+    let (last, rest) = sums.split_last().expect("at least one digit");
+    let sums = rest.iter().rev();
+    sums.fold(element(last), |acc, s| acc * place + element(s))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use super::{Limbs, PRODUCTS, limbs, reduce};
 use crate::field::E;
 
 /// Columns of a tile.
-const TILE: usize = 16;
+pub(super) const TILE: usize = 16;
 
 /// Rows of a block. It divides [`PRODUCTS`].
 const BLOCK: usize = 16;
@@ -22,9 +22,10 @@ const STRIP: usize = 64;
 /// Sums of products of a digit and each limb, for the columns of a tile.
 type Accumulators = [[i64; TILE]; 4];
 
-/// Adds the contraction of `x`, `e.len()` rows of `out.len()`, to `out`.
-pub(super) fn contract<T: Cell>(x: &[T], e: &[E], out: &mut [E]) {
-    let (cols, width) = (out.len(), STRIP * TILE);
+/// Adds the contraction of the first columns of `x`, `e.len()` rows of `cols`, to `out`, which has as
+/// many. The last row may end behind these.
+pub(super) fn contract<T: Cell>(x: &[T], cols: usize, e: &[E], out: &mut [E]) {
+    let width = STRIP * TILE;
     for (s, out) in out.chunks_mut(width).enumerate() {
         strip(&x[s * width..], cols, e, out);
     }

@@ -162,6 +162,7 @@ fn large_arrays_are_split() {
     check_all([200, 1030, 1], 6);
     check_all([1, 2100, 100], 7);
     check_all([1, 200_001, 1], 8);
+    check_all([1, 70, 2051], 9);
 }
 
 proptest! {

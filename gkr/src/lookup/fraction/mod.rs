@@ -34,6 +34,8 @@
 #[cfg(feature = "prover")]
 mod leaves;
 #[cfg(feature = "prover")]
+mod lowest;
+#[cfg(feature = "prover")]
 mod nodes;
 #[cfg(feature = "prover")]
 mod numerators;
@@ -42,7 +44,11 @@ mod passes;
 #[cfg(feature = "prover")]
 mod prove;
 #[cfg(feature = "prover")]
+mod sparse;
+#[cfg(feature = "prover")]
 mod tree;
+#[cfg(feature = "prover")]
+mod upper;
 #[cfg(feature = "prover")]
 mod weights;
 

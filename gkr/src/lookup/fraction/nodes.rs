@@ -2,9 +2,9 @@
 //!
 //! A node holds its children `p_0, p_1, q_0, q_1`, and from the first binding on
 //! `d = p_1 + lambda q_1` in the place of `p_1`, so that `g = p_0 q_1 + q_0 d`. Nodes of which both
-//! children are 0/1 are *dead*: their `g` is `lambda` whatever is bound, and so they add `lambda` times
-//! their weights to `t(0)` and nothing to the leading coefficient. Chunks of dead nodes lie wherever a
-//! tensor is padded; what they hold is never looked at.
+//! children are `0/rest` are *dead*: their `g` is `lambda rest^2` whatever is bound, and so they add
+//! that times their weights to `t(0)` and nothing to the leading coefficient. Chunks of dead nodes lie
+//! wherever a tensor is padded, and are not stored.
 //!
 //! A round binds a variable and computes the next message, a chunk at a time: what is bound is
 //! still in the first-level cache when the message is computed from it.
@@ -14,6 +14,7 @@
 
 use super::numerators::one_lane;
 use super::passes::{Quarters, Sums, over_halves, over_quarters};
+use super::sparse::Sparse;
 use super::weights::{CHUNK, Weights};
 use zkstrata_mle::packed::{Factor, mul_add, sum_lanes};
 use zkstrata_mle::{E, PackedE, PrimeCharacteristicRing};
@@ -21,22 +22,13 @@ use zkstrata_mle::{E, PackedE, PrimeCharacteristicRing};
 /// `p_0, p_1, q_0, q_1`, one node per lane.
 pub(super) type Node = [PackedE; 4];
 
-/// A node of two fractions 0/1.
-pub(super) const DEAD: Node = [PackedE::ZERO, PackedE::ZERO, PackedE::ONE, PackedE::ONE];
-
 /// A chunk of nodes.
-pub(super) struct NodeChunk {
-    pub(super) nodes: [Node; CHUNK],
-    /// Whether all of them are dead.
-    pub(super) dead: bool,
-}
+pub(super) type NodeChunk = [Node; CHUNK];
 
-impl NodeChunk {
-    /// A chunk of dead nodes.
-    pub(super) const DEAD: Self = Self {
-        nodes: [DEAD; CHUNK],
-        dead: true,
-    };
+/// A node of two fractions `0/rest`.
+pub(super) fn dead(rest: E) -> Node {
+    let rest = PackedE::from(rest);
+    [PackedE::ZERO, PackedE::ZERO, rest, rest]
 }
 
 /// What a round sends is made of these.
@@ -47,52 +39,68 @@ pub(super) struct Message {
     pub(super) leading: E,
 }
 
-/// The chunks of a cube of at least two while their sumcheck is running.
+/// The chunks of a cube while their sumcheck is running.
 pub(super) trait Chunks {
-    /// The first round's message.
+    /// Number of chunks of the cube.
+    fn full(&self) -> usize;
+
+    /// The first round's message, of at least two chunks.
     fn message(&self, weights: &Weights) -> Message;
 
     /// Binds the first of at least two variables of the chunks' index to `s` and computes the next
     /// round's message.
     fn bind(&mut self, s: E, weights: &Weights) -> Message;
 
-    /// Whether one variable of the chunks' index is left.
-    fn is_last(&self) -> bool;
-
     /// Binds the last variable of the chunks' index to `s`: the nodes of one chunk.
     fn last(self, s: E) -> Few;
+
+    /// The nodes of a cube of one chunk.
+    fn few(self) -> Few;
 }
 
 /// The node with `d` in the place of `p_1`.
 #[inline(always)]
-fn merged(mut node: Node, lambda: &Factor) -> Node {
+pub(super) fn merged(mut node: Node, lambda: &Factor) -> Node {
     node[1] += lambda.times(node[3]);
     node
 }
 
 /// An inner layer.
-pub(super) struct Nodes {
-    /// The first chunks; the others are dead.
-    live: Vec<NodeChunk>,
+pub(super) struct Nodes<'a> {
+    /// The first chunks, as far as they are not dead; the others are.
+    table: Vec<Option<&'a mut NodeChunk>>,
     /// Number of chunks of the cube.
     full: usize,
-    lambda: E,
+    /// `g` of a dead node.
+    dead_g: E,
     /// A dead chunk.
-    dead: [Node; CHUNK],
+    dead: NodeChunk,
     /// Makes `d` of `p_1`, until that is done.
     merge: Option<Factor>,
 }
 
-impl Nodes {
+impl<'a> Nodes<'a> {
     /// The nodes of a cube of `full` chunks, of which the first are given.
-    pub(super) fn new(live: Vec<NodeChunk>, full: usize, lambda: E) -> Self {
+    pub(super) fn new(chunks: &'a mut Sparse<NodeChunk>, full: usize, lambda: E, rest: E) -> Self {
         Self {
-            live,
+            table: chunks.table_mut(),
             full,
-            lambda,
-            dead: [DEAD; CHUNK],
+            dead_g: lambda * rest.square(),
+            dead: [dead(rest); CHUNK],
             merge: Some(Factor::broadcast(lambda)),
         }
+    }
+
+    /// The same with `d` in the place of `p_1`.
+    pub(super) fn merged(
+        chunks: &'a mut Sparse<NodeChunk>,
+        full: usize,
+        lambda: E,
+        rest: E,
+    ) -> Self {
+        let mut nodes = Self::new(chunks, full, lambda, rest);
+        let _ = nodes.start_binding(E::ZERO);
+        nodes
     }
 
     /// How to bind a variable.
@@ -100,7 +108,7 @@ impl Nodes {
         let bind = Bind {
             s: Factor::broadcast(s),
             merge: self.merge.take(),
-            dead: self.dead,
+            dead: self.dead[0],
         };
         if let Some(lambda) = &bind.merge {
             self.dead = [merged(self.dead[0], lambda); CHUNK];
@@ -108,35 +116,43 @@ impl Nodes {
         bind
     }
 
-    /// The nodes of a chunk.
+    /// A chunk's part of the sums, of what `merge` makes of nodes.
     #[inline(always)]
-    fn nodes<'a>(&'a self, chunk: &'a NodeChunk) -> &'a [Node; CHUNK] {
-        if chunk.dead { &self.dead } else { &chunk.nodes }
-    }
-
-    /// A dead chunk's part of `t(0)`: the weights within it add up to one.
-    fn of_dead(&self, weights: &Weights, c: usize) -> Sums {
-        [one_lane(self.lambda * weights.outer[c]), PackedE::ZERO]
+    fn sums(
+        &self,
+        low: Option<&NodeChunk>,
+        high: Option<&NodeChunk>,
+        merge: impl Fn(&Node) -> Node,
+        weights: &Weights,
+        c: usize,
+    ) -> Sums {
+        if low.is_none() && high.is_none() {
+            // The weights within the chunk add up to one.
+            return [one_lane(self.dead_g * weights.outer[c]), PackedE::ZERO];
+        }
+        let [low, high] = [low, high].map(|chunk| chunk.unwrap_or(&self.dead));
+        chunk_sums(low, high, merge, weights, c)
     }
 
     fn finish(&self, sums: Sums, chunks: usize, weights: &Weights) -> Message {
         Message {
-            at_zero: sum_lanes(sums[0]) + self.lambda * weights.after(chunks),
+            at_zero: sum_lanes(sums[0]) + self.dead_g * weights.after(chunks),
             leading: sum_lanes(sums[1]),
         }
     }
 }
 
-impl Chunks for Nodes {
+impl Chunks for Nodes<'_> {
+    fn full(&self) -> usize {
+        self.full
+    }
+
     fn message(&self, weights: &Weights) -> Message {
         let lambda = self.merge.unwrap_or(Factor::broadcast(E::ZERO));
         let merge = |&node: &Node| merged(node, &lambda);
-        let (sums, chunks) = over_halves(&self.live, self.full / 2, |c, low, high| {
-            let high = high.unwrap_or(&NodeChunk::DEAD);
-            if low.dead && high.dead {
-                return self.of_dead(weights, c);
-            }
-            chunk_sums(self.nodes(low), self.nodes(high), merge, weights, c)
+        let (sums, chunks) = over_halves(&self.table, self.full / 2, |c, low, high| {
+            let high = high.and_then(|high| high.as_deref());
+            self.sums(low.as_deref(), high, merge, weights, c)
         });
         self.finish(sums, chunks, weights)
     }
@@ -144,68 +160,102 @@ impl Chunks for Nodes {
     fn bind(&mut self, s: E, weights: &Weights) -> Message {
         let bind = self.start_binding(s);
         let quarter = self.full / 4;
-        let mut live = std::mem::take(&mut self.live);
-        let kernel = |c: usize, chunk: Quarters<'_, NodeChunk>| {
+        let mut table = std::mem::take(&mut self.table);
+        let kernel = |c: usize, mut chunk: Quarters<'_, Option<&mut NodeChunk>>| {
             bind.chunk(chunk.low, chunk.low_with);
-            let high = match chunk.high {
-                Some(high) => {
-                    bind.chunk(high, chunk.high_with);
-                    &*high
-                }
-                None => &NodeChunk::DEAD,
-            };
-            if chunk.low.dead && high.dead {
-                return self.of_dead(weights, c);
+            if let Some(high) = &mut chunk.high {
+                bind.chunk(high, chunk.high_with);
             }
-            let (low, high) = (self.nodes(chunk.low), self.nodes(high));
-            chunk_sums(low, high, |&node| node, weights, c)
+            let (low, high) = (chunk.low.as_deref(), chunk.high);
+            let high = high.and_then(|high| high.as_deref());
+            self.sums(low, high, |&node| node, weights, c)
         };
-        let (sums, chunks) = over_quarters(&mut live, quarter, kernel);
-        self.live = live;
+        let (sums, chunks) = over_quarters(&mut table, quarter, kernel);
+        self.table = table;
         self.full = 2 * quarter;
         self.finish(sums, chunks, weights)
     }
 
-    fn is_last(&self) -> bool {
-        self.full == 2
-    }
-
     fn last(mut self, s: E) -> Few {
         let bind = self.start_binding(s);
-        let mut chunks = std::mem::take(&mut self.live).into_iter();
-        let mut low = chunks.next().unwrap_or(NodeChunk::DEAD);
-        bind.chunk(&mut low, chunks.next().as_ref());
-        Few::merged(self.nodes(&low).to_vec())
+        let mut chunks = std::mem::take(&mut self.table).into_iter();
+        let mut low = chunks.next().flatten();
+        bind.chunk(&mut low, chunks.next().as_mut());
+        self.table = vec![low];
+        self.few()
+    }
+
+    fn few(self) -> Few {
+        let nodes = self.table.into_iter().next().flatten();
+        Few::merged(nodes.map_or(self.dead, |nodes| *nodes).to_vec())
     }
 }
 
 /// How a variable is bound.
-struct Bind {
+pub(super) struct Bind {
     s: Factor,
     merge: Option<Factor>,
-    dead: [Node; CHUNK],
+    /// A dead node.
+    dead: Node,
 }
 
 impl Bind {
-    /// `low + s (high - low)`, in place; without `high`, that half is dead.
+    /// Binds nodes that have `p_1` still to `s`.
+    pub(super) fn merging(s: E, lambda: E, rest: E) -> Self {
+        Self {
+            s: Factor::broadcast(s),
+            merge: Some(Factor::broadcast(lambda)),
+            dead: dead(rest),
+        }
+    }
+
+    /// `low + s (high - low)`, in the place of one that is not dead.
     #[inline(always)]
-    fn chunk(&self, low: &mut NodeChunk, high: Option<&NodeChunk>) {
-        let high = high.filter(|high| !high.dead);
-        if low.dead {
-            if high.is_none() {
-                return;
+    fn chunk<'a>(
+        &self,
+        low: &mut Option<&'a mut NodeChunk>,
+        high: Option<&mut Option<&'a mut NodeChunk>>,
+    ) {
+        match (low.as_deref_mut(), high.and_then(Option::take)) {
+            (Some(low), high) => self.low(low, high.as_deref()),
+            (None, Some(high)) => {
+                self.high(high);
+                *low = Some(high);
             }
-            *low = NodeChunk {
-                nodes: self.dead,
-                dead: false,
-            };
+            (None, None) => {}
         }
-        let high = high.map_or(&self.dead, |high| &high.nodes);
-        for (a, b) in low.nodes.iter_mut().zip(high) {
-            self.node(a, b);
+    }
+
+    /// `low + s (high - low)` in the place of `low`; without `high`, that is dead.
+    #[inline(always)]
+    pub(super) fn low(&self, low: &mut NodeChunk, high: Option<&NodeChunk>) {
+        if let Some(high) = high {
+            for (a, b) in low.iter_mut().zip(high) {
+                self.node(a, b);
+            }
+        } else {
+            for a in low.iter_mut() {
+                self.node(a, &self.dead);
+            }
         }
+        self.merge(low);
+    }
+
+    /// The same in the place of `high`, where `low` is dead.
+    #[inline(always)]
+    pub(super) fn high(&self, high: &mut NodeChunk) {
+        for b in high.iter_mut() {
+            let mut a = self.dead;
+            self.node(&mut a, b);
+            *b = a;
+        }
+        self.merge(high);
+    }
+
+    #[inline(always)]
+    fn merge(&self, chunk: &mut NodeChunk) {
         if let Some(lambda) = &self.merge {
-            for a in &mut low.nodes {
+            for a in chunk {
                 *a = merged(*a, lambda);
             }
         }
@@ -269,7 +319,7 @@ impl Few {
 
 /// Chunk `c`'s part of `t(0)` and of the leading coefficient, of what `merge` makes of nodes.
 #[inline(always)]
-fn chunk_sums(
+pub(super) fn chunk_sums(
     low: &[Node],
     high: &[Node],
     merge: impl Fn(&Node) -> Node,

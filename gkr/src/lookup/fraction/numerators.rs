@@ -12,7 +12,10 @@
 use super::Pair;
 use super::weights::CHUNK;
 use zkstrata_mle::packed::{Factor, LANES, mul_add};
-use zkstrata_mle::{E, PackedE, PackedFieldExtension, PrimeCharacteristicRing};
+use zkstrata_mle::{
+    BasedVectorSpace, E, F, PackedE, PackedF, PackedFieldExtension, PackedValue,
+    PrimeCharacteristicRing, PrimeField64,
+};
 
 /// A bit for each lane of a register.
 pub(super) type Bits = u8;
@@ -40,31 +43,39 @@ pub(super) enum Numerators {
 
 /// The values of lanes by their bits in two masks, the first one's above the second one's.
 fn by_bits(values: &[E; 4], first: Bits, second: Bits) -> PackedE {
-    let at = |lane: usize| {
-        let bit = |bits: Bits| usize::from(bits >> lane & 1);
-        values[2 * bit(first) + bit(second)]
-    };
+    let bit = |bits: Bits, lane: usize| usize::from(bits >> lane & 1);
+    let at = |lane: usize| 2 * bit(first, lane) + bit(second, lane);
     let uniform = |bits: Bits| bits == 0 || bits == ALL;
     if uniform(first) && uniform(second) {
-        PackedE::from(at(0))
-    } else {
-        PackedE::from_ext_fn(at)
+        return PackedE::from(values[at(0)]);
     }
+    PackedE::from_basis_coefficients_fn(|k| {
+        let values: [F; 4] = values.map(|value| value.as_basis_coefficients_slice()[k]);
+        PackedF::from_fn(|lane| values[at(lane)])
+    })
 }
 
-/// The lanes of a mask, and zero elsewhere.
-fn select(x: PackedE, bits: Bits) -> PackedE {
-    match bits {
-        0 => PackedE::ZERO,
-        ALL => x,
-        _ => PackedE::from_ext_fn(|lane| {
-            if bits >> lane & 1 == 1 {
-                x.extract(lane)
-            } else {
-                E::ZERO
-            }
-        }),
+/// All ones in the lanes of a mask, for every mask.
+static WORDS: [[u64; LANES]; 1 << Bits::BITS] = {
+    let mut words = [[0; LANES]; 1 << Bits::BITS];
+    let mut i = 0;
+    while i < words.len() * LANES {
+        let (bits, lane) = (i / LANES, i % LANES);
+        words[bits][lane] = if bits >> lane & 1 == 1 { u64::MAX } else { 0 };
+        i += 1;
     }
+    words
+};
+
+/// The lanes of a mask, and zero elsewhere.
+#[inline(always)]
+fn select(x: PackedE, bits: Bits) -> PackedE {
+    let words = &WORDS[usize::from(bits)];
+    PackedE::from_basis_coefficients_fn(|k| {
+        let lanes: PackedF = x.as_basis_coefficients_slice()[k];
+        let lanes = lanes.as_slice();
+        PackedF::from_fn(|lane| F::from_u64(lanes[lane].as_canonical_u64() & words[lane]))
+    })
 }
 
 /// Whether both children have one mask in every node.
@@ -164,6 +175,15 @@ impl Numerators {
         }
     }
 
+    /// `s self`: bound with none below.
+    pub(super) fn bind_high(&mut self, s: E) {
+        match self {
+            Self::Masked(value, _) => *value *= s,
+            Self::Equal(p) => scale(&mut p[..], s),
+            Self::Dense(p) => scale(p.as_flattened_mut(), s),
+        }
+    }
+
     /// The weighted sums of `P_0 P_1` of `self`, and of the same of `high - self`, where both are masked.
     pub(super) fn products(&self, high: &Self, weights: &[Factor]) -> Option<[PackedE; 2]> {
         let (Self::Masked(a, low), Self::Masked(b, high)) = (self, high) else {
@@ -195,8 +215,16 @@ impl Numerators {
     }
 }
 
+/// `s x`.
+fn scale(values: &mut [PackedE], s: E) {
+    let s = Factor::broadcast(s);
+    for x in values {
+        *x = s.times(*x);
+    }
+}
+
 /// `low + s (high - low)`.
-pub(super) fn bind(low: &mut [PackedE], high: &[PackedE], s: &Factor) {
+fn bind(low: &mut [PackedE], high: &[PackedE], s: &Factor) {
     for (a, &b) in low.iter_mut().zip(high) {
         *a += s.times(b - *a);
     }

@@ -47,23 +47,6 @@ pub(super) fn add_up<S>(
     }
 }
 
-/// The values of `make` at `0..len`, on several threads if there is work for them, each task with a
-/// scratch of its own.
-pub(super) fn collect<S, T: Send>(
-    len: usize,
-    grain: usize,
-    scratch: impl Fn() -> S + Sync + Send,
-    make: impl Fn(&mut S, usize) -> T + Sync + Send,
-) -> Vec<T> {
-    if len < 2 * grain {
-        let mut own = scratch();
-        (0..len).map(|c| make(&mut own, c)).collect()
-    } else {
-        let range = (0..len).into_par_iter().with_min_len(grain);
-        range.map_init(scratch, make).collect()
-    }
-}
-
 /// The chunks of the four quarters at one place.
 pub(super) struct Quarters<'a, T> {
     /// The low half of the bound table, to be bound with `low_with`.
@@ -71,9 +54,9 @@ pub(super) struct Quarters<'a, T> {
     /// The high half of the bound table, to be bound with `high_with`.
     pub(super) high: Option<&'a mut T>,
     /// The third quarter.
-    pub(super) low_with: Option<&'a T>,
+    pub(super) low_with: Option<&'a mut T>,
     /// The fourth quarter.
-    pub(super) high_with: Option<&'a T>,
+    pub(super) high_with: Option<&'a mut T>,
 }
 
 /// Adds up a kernel that binds the chunks of a table with quarters of `quarter` chunks, and cuts
@@ -85,8 +68,8 @@ pub(super) fn over_quarters<T: Send + Sync>(
 ) -> (Sums, usize) {
     let run = |task: Task<'_, T>| {
         let mut b = task.b.iter_mut();
-        let mut c = task.c.iter();
-        let mut d = task.d.iter();
+        let mut c = task.c.iter_mut();
+        let mut d = task.d.iter_mut();
         let mut sums = ZEROS;
         for (i, low) in task.a.iter_mut().enumerate() {
             let quarters = Quarters {

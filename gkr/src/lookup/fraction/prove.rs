@@ -1,8 +1,10 @@
 //! The prover of a tree of fractions.
 
-use super::leaves::{LeafNodes, Source};
+use super::leaves::Source;
+use super::lowest::{LeafNodes, Lowest};
 use super::nodes::{Chunks, Few, Message, Node, Nodes};
 use super::tree::{LANE_VARS, Layer, Tree};
+use super::upper::Upper;
 use super::weights::{CHUNK, Weights};
 use super::{FractionClaim, LayerClaim};
 use zkstrata_mle::packed::unpack;
@@ -21,6 +23,7 @@ pub(crate) fn prove(
     let Tree {
         numerators,
         denominators,
+        live,
         mut layers,
     } = tree;
     tape.send("fraction numerators", &numerators);
@@ -34,7 +37,7 @@ pub(crate) fn prove(
         point,
     };
     while let Some(nodes) = layers.pop() {
-        claim = prove_layer(nodes, leaves, claim, tape);
+        claim = prove_layer(nodes, leaves, &live, claim, tape);
     }
     let mut fractions = numerators.into_iter().zip(denominators);
     let first = fractions.next().expect("at least one fraction");
@@ -52,6 +55,7 @@ pub(crate) fn prove(
 fn prove_layer(
     layer: Layer,
     leaves: &mut dyn Source,
+    live: &[bool],
     LayerClaim { point: r, p, q }: LayerClaim<E>,
     tape: &mut ProverTape,
 ) -> LayerClaim<E> {
@@ -67,8 +71,27 @@ fn prove_layer(
     let chunks = (1 << registers) / CHUNK;
     let mut nodes = match layer {
         Layer::Few(nodes) => Few::new(nodes, lambda),
-        Layer::Chunks(live) => rounds.chunks(Nodes::new(live, chunks, lambda), &mut weights),
-        Layer::Leaves => rounds.chunks(LeafNodes::new(leaves, chunks, lambda), &mut weights),
+        Layer::Chunks(mut nodes, rest) => {
+            let nodes = Nodes::new(&mut nodes, chunks, lambda, rest);
+            rounds.chunks(nodes, &mut weights)
+        }
+        Layer::Made(nodes) => {
+            let upper = Upper::new(leaves, live, &nodes);
+            let s = rounds.round(&upper.message(chunks, lambda, &weights));
+            weights.drop_first();
+            let mut nodes = upper.bound(chunks, lambda, s);
+            let nodes = Nodes::merged(&mut nodes, chunks / 2, lambda, leaves.rest().square());
+            rounds.chunks(nodes, &mut weights)
+        }
+        Layer::Leaves => {
+            let rest = leaves.rest();
+            let lowest = Lowest::new(leaves, live, chunks, lambda);
+            let s = rounds.round(&lowest.message(&weights));
+            weights.drop_first();
+            let mut nodes = lowest.bound(s);
+            let nodes = LeafNodes::new(&mut nodes, chunks / 2, lambda, rest);
+            rounds.chunks(nodes, &mut weights)
+        }
     };
     while rounds.point.len() + 1 < registers {
         let s = rounds.round(&nodes.message(&weights));
@@ -118,8 +141,11 @@ impl Rounds<'_> {
 
     /// The rounds of the chunks' index: the nodes of one chunk.
     fn chunks(&mut self, mut chunks: impl Chunks, weights: &mut Weights) -> Few {
+        if chunks.full() == 1 {
+            return chunks.few();
+        }
         let mut message = chunks.message(weights);
-        while !chunks.is_last() {
+        while chunks.full() > 2 {
             let s = self.round(&message);
             weights.drop_first();
             message = chunks.bind(s, weights);

@@ -7,13 +7,18 @@ use zkstrata_pcs::{ProverTape, TapeError, VerifierTape};
 
 const STATEMENT: [u8; 32] = [7; 32];
 
-/// `live` leaves with arbitrary denominators, and runs of equal and of mixed numerators, of 0/1, and of
+/// `live` leaves with arbitrary denominators, and runs of equal and of mixed numerators, of dead ones, and of
 /// masks that the two children of a node share or do not.
 fn leaves(live: usize, seed: u64) -> Leaves {
     let mut x = E::from_u64(seed + 3);
     let mut next = || {
         x = x * x + E::from_basis(seed, 12_345);
         x
+    };
+    let rest = if live.is_multiple_of(3) {
+        E::ONE
+    } else {
+        next()
     };
     Leaves {
         p: (0..live)
@@ -27,8 +32,9 @@ fn leaves(live: usize, seed: u64) -> Leaves {
             })
             .collect(),
         q: (0..live)
-            .map(|i| if (i >> 9) % 7 == 4 { E::ONE } else { next() })
+            .map(|i| if (i >> 9) % 7 == 4 { rest } else { next() })
             .collect(),
+        rest,
     }
 }
 
@@ -44,9 +50,12 @@ impl FromBasis for E {
 }
 
 /// The projective sum of all leaves.
-fn sum(leaves: &Leaves) -> (E, E) {
+fn sum(num_vars: usize, leaves: &Leaves) -> (E, E) {
     let fractions = leaves.p.iter().zip(&leaves.q);
-    fractions.fold((E::ZERO, E::ONE), |(p, q), (&a, &b)| (p * b + q * a, q * b))
+    let sum = |(p, q), (&a, &b)| (p * b + q * a, q * b);
+    let (p, q) = fractions.fold((E::ZERO, E::ONE), sum);
+    let others = leaves.rest.exp_u64((1 << num_vars) - leaves.p.len() as u64);
+    (p * others, q * others)
 }
 
 /// Whether the claim holds of the leaves.
@@ -57,14 +66,17 @@ fn holds(claim: &FractionClaim<E>, leaves: &Leaves) -> bool {
     let q: E = weights
         .iter()
         .enumerate()
-        .map(|(i, &w)| w * leaves.q.get(i).copied().unwrap_or(E::ONE))
+        .map(|(i, &w)| w * leaves.q.get(i).copied().unwrap_or(leaves.rest))
         .sum();
     (p, q) == (claim.p, claim.q)
 }
 
 fn proof(num_vars: usize, leaves: &Leaves) -> (FractionClaim<E>, ProverTape) {
+    prove_tree(Tree::new(num_vars, leaves), leaves)
+}
+
+fn prove_tree(tree: Tree, leaves: &Leaves) -> (FractionClaim<E>, ProverTape) {
     let mut tape = ProverTape::new(&STATEMENT);
-    let tree = Tree::new(num_vars, leaves);
     let claim = prove(tree, &mut leaves.clone(), &mut tape);
     (claim, tape)
 }
@@ -79,9 +91,12 @@ fn check(num_vars: usize, bytes: &[u8]) -> Result<FractionClaim<E>, TapeError> {
 fn complete(num_vars: usize, live: usize) {
     let leaves = leaves(live, live as u64);
     let (claim, tape) = proof(num_vars, &leaves);
-    assert_eq!((claim.root_p, claim.root_q), sum(&leaves));
+    assert_eq!((claim.root_p, claim.root_q), sum(num_vars, &leaves));
     assert!(holds(&claim, &leaves), "{live} of 2^{num_vars} leaves");
-    assert_eq!(check(num_vars, &tape.finish()), Ok(claim));
+    let bytes = tape.finish();
+    let made = prove_tree(Tree::making(num_vars, &leaves, 0), &leaves).1;
+    assert_eq!(made.finish(), bytes, "of a layer that is not stored");
+    assert_eq!(check(num_vars, &bytes), Ok(claim));
 }
 
 #[test]
@@ -136,7 +151,11 @@ fn a_tree_over_other_leaves_is_refuted_by_the_leaf_claim() {
             other.q[at] += E::ONE;
             let (_, tape) = proof(num_vars, &other);
             let claim = check(num_vars, &tape.finish()).expect("a sound tree over other leaves");
-            assert_ne!((claim.root_p, claim.root_q), sum(&honest), "another root");
+            assert_ne!(
+                (claim.root_p, claim.root_q),
+                sum(num_vars, &honest),
+                "another root"
+            );
             assert!(holds(&claim, &other) && !holds(&claim, &honest));
         }
     }
