@@ -29,6 +29,14 @@ pub enum SetupError {
     /// An input cannot be hidden.
     #[error("{0}; leave this input public, or calibrate with smaller values")]
     Guard(#[from] zkstrata_model_ir::int::GuardError),
+    /// Visibilities are given for another number of inputs.
+    #[error("{found} visibilities for a model of {inputs} inputs")]
+    Visibilities {
+        /// How many are given.
+        found: usize,
+        /// How many inputs there are.
+        inputs: usize,
+    },
     /// The commitment scheme refuses the weights.
     #[error("committing to the weights: {0}")]
     Commit(#[from] pcs::Error),
@@ -53,6 +61,12 @@ pub enum ProveError {
     /// The weights have more padding than a certificate can speak of.
     #[error("the key: {0}")]
     Key(String),
+    /// The run fails, and the key hides what it is about.
+    #[error(
+        "this input cannot be proven; the key hides it, and so the reason is not told: \
+         `ProvingKey::run` tells it to whoever may know"
+    )]
+    Hidden,
     /// The system gives no randomness to hide with.
     #[error("no randomness: {0}")]
     Randomness(String),

@@ -5,6 +5,7 @@ use crate::claim;
 use crate::constants::Weights;
 use crate::dry;
 use crate::error::VerifyError;
+use crate::linear::{Analysis, analyse};
 use crate::options::SetupOptions;
 use crate::plan::{Plan, WeightPlan};
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub(crate) struct Form {
     pub(crate) witness: Option<Layout>,
     /// The weights, if there are some and they are committed.
     pub(crate) key: Option<Layout>,
+    /// What the linear part takes.
+    pub(crate) analysis: Analysis,
     /// How much of the proof is sealed, if something is hidden.
     pub(crate) seal: Option<Seal>,
 }
@@ -47,6 +50,8 @@ impl Form {
     ) -> Result<Self, VerifyError> {
         let plan = Plan::new(Arc::clone(graph), batch).map_err(VerifyError::Key)?;
         let constants = WeightPlan::new(graph);
+        // Before anything is evaluated: it refuses what would take too long.
+        let analysis = analyse(&plan, &constants)?;
         let committed = options.weights == Weights::Committed && !constants.shape.is_empty();
         let key = committed.then(|| constants.layout(graph, options.trust.word(), options.proof));
         let key = key.transpose()?;
@@ -69,6 +74,7 @@ impl Form {
             key,
             weights: constants,
             plan,
+            analysis,
             seal,
         })
     }

@@ -4,9 +4,9 @@ use crate::constants::Weights;
 use serde::{Deserialize, Serialize};
 use zkstrata_model_ir::bounded;
 use zkstrata_model_ir::int::MAX_PORTS;
-#[cfg(feature = "prover")]
-use zkstrata_model_ir::int::{Graph, GuardError};
 use zkstrata_pcs::joint::{ProofProfile, Word};
+#[cfg(feature = "prover")]
+use {crate::error::SetupError, zkstrata_model_ir::int::Graph};
 
 /// Why verifiers believe that what a key commits to are weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,26 +41,49 @@ pub enum Visibility {
 }
 
 /// Who sees each input of a model.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Visibilities(#[serde(deserialize_with = "bounded::<_, _, MAX_PORTS>")] Vec<Visibility>);
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Visibilities(Choice);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+enum Choice {
+    All(Visibility),
+    Each(#[serde(deserialize_with = "bounded::<_, _, MAX_PORTS>")] Vec<Visibility>),
+}
+
+impl Default for Visibilities {
+    fn default() -> Self {
+        Self::PUBLIC
+    }
+}
 
 impl Visibilities {
     /// Everybody sees all inputs.
-    pub const PUBLIC: Self = Self(Vec::new());
+    pub const PUBLIC: Self = Self(Choice::All(Visibility::Public));
 
     /// The same for all inputs.
     pub fn all(visibility: Visibility) -> Self {
-        Self(vec![visibility; MAX_PORTS])
+        Self(Choice::All(visibility))
     }
 
-    /// One for each input; those that are left out are public.
+    /// One for each input, in the order of the model's inputs; setup refuses another number.
     pub fn each(visibilities: impl IntoIterator<Item = Visibility>) -> Self {
-        Self(visibilities.into_iter().collect())
+        Self(Choice::Each(visibilities.into_iter().collect()))
     }
 
     /// That of the input at this position.
     pub fn of(&self, port: usize) -> Visibility {
-        self.0.get(port).copied().unwrap_or_default()
+        match &self.0 {
+            Choice::All(visibility) => *visibility,
+            Choice::Each(each) => each.get(port).copied().unwrap_or_default(),
+        }
+    }
+
+    /// How many inputs it speaks of, if it is not all.
+    pub(crate) fn count(&self) -> Option<usize> {
+        match &self.0 {
+            Choice::All(_) => None,
+            Choice::Each(each) => Some(each.len()),
+        }
     }
 
     /// Whether one of so many inputs is hidden.
@@ -70,7 +93,7 @@ impl Visibilities {
 
     /// Those of a model with so many inputs, and no others.
     pub(crate) fn cut(&self, ports: usize) -> Self {
-        Self((0..ports).map(|port| self.of(port)).collect())
+        Self::each((0..ports).map(|port| self.of(port)))
     }
 }
 
@@ -90,11 +113,16 @@ pub struct SetupOptions {
 #[cfg(feature = "prover")]
 impl SetupOptions {
     /// Gives private inputs their guards.
-    pub(crate) fn guard(&self, graph: &mut Graph) -> Result<(), GuardError> {
-        let mut ports = 0..graph.inputs.len();
-        ports.try_for_each(|port| match self.inputs.of(port) {
-            Visibility::Public => Ok(()),
-            Visibility::Private => graph.add_guard(port),
-        })
+    pub(crate) fn guard(&self, graph: &mut Graph) -> Result<(), SetupError> {
+        let inputs = graph.inputs.len();
+        if let Some(found) = self.inputs.count().filter(|&found| found != inputs) {
+            return Err(SetupError::Visibilities { found, inputs });
+        }
+        for port in 0..inputs {
+            if self.inputs.of(port) == Visibility::Private {
+                graph.add_guard(port)?;
+            }
+        }
+        Ok(())
     }
 }

@@ -134,7 +134,8 @@ impl<C: RelationProver> ProvingKey<C> {
     /// Arrays of the wrong number or shape, infinities, NaN where no cell may be missing, an activation outside its table's
     /// domain (calibrate with samples that include such inputs), or a batch that is too large.
     pub fn prove(&self, batch: &[Vec<ArrayD<f32>>]) -> Result<Proven, ProveError> {
-        let inputs = self.inner.model.quantise_inputs(batch)?;
+        let inputs = self.inner.model.quantise_inputs(batch);
+        let inputs = inputs.map_err(|e| self.told(e.into()))?;
         let (statement, proof) = self.prove_inputs(&inputs)?;
         Ok(Proven {
             statement,
@@ -151,7 +152,8 @@ impl<C: RelationProver> ProvingKey<C> {
     /// An input outside its interval, an activation outside its table's domain, or a batch that
     /// is too large.
     pub fn prove_integers(&self, inputs: &[Vec<i64>]) -> Result<(Statement, Proof), ProveError> {
-        self.prove_inputs(&Inputs::new(&self.inner.model.graph, inputs)?)
+        let inputs = Inputs::new(&self.inner.model.graph, inputs);
+        self.prove_inputs(&inputs.map_err(|e| self.told(e.into()))?)
     }
 
     /// The same for inputs that were checked, or quantised, before.
@@ -167,7 +169,8 @@ impl<C: RelationProver> ProvingKey<C> {
         // Inside the pool from the start: entering it anew for every loop costs milliseconds.
         rayon::scope(|_| {
             let run = || self.inner.executor.run(&inputs.cells);
-            self.prove_trace(tracing::info_span!("run").in_scope(run)?)
+            let trace = tracing::info_span!("run").in_scope(run);
+            self.prove_trace(trace.map_err(|e| self.told(e.into()))?)
         })
     }
 
@@ -401,13 +404,22 @@ impl<C: RelationProver> ProvingKey<C> {
         let graph = &self.inner.model.graph;
         Ok(system.hedged(|hasher| {
             hasher.update(&statement.digest(trace.batch).0);
+            // Of a trace that `run` made everything else is a function of these.
             for port in &graph.inputs {
-                // Everything else is a function of these.
-                for cell in trace.tensors[port.tensor.0].to_vec() {
-                    hasher.update(&cell.to_le_bytes());
-                }
+                let cells = trace.tensors[port.tensor.0].to_vec().into_iter();
+                let bytes: Vec<u8> = cells.flat_map(i64::to_le_bytes).collect();
+                hasher.update(&bytes);
             }
         }))
+    }
+
+    /// What is told of an error that data has caused.
+    fn told(&self, error: ProveError) -> ProveError {
+        if self.inner.vk.hides() {
+            ProveError::Hidden
+        } else {
+            error
+        }
     }
 
     fn unprepared(&self, batch: usize, error: VerifyError) -> ProveError {

@@ -8,7 +8,7 @@
 use crate::constants::Weights;
 use crate::error::VerifyError;
 use crate::form::Form;
-use crate::linear::{Stage, analyse};
+use crate::linear::Stage;
 use crate::lookup::WORK_BITS;
 use crate::plan::Block;
 use zkstrata_pcs::SoundnessTerm;
@@ -47,7 +47,7 @@ impl Security {
         constants: Weights,
     ) -> Result<Self, VerifyError> {
         let plan = &form.plan;
-        let analysis = analyse(plan, &form.weights)?;
+        let analysis = &form.analysis;
         if constants == Weights::Public && analysis.weight_cells > MAX_PUBLIC_WORK {
             return Err(VerifyError::Key(format!(
                 "a verification visits {} public weights, more than {MAX_PUBLIC_WORK}",

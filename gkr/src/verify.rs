@@ -24,7 +24,8 @@ impl<C: RelationScheme> VerifyingKey<C> {
     /// # Soundness
     /// Accepting establishes the statement, except with the probability that
     /// [`security`](Self::security) reports per hash that a forger computes. It says nothing about where this key comes from, nor whether the inputs
-    /// are the ones the caller has in mind: compare [`Statement::inputs`].
+    /// are the ones the caller has in mind: compare [`Statement::inputs`], and [`Statement::context`] with
+    /// the nonce that the proof should answer.
     ///
     /// # Errors
     /// The statement or the proof is refused, or the key asks for its certificate first

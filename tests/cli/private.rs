@@ -53,8 +53,8 @@ fn an_input_stays_with_the_prover() {
         folder
             .run(&[&verify[..], &["--json"]].concat())
             .expect(0)
-            .json()["hidden_inputs"],
-        1
+            .json()["hides_inputs"],
+        true
     );
     // There is nothing to compare with.
     let compared = folder.run(&[&verify[..], &["--input", &input, "--batch", "2"]].concat());
@@ -85,6 +85,20 @@ fn an_input_stays_with_the_prover() {
     fs::rename(folder.path("keys"), folder.path("hidden")).expect("renamed");
     setup(&folder, &[]).expect(0);
     folder.run(&verify).expect(1);
+    // Whoever wants to hide the input is told that this key does not.
+    let prove_hidden = [
+        "prove",
+        "--pk",
+        "keys/model.zkpk",
+        "--input",
+        &input,
+        "--zk",
+        "--out",
+        "d.zkp",
+    ];
+    let refused = folder.run(&prove_hidden);
+    refused.expect(2);
+    assert!(refused.stderr.contains("set up with --zk"), "{refused:?}");
     prove("c.zkp");
     let shown = ["verify", "--vk", "hidden/model.zkvk", "--proof", "c.zkp"];
     folder.run(&shown).expect(1);
@@ -106,7 +120,9 @@ fn visibilities_are_said_by_name() {
         "--input-visibility",
         &format!("{name}=public")
     ]));
-    assert!(!private(&["--zk", "--input-visibility", "public"]));
+    let both = setup(&folder, &["--zk", "--input-visibility", "public"]);
+    both.expect(2);
+    assert!(both.stderr.contains("NAME=public"), "{both:?}");
     assert!(!private(&[]));
     let other = setup(&folder, &["--input-visibility", "picture=private"]);
     other.expect(2);

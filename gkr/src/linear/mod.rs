@@ -28,7 +28,7 @@ mod party;
 mod stage;
 mod walk;
 
-pub(crate) use analysis::{Stage, analyse};
+pub(crate) use analysis::{Analysis, Stage, analyse};
 pub(crate) use stage::LinearVerifier;
 pub(crate) use walk::reduce;
 

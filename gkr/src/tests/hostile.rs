@@ -4,10 +4,12 @@
 
 use crate::constants::Constants;
 use crate::{FileError, SetupOptions, VerifyingKey, setup_scheme};
+use crate::{Visibilities, Visibility};
 use zkstrata_model_ir::int::{
     Affine, Contract, Function, Graph, Interval, Map, MapAxis, Node, Op, Port, PortKind, Table,
     TableId, Tap, TensorId, WeightId,
 };
+use zkstrata_pcs::joint::Commitment;
 use zkstrata_pcs::joint::Joint;
 
 const ZERO: Interval = Interval { lo: 0, hi: 0 };
@@ -65,7 +67,34 @@ fn graph(input: &[usize], nodes: Vec<Node>, tables: Vec<Table>) -> Graph {
 
 fn read(what: &str, graph: Graph, constants: Option<&VerifyingKey<Joint>>) -> Option<FileError> {
     let constants = constants.map_or(Constants::None, |key| key.constants.clone());
-    let bytes = VerifyingKey::<Joint>::new(graph, constants, SetupOptions::default(), 1).to_bytes();
+    // With the inputs hidden nothing is accepted that is refused without.
+    let mut guarded = graph.clone();
+    let inputs = 0..guarded.inputs.len();
+    if inputs.clone().all(|port| guarded.add_guard(port).is_ok()) {
+        let options = SetupOptions {
+            inputs: Visibilities::all(Visibility::Private),
+            ..SetupOptions::default()
+        };
+        let hidden = judge(
+            &format!("hidden {what}"),
+            guarded,
+            constants.clone(),
+            options,
+        );
+        let shown = judge(what, graph, constants, SetupOptions::default());
+        assert!(hidden.is_some() || shown.is_none(), "{what}: {shown:?}");
+        return shown;
+    }
+    judge(what, graph, constants, SetupOptions::default())
+}
+
+fn judge(
+    what: &str,
+    graph: Graph,
+    constants: Constants<Commitment>,
+    options: SetupOptions,
+) -> Option<FileError> {
+    let bytes = VerifyingKey::<Joint>::new(graph, constants, options, 1).to_bytes();
     if let Ok(folder) = std::env::var("ZKSTRATA_HOSTILE_KEYS") {
         let name = format!("{} {}.zkvk", what, bytes.len()).replace(' ', "-");
         let path = std::path::Path::new(&folder).join(name);

@@ -324,6 +324,46 @@ fn keys_without_guards() {
 }
 
 #[test]
+fn visibilities_of_another_model() {
+    for count in [0, 1, 3] {
+        let options = SetupOptions {
+            inputs: Visibilities::each(vec![Visibility::Private; count]),
+            ..SetupOptions::default()
+        };
+        let refused = setup_scheme::<Clear>(suite::two_ports(), &options).map(|_| ());
+        let Err(SetupError::Visibilities { found, inputs }) = refused else {
+            panic!("{count} visibilities of two inputs");
+        };
+        assert_eq!((found, inputs), (count, 2));
+    }
+}
+
+/// An input that cannot be proven is not told apart from others by the error; a run tells.
+#[test]
+fn failures_say_nothing_of_hidden_inputs() {
+    for (options, told) in [
+        (private(Weights::Committed), false),
+        (SetupOptions::default(), true),
+    ] {
+        let case = Case::<Clear>::new(suite::mlp(), 1, &options);
+        let mut inputs = case.inputs.clone();
+        inputs[0][2] = 7_777;
+        let error = case
+            .pk
+            .prove_integers(&inputs)
+            .expect_err("beyond the interval");
+        assert_eq!(error.to_string().contains("7777"), told, "{error}");
+        assert_eq!(matches!(error, ProveError::Hidden), !told);
+        let run = case.pk.run(&inputs).map(|_| ());
+        assert!(
+            run.expect_err("beyond the interval")
+                .to_string()
+                .contains("7777")
+        );
+    }
+}
+
+#[test]
 fn inputs_that_are_too_long_to_look_up() {
     let mut model = suite::linear_only();
     let port = model.graph.inputs[0].tensor.0;

@@ -447,14 +447,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Committed
-      key d0abb7419e0aece338d525b6ab8ee1218ab9108b7fc09ec8bbab2cfd66e9cc55
-      proof 8ab0f04068eac79f0fe124a65781035ab7ae30d54566cc8f38cc173b6deddcfa
+      key 1e8f0d16bd9cd7da0870331a32f88ce175b1e01373992df1eb156fddbdfe86ce
+      proof 9e06f7924f989e6cb505f0c4b084ca2d8ab3a5d43f87e916cd6420697cf8b917
     wide Committed
-      key 21b77e1d8554ed5b9ce445072e1c5029405cfdb7ea691497672dfe839a65746e
-      proof f70274fb57ee0f72b0d7dcbcff544fe61da69cc9dffc019a90488e4c78387cca
+      key f8d55302a5309dfa179e91710420c7812a6657be41d1bec2b4eaab87e6ab1e6a
+      proof 366c9b7d8967ba7dec382809c0e125e7017f82a4d3cb6e7c2ff89cd059bb0129
     wide Public
-      key 1c2a324960d0a95f57adde2496691b98727187a37f5ec108c13d80f592c4f774
-      proof 3bdcebbda83496b528d22cf2eba6ec7cee18a7ce9a1d53614762386e8e340c22
+      key 781ee4c8c2d320a9a5e298e4f9fed6a7caf4dc7ba1b5c413ff0b1766a61e9523
+      proof fe059d5a0190f6c35c3fd8d722c8cf4d807d4ffc6f3b6fb881f6b64164a6997f
     ");
 }
 

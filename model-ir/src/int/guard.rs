@@ -4,22 +4,28 @@
 //! The guard of an input is a table node of its own, `Y = T[X]` with the identity on the input's
 //! interval. Nothing reads it.
 
-use super::graph::{Graph, Interval, Node, Port, TensorId};
+use super::graph::{Graph, Interval, MAX_NODES, Node, Port, TensorId};
 use super::op::Op;
 use super::table::{Function, Table, TableId};
 use super::validate::MAX_TABLE;
 
 /// Why an input cannot have a guard.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "input `{port}` has cells in {interval}, more values than the {MAX_TABLE} of a lookup table: a \
-     hidden input is one whose cells are looked up"
-)]
-pub struct GuardError {
-    /// The input.
-    pub port: String,
-    /// Its interval.
-    pub interval: Interval,
+pub enum GuardError {
+    /// Its interval is longer than a table.
+    #[error(
+        "input `{port}` has cells in {interval}, more values than the {MAX_TABLE} of a lookup table: a \
+         hidden input is one whose cells are looked up"
+    )]
+    Interval {
+        /// The input.
+        port: String,
+        /// Its interval.
+        interval: Interval,
+    },
+    /// The model has as many nodes as it may have.
+    #[error("a hidden input takes a node more than the {MAX_NODES} that a model may have")]
+    Nodes,
 }
 
 impl Graph {
@@ -45,7 +51,7 @@ impl Graph {
     /// Gives an input a guard if it has none.
     ///
     /// # Errors
-    /// Its interval is longer than a table.
+    /// Its interval is longer than a table, or the graph has too many nodes.
     pub fn add_guard(&mut self, port: usize) -> Result<(), GuardError> {
         let Some(port) = self.inputs.get(port) else {
             return Ok(());
@@ -53,13 +59,16 @@ impl Graph {
         if self.guard(port).is_some() {
             return Ok(());
         }
+        if self.nodes.len() >= MAX_NODES || self.tables.len() >= MAX_NODES {
+            return Err(GuardError::Nodes);
+        }
         let node = self.node(port.tensor);
         let interval = node.interval;
         let len = interval.hi.checked_sub(interval.lo);
         let len = len.and_then(|len| usize::try_from(len).ok());
         let len = len.and_then(|len| len.checked_add(1));
         let Some(len) = len.filter(|&len| len <= MAX_TABLE) else {
-            return Err(GuardError {
+            return Err(GuardError::Interval {
                 port: port.name.clone(),
                 interval,
             });

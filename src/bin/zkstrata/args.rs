@@ -269,15 +269,17 @@ impl Keys {
 impl Keys {
     /// Who sees each input; what is said of one input counts more than what is said of all.
     fn visibilities(&self, inputs: &[&str]) -> Result<Visibilities, Failure> {
-        let of_all = if self.zk {
-            Visibility::Private
-        } else {
-            Visibility::Public
-        };
-        let mut of = vec![of_all; inputs.len()];
-        for Visible { visibility, .. } in self.said(Option::is_none) {
-            of.fill(*visibility);
+        let said = self.said(Option::is_none).map(|said| said.visibility);
+        let mut of_all: Vec<_> = said.chain(self.zk.then_some(Visibility::Private)).collect();
+        of_all.dedup();
+        if of_all.len() > 1 {
+            return Err(Failure::new(
+                "--input-visibility: all inputs are said to be public and private",
+            )
+            .remedy("say it once, or of one input: NAME=public"));
         }
+        let of_all = of_all.pop().unwrap_or(Visibility::Public);
+        let mut of = vec![of_all; inputs.len()];
         for said in self.said(Option::is_some) {
             let name = said.input.as_deref().unwrap_or_default();
             let Some(at) = inputs.iter().position(|input| *input == name) else {
@@ -359,6 +361,9 @@ pub(crate) struct Prove {
     /// Refuse inputs beyond the calibrated range instead of clamping them to it
     #[arg(long)]
     pub(crate) strict_input: bool,
+    /// Refuse keys that do not hide every input
+    #[arg(long)]
+    pub(crate) zk: bool,
     /// Where to write the statement and its proof
     #[arg(long, value_name = "P.zkp")]
     pub(crate) out: PathBuf,

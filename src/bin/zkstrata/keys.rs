@@ -3,7 +3,7 @@
 use crate::failure::{Context, Failure};
 use crate::files;
 use std::path::Path;
-use zkstrata::{FileError, FileKind, ProvingKey, VerifyingKey};
+use zkstrata::{FileError, FileKind, ProvingKey, VerifyingKey, Visibility};
 
 pub(crate) fn proving_key(path: &Path) -> Result<ProvingKey, Failure> {
     load(path, FileKind::ProvingKey, ProvingKey::from_bytes)
@@ -31,4 +31,15 @@ pub(crate) fn decoded<K>(
     key.context(path.display()).map_err(|failure| {
         failure.remedy("copy it anew, or make the keys again with `zkstrata setup`")
     })
+}
+
+/// The names of the inputs that proofs under a key show, and of those that they hide.
+pub(crate) fn visibility(vk: &VerifyingKey) -> (String, String) {
+    let names = |wanted: Visibility| {
+        let ports = vk.graph().inputs.iter().enumerate();
+        let ports = ports.filter(|(k, _)| vk.visibilities().of(*k) == wanted);
+        let names: Vec<String> = ports.map(|(_, port)| format!("`{}`", port.name)).collect();
+        names.join(", ")
+    };
+    (names(Visibility::Public), names(Visibility::Private))
 }

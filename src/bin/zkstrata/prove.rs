@@ -20,6 +20,11 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
     );
     let out = Output::new(args.out.clone(), FileKind::Proof)?;
     let pk = keys::proving_key(&args.pk)?;
+    let (shown, hidden) = keys::visibility(pk.verifying_key());
+    if args.zk && !shown.is_empty() {
+        let what = format!("{}: the proof would show input {shown}", args.pk.display());
+        return Err(Failure::new(what).remedy("set up with --zk"));
+    }
     let ports = Port::of(&pk.model().graph.inputs);
     let wanted = Wanted::of_batch(args.batch, pk.verifying_key().max_batch());
     let samples = input::samples(&args.input, &ports, Side::Input, wanted)?;
@@ -57,6 +62,13 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
     report.field("model", vk.digest());
     report.set("model", vk.digest().to_string());
     outputs::describe(&statement, vk.graph(), &mut report);
+    if !hidden.is_empty() {
+        report.field("hidden", format_args!("input {hidden}"));
+    }
+    if !shown.is_empty() {
+        report.field("shown", format_args!("input {shown}"));
+    }
+    report.set("hides_inputs", shown.is_empty());
     report.field("clamped", format_args!("{} input cells", Count(clamped)));
     report.set("clamped_inputs", clamped);
     report.field("proving time", Seconds(prove_s));

@@ -10,7 +10,7 @@ use std::num::NonZeroUsize;
 use std::path::Path;
 use std::time::Instant;
 use zkstrata::model_ir::int::{Graph, Ints};
-use zkstrata::{FileKind, Statement, VerifyError, VerifyingKey, decode_proof};
+use zkstrata::{Digest, FileKind, Statement, VerifyError, VerifyingKey, decode_proof};
 
 pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["load", "verify"], 1);
@@ -44,14 +44,11 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
     if let Err(error) = verified {
         return Ok(Report::rejected(error));
     }
-    let hidden = statement.inputs.iter().zip(&vk.graph().inputs);
-    let hidden = hidden.filter(|(input, _)| input.public().is_none());
-    let hidden: Vec<String> = hidden.map(|(_, port)| format!("`{}`", port.name)).collect();
-    if let (Some(path), false) = (&args.input, hidden.is_empty()) {
+    let (shown, hidden) = keys::visibility(&vk);
+    if let (Some(path), true) = (&args.input, shown.is_empty()) {
         let what = format!(
-            "{}: the proof hides input {}, so it cannot be compared",
-            path.display(),
-            hidden.join(", ")
+            "{}: the proof hides input {hidden}, so there is nothing to compare with",
+            path.display()
         );
         return Err(Failure::new(what).remedy("leave out --input"));
     }
@@ -65,7 +62,8 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
     let mut report = Report::new();
     report.set("accepted", true);
     report.line(match args.input {
-        Some(_) => "ACCEPTED: on the given input, the model has these outputs",
+        Some(_) if hidden.is_empty() => "ACCEPTED: on the given input, the model has these outputs",
+        Some(_) => "ACCEPTED: with the given inputs and hidden ones, the model has these outputs",
         None if hidden.is_empty() => {
             "ACCEPTED: on the statement's input, the model has these outputs"
         }
@@ -73,9 +71,13 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
     });
     outputs::describe(&statement, vk.graph(), &mut report);
     if !hidden.is_empty() {
-        report.field("hidden", format_args!("input {}", hidden.join(", ")));
+        report.field("hidden", format_args!("input {hidden}"));
     }
-    report.set("hidden_inputs", hidden.len());
+    report.set("hides_inputs", shown.is_empty());
+    if statement.context != [0; 32] {
+        report.field("context", Digest(statement.context));
+    }
+    report.set("context", Digest(statement.context).to_string());
     report.field("model", vk.digest());
     report.field("verified in", Seconds(verify_s));
     report.field("proof", Bytes(proof.len() as u64));
