@@ -119,7 +119,7 @@ impl Hiding {
     ) -> Result<(Code, Self), Error> {
         let masked = rows.saturating_add(mask_rows(fold));
         let code = |rows: usize| {
-            let log_points = parameters.log_points(word, rows)?;
+            let log_points = parameters.hidden_log_points(word, rows)?;
             let code = Code {
                 fold,
                 rows,

@@ -26,6 +26,9 @@ const MAX_LOG_POINTS: u32 = 32;
 /// More queries than any rate needs that a layout can have.
 const MAX_QUERIES: usize = 1 << 12;
 
+/// `(a, b)`: rows of a hidden word count `a / b` where the length of the word is chosen.
+const HIDDEN: (usize, usize) = (24, 25);
+
 /// What proofs are made for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ProofProfile {
@@ -154,6 +157,13 @@ impl Parameters {
             Word::Codeword | Word::Certified | Word::Uncertified => self.codeword_rate,
         };
         log_points(rate, rows)
+    }
+
+    /// The same for a hidden word. What hides it is a few percent of its rows, for which the word had
+    /// better not be twice as long: its rate may be higher by a 24th, which takes a tenth more queries.
+    pub(super) fn hidden_log_points(&self, word: Word, rows: usize) -> Result<usize, Error> {
+        let (a, b) = HIDDEN;
+        self.log_points(word, rows.saturating_mul(a).div_ceil(b))
     }
 
     /// Whether so many folded rows are sent.

@@ -357,7 +357,7 @@ impl ColumnSums {
                 };
                 Some(cell_sums(column(*id), coefs, fold))
             });
-            let cells: Vec<_> = cells.flatten().collect();
+            let cells: Vec<[Vec<E>; 2]> = cells.collect();
             let terms = terms.filter_map(|(k, term)| {
                 let Term::Column {
                     column: id,
@@ -448,19 +448,20 @@ fn products(a: &[E], b: &[E]) -> E {
     a.iter().zip(b).map(|(&a, &b)| a * b).sum()
 }
 
-/// The weights and the cells of every row of a column.
-fn cell_sums(column: &Column, coefs: &[E], fold: usize) -> Vec<[Vec<E>; 2]> {
+/// The weights and the cells of a column, matrix column by matrix column: the column's number leads
+/// the index.
+fn cell_sums(column: &Column, coefs: &[E], fold: usize) -> [Vec<E>; 2] {
     let mut cells = vec![];
     column.append_to(&mut cells);
-    let rows = coefs.chunks(1 << fold).zip(cells.chunks(1 << fold));
-    rows.map(|(coefs, cells)| {
-        let (mut coefs, mut cells) = (coefs.to_vec(), cells.iter().map(|&x| x.into()).collect());
-        for row in [&mut coefs, &mut cells] {
-            row.resize(1 << fold, E::ZERO);
-        }
-        [coefs, cells]
-    })
-    .collect()
+    let rows = coefs.len().div_ceil(1 << fold);
+    let by_columns = |value: &dyn Fn(usize) -> Option<E>| -> Vec<E> {
+        let index = (0..1 << fold).flat_map(|b| (0..rows).map(move |row| (row << fold) + b));
+        index.map(|i| value(i).unwrap_or(E::ZERO)).collect()
+    };
+    [
+        by_columns(&|i| coefs.get(i).copied()),
+        by_columns(&|i| cells.get(i).map(|&cell| cell.into())),
+    ]
 }
 
 /// Adds the masks' weights to those of a source's folded rows.

@@ -11,7 +11,9 @@ use std::time::Instant;
 use zkstrata::{FileKind, encode_proof};
 
 /// The spans of the prover.
-pub(crate) const STAGES: [&str; 6] = ["run", "witness", "commit", "lookup", "linear", "open"];
+pub(crate) const STAGES: [&str; 7] = [
+    "run", "witness", "commit", "lookup", "linear", "seal", "open",
+];
 
 pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(
