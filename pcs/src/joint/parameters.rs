@@ -27,7 +27,7 @@ const MAX_LOG_POINTS: u32 = 32;
 const MAX_QUERIES: usize = 1 << 12;
 
 /// `(a, b)`: rows of a hidden word count `a / b` where the length of the word is chosen.
-const HIDDEN: (usize, usize) = (24, 25);
+const HIDDEN: (usize, usize) = (15, 16);
 
 /// What proofs are made for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -160,7 +160,7 @@ impl Parameters {
     }
 
     /// The same for a hidden word. What hides it is a few percent of its rows, for which the word had
-    /// better not be twice as long: its rate may be higher by a 24th, which takes a tenth more queries.
+    /// better not be twice as long: its rate may be higher by a 15th, which takes up to a sixth more queries.
     pub(super) fn hidden_log_points(&self, word: Word, rows: usize) -> Result<usize, Error> {
         let (a, b) = HIDDEN;
         self.log_points(word, rows.saturating_mul(a).div_ceil(b))
