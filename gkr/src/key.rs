@@ -86,13 +86,18 @@ impl<C: RelationScheme> VerifyingKey<C> {
         options: SetupOptions,
         max_batch: usize,
     ) -> Self {
-        let profile = options.proof;
+        let SetupOptions {
+            weights: _,
+            proof: profile,
+            trust,
+            inputs,
+        } = options;
         let trust = match constants {
-            Constants::Committed(_) => options.trust,
+            Constants::Committed(_) => trust,
             Constants::None | Constants::Public(_) => Trust::Maker,
         };
         let graph = graph.into();
-        let inputs = options.inputs.cut(graph.inputs.len());
+        let inputs = inputs.cut(graph.inputs.len());
         let parameters = (FORMAT_VERSION, C::NAME, C::PARAMETERS, WORK_BITS, max_batch);
         let digest = Digest::of(
             "zkstrata 2026 verifying key",

@@ -79,6 +79,7 @@ impl Visibilities {
     }
 
     /// How many inputs it speaks of, if it is not all.
+    #[cfg(feature = "prover")]
     pub(crate) fn count(&self) -> Option<usize> {
         match &self.0 {
             Choice::All(_) => None,

@@ -68,6 +68,13 @@ struct Reduced {
     outputs: Vec<E>,
 }
 
+/// What is left of a sealed verification.
+struct Left {
+    /// The claims on each source, without their values.
+    claims: Vec<Vec<Claim<()>>>,
+    relation: Relation,
+}
+
 /// The fields of a key file; everything else is recomputed.
 #[derive(Serialize, Deserialize)]
 struct Body {
@@ -273,7 +280,8 @@ impl<C: RelationProver> ProvingKey<C> {
                 tape.seal(pads);
                 let reduced = self.reduce(plan, statement, witness, &mut contracted, &mut tape);
                 let _span = tracing::info_span!("seal").entered();
-                (claims, relation) = self.settle(form, statement, reduced, seal, &mut tape)?;
+                let left = self.settle(form, statement, reduced, seal, &mut tape)?;
+                (claims, relation) = (left.claims, left.relation);
             }
             (None, Some(_)) | (Some(_), None) => {
                 unreachable!("a proof has a seed if and only if it hides something")
@@ -297,7 +305,6 @@ impl<C: RelationProver> ProvingKey<C> {
     }
 
     /// Runs the verifier on what has been sent and sealed, proves its products, and ends the sealing.
-    /// Returns the claims, without their values, and the relation that is left.
     fn settle(
         &self,
         form: &Form,
@@ -305,7 +312,7 @@ impl<C: RelationProver> ProvingKey<C> {
         reduced: Reduced,
         seal: &Seal,
         tape: &mut ProverTape,
-    ) -> Result<(Vec<Vec<Claim<()>>>, Relation), ProveError> {
+    ) -> Result<Left, ProveError> {
         let plan = &form.plan;
         let ends = reduced.ends;
         let inputs: Vec<E> = ends.inputs.iter().map(|claim| claim.value).collect();
@@ -333,7 +340,7 @@ impl<C: RelationProver> ProvingKey<C> {
         let settled = assertions.settle(values.map(Known::sealed), tape.sample());
         let relation = sealed_relation(plan, &claims, &settled);
         let claims = claims.iter().map(|claims| claim::bare(claims)).collect();
-        Ok((claims, relation))
+        Ok(Left { claims, relation })
     }
 
     /// Lookups and the linear part: everything between the commitment and the openings.

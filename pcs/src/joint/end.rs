@@ -11,7 +11,9 @@ use super::tree::Digest;
 use crate::channel::Channel;
 use crate::claim::Error;
 use crate::transcript::VerifierTape;
-use zkstrata_mle::{BasedVectorSpace, E, F, Point, PrimeCharacteristicRing, eq_table};
+#[cfg(feature = "prover")]
+use zkstrata_mle::{BasedVectorSpace, F};
+use zkstrata_mle::{E, Point, PrimeCharacteristicRing, eq_table};
 
 #[cfg(feature = "prover")]
 use crate::transcript::ProverTape;

@@ -40,7 +40,6 @@
 //! `c`: the claim on `h` is linear in it, so at most one makes a false claim on `F` true; and `F + c g` is
 //! one more variable that a word is folded by, by lemma 0 of the module.
 
-use super::Layout;
 use super::layout::{Middle, Part};
 use super::parameters::{Code, MIDDLE_FOLD, Parameters, Word};
 use super::weights::last;
@@ -49,6 +48,8 @@ use crate::claim::Error;
 use crate::transcript::{TapeError, VerifierTape};
 use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, selector};
 
+#[cfg(feature = "prover")]
+use super::Layout;
 #[cfg(feature = "prover")]
 use crate::random::{Purpose, Seed};
 #[cfg(feature = "prover")]
@@ -308,6 +309,12 @@ impl Noise {
             rows: elements,
             veil: pairs.map(|&[c0, c1]| super::element(c0, c1)).collect(),
         }
+    }
+
+    /// The rows of the word of folded rows, as elements of `E`.
+    pub(super) fn elements(&self) -> impl Iterator<Item = E> {
+        let pairs = self.rows.as_chunks::<2>().0.iter();
+        pairs.map(|&[c0, c1]| super::element(c0, c1))
     }
 
     /// `m_i(b)` for every column, one `i` after another.

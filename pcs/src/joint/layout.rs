@@ -209,6 +209,7 @@ impl Layout {
     }
 
     /// What hides the cells, if something does.
+    #[cfg(feature = "prover")]
     pub(super) fn hiding(&self) -> Option<Hiding> {
         self.hiding
     }
@@ -295,6 +296,12 @@ pub(super) struct Part {
 }
 
 impl Part {
+    /// Its folded rows among those of all sources.
+    #[cfg(feature = "prover")]
+    pub(super) fn rows(&self) -> std::ops::Range<usize> {
+        self.first..self.first + self.code.rows
+    }
+
     /// Elements of `F` in a row of its word.
     pub(super) fn width(&self) -> usize {
         self.code.width() + self.hiding.map_or(0, |hiding| hiding.veil_width())

@@ -3,13 +3,14 @@
 use super::dense::{add_claims, add_powers};
 use super::end::Sent;
 use super::hiding::{Noise, mask_weights, send_mask, send_veil, theta};
-use super::layout::{Layout, Part, Plan};
+use super::layout::{Layout, Middle, Part, Plan};
 use super::source::{self, Coded, Column, Hidden, SourceData, encode_extension};
 use super::tree::{Opened, Tree};
 use super::verify::{batch, fold_row, fold_row_extension, lead};
 use super::weights::{last, split};
 use super::{MIDDLE, Partial, RELATION, Relation, Term, WORK, check_terms, rounds};
 use crate::claim::{ColumnId, Error};
+use crate::random::Seed;
 use crate::sumcheck::{self, Factor, Instance, ROUND};
 use crate::transcript::ProverTape;
 use p3_matrix::dense::RowMajorMatrix;
@@ -128,120 +129,70 @@ fn open_at(
 
     // The columns of the sources: P becomes F.
     let mut claim = target;
-    let mut holder = None;
-    for (k, part) in plan.parts.iter().enumerate() {
-        if let Some(hidden) = &coded(sources, part).hidden {
-            let seed = hidden.spend()?;
-            if plan.holder == Some(k) {
-                holder = Some((part, hidden, seed));
-                tape.settle_works();
-            }
-        }
-    }
+    let holder = spend(&plan, sources)?;
     let mut scale = E::ONE;
-    if let (Some(k), Some((_, hidden, _))) = (plan.holder, holder) {
+    if let Some((k, hidden, _)) = holder {
+        tape.settle_works();
         scale = sums.mask(k, &hidden.noise, &mut claim, tape);
     }
     let rho: Point;
     (rho, claim) = sums.prove(plan.fold, claim, tape);
     let mut folded = fold(&plan, sources, &rho);
-    let mut weights = vec![E::ZERO; folded.len()];
-    for (k, part) in plan.parts.iter().enumerate() {
-        let own = &mut weights[part.first..part.first + part.code.rows];
-        let rho = last(&rho, part.code.fold);
-        let terms = &relation.terms[part.source];
-        add_claims(part, layouts[part.source], terms, rho, own);
-        if scale != E::ONE {
-            own.par_iter_mut().for_each(|weight| *weight *= scale);
-        }
-        if plan.holder == Some(k) {
-            add_masks(part, rho, own);
-        }
-    }
+    let mut weights = weigh(&plan, layouts, relation, (&rho, scale));
+    weights.resize(folded.len(), E::ZERO);
     conduct.folded(&mut folded, &weights, claim);
 
     // What F is.
-    let (mut end, mut tree) = (None, None);
-    let mut veil = E::ZERO;
-    match &plan.middle {
-        Some(middle) => {
-            let noise = holder.map(|(_, _, seed)| {
-                let seed = seed.hedged(|hasher| _ = hasher.update(&tape.fingerprint()));
-                let mut noise = Noise::of_folded(middle, &seed);
-                conduct.noise(&mut noise);
-                noise
-            });
-            let veil = noise.as_ref().map_or(&[][..], |noise| &noise.veil);
-            if let Some(noise) = &noise {
-                let pairs = noise.rows.as_chunks::<2>().0.iter();
-                let own = pairs.map(|&[c0, c1]| super::element(c0, c1));
-                folded.truncate(middle.folded << middle.code.fold);
-                folded.extend(own);
-                weights.resize(folded.len(), E::ZERO);
-            }
-            let write = |message: &mut [F]| flatten(&folded, message);
-            let mut word = encode_extension(middle.code, veil, write);
-            conduct.word(&mut word);
-            let committed = Tree::new(word);
-            tape.send_bytes(MIDDLE, &committed.root());
-            tree = Some((middle, committed, noise));
+    let (mut end, mut tree, mut veil) = (None, None, E::ZERO);
+    if let Some(middle) = &plan.middle {
+        let noise = holder.map(|(_, _, seed)| {
+            let seed = seed.hedged(|hasher| _ = hasher.update(&tape.fingerprint()));
+            let mut noise = Noise::of_folded(middle, &seed);
+            conduct.noise(&mut noise);
+            folded.extend(noise.elements());
+            weights.resize(folded.len(), E::ZERO);
+            noise
+        });
+        let veil = noise.as_ref().map_or(&[][..], |noise| &noise.veil);
+        let write = |message: &mut [F]| flatten(&folded, message);
+        let mut word = encode_extension(middle.code, veil, write);
+        conduct.word(&mut word);
+        let committed = Tree::new(word);
+        tape.send_bytes(MIDDLE, &committed.root());
+        tree = Some((middle, committed, noise));
+    } else {
+        if let Some((k, hidden, _)) = holder {
+            let own = plan.parts[k].rows();
+            let vectors = (&mut folded[own.clone()], &weights[own]);
+            veil = send_veil(&hidden.noise.veil, vectors, &mut claim, tape)?;
         }
-        None => {
-            if let Some((part, hidden, _)) = holder {
-                let own = part.first..part.first + part.code.rows;
-                let vectors = (&mut folded[own.clone()], &weights[own]);
-                veil = send_veil(&hidden.noise.veil, vectors, &mut claim, tape)?;
-            }
-            end = Some(Sent::send(&plan.end, &folded, tape)?);
-        }
+        end = Some(Sent::send(&plan.end, &folded, tape)?);
     }
 
     // F is the fold of the sources.
-    tape.work(WORK, plan.work);
-    let mut positions = Vec::with_capacity(plan.parts.len());
-    for part in &plan.parts {
-        let mut own = tape.positions(part.code.log_points, part.queries);
-        conduct.positions(&mut own);
-        positions.push(own);
-    }
-    let mut folds = vec![];
-    for (part, positions) in plan.parts.iter().zip(&positions) {
-        let fold = part.code.fold;
-        let eq = eq_table(last(&rho, fold), 1 << fold, lead(&rho, fold));
-        let mut opened = coded(sources, part).tree.open(positions);
-        let own = &folded[part.first..part.first + part.code.rows];
-        conduct.rows(&mut opened, positions, (&eq, veil), own);
-        opened.send(tape);
-        folds.push(fold_rows(&eq, &opened.rows, part.width(), veil));
-    }
-    let words = plan.parts.iter().map(|part| part.code).zip(&positions);
-    let queried = batch(words, &folds, &mut claim, tape.sample());
-    for ((part, positions), queried) in plan.parts.iter().zip(&positions).zip(&queried) {
-        let own = &mut weights[part.first..part.first + part.code.rows];
-        add_powers(part.code, positions, queried, own);
-    }
+    let vectors = (&folded[..], &mut weights[..]);
+    query(
+        conduct,
+        &plan,
+        sources,
+        (&rho, veil),
+        vectors,
+        &mut claim,
+        tape,
+    );
 
     // The columns of the word of F: F becomes h.
     let mut vector = folded;
     if let Some((middle, tree, noise)) = tree {
         let code = middle.code;
-        if let Some(noise) = &noise {
-            let masks = middle.folded..middle.folded + code.fold + 1;
-            let masks = masks.start << code.fold..masks.end << code.fold;
-            let of_mask = |i: usize| mask_weights(code.fold, i);
-            let masked: Vec<E> = (0..=code.fold).flat_map(of_mask).collect();
-            let sum = products(&masked, &vector[masks.clone()]);
-            let scale = send_mask(sum, &mut claim, tape);
-            weights.par_iter_mut().for_each(|weight| *weight *= scale);
-            weights[masks].copy_from_slice(&masked);
-            debug_assert_eq!(noise.veil.len(), code.rows);
+        if noise.is_some() {
+            mask_folded(middle, &vector, &mut weights, &mut claim, tape);
         }
         [&mut vector, &mut weights]
             .into_par_iter()
             .for_each(|values| *values = transpose(values, code.width()));
-        let reduced = rounds::prove([&mut vector, &mut weights], code.fold, claim, tape);
         let rho_middle: Point;
-        (rho_middle, claim) = reduced;
+        (rho_middle, claim) = rounds::prove([&mut vector, &mut weights], code.fold, claim, tape);
         if let Some(noise) = &noise {
             let vectors = (&mut vector[..], &weights[..]);
             veil = send_veil(&noise.veil, vectors, &mut claim, tape)?;
@@ -256,8 +207,7 @@ fn open_at(
         conduct.middle_rows(&mut opened, &positions, (&eq, veil), &vector);
         opened.send(tape);
         let rows = opened.rows.chunks(middle.width());
-        let folds = rows.map(|row| fold_row_extension(&eq, row, veil));
-        let folds = folds.collect();
+        let folds = rows.map(|row| fold_row_extension(&eq, row, veil)).collect();
         let queried = batch([(code, &positions)], &[folds], &mut claim, tape.sample());
         add_powers(code, &positions, &queried[0], &mut weights);
     }
@@ -274,6 +224,92 @@ fn open_at(
         |values| conduct.opened(values, bound.ends[0][0]),
         tape,
     )
+}
+
+/// Spends an opening of every hidden source. Gives the part that has the masks, what hides it, and
+/// what its randomness is drawn from.
+fn spend<'a>(
+    plan: &Plan,
+    sources: &[&'a SourceData],
+) -> Result<Option<(usize, &'a Hidden, &'a Seed)>, Error> {
+    let mut holder = None;
+    for (k, part) in plan.parts.iter().enumerate() {
+        if let Some(hidden) = &coded(sources, part).hidden {
+            let seed = hidden.spend()?;
+            if plan.holder == Some(k) {
+                holder = Some((k, hidden, seed));
+            }
+        }
+    }
+    Ok(holder)
+}
+
+/// The weights of the folded rows: those of the relation, `scale` times, and the masks'.
+fn weigh(plan: &Plan, layouts: &[&Layout], relation: &Relation, (rho, scale): (&[E], E)) -> Vec<E> {
+    let mut weights = vec![E::ZERO; plan.folded];
+    for (k, part) in plan.parts.iter().enumerate() {
+        let own = &mut weights[part.rows()];
+        let rho = last(rho, part.code.fold);
+        let terms = &relation.terms[part.source];
+        add_claims(part, layouts[part.source], terms, rho, own);
+        if scale != E::ONE {
+            own.par_iter_mut().for_each(|weight| *weight *= scale);
+        }
+        if plan.holder == Some(k) {
+            add_masks(part, rho, own);
+        }
+    }
+    weights
+}
+
+/// Opens rows of the sources; what they fold to becomes a part of the claim.
+fn query(
+    conduct: &mut impl Conduct,
+    plan: &Plan,
+    sources: &[&SourceData],
+    (rho, veil): (&[E], E),
+    (folded, weights): (&[E], &mut [E]),
+    claim: &mut E,
+    tape: &mut ProverTape,
+) {
+    tape.work(WORK, plan.work);
+    let mut positions = Vec::with_capacity(plan.parts.len());
+    for part in &plan.parts {
+        let mut own = tape.positions(part.code.log_points, part.queries);
+        conduct.positions(&mut own);
+        positions.push(own);
+    }
+    let mut folds = vec![];
+    for (part, positions) in plan.parts.iter().zip(&positions) {
+        let fold = part.code.fold;
+        let eq = eq_table(last(rho, fold), 1 << fold, lead(rho, fold));
+        let mut opened = coded(sources, part).tree.open(positions);
+        conduct.rows(&mut opened, positions, (&eq, veil), &folded[part.rows()]);
+        opened.send(tape);
+        folds.push(fold_rows(&eq, &opened.rows, part.width(), veil));
+    }
+    let words = plan.parts.iter().map(|part| part.code).zip(&positions);
+    let queried = batch(words, &folds, claim, tape.sample());
+    for ((part, positions), queried) in plan.parts.iter().zip(&positions).zip(&queried) {
+        add_powers(part.code, positions, queried, &mut weights[part.rows()]);
+    }
+}
+
+/// Sends the sum of the masks of the word of folded rows; the weights become those of the masked
+/// relation.
+fn mask_folded(
+    middle: &Middle,
+    folded: &[E],
+    weights: &mut [E],
+    claim: &mut E,
+    tape: &mut ProverTape,
+) {
+    let fold = middle.code.fold;
+    let masks = middle.folded << fold..(middle.folded + fold + 1) << fold;
+    let own: Vec<E> = (0..=fold).flat_map(|i| mask_weights(fold, i)).collect();
+    let scale = send_mask(products(&own, &folded[masks.clone()]), claim, tape);
+    weights.par_iter_mut().for_each(|weight| *weight *= scale);
+    weights[masks].copy_from_slice(&own);
 }
 
 /// Absorbs what an opening is about; returns what the sources that are encoded must sum to.

@@ -39,9 +39,9 @@ impl Rng {
     fn seed(&mut self) -> Seed {
         let mut bytes = [0; 32];
         let words = bytes.as_chunks_mut::<8>().0;
-        words
-            .iter_mut()
-            .for_each(|word| *word = self.next().to_le_bytes());
+        for word in words {
+            *word = self.next().to_le_bytes();
+        }
         Seed::new(bytes)
     }
 

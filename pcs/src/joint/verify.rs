@@ -4,7 +4,7 @@ use super::end::Received;
 use super::hiding::{self, recv_mask, recv_veil};
 use super::layout::{Layout, Plan};
 use super::parameters::Code;
-use super::tree::recv_rows;
+use super::tree::{Digest, recv_rows};
 use super::weights::{Queried, Weights, last, points};
 use super::{Commitment, END, MIDDLE, Relation, SourceRef, WORK, check_terms, form};
 use crate::channel::Channel;
@@ -58,14 +58,13 @@ pub(super) fn verify(
     // What F is.
     let (mut end, mut middle_root) = (None, None);
     let mut veil = E::ZERO;
-    match &plan.middle {
-        Some(_) => middle_root = Some(tape.recv_array(MIDDLE)?),
-        None => {
-            if plan.holder.is_some() {
-                veil = recv_veil(&mut claim, tape)?;
-            }
-            end = Some(Received::recv(&plan.end, tape)?);
+    if plan.middle.is_some() {
+        middle_root = Some(tape.recv_array(MIDDLE)?);
+    } else {
+        if plan.holder.is_some() {
+            veil = recv_veil(&mut claim, tape)?;
         }
+        end = Some(Received::recv(&plan.end, tape)?);
     }
 
     // F is the fold of the sources.
@@ -74,22 +73,7 @@ pub(super) fn verify(
     for part in &plan.parts {
         positions.push(tape.positions(part.code.log_points, part.queries));
     }
-    let mut folds = vec![];
-    for ((part, root), positions) in plan.parts.iter().zip(&roots).zip(&positions) {
-        let width = part.width();
-        let cells = recv_rows(root, width, part.code.log_points, positions, tape)?;
-        let eq = eq_table(
-            last(&rho, part.code.fold),
-            part.code.width(),
-            lead(&rho, part.code.fold),
-        );
-        folds.push(
-            cells
-                .chunks(width)
-                .map(|row| fold_row(&eq, row, veil))
-                .collect(),
-        );
-    }
+    let folds = recv_folds(&plan, &roots, &positions, (&rho, veil), tape)?;
     let parts = batch(
         plan.parts.iter().map(|part| part.code).zip(&positions),
         &folds,
@@ -137,6 +121,25 @@ pub(super) fn verify(
     let value = end.evaluate(&reduced.point, tape)?;
     let value = value * weights.at(&reduced.point)?;
     Ok(tape.assert_zero(value - reduced.value, END)?)
+}
+
+/// What the rows of the sources at these positions fold to.
+fn recv_folds(
+    plan: &Plan,
+    roots: &[Digest],
+    positions: &[Vec<usize>],
+    (rho, veil): (&[E], E),
+    tape: &mut VerifierTape<'_>,
+) -> Result<Vec<Vec<E>>, Error> {
+    let mut folds = Vec::with_capacity(plan.parts.len());
+    for ((part, root), positions) in plan.parts.iter().zip(roots).zip(positions) {
+        let (code, width) = (part.code, part.width());
+        let cells = recv_rows(root, width, code.log_points, positions, tape)?;
+        let eq = eq_table(last(rho, code.fold), code.width(), lead(rho, code.fold));
+        let rows = cells.chunks(width);
+        folds.push(rows.map(|row| fold_row(&eq, row, veil)).collect());
+    }
+    Ok(folds)
 }
 
 /// A sum of products of two polynomials.

@@ -80,9 +80,9 @@ fn a_proof_is_of_its_relation() {
         refused(&|relation| relation.terms[0].swap(0, 1));
         refused(&|relation| {
             let coefs = relation.terms[1][0].coefs_mut();
-            coefs
-                .iter_mut()
-                .for_each(|coef| *coef *= E::from_u64(2).inverse());
+            for coef in coefs {
+                *coef *= E::from_u64(2).inverse();
+            }
             let half = relation.terms[1][0].clone();
             relation.terms[1].push(half);
         });

@@ -8,7 +8,7 @@
 use super::attacks::{FORMS, MIDDLE, cases};
 use super::*;
 use crate::joint::hiding::Noise;
-use crate::joint::layout::Plan;
+use crate::joint::layout::{Middle, Plan};
 use crate::joint::prove::{Conduct, open_as};
 use crate::joint::verify::lead;
 use crate::joint::weights::points;
@@ -292,20 +292,27 @@ fn other_witness(case: &Case, rng: &mut Rng) -> Case {
     other
 }
 
-/// The noise of the other witness with which it sends the same.
-fn equivocate(
-    case: &Case,
-    other: &Case,
-    first: &Noted,
-    noise: &[Option<Noise>],
-    challenges: &[E],
-) -> (Vec<Option<Noise>>, Option<Noise>) {
-    let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
-    let plan = Plan::new(&layouts).expect("a plan");
-    let (eps, rest) = (challenges[0], &challenges[1..]);
-    let (rho, rest) = rest.split_at(plan.fold);
-    let holder = &plan.parts[plan.holder.expect("something is hidden")];
+fn fold_of(rows: &Matrix, eq: &[E]) -> Vec<E> {
+    let row = |row: &Vec<E>| row.iter().zip(eq).map(|(&x, &eq)| eq * x).sum();
+    rows.iter().map(row).collect()
+}
 
+/// Makes up in a veil for a difference of what it veils.
+fn lift(veil: &mut [E], difference: &[E], c: E) {
+    let inverse = c.inverse();
+    for (g, &d) in veil.iter_mut().zip(difference) {
+        *g -= d * inverse;
+    }
+}
+
+/// By how much all rows of the sources differ, noise included, for an opening to be the same.
+fn differences(
+    (case, other): (&Case, &Case),
+    plan: &Plan,
+    positions: &[Vec<usize>],
+    (eps, rho): (E, &[E]),
+) -> Vec<Matrix> {
+    let holder = &plan.parts[plan.holder.expect("something is hidden")];
     // Masks of the first sumcheck.
     let own_rho = &rho[plan.fold - holder.code.fold..];
     let mut needed = vec![[E::ZERO; 2]; holder.code.fold];
@@ -348,7 +355,7 @@ fn equivocate(
     }
 
     // Blinding rows of the sources.
-    for (part, positions) in plan.parts.iter().zip(&first.positions) {
+    for (part, positions) in plan.parts.iter().zip(positions) {
         if let Some(hiding) = part.hiding {
             let blinding = part.code.rows - hiding.blinding;
             assert!(positions.len() < hiding.blinding, "one row is to spare");
@@ -359,42 +366,17 @@ fn equivocate(
             );
         }
     }
+    differences
+}
 
-    // What the folded rows differ by.
-    let fold_of = |rows: &Matrix, eq: &[E]| -> Vec<E> {
-        let row = |row: &Vec<E>| row.iter().zip(eq).map(|(&x, &eq)| eq * x).sum();
-        rows.iter().map(row).collect()
-    };
-    let mut folded = vec![];
-    for part in &plan.parts {
-        let fold = part.code.fold;
-        let eq = eq_table(&rho[plan.fold - fold..], 1 << fold, lead(rho, fold));
-        folded.extend(fold_of(&differences[part.source], &eq));
-    }
-    let veil = |veil: &mut Vec<E>, difference: &[E], c: E| {
-        let inverse = c.inverse();
-        veil.iter_mut()
-            .zip(difference)
-            .for_each(|(g, &d)| *g -= d * inverse);
-    };
-    let mut noises: Vec<Option<Noise>> = noise.iter().map(|n| n.as_ref().map(copy)).collect();
-    for part in plan.parts.iter().filter(|part| part.hiding.is_some()) {
-        let masks = part.hiding.expect("hidden").masks;
-        let own = noises[part.source].as_mut().expect("hidden");
-        let rows = differences[part.source][masks..].iter().flatten();
-        own.rows
-            .iter_mut()
-            .zip(rows)
-            .for_each(|(x, &d)| *x += base(d)[0]);
-    }
-    let Some(middle) = &plan.middle else {
-        let own = &folded[holder.first..holder.first + holder.code.rows];
-        let noise = noises[holder.source].as_mut().expect("hidden");
-        veil(&mut noise.veil, own, rest[0]);
-        return (noises, None);
-    };
-
-    // The same for the word of folded rows.
+/// The same for the word of folded rows, which differ by this.
+fn of_folded(
+    plan: &Plan,
+    middle: &Middle,
+    first: &Noted,
+    (noise, folded): (&Noise, &[E]),
+    rest: &[E],
+) -> Noise {
     let width = middle.code.width();
     let gamma = rest[0];
     let mut power = E::ONE;
@@ -409,11 +391,13 @@ fn equivocate(
     }
     let by_rows = |values: &[E]| -> Matrix {
         let mut rows: Matrix = values.chunks(width).map(<[E]>::to_vec).collect();
-        rows.iter_mut().for_each(|row| row.resize(width, E::ZERO));
+        for row in &mut rows {
+            row.resize(width, E::ZERO);
+        }
         rows.resize(middle.code.rows, vec![E::ZERO; width]);
         rows
     };
-    let (mut difference, of_rows) = (by_rows(&folded), by_rows(&of_rows));
+    let (mut difference, of_rows) = (by_rows(folded), by_rows(&of_rows));
     assert_eq!(inner(&difference, &of_rows), E::ZERO);
     let eps = rest[1];
     let rho = &rest[2..2 + middle.code.fold];
@@ -433,7 +417,7 @@ fn equivocate(
         "one row is to spare"
     );
     cancel(&mut difference, blinding, &points(middle.code, positions));
-    let mut noise = copy(first.noise.as_ref().expect("the folded rows are hidden"));
+    let mut noise = copy(noise);
     let rows = difference[middle.folded..]
         .iter()
         .flatten()
@@ -441,7 +425,50 @@ fn equivocate(
         .flat_map(base);
     noise.rows.iter_mut().zip(rows).for_each(|(x, d)| *x += d);
     let end = fold_of(&difference, &eq_table(rho, width, E::ONE));
-    veil(&mut noise.veil, &end, c);
+    lift(&mut noise.veil, &end, c);
+    noise
+}
+
+/// The noise of the other witness with which it sends the same.
+fn equivocate(
+    case: &Case,
+    other: &Case,
+    first: &Noted,
+    noise: &[Option<Noise>],
+    challenges: &[E],
+) -> (Vec<Option<Noise>>, Option<Noise>) {
+    let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
+    let plan = Plan::new(&layouts).expect("a plan");
+    let (eps, rest) = (challenges[0], &challenges[1..]);
+    let (rho, rest) = rest.split_at(plan.fold);
+    let holder = &plan.parts[plan.holder.expect("something is hidden")];
+    let differences = differences((case, other), &plan, &first.positions, (eps, rho));
+
+    // What the folded rows differ by.
+    let mut folded = vec![];
+    for part in &plan.parts {
+        let fold = part.code.fold;
+        let eq = eq_table(&rho[plan.fold - fold..], 1 << fold, lead(rho, fold));
+        folded.extend(fold_of(&differences[part.source], &eq));
+    }
+    let mut noises: Vec<Option<Noise>> = noise.iter().map(|n| n.as_ref().map(copy)).collect();
+    for part in plan.parts.iter().filter(|part| part.hiding.is_some()) {
+        let masks = part.hiding.expect("hidden").masks;
+        let own = noises[part.source].as_mut().expect("hidden");
+        let rows = differences[part.source][masks..].iter().flatten();
+        own.rows
+            .iter_mut()
+            .zip(rows)
+            .for_each(|(x, &d)| *x += base(d)[0]);
+    }
+    let Some(middle) = &plan.middle else {
+        let own = &folded[holder.first..holder.first + holder.code.rows];
+        let noise = noises[holder.source].as_mut().expect("hidden");
+        lift(&mut noise.veil, own, rest[0]);
+        return (noises, None);
+    };
+    let noise = first.noise.as_ref().expect("the folded rows are hidden");
+    let noise = of_folded(&plan, middle, first, (noise, &folded), rest);
     (noises, Some(noise))
 }
 
