@@ -55,14 +55,29 @@ const FLOORS: [&str; 5] = ["decode", "scope", "write", "ops", "import"];
 
 /// What the parts of the protocol in `gkr` may use of each other: plans know no protocol, and
 /// lookups and the linear part meet in claims.
-const PROTOCOL: [(&str, &[&str]); 8] = [
+const PROTOCOL: [(&str, &[&str]); 9] = [
     ("error", &[]),
     ("plan", &[]),
     ("claim", &[]),
     ("tensor", &[]),
     ("linear", &["claim", "error", "plan", "tensor"]),
-    ("lookup", &["claim", "error", "plan", "tensor", "witness"]),
-    ("form", &["constants", "error", "options", "plan"]),
+    ("publics", &["plan"]),
+    (
+        "lookup",
+        &["claim", "error", "plan", "publics", "tensor", "witness"],
+    ),
+    (
+        "form",
+        &[
+            "claim",
+            "constants",
+            "dry",
+            "error",
+            "linear",
+            "options",
+            "plan",
+        ],
+    ),
     ("prepared", &["error", "form", "options", "security"]),
 ];
 

@@ -1,6 +1,5 @@
 //! Who is at fault: the model, the input, the statement, the proof or a file.
 
-use crate::options::Visibility;
 use zkstrata_model_ir::Digest;
 use zkstrata_pcs as pcs;
 
@@ -88,14 +87,14 @@ pub enum StatementError {
     },
     /// An input is shown that the key hides, or hidden although the key shows it.
     #[error(
-        "input `{port}` is {found:?} in the statement and not in the key: proof and key are of \
+        "input `{port}` is {found} in the statement and not in the key: proof and key are of \
          different setups"
     )]
     Visibility {
         /// The input.
         port: String,
         /// What the statement says.
-        found: Visibility,
+        found: &'static str,
     },
     /// A number of tensors or cells is wrong.
     #[error("{what}: got {found}, expected {expected}")]

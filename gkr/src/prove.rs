@@ -11,7 +11,7 @@ use crate::lookup;
 use crate::options::{SetupOptions, Trust, Visibilities, Visibility};
 use crate::plan::{Plan, WeightPlan};
 use crate::proof::Proof;
-use crate::publics::Recalled;
+use crate::publics::{InputAt, Publics};
 use crate::statement::{PortValue, Statement, eval_public};
 use crate::verify::{reduce_statement, sealed_relation};
 use crate::witness::{Evidence, Witness, columns};
@@ -73,6 +73,35 @@ struct Left {
     /// The claims on each source, without their values.
     claims: Vec<Vec<Claim<()>>>,
     relation: Relation,
+}
+
+/// What a prover has computed of them.
+struct Recalled<'a> {
+    statement: &'a Statement,
+    /// The denominator of the tables' rows, if there are lookups.
+    denominator: Option<E>,
+    /// Of every output, in order.
+    outputs: Vec<E>,
+    /// Of every claim on an input, in order.
+    inputs: std::vec::IntoIter<E>,
+}
+
+impl Publics for Recalled<'_> {
+    fn denominator(&mut self, _: &Plan, _: &[E], _: [E; 2]) -> Option<E> {
+        self.denominator
+    }
+
+    fn output(&mut self, _: &Plan, port: usize, _: &[E]) -> Option<E> {
+        self.outputs.get(port).copied()
+    }
+
+    fn input(&mut self, _: &Plan, port: usize, _: &[E]) -> Option<InputAt> {
+        let value = self.inputs.next()?;
+        Some(match self.statement.inputs.get(port)? {
+            PortValue::Public(_) => InputAt::Public(value),
+            PortValue::Private => InputAt::Private,
+        })
+    }
 }
 
 /// The fields of a key file; everything else is recomputed.

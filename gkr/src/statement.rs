@@ -83,16 +83,16 @@ impl Statement {
         batch: usize,
     ) -> Result<(), StatementError> {
         for (index, (port, value)) in graph.inputs.iter().zip(&self.inputs).enumerate() {
-            let found = match value {
-                PortValue::Public(_) => Visibility::Public,
-                PortValue::Private => Visibility::Private,
+            let found = match (value, inputs.of(index)) {
+                (PortValue::Public(_), Visibility::Public)
+                | (PortValue::Private, Visibility::Private) => continue,
+                (PortValue::Public(_), Visibility::Private) => "public",
+                (PortValue::Private, Visibility::Public) => "private",
             };
-            if found != inputs.of(index) {
-                return Err(StatementError::Visibility {
-                    port: port.name.clone(),
-                    found,
-                });
-            }
+            return Err(StatementError::Visibility {
+                port: port.name.clone(),
+                found,
+            });
         }
         let cells = self.inputs.iter().map(PortValue::public);
         check_ports(graph, "input", &graph.inputs, cells, batch)?;

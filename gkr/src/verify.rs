@@ -7,11 +7,12 @@ use crate::form::Form;
 use crate::key::VerifyingKey;
 use crate::linear::{LinearVerifier, reduce};
 use crate::lookup;
+use crate::lookup::table::eval_all;
 use crate::plan::{Plan, WeightPlan};
 use crate::prepared::Prepared;
 use crate::proof::Proof;
 use crate::publics::{InputAt, Publics};
-use crate::statement::Statement;
+use crate::statement::{PortValue, Statement, eval_public};
 use std::sync::Arc;
 use zkstrata_mle::{E, Point};
 use zkstrata_pcs::joint::{Relation, RelationScheme, SourceRef, Term};
@@ -136,6 +137,27 @@ fn nothing_claimed<V>(claims: &[Claim<V>]) -> Result<(), VerifyError> {
     Err(VerifyError::Key(
         "columns that nobody has committed to".into(),
     ))
+}
+
+/// The tables of the key, and the cells of the statement.
+impl Publics for &Statement {
+    fn denominator(&mut self, plan: &Plan, at: &[E], [alpha, beta]: [E; 2]) -> Option<E> {
+        let row = eval_all(&plan.graph.tables, &plan.tables, at)?;
+        Some(row.denominator(alpha, beta))
+    }
+
+    fn output(&mut self, plan: &Plan, port: usize, at: &[E]) -> Option<E> {
+        let tensor = plan.graph.outputs.get(port)?.tensor;
+        Some(eval_public(plan, tensor, self.outputs.get(port)?, at))
+    }
+
+    fn input(&mut self, plan: &Plan, port: usize, at: &[E]) -> Option<InputAt> {
+        let tensor = plan.graph.inputs.get(port)?.tensor;
+        Some(match self.inputs.get(port)? {
+            PortValue::Public(cells) => InputAt::Public(eval_public(plan, tensor, cells, at)),
+            PortValue::Private => InputAt::Private,
+        })
+    }
 }
 
 /// The relation that is left of a sealed verification: claims on columns, and the pads.

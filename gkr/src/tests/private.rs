@@ -173,7 +173,7 @@ fn a_proof_of_another_statement() {
     let inputs = case.inputs.clone();
     let shown = refused(&|s| s.inputs[0] = PortValue::Public(inputs[0].clone()));
     assert!(
-        shown.to_string().contains("Public in the statement"),
+        shown.to_string().contains("public in the statement"),
         "{shown}"
     );
     let open = Case::<Clear>::new(suite::two_ports(), 1, &SetupOptions::default());
@@ -182,7 +182,7 @@ fn a_proof_of_another_statement() {
     clear.inputs[0] = PortValue::Private;
     let hidden = open.vk.verify(&clear, &proof).expect_err("hidden");
     assert!(
-        hidden.to_string().contains("Private in the statement"),
+        hidden.to_string().contains("private in the statement"),
         "{hidden}"
     );
     // The keys are different ones, and so are their proofs.
