@@ -489,22 +489,26 @@ fn beside_a_wide_key(parameters: Parameters) -> Case {
     Case::random(vec![witness, key], 2, &mut rng)
 }
 
+fn any_witness_explains(case: &Case, rng: &mut Rng) {
+    let challenges: Vec<E> = (0..100).map(|_| rng.scalar()).collect();
+    let noise = noise_of(case);
+    let (first, shown) = open(case, &noise, None, &challenges);
+    let other = other_witness(case, rng);
+    let (noise, folded) = equivocate(case, &other, &first, &noise, &challenges);
+    let (_, again) = open(&other, &noise, folded, &challenges);
+    assert_eq!(shown.len(), again.len());
+    for ((label, a), (_, b)) in shown.iter().zip(&again) {
+        assert!(a == b, "{label}");
+    }
+}
+
 #[test]
 fn any_witness_explains_an_opening() {
     let mut rng = Rng(20);
     for parameters in FORMS {
         let [_, one, both] = cases(parameters);
         for case in [one, both, beside_a_wide_key(parameters)] {
-            let challenges: Vec<E> = (0..100).map(|_| rng.scalar()).collect();
-            let noise = noise_of(&case);
-            let (first, shown) = open(&case, &noise, None, &challenges);
-            let other = other_witness(&case, &mut rng);
-            let (noise, folded) = equivocate(&case, &other, &first, &noise, &challenges);
-            let (_, again) = open(&other, &noise, folded, &challenges);
-            assert_eq!(shown.len(), again.len());
-            for ((label, a), (_, b)) in shown.iter().zip(&again) {
-                assert!(a == b, "{label}");
-            }
+            any_witness_explains(&case, &mut rng);
         }
     }
 }
@@ -518,11 +522,5 @@ fn any_witness_explains_an_opening_of_narrow_sources() {
     let word = (Word::Codeword, 2);
     let narrow = Source::hidden(word, MIDDLE, &[table(5, 30, 1)], 0, &mut rng);
     let case = Case::random(vec![wide, narrow], 1, &mut rng);
-    let challenges: Vec<E> = (0..100).map(|_| rng.scalar()).collect();
-    let noise = noise_of(&case);
-    let (first, shown) = open(&case, &noise, None, &challenges);
-    let other = other_witness(&case, &mut rng);
-    let (noise, folded) = equivocate(&case, &other, &first, &noise, &challenges);
-    let (_, again) = open(&other, &noise, folded, &challenges);
-    assert_eq!(shown, again);
+    any_witness_explains(&case, &mut rng);
 }

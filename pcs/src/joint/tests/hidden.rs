@@ -3,17 +3,10 @@
 use super::super::hiding::Noise;
 use super::super::layout::Plan;
 use super::attacks::{FORMS, WHIR, cases};
+use super::honest::accepts;
 use super::*;
 use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 use zkstrata_mle::{BasedVectorSpace, PrimeField64};
-
-fn accepts(case: &Case) -> Proven {
-    let proven = prove(case).expect("a true relation");
-    let after = verify(case, &proven.commitments, &proven.bytes);
-    let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
-    assert_eq!(after, Ok(proven.after), "{layouts:?}");
-    proven
-}
 
 fn tables(rng: &mut Rng, most: usize) -> Vec<Table> {
     let count = rng.below(most + 1);

@@ -5,7 +5,7 @@ use super::*;
 use crate::Clear;
 use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 
-fn accepts(case: &Case) -> Proven {
+pub(super) fn accepts(case: &Case) -> Proven {
     let proven = prove(case).expect("a true relation");
     let after = verify(case, &proven.commitments, &proven.bytes);
     let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
