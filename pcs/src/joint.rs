@@ -17,17 +17,18 @@
 //!
 //! # Protocol
 //!
-//! With `f = max f_j`; a source of fewer variables has zeros in the missing columns, and
-//! weights that do not depend on the `f - f_j` leading variables. `f' = 4`.
+//! With `f = max f_j`; a source of fewer variables does not depend on the `f - f_j` leading ones, over
+//! which it is summed as well, with `2^-(f - f_j)` times its weights. `f' = 4`.
 //!
 //! 1. Both sides absorb the plan, the layouts, the roots and the relation.
 //! 2. Sumcheck of `sum_j <P_j, W_j> = tau` over the `f` column variables, from the highest; it ends
-//!    at `rho` with a claim `v_1` on the folded rows `F_j(R) = sum_b eq(rho, 0..0 b) P_j(R, b)`.
+//!    at `rho` with a claim `v_1` on the folded rows `F_j(R) = sum_b eq(rho_j, b) P_j(R, b)`, where
+//!    `rho_j` are the last `f_j` challenges.
 //! 3. `F`, the `F_j` one after another, is the matrix `D` of `2^f'` columns, row `R'` of which is
 //!    `F(16 R'), .., F(16 R' + 15)`. The prover sends the root of its word over `E`, on `n'`
 //!    points, at a rate of at most 0.3.
 //! 4. A proof of work; `t_j` positions of every source; their rows and pruned paths. A row at `x`
-//!    folds to `y = sum_b eq(rho, 0..0 b) row_b`, which is `sum_R F_j(R) x^R`. A challenge `gamma`;
+//!    folds to `y = sum_b eq(rho_j, b) row_b`, which is `sum_R F_j(R) x^R`. A challenge `gamma`;
 //!    the claim becomes `v_1 + sum_k gamma^k y_k` and the weights `A = W(rho, .) + sum_k gamma^k
 //!    x_k^R`, on the rows of the source of the query.
 //! 5. Sumcheck of `<D, A>` over the `f'` column variables of `D`. It ends at `rho'` with a claim on
@@ -72,9 +73,7 @@
 //! is not close, or is close to `P` and `F` is not the fold of `P`, then but for `f_j n_j / |E|` in
 //! the choice of `rho` all positions agree with probability at most `(1 - delta)^t = ((1 + rho_j) /
 //! 2)^t`. *Proof.* By lemma 0, variable by variable, the fold of a word that is not close is not
-//! close to any codeword, so it differs from `F` on more than `delta n`. (The factor `1 - rho_i` of
-//! a missing variable is zero with probability `1 / |E|`, less than `n_j / |E|`.) If it is close to
-//! `P`, its fold differs from that of `P` on at most `delta n` points, and two codewords differ on
+//! close to any codeword, so it differs from `F` on more than `delta n`. If it is close to `P`, its fold differs from that of `P` on at most `delta n` points, and two codewords differ on
 //! more than `(1 - rho_j) n = 2 delta n` of them, hence the fold from `F` on more than `delta n`.
 //! []
 //!
@@ -172,7 +171,7 @@ use zkstrata_mle::{BasedVectorSpace, E, F, Point, PrimeField64};
 pub use clear::Clear;
 #[cfg(feature = "prover")]
 pub use cost::{OpeningCost, SourceCost};
-pub use layout::{Layout, Table};
+pub use layout::{Layout, Others, Table};
 pub use parameters::{Parameters, ProofProfile, Word};
 #[cfg(feature = "prover")]
 pub use source::{Column, SourceData};
@@ -289,23 +288,25 @@ pub trait RelationScheme: Send + Sync {
         tape: &mut VerifierTape<'_>,
     ) -> Result<(), Error>;
 
-    /// Verifies a relation on one source in the opening that certifies its word.
+    /// Verifies a relation on sources in the opening that certifies the word of the first.
     ///
     /// # Soundness
-    /// Accepting establishes, up to the error of [`Self::soundness`] of the layout's
-    /// [`uncertified`](Layout::uncertified), that the word differs from a codeword on a part of 1/16 of
-    /// its points at most, and the relation of that codeword; under the conditions of
+    /// Accepting establishes, up to the error of [`Self::soundness`] with the first layout
+    /// [`uncertified`](Layout::uncertified), that the first word differs from a codeword on a part of 1/16
+    /// of its points at most, and the relation of that codeword; under the conditions of
     /// [`Self::verify`].
     fn verify_certificate(
-        source: SourceRef<'_, Self::Commitment>,
+        sources: &[SourceRef<'_, Self::Commitment>],
         relation: &Relation,
         tape: &mut VerifierTape<'_>,
     ) -> Result<(), Error> {
-        let source = SourceRef {
-            layout: &source.layout.uncertified(),
-            commitment: source.commitment,
-        };
-        Self::verify(&[source], relation, tape)
+        let layouts: Vec<&Layout> = sources.iter().map(|source| source.layout).collect();
+        let layouts = Layout::certifying(&layouts);
+        let sources = sources.iter().zip(&layouts);
+        let sources: Vec<SourceRef<'_, Self::Commitment>> = sources
+            .map(|(source, layout)| SourceRef { layout, ..*source })
+            .collect();
+        Self::verify(&sources, relation, tape)
     }
 
     /// The error terms of one call of [`Self::verify`] with sources of these layouts, whatever the
@@ -354,13 +355,13 @@ pub trait RelationProver: RelationScheme {
         tape: &mut ProverTape,
     ) -> Result<(), Error>;
 
-    /// Certifies the word of a source, together with a relation on it, as
+    /// Certifies the word of the first source, together with a relation on all, as
     /// [`RelationScheme::verify_certificate`] verifies it.
     ///
     /// # Errors
     /// As [`Self::open`].
     fn certify(
-        source: &Self::Data,
+        sources: &[&Self::Data],
         relation: &Relation,
         tape: &mut ProverTape,
     ) -> Result<(), Error>;
@@ -396,7 +397,7 @@ impl RelationScheme for Joint {
 
     const NAME: &'static str = "joint";
 
-    const PARAMETERS: u32 = 3;
+    const PARAMETERS: u32 = 4;
 
     fn recv_commitment(layout: &Layout, tape: &mut VerifierTape<'_>) -> Result<Commitment, Error> {
         Ok(match layout.code() {
@@ -458,11 +459,11 @@ impl RelationProver for Joint {
     }
 
     fn certify(
-        source: &SourceData,
+        sources: &[&SourceData],
         relation: &Relation,
         tape: &mut ProverTape,
     ) -> Result<(), Error> {
-        rayon::scope(|_| prove::certify(source, relation, tape))
+        rayon::scope(|_| prove::certify(sources, relation, tape))
     }
 }
 

@@ -133,7 +133,11 @@ impl RelationProver for Clear {
         Ok(())
     }
 
-    fn certify(_source: &(), _relation: &Relation, _tape: &mut ProverTape) -> Result<(), Error> {
+    fn certify(
+        _sources: &[&()],
+        _relation: &Relation,
+        _tape: &mut ProverTape,
+    ) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -5,24 +5,26 @@
 //! committed with them:
 //!
 //! * **Blinding rows.** The last `T` rows of a hidden source are uniform. Where its word is opened, at
-//!   `t` points an opening, `uses` openings, `T = uses t + 1`, the opened rows are what the other rows
-//!   contribute plus a Vandermonde matrix of the points times the blinding rows: uniform and independent,
+//!   `t` points an opening, `uses` openings, `T = uses t + 1`, and the points of its certificate more if
+//!   it has one, the opened rows are what the other rows contribute plus a Vandermonde matrix of the points times the blinding rows: uniform and independent,
 //!   and so is one row more. The rows must be *consecutive*: of rows a stride `s` apart, `x^s` takes
 //!   only `n / s` values. The one to spare keeps the hashes of rows that are not opened silent:
 //!   whoever guesses what a row is has `2^f` elements to guess.
-//! * **Masks.** `2 (f + 1)` further rows, before those, hold the coefficients of a polynomial over `E`
+//! * **Masks.** `2 (v + 1)` further rows, before those, of `2^v` cells each, hold the coefficients of a
+//!   polynomial over `E`
 //!   ```text
 //!   m(X) = m_0(X) + sum_i X_i m_i(X),       m_i = sum_b eq(X, b) (M(2i, b) + theta M(2i + 1, b))
 //!   ```
-//!   in the `f` column variables. The prover sends its sum `S` over the cube, and for a challenge
+//!   in as many column variables `v` as any hidden source of the opening has; if they are more than the
+//!   `f` of the source, `2^(v - f)` of its rows, one after another, are one of the masks. The prover sends its sum `S` over the cube, and for a challenge
 //!   `eps` the sumcheck is that of `eps <P, W> + <P, Lambda> = eps tau + S`, where `<P, Lambda>` is
 //!   that sum: `Lambda(b)` is `theta^e` on mask row `e` and `theta^e b_i` on mask row `2i + e`.
 //!   The cells are over `F` and messages over `E`, hence two rows for each. `S` and the two elements
 //!   of each round are a bijective image of `m_0` and of the constant and linear coefficient of one
-//!   cell of each `m_i`: they are uniform. One source has the masks of an opening, the *holder*,
-//!   which is opened once; other hidden sources have no more column variables than it has. Where a
-//!   source that is not hidden has more, the rounds over them show of hidden sources their part of
-//!   the claim, which follows from the claim and the cells that everybody knows.
+//!   cell of each `m_i`: they are uniform. One source has the masks of an opening, the *holder*, the
+//!   first that is hidden, and they are used once: it is opened once, or is certified in this opening.
+//!   Where a source that is not hidden has more variables, the rounds over them show of hidden sources
+//!   their part of the claim, which follows from the claim and the cells that everybody knows.
 //! * **The veil.** The last vector is `h = F + c g`: the prover has committed to `g`, uniform over `E`
 //!   in every row, in two further elements of each row of the word that `F` is the fold of, sends
 //!   `a = <g, A>`, where `A` are the weights of the claim on `F`, and is given `c`. The claim becomes one
@@ -40,13 +42,13 @@
 //! `c`: the claim on `h` is linear in it, so at most one makes a false claim on `F` true; and `F + c g` is
 //! one more variable that a word is folded by, by lemma 0 of the module.
 
-use super::layout::{Middle, Part};
-use super::parameters::{Code, MIDDLE_FOLD, Parameters, Word};
+use super::layout::{Middle, Others, Part};
+use super::parameters::{Code, LEVEL, MIDDLE_FOLD, Parameters, Word};
 use super::weights::last;
 use crate::channel::Channel;
 use crate::claim::Error;
 use crate::transcript::{TapeError, VerifierTape};
-use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, selector};
+use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, eq_table, selector};
 
 #[cfg(feature = "prover")]
 use super::Layout;
@@ -78,34 +80,39 @@ pub(super) fn theta() -> E {
 /// What hides a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Hiding {
-    /// How many openings it stays hidden in.
+    /// How many openings it stays hidden in, but for its certificate.
     pub(super) uses: usize,
+    /// Rows that one of them may show.
+    queries: usize,
+    /// Rows that the certificate may show, if it has one.
+    certificate: usize,
     /// The first mask row: the number of rows that hold cells.
     pub(super) masks: usize,
+    /// Column variables that the masks speak of: those of its own matrix at least.
+    pub(super) vars: usize,
     /// Rows that are uniform, behind the masks.
     pub(super) blinding: usize,
     /// Whether rows of the word have a veil.
     pub(super) veil: bool,
 }
 
-/// `(code, queries, blinding rows)` of a word of `rows` rows and enough blinding rows for `uses`
-/// openings; more rows take more queries, which take more rows.
+/// A word of `rows` rows and enough blinding rows for the rows that it shows, and their number: more
+/// rows take more queries, which take more rows.
 fn blinded<T>(
     rows: usize,
-    uses: usize,
     word: impl Fn(usize) -> Result<(T, usize), Error>,
-) -> Result<(T, usize, usize), Error> {
+) -> Result<(T, usize), Error> {
     let mut blinding = 1usize;
     for _ in 0..ATTEMPTS {
-        let (code, queries) = word(rows.saturating_add(blinding))?;
-        let needed = queries.saturating_mul(uses).saturating_add(1);
+        let (code, shown) = word(rows.saturating_add(blinding))?;
+        let needed = shown.saturating_add(1);
         if needed <= blinding {
-            return Ok((code, queries, blinding));
+            return Ok((code, blinding));
         }
         blinding = needed;
     }
     Err(Error::Parameters {
-        reason: format!("no number of rows hides {rows} others in {uses} openings"),
+        reason: format!("no number of rows hides {rows} others in so many openings"),
     })
 }
 
@@ -116,9 +123,10 @@ impl Hiding {
         (word, parameters): (Word, Parameters),
         (fold, rows): (usize, usize),
         (uses, work): (usize, usize),
-        others: usize,
+        others: Others,
     ) -> Result<(Code, Self), Error> {
-        let masked = rows.saturating_add(mask_rows(fold));
+        let vars = fold.max(others.hidden.unwrap_or(0));
+        let masked = rows.saturating_add(mask_rows(vars) << (vars - fold));
         let code = |rows: usize| {
             let log_points = parameters.hidden_log_points(word, rows)?;
             let code = Code {
@@ -126,16 +134,26 @@ impl Hiding {
                 rows,
                 log_points,
             };
-            Ok((code, word.queries(code, super::parameters::LEVEL, work)?))
+            let queries = word.queries(code, LEVEL, work)?;
+            let certificate = if word.has_certificate() {
+                Word::Uncertified.queries(code, LEVEL, work)?
+            } else {
+                0
+            };
+            let shown = queries.saturating_mul(uses).saturating_add(certificate);
+            Ok(((code, queries, certificate), shown))
         };
-        let (code, _, blinding) = blinded(masked, uses, code)?;
-        let folded = code.rows.saturating_add(others);
-        let veil = uses == 1 && word == Word::Committed && parameters.folded_in_clear(folded);
+        let ((code, queries, certificate), blinding) = blinded(masked, code)?;
+        let folded = code.rows.saturating_add(others.rows);
+        let alone = uses == 1 && word == Word::Committed && others.hidden.is_none();
         let hiding = Self {
             uses,
+            queries,
+            certificate,
             masks: rows,
+            vars,
             blinding,
-            veil,
+            veil: alone && parameters.folded_in_clear(folded),
         };
         Ok((code, hiding))
     }
@@ -146,13 +164,40 @@ impl Hiding {
     }
 
     pub(super) fn transcribe(&self, numbers: &mut Vec<usize>) {
-        numbers.extend([self.uses, self.masks, self.blinding, usize::from(self.veil)]);
+        let Self {
+            uses,
+            queries,
+            certificate,
+            masks,
+            vars,
+            blinding,
+            veil,
+        } = *self;
+        let veil = usize::from(veil);
+        numbers.extend([uses, queries, certificate, masks, vars, blinding, veil]);
+    }
+
+    /// Rows that an opening of a word may show.
+    fn may_show(&self, word: Word) -> usize {
+        match word {
+            Word::Uncertified => self.certificate,
+            Word::Committed | Word::Codeword | Word::Certified => self.queries,
+        }
+    }
+
+    /// Whether the masks serve in an opening of a word: they do once.
+    fn masks_serve(&self, word: Word) -> bool {
+        match word {
+            Word::Uncertified => true,
+            Word::Certified => false,
+            Word::Committed | Word::Codeword => self.uses == 1,
+        }
     }
 }
 
 /// Mask rows of a source over `F`.
-fn mask_rows(fold: usize) -> usize {
-    2 * (fold + 1)
+fn mask_rows(vars: usize) -> usize {
+    2 * (vars + 1)
 }
 
 impl Middle {
@@ -173,8 +218,8 @@ impl Middle {
         };
         let (code, queries) = if hidden {
             let masked = folded.saturating_add(MIDDLE_FOLD + 1);
-            let (code, queries, _) = blinded(masked, 1, word)?;
-            (code, queries)
+            let word = |rows: usize| word(rows).map(|word| (word, word.1));
+            blinded(masked, word)?.0
         } else {
             word(folded)?
         };
@@ -207,14 +252,14 @@ pub(super) fn holder(parts: &[Part]) -> Result<Option<usize>, Error> {
             reason: reason.into(),
         })
     };
-    if hiding.uses != 1 {
+    if !hiding.masks_serve(holder.word) {
         return refuse("the first hidden source of an opening is opened once");
     }
-    for (_, part, hiding) in hidden() {
-        if part.code.fold > holder.code.fold {
-            return refuse("the first hidden source of an opening has the widest rows");
+    for (_, part, own) in hidden() {
+        if part.code.fold > hiding.vars {
+            return refuse("a hidden source has more column variables than the masks");
         }
-        if part.queries.saturating_mul(hiding.uses) >= hiding.blinding {
+        if part.queries > own.may_show(part.word) {
             return refuse("more rows are opened than hidden");
         }
     }
@@ -240,9 +285,14 @@ impl Part {
             return E::ZERO;
         };
         let first = self.first.saturating_add(hiding.masks);
-        masked(last(rho, self.code.fold), |i| {
-            let row = first.saturating_add(2 * i);
-            selector(q, row) + theta() * selector(q, row.saturating_add(1))
+        let (rho, lead) = hiding.challenges(rho, self.code.fold);
+        masked(rho, |i| {
+            let rows = lead.len().saturating_mul(2 * i);
+            let half = |rows: usize| -> E {
+                let rows = lead.iter().zip(first.saturating_add(rows)..);
+                rows.map(|(&eq, row)| eq * selector(q, row)).sum()
+            };
+            half(rows) + theta() * half(rows.saturating_add(lead.len()))
         })
     }
 }
@@ -273,6 +323,16 @@ pub(super) fn recv_veil(claim: &mut E, tape: &mut VerifierTape<'_>) -> Result<E,
     tape.assert_nonzero(c, LIFTED)?;
     *claim += c * value;
     Ok(c)
+}
+
+impl Hiding {
+    /// The challenges of the variables of the masks of a source with `fold` of its own; and what the rows
+    /// of the source that make a row of the masks are folded with.
+    pub(super) fn challenges<'a>(&self, rho: &'a [E], fold: usize) -> (&'a [E], Vec<E>) {
+        let rho = last(rho, self.vars);
+        let (lead, _) = rho.split_at(rho.len().saturating_sub(fold));
+        (rho, eq_table(lead, 1 << lead.len(), E::ONE))
+    }
 }
 
 /// What hides a source or the word of folded rows, as its prover knows it.
@@ -317,10 +377,10 @@ impl Noise {
         pairs.map(|&[c0, c1]| super::element(c0, c1))
     }
 
-    /// `m_i(b)` for every column, one `i` after another.
-    pub(super) fn masks(&self, fold: usize) -> Vec<Vec<E>> {
-        let width = 1 << fold;
-        let pairs = self.rows.chunks_exact(2 * width).take(fold + 1);
+    /// `m_i(b)` for every `b < 2^vars`, one `i` after another.
+    pub(super) fn masks(&self, vars: usize) -> Vec<Vec<E>> {
+        let width = 1 << vars;
+        let pairs = self.rows.chunks_exact(2 * width).take(vars + 1);
         let mask = |pair: &[F]| {
             let (c0, c1) = pair.split_at(width);
             let cells = c0.iter().zip(c1);

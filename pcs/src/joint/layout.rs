@@ -16,6 +16,7 @@ use super::hiding::{self, Hiding};
 use super::parameters::{Code, LEVEL, MIDDLE_FOLD, MIN_FOLD, Parameters, Word, work};
 use super::tail::{self, Decoding};
 use crate::claim::{ColumnId, Error};
+use zkstrata_mle::{E, PrimeCharacteristicRing};
 
 /// Largest number of cells of a commitment: the field has no larger evaluation domains.
 const MAX_LOG_CELLS: usize = 30;
@@ -33,6 +34,30 @@ pub struct Table {
     pub live: usize,
     /// Number of columns, at least 1.
     pub width: usize,
+}
+
+/// What matters of the sources that another one is opened with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Others {
+    /// Their rows.
+    pub(super) rows: usize,
+    /// The most column variables of a hidden one, if one is hidden.
+    pub(super) hidden: Option<usize>,
+}
+
+impl Others {
+    /// Sources of these layouts.
+    pub fn new(layouts: &[&Layout]) -> Self {
+        let mut others = Self::default();
+        for layout in layouts {
+            let Some(code) = layout.code else { continue };
+            others.rows = others.rows.saturating_add(code.rows);
+            if layout.is_hidden() {
+                others.hidden = others.hidden.max(Some(code.fold));
+            }
+        }
+        others
+    }
 }
 
 /// Where the columns of a commitment lie: a function of its shape, which both sides compute.
@@ -84,11 +109,15 @@ impl Layout {
         tables: &[Table],
         rows: usize,
     ) -> Result<Self, Error> {
-        Self::with(word, parameters, tables, rows, None)
+        let others = Others {
+            rows,
+            ..Others::default()
+        };
+        Self::with(word, parameters, tables, others, None)
     }
 
-    /// The layout of tables that stay hidden in `uses` openings, together with `rows` rows of sources
-    /// that are not.
+    /// The layout of tables that stay hidden in `uses` openings, together with other sources. A word that
+    /// is [`Word::Certified`] stays so in the opening that certifies it as well.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -96,17 +125,17 @@ impl Layout {
         word: Word,
         parameters: Parameters,
         tables: &[Table],
-        rows: usize,
+        others: Others,
         uses: usize,
     ) -> Result<Self, Error> {
-        Self::with(word, parameters, tables, rows, Some(uses))
+        Self::with(word, parameters, tables, others, Some(uses))
     }
 
     fn with(
         word: Word,
         parameters: Parameters,
         tables: &[Table],
-        rows: usize,
+        others: Others,
         uses: Option<usize>,
     ) -> Result<Self, Error> {
         let columns = tables.iter().map(|table| table.width);
@@ -132,14 +161,13 @@ impl Layout {
             let count = |fold: usize| sum(tables, |table| Some(table.live.div_ceil(1 << fold)));
             let widest = parameters.fold(word, cells);
             let mut narrower = MIN_FOLD..widest;
-            let fold = narrower.find(|&fold| count(fold).is_ok_and(|n| n <= rows));
+            let fold = narrower.find(|&fold| count(fold).is_ok_and(|n| n <= others.rows));
             let fold = if uses.is_some() {
                 widest
             } else {
                 fold.unwrap_or(widest)
             };
             let rows_of = |table: &Table| table.live.div_ceil(1 << fold);
-            let others = rows;
             let rows = count(fold)?;
             let mut next = 0;
             for (table, first) in tables.iter().zip(&mut layout.first) {
@@ -174,6 +202,13 @@ impl Layout {
             word: Word::Uncertified,
             ..self.clone()
         }
+    }
+
+    /// The layouts of the opening that certifies the first of some words.
+    pub(super) fn certifying(layouts: &[&Self]) -> Vec<Self> {
+        let (first, others) = layouts.split_at(layouts.len().min(1));
+        let first = first.iter().map(|layout| layout.uncertified());
+        first.chain(others.iter().copied().cloned()).collect()
     }
 
     /// What is known of the word.
@@ -302,6 +337,11 @@ impl Part {
         self.first..self.first + self.code.rows
     }
 
+    /// The most column variables of it and of its masks.
+    fn vars(&self) -> usize {
+        self.hiding.map_or(self.code.fold, |hiding| hiding.vars)
+    }
+
     /// Elements of `F` in a row of its word.
     pub(super) fn width(&self) -> usize {
         self.code.width() + self.hiding.map_or(0, |hiding| hiding.veil_width())
@@ -354,6 +394,13 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// `2^-(f - vars)`: what the weights of a source of fewer variables than the first sumcheck has are
+    /// multiplied by, as it is summed over the missing ones too.
+    pub(super) fn share(&self, vars: usize) -> E {
+        let missing = self.fold.saturating_sub(vars);
+        E::ONE.div_2exp_u64(u64::try_from(missing).unwrap_or(0))
+    }
+
     /// The plan of an opening of these sources.
     pub(super) fn new(layouts: &[&Layout]) -> Result<Self, Error> {
         let mut parameters = layouts.iter().map(|layout| layout.parameters);
@@ -390,6 +437,7 @@ impl Plan {
             });
         }
         let holder = hiding::holder(&parts)?;
+        let fold = parts.iter().map(Part::vars).max().unwrap_or(0);
         let middle = if hiding::needs_middle(&parts) || !first.folded_in_clear(folded) {
             let rows = folded.div_ceil(1 << MIDDLE_FOLD);
             Some(Middle::new(first, rows, holder.is_some(), work)?)
@@ -407,7 +455,7 @@ impl Plan {
         let cube = (least..MAX_LOG_CELLS).find(|&v| 1 << v >= rows);
         Ok(Self {
             work,
-            fold: parts.iter().map(|part| part.code.fold).max().unwrap_or(0),
+            fold,
             parts,
             folded,
             middle,

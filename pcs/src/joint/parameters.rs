@@ -238,6 +238,11 @@ pub enum Word {
 const CERTIFIED: (usize, usize) = (1, 16);
 
 impl Word {
+    /// Whether it is certified, or will be.
+    pub(super) fn has_certificate(self) -> bool {
+        matches!(self, Self::Certified | Self::Uncertified)
+    }
+
     /// `(a, b)`: a wrong fold of a word of `rows` of `points` agrees with the fold of the word on
     /// at most a part `a / b` of the points; of a word whose closeness is in question, the fold of one
     /// that is not close with any.

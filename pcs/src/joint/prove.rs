@@ -6,7 +6,7 @@ use super::hiding::{Noise, mask_weights, send_mask, send_veil, theta};
 use super::layout::{Layout, Middle, Part, Plan};
 use super::source::{self, Coded, Column, Hidden, SourceData, encode_extension};
 use super::tree::{Opened, Tree};
-use super::verify::{batch, fold_row, fold_row_extension, lead};
+use super::verify::{batch, fold_row, fold_row_extension};
 use super::weights::{last, split};
 use super::{MIDDLE, Partial, RELATION, Relation, Term, WORK, check_terms, rounds};
 use crate::claim::{ColumnId, Error};
@@ -74,24 +74,26 @@ pub(super) fn open(
     open_as(&mut Honest, sources, relation, known, tape)
 }
 
-/// Proves the relation on a source in the opening that certifies it.
+/// Proves the relation on sources in the opening that certifies the first.
 pub(super) fn certify(
-    source: &SourceData,
+    sources: &[&SourceData],
     relation: &Relation,
     tape: &mut ProverTape,
 ) -> Result<(), Error> {
-    certify_as(&mut Honest, source, relation, tape)
+    certify_as(&mut Honest, sources, relation, tape)
 }
 
 /// The same as somebody conducts it.
 pub(super) fn certify_as(
     conduct: &mut impl Conduct,
-    source: &SourceData,
+    sources: &[&SourceData],
     relation: &Relation,
     tape: &mut ProverTape,
 ) -> Result<(), Error> {
-    let layout = source.layout().uncertified();
-    open_at(conduct, &[source], &[&layout], relation, &[], tape)
+    let layouts: Vec<&Layout> = sources.iter().map(|source| source.layout()).collect();
+    let certified = Layout::certifying(&layouts);
+    let layouts: Vec<&Layout> = certified.iter().collect();
+    open_at(conduct, sources, &layouts, relation, &[], tape)
 }
 
 /// Opens as somebody conducts it.
@@ -133,10 +135,11 @@ fn open_at(
     let mut scale = E::ONE;
     if let Some((k, hidden, _)) = holder {
         tape.settle_works();
-        scale = sums.mask(k, &hidden.noise, &mut claim, tape);
+        let vars = plan.parts[k].hiding.map_or(0, |hiding| hiding.vars);
+        scale = sums.mask(vars, &hidden.noise, &mut claim, tape);
     }
     let rho: Point;
-    (rho, claim) = sums.prove(plan.fold, claim, tape);
+    (rho, claim) = sums.prove(&plan, claim, tape);
     let mut folded = fold(&plan, sources, &rho);
     let mut weights = weigh(&plan, layouts, relation, (&rho, scale));
     weights.resize(folded.len(), E::ZERO);
@@ -235,7 +238,7 @@ fn spend<'a>(
     let mut holder = None;
     for (k, part) in plan.parts.iter().enumerate() {
         if let Some(hidden) = &coded(sources, part).hidden {
-            let seed = hidden.spend()?;
+            let seed = hidden.spend(part.word)?;
             if plan.holder == Some(k) {
                 holder = Some((k, hidden, seed));
             }
@@ -249,14 +252,15 @@ fn weigh(plan: &Plan, layouts: &[&Layout], relation: &Relation, (rho, scale): (&
     let mut weights = vec![E::ZERO; plan.folded];
     for (k, part) in plan.parts.iter().enumerate() {
         let own = &mut weights[part.rows()];
-        let rho = last(rho, part.code.fold);
         let terms = &relation.terms[part.source];
-        add_claims(part, layouts[part.source], terms, rho, own);
+        let fold = part.code.fold;
+        add_claims(part, layouts[part.source], terms, last(rho, fold), own);
+        let scale = scale * plan.share(fold);
         if scale != E::ONE {
             own.par_iter_mut().for_each(|weight| *weight *= scale);
         }
         if plan.holder == Some(k) {
-            add_masks(part, rho, own);
+            add_masks(plan, part, rho, own);
         }
     }
     weights
@@ -282,7 +286,7 @@ fn query(
     let mut folds = vec![];
     for (part, positions) in plan.parts.iter().zip(&positions) {
         let fold = part.code.fold;
-        let eq = eq_table(last(rho, fold), 1 << fold, lead(rho, fold));
+        let eq = eq_table(last(rho, fold), 1 << fold, E::ONE);
         let mut opened = coded(sources, part).tree.open(positions);
         conduct.rows(&mut opened, positions, (&eq, veil), &folded[part.rows()]);
         opened.send(tape);
@@ -429,40 +433,39 @@ impl ColumnSums {
         self.parts.iter().map(PartSums::total).sum()
     }
 
-    /// Sends the sum of the masks of a part; all terms become those of the masked relation.
-    fn mask(&mut self, part: usize, noise: &Noise, claim: &mut E, tape: &mut ProverTape) -> E {
-        let fold = self.parts[part].fold;
-        let masks = noise.masks(fold).into_iter().enumerate();
-        let masks: Vec<[Vec<E>; 2]> = masks
-            .map(|(i, mask)| [mask_weights(fold, i), mask])
-            .collect();
-        let sum = masks.iter().map(|[a, b]| products(a, b)).sum();
-        let scale = send_mask(sum, claim, tape);
+    /// Sends the sum of masks in `vars` variables; all terms become those of the masked relation.
+    fn mask(&mut self, vars: usize, noise: &Noise, claim: &mut E, tape: &mut ProverTape) -> E {
+        let masks = noise.masks(vars).into_iter().enumerate();
+        let masks = PartSums {
+            fold: vars,
+            terms: masks
+                .map(|(i, mask)| [mask_weights(vars, i), mask])
+                .collect(),
+        };
+        let scale = send_mask(masks.total(), claim, tape);
         let terms = self.parts.iter_mut().flat_map(|part| &mut part.terms);
         for weight in terms.flat_map(|[weights, _]| weights) {
             *weight *= scale;
         }
-        self.parts[part].terms.extend(masks);
+        self.parts.push(masks);
         scale
     }
 
-    /// The rounds over `fold` column variables.
-    fn prove(&mut self, fold: usize, mut claim: E, tape: &mut ProverTape) -> (Point, E) {
-        let mut point = Vec::with_capacity(fold);
-        for left in (1..=fold).rev() {
+    /// The rounds over the column variables.
+    fn prove(&mut self, plan: &Plan, mut claim: E, tape: &mut ProverTape) -> (Point, E) {
+        let mut point = Vec::with_capacity(plan.fold);
+        for left in (1..=plan.fold).rev() {
             let mut message = [E::ZERO; 2];
             for part in &self.parts {
-                // The challenges so far of the variables that the source does not have.
-                let missing = point.len().min(fold - part.fold);
-                let lead = lead(&point[..missing], 0);
                 if left > part.fold {
-                    // The source is zero where this variable is 1.
-                    message[0] += lead * part.total();
+                    // The source does not depend on this variable, nor on those before.
+                    message[0] += plan.share(left - 1) * part.total();
                 } else {
+                    let share = plan.share(part.fold);
                     for [weights, sums] in &part.terms {
                         let [zero, top] = rounds::sums(weights, sums);
-                        message[0] += lead * zero;
-                        message[1] += lead * top;
+                        message[0] += share * zero;
+                        message[1] += share * top;
                     }
                 }
             }
@@ -501,13 +504,16 @@ fn cell_sums(column: &Column, coefs: &[E], fold: usize) -> [Vec<E>; 2] {
 }
 
 /// Adds the masks' weights to those of a source's folded rows.
-fn add_masks(part: &Part, rho: &[E], weights: &mut [E]) {
+fn add_masks(plan: &Plan, part: &Part, rho: &[E], weights: &mut [E]) {
     let hiding = part.hiding.expect("the masks are those of a hidden source");
-    let rows = weights[hiding.masks..].as_chunks_mut::<2>().0.iter_mut();
+    let (rho, lead) = hiding.challenges(rho, part.code.fold);
+    let share = plan.share(hiding.vars);
     let factors = std::iter::once(&E::ONE).chain(rho);
-    for ([c0, c1], &factor) in rows.zip(factors) {
-        *c0 += factor;
-        *c1 += factor * theta();
+    let halves = factors.flat_map(|&factor| [share * factor, share * factor * theta()]);
+    let masks = weights[hiding.masks..].chunks_mut(lead.len());
+    for (rows, factor) in masks.zip(halves) {
+        let rows = rows.iter_mut().zip(&lead);
+        rows.for_each(|(weight, &eq)| *weight += factor * eq);
     }
 }
 
@@ -542,7 +548,7 @@ fn fold(plan: &Plan, sources: &[&SourceData], rho: &[E]) -> Vec<E> {
             columns, hidden, ..
         } = coded(sources, part);
         let fold = part.code.fold;
-        let eq = eq_table(last(rho, fold), 1 << fold, lead(rho, fold));
+        let eq = eq_table(last(rho, fold), 1 << fold, E::ONE);
         for column in columns {
             let all = std::mem::take(&mut rest);
             let (own, after) = all.split_at_mut(column.len().div_ceil(1 << fold));

@@ -6,7 +6,7 @@
 use super::Commitment;
 use super::hiding::{Noise, VEIL};
 use super::layout::Layout;
-use super::parameters::Code;
+use super::parameters::{Code, Word};
 use super::tree::Tree;
 use crate::cells::Cells;
 use crate::claim::Error;
@@ -14,7 +14,7 @@ use crate::random::Seed;
 use p3_dft::TwoAdicSubgroupDft;
 use p3_matrix::dense::RowMajorMatrix;
 use rayon::prelude::*;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use zkstrata_mle::{
     BasedVectorSpace, Cell, E, F, PrimeCharacteristicRing, contract_cols, contract_rows, dot,
 };
@@ -153,6 +153,8 @@ pub(super) struct Hidden {
     seed: Seed,
     /// Openings that are left, each of at most the rows that the layout counts for one.
     left: AtomicUsize,
+    /// Whether the opening that certifies it is left.
+    uncertified: AtomicBool,
 }
 
 impl Hidden {
@@ -162,19 +164,20 @@ impl Hidden {
             noise: Noise::of_source(layout, seed)?,
             seed: seed.clone(),
             left: AtomicUsize::new(layout.hiding()?.uses),
+            uncertified: AtomicBool::new(layout.word().has_certificate()),
         })
     }
 
-    /// Spends an opening; gives what else it is hidden by.
-    pub(super) fn spend(&self) -> Result<&Seed, Error> {
-        let less = |left: usize| left.checked_sub(1);
-        match self
-            .left
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
-        {
-            Ok(_) => Ok(&self.seed),
-            Err(_) => Err(Error::Spent),
-        }
+    /// Spends an opening of a word; gives what else it is hidden by.
+    pub(super) fn spend(&self, word: Word) -> Result<&Seed, Error> {
+        let order = Ordering::SeqCst;
+        let may = if word == Word::Uncertified {
+            self.uncertified.swap(false, order)
+        } else {
+            let less = |left: usize| left.checked_sub(1);
+            self.left.fetch_update(order, order, less).is_ok()
+        };
+        may.then_some(&self.seed).ok_or(Error::Spent)
     }
 }
 

@@ -10,7 +10,7 @@ mod honest;
 
 use super::source::{Hidden, SourceData};
 use super::{
-    Column, Commitment, Joint, Layout, Parameters, Partial, Relation, RelationProver,
+    Column, Commitment, Joint, Layout, Others, Parameters, Partial, Relation, RelationProver,
     RelationScheme, SourceRef, Table, Term, Word,
 };
 use crate::claim::{ColumnId, Error};
@@ -89,6 +89,14 @@ fn first_point(terms: &mut [Term]) -> &mut Point {
     points.expect("a claim at a point")
 }
 
+/// So many rows of sources that are not hidden.
+fn rows(rows: usize) -> Others {
+    Others {
+        rows,
+        ..Others::default()
+    }
+}
+
 /// A source of a test.
 #[derive(Clone)]
 struct Source {
@@ -103,15 +111,15 @@ impl Source {
         Self::of(layout, rng)
     }
 
-    /// The same, hidden in `uses` openings beside `rows` rows of others.
+    /// The same, hidden in `uses` openings beside others.
     fn hidden(
         (word, uses): (Word, usize),
         parameters: Parameters,
         tables: &[Table],
-        rows: usize,
+        others: Others,
         rng: &mut Rng,
     ) -> Self {
-        let layout = Layout::hidden(word, parameters, tables, rows, uses);
+        let layout = Layout::hidden(word, parameters, tables, others, uses);
         Self::of(layout.expect("a valid shape"), rng)
     }
 

@@ -135,7 +135,7 @@ fn recv_folds(
     for ((part, root), positions) in plan.parts.iter().zip(roots).zip(positions) {
         let (code, width) = (part.code, part.width());
         let cells = recv_rows(root, width, code.log_points, positions, tape)?;
-        let eq = eq_table(last(rho, code.fold), code.width(), lead(rho, code.fold));
+        let eq = eq_table(last(rho, code.fold), code.width(), E::ONE);
         let rows = cells.chunks(width);
         folds.push(rows.map(|row| fold_row(&eq, row, veil)).collect());
     }
@@ -148,13 +148,6 @@ fn product(num_vars: usize) -> InstanceShape {
         num_vars,
         degree: 2,
     }
-}
-
-/// `prod (1 - rho_i)` over the challenges before the last `fold`: the missing columns of a narrow
-/// source are zero.
-pub(super) fn lead(rho: &[E], fold: usize) -> E {
-    let (lead, _) = rho.split_at(rho.len().saturating_sub(fold));
-    lead.iter().map(|&r| E::ONE - r).product()
 }
 
 /// `sum_b eq_b row_b`, and behind the row's cells its veil, `veil` times.

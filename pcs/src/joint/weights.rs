@@ -7,7 +7,7 @@
 //! `s` folds,
 //!
 //! ```text
-//! sum_terms coef eq(z_low, rho_s) sum_{R < rows} eq(z_high, R) eq(q, O_s + o + R)
+//! 2^-(f - f_s) sum_terms coef eq(z_low, rho_s) sum_{R < rows} eq(z_high, R) eq(q, O_s + o + R)
 //!   + sum_k gamma^k sum_{R < L_s} x_k^R eq(q, O_s + R)          rows opened of the sources
 //!   + sum_i gamma'^i sum_{R' < L'} x'_i^R' eq(r, R')            rows opened of the word of F
 //! ```
@@ -82,9 +82,9 @@ impl Weights<'_> {
         let [scale, scale_middle] = self.scales;
         let mut sum = E::ZERO;
         for (k, (part, queried)) in self.plan.parts.iter().zip(self.parts).enumerate() {
-            sum += scale * self.claims(part, &q)?;
-            if self.plan.holder == Some(k) {
-                sum += part.masks_at(self.rho, &q);
+            sum += scale * self.plan.share(part.code.fold) * self.claims(part, &q)?;
+            if let (true, Some(hiding)) = (self.plan.holder == Some(k), part.hiding) {
+                sum += self.plan.share(hiding.vars) * part.masks_at(self.rho, &q);
             }
             let code = part.code;
             for (&x, &coef) in queried.points.iter().zip(&queried.coefs) {

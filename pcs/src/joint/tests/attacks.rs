@@ -51,14 +51,15 @@ pub(super) fn case(parameters: Parameters) -> Case {
 /// Nothing is hidden, the witness is, all is.
 pub(super) fn cases(parameters: Parameters) -> [Case; 3] {
     let mut rng = Rng(15);
-    let witness = |rng: &mut Rng| {
+    let witness = |others: Others, rng: &mut Rng| {
         let word = (Word::Committed, 1);
-        Source::hidden(word, parameters, &WITNESS, 100, rng)
+        Source::hidden(word, parameters, &WITNESS, others, rng)
     };
     let key = Source::random(Word::Codeword, parameters, &KEY, &mut rng);
-    let one = vec![witness(&mut rng), key];
-    let key = Source::hidden((Word::Codeword, 3), parameters, &KEY, 0, &mut rng);
-    let both = vec![witness(&mut rng), key];
+    let one = vec![witness(rows(100), &mut rng), key];
+    let word = (Word::Codeword, 3);
+    let key = Source::hidden(word, parameters, &KEY, rows(0), &mut rng);
+    let both = vec![witness(Others::new(&[&key.layout]), &mut rng), key];
     let hidden = [one, both].map(|sources| Case::random(sources, 1, &mut rng));
     let [one, both] = hidden;
     [case(parameters), one, both]

@@ -41,7 +41,7 @@ fn commit(source: &Source, spoil: impl FnOnce(&mut RowMajorMatrix<F>)) -> (Commi
 
 fn certify(conduct: &mut impl Conduct, data: &SourceData, relation: &Relation) -> Vec<u8> {
     let mut tape = ProverTape::new(&STATEMENT);
-    certify_as(conduct, data, relation, &mut tape).expect("goes on");
+    certify_as(conduct, &[data], relation, &mut tape).expect("goes on");
     tape.finish()
 }
 
@@ -56,7 +56,7 @@ fn check(
         layout: &source.layout,
         commitment,
     };
-    Joint::verify_certificate(source, relation, &mut tape)?;
+    Joint::verify_certificate(&[source], relation, &mut tape)?;
     Ok(tape.finish()?)
 }
 
@@ -75,7 +75,7 @@ fn certified_keys_are_opened() {
             let (commitment, data) = commit(&source, |_| ());
             let relation = relation(&source);
             let mut tape = ProverTape::new(&STATEMENT);
-            Joint::certify(&data, &relation, &mut tape).expect("a true relation");
+            Joint::certify(&[&data], &relation, &mut tape).expect("a true relation");
             let bytes = tape.finish();
             check(&source, &commitment, &relation, &bytes).expect("a certificate");
             let case = Case::random(vec![source], 2, &mut Rng(23));
@@ -94,7 +94,7 @@ fn a_false_relation() {
         let mut relation = relation(&source);
         relation.target += E::ONE;
         let mut tape = ProverTape::new(&STATEMENT);
-        Joint::certify(&data, &relation, &mut tape).expect_err("a false relation");
+        Joint::certify(&[&data], &relation, &mut tape).expect_err("a false relation");
         let bytes = certify(&mut Liar, &data, &relation);
         let verdict = check(&source, &commitment, &relation, &bytes);
         assert_eq!(rejected(&verdict), "end of the joint opening");
@@ -245,4 +245,104 @@ fn a_doctored_certificate() {
         );
     }
     assert!(check(&source, &commitment, &relation, &bytes[..bytes.len() - 1]).is_err());
+}
+
+/// "The columns of both sources are the same", at a random point of each.
+fn equal(source: &Source, rng: &mut Rng) -> Relation {
+    let mut terms = [vec![], vec![]];
+    for (column, slot) in source.layout.slots() {
+        let point = Point::new((0..slot.num_vars).map(|_| rng.scalar()).collect());
+        let coef = rng.scalar();
+        for (terms, coef) in terms.iter_mut().zip([coef, -coef]) {
+            let point = point.clone();
+            terms.push(Term::Column {
+                column,
+                point,
+                coef,
+            });
+        }
+    }
+    Relation {
+        target: E::ZERO,
+        terms: terms.to_vec(),
+    }
+}
+
+/// A hidden word, certified against another hidden word of the same cells, which serves in as many
+/// openings as its layout says; and one of other cells, which does not.
+#[test]
+fn hidden_words_are_certified() {
+    let mut rng = Rng(31);
+    let tables = [table(9, 400, 1), table(5, 30, 2)];
+    for parameters in FORMS {
+        for parent in [Word::Codeword, Word::Certified] {
+            let parent = Source::hidden((parent, 3), parameters, &tables, rows(0), &mut rng);
+            let word = (Word::Certified, 2);
+            let mut child = Source::hidden(word, parameters, &tables, rows(0), &mut rng);
+            child.columns.clone_from(&parent.columns);
+            let mut other = child.clone();
+            let mut cells = vec![];
+            other.columns[0].append_to(&mut cells);
+            cells[17] += F::ONE;
+            other.columns[0] = Column::Field(cells);
+            let relation = equal(&parent, &mut rng);
+            let (root, parent_data) = parent.commit();
+            let certify = |child: &Source| {
+                let (commitment, data) = child.commit();
+                let mut tape = ProverTape::new(&STATEMENT);
+                let honest = Joint::certify(&[&data, &parent_data], &relation, &mut tape);
+                let mut tape = ProverTape::new(&STATEMENT);
+                let sources = [&data, &parent_data];
+                let again = certify_as(&mut Liar, &sources, &relation, &mut tape);
+                let bytes = tape.finish();
+                (commitment, data, honest, again, bytes)
+            };
+            let refs = |commitment| {
+                [(&child, commitment), (&parent, &root)].map(|(source, commitment)| SourceRef {
+                    layout: &source.layout,
+                    commitment,
+                })
+            };
+            let (commitment, _, honest, _, bytes) = certify(&other);
+            assert!(matches!(honest, Err(Error::Opening { .. })));
+            let mut tape = VerifierTape::new(&STATEMENT, &bytes);
+            let verdict = Joint::verify_certificate(&refs(&commitment), &relation, &mut tape);
+            assert_eq!(rejected(&verdict), "end of the joint opening");
+
+            let (commitment, data, honest, again, _) = certify(&child);
+            assert_eq!(honest, Ok(()));
+            assert_eq!(again, Err(Error::Spent), "there is one certificate");
+            let mut tape = ProverTape::new(&STATEMENT);
+            let fresh = child.commit().1;
+            let sources = [&fresh, &parent_data];
+            certify_as(&mut Liar, &sources, &relation, &mut tape).expect("the last use");
+            let bytes = tape.finish();
+            let mut tape = VerifierTape::new(&STATEMENT, &bytes);
+            Joint::verify_certificate(&refs(&commitment), &relation, &mut tape).expect("certified");
+            let mut tape = ProverTape::new(&STATEMENT);
+            let sources = [&child.commit().1, &parent_data];
+            let spent = certify_as(&mut Liar, &sources, &relation, &mut tape);
+            assert_eq!(spent, Err(Error::Spent), "the parent is opened three times");
+
+            // Two proofs about the child.
+            for left in [true, true, false] {
+                let others = Others::new(&[&child.layout]);
+                let word = (Word::Committed, 1);
+                let tables = [table(6, 50, 1)];
+                let witness = Source::hidden(word, parameters, &tables, others, &mut rng);
+                let case = Case::random(vec![witness.clone(), child.clone()], 1, &mut rng);
+                let mut tape = ProverTape::new(&STATEMENT);
+                let (own, witness_data) = witness.commit();
+                Joint::send_commitment(&own, &mut tape);
+                let opened = Joint::open(&[&witness_data, &data], &case.relation, &[], &mut tape);
+                assert_eq!(opened, if left { Ok(()) } else { Err(Error::Spent) });
+                if left {
+                    let keys = [own, commitment.clone()];
+                    let bytes = tape.finish();
+                    let mut tape = VerifierTape::new(&STATEMENT, &bytes);
+                    verify_on(&case, &keys, &mut tape).expect("a proof");
+                }
+            }
+        }
+    }
 }

@@ -10,7 +10,6 @@ use super::*;
 use crate::joint::hiding::Noise;
 use crate::joint::layout::{Middle, Plan};
 use crate::joint::prove::{Conduct, open_as};
-use crate::joint::verify::lead;
 use crate::joint::weights::points;
 use crate::joint::{MIDDLE as ROOT_OF_FOLDED, ROOT, WORK};
 use zkstrata_mle::{BasedVectorSpace, Field, eq_table};
@@ -314,8 +313,9 @@ fn differences(
 ) -> Vec<Matrix> {
     let holder = &plan.parts[plan.holder.expect("something is hidden")];
     // Masks of the first sumcheck.
-    let own_rho = &rho[plan.fold - holder.code.fold..];
-    let mut needed = vec![[E::ZERO; 2]; holder.code.fold];
+    let hiding = holder.hiding.expect("the holder is hidden");
+    let own_rho = &rho[plan.fold - hiding.vars..];
+    let mut needed = vec![[E::ZERO; 2]; hiding.vars];
     let mut differences: Vec<Matrix> = vec![];
     for (a, b) in case.sources.iter().zip(&other.sources) {
         differences.push(minus(&cells(b, None), &cells(a, None)));
@@ -326,17 +326,18 @@ fn differences(
             &case.relation.terms[part.source],
         );
         let rho = &rho[plan.fold - part.code.fold..];
-        // Where the holder has more variables, the part is what its leading factors leave of it.
-        let missing = holder.code.fold - part.code.fold;
-        let scale = lead(&own_rho[..missing], 0);
+        // Where the masks have more variables, the part does not depend on them.
+        let missing = hiding.vars - part.code.fold;
+        let half = E::TWO.inverse();
+        let scale = half.exp_u64(missing as u64);
         let difference = &differences[part.source];
         let messages = rounds(difference, &of_cells, rho);
         let total = inner(difference, &of_cells);
         let mut factor = E::ONE;
         for (k, needed) in needed.iter_mut().enumerate() {
             if k < missing {
+                factor *= half;
                 needed[0] -= eps * factor * total;
-                factor *= E::ONE - own_rho[k];
             } else {
                 let message = messages[k - missing];
                 needed[0] -= eps * scale * message[0];
@@ -345,14 +346,20 @@ fn differences(
         }
     }
     let masks = mask(&needed, own_rho);
-    let hiding = holder.hiding.expect("the holder is hidden");
-    for (i, mask) in masks.iter().enumerate() {
-        for (b, &m) in mask.iter().enumerate() {
-            for (e, c) in base(m).into_iter().enumerate() {
-                differences[holder.source][hiding.masks + 2 * i + e][b] += E::from(c);
+    let width = holder.code.width();
+    let cells = differences[holder.source][hiding.masks..].iter_mut();
+    let mut cells = cells.flat_map(|row| {
+        assert_eq!(row.len(), width);
+        row
+    });
+    for mask in &masks {
+        for e in 0..2 {
+            for &m in mask {
+                *cells.next().expect("a cell of the masks") += E::from(base(m)[e]);
             }
         }
     }
+    drop(cells);
 
     // Blinding rows of the sources.
     for (part, positions) in plan.parts.iter().zip(positions) {
@@ -448,7 +455,7 @@ fn equivocate(
     let mut folded = vec![];
     for part in &plan.parts {
         let fold = part.code.fold;
-        let eq = eq_table(&rho[plan.fold - fold..], 1 << fold, lead(rho, fold));
+        let eq = eq_table(&rho[plan.fold - fold..], 1 << fold, E::ONE);
         folded.extend(fold_of(&differences[part.source], &eq));
     }
     let mut noises: Vec<Option<Noise>> = noise.iter().map(|n| n.as_ref().map(copy)).collect();
@@ -482,7 +489,7 @@ fn beside_a_wide_key(parameters: Parameters) -> Case {
     let mut rng = Rng(21);
     let witness = [table(7, 100, 1), table(3, 5, 2)];
     let word = (Word::Committed, 1);
-    let witness = Source::hidden(word, parameters, &witness, 200, &mut rng);
+    let witness = Source::hidden(word, parameters, &witness, rows(200), &mut rng);
     let key = Source::random(Word::Codeword, parameters, &[table(10, 1000, 1)], &mut rng);
     let fold = |source: &Source| source.layout.code().expect("encoded").fold;
     assert!(fold(&key) > fold(&witness));
@@ -513,14 +520,56 @@ fn any_witness_explains_an_opening() {
     }
 }
 
-/// A narrow hidden source beside a wider one.
+/// A hidden source beside a wider one and beside a narrower one, and beside both with another in the clear
+/// that is wider still.
 #[test]
-fn any_witness_explains_an_opening_of_narrow_sources() {
+fn any_witness_explains_an_opening_of_unlike_sources() {
     let mut rng = Rng(22);
-    let word = (Word::Committed, 1);
-    let wide = Source::hidden(word, MIDDLE, &[table(8, 200, 2)], 0, &mut rng);
-    let word = (Word::Codeword, 2);
-    let narrow = Source::hidden(word, MIDDLE, &[table(5, 30, 1)], 0, &mut rng);
-    let case = Case::random(vec![wide, narrow], 1, &mut rng);
-    any_witness_explains(&case, &mut rng);
+    let wide = [table(8, 200, 2)];
+    let narrow = [table(5, 30, 1)];
+    let clear = Source::random(Word::Codeword, MIDDLE, &[table(10, 1000, 1)], &mut rng);
+    for (witness, keys) in [(wide, [narrow, narrow]), ([narrow[0]], [wide, narrow])] {
+        let word = (Word::Codeword, 2);
+        let mut key = |tables: [Table; 1]| Source::hidden(word, MIDDLE, &tables, rows(0), &mut rng);
+        let keys = keys.map(&mut key);
+        let word = (Word::Committed, 1);
+        for keys in [
+            vec![keys[0].clone()],
+            [&keys[..], &[clear.clone()]].concat(),
+        ] {
+            let layouts: Vec<&Layout> = keys.iter().map(|key| &key.layout).collect();
+            let others = Others::new(&layouts);
+            let witness = Source::hidden(word, MIDDLE, &witness, others, &mut rng);
+            let folds = |source: &Source| source.layout.code().expect("encoded").fold;
+            assert_eq!(
+                folds(&witness) > folds(&keys[0]),
+                witness.columns.len() == 2
+            );
+            let sources = std::iter::once(witness).chain(keys).collect();
+            any_witness_explains(&Case::random(sources, 1, &mut rng), &mut rng);
+        }
+    }
+}
+
+/// A certificate of a hidden word, by itself and beside another with the same cells.
+#[test]
+fn any_witness_explains_a_certificate() {
+    let mut rng = Rng(23);
+    let tables = [table(7, 100, 1), table(3, 5, 2)];
+    let word = (Word::Certified, 2);
+    for parent in [None, Some(Word::Codeword), Some(Word::Certified)] {
+        let mut child = Source::hidden(word, MIDDLE, &tables, rows(0), &mut rng);
+        child.layout = child.layout.uncertified();
+        let mut sources = vec![child];
+        if let Some(word) = parent {
+            sources.push(Source::hidden(
+                (word, 3),
+                MIDDLE,
+                &tables,
+                rows(0),
+                &mut rng,
+            ));
+        }
+        any_witness_explains(&Case::random(sources, 1, &mut rng), &mut rng);
+    }
 }
