@@ -101,13 +101,14 @@ impl<C: RelationScheme> VerifyingKey<C> {
             });
         }
         let mut tape = VerifierTape::new(&start(body.model), &body.tape);
-        let Constants::Committed(commitment) = &self.constants else {
+        let (Constants::Committed(commitment) | Constants::Hidden(commitment, _)) = &self.constants
+        else {
             return Err(VerifyError::Uncertifiable);
         };
         let (z, gamma) = (tape.sample_vec(longest(&plan)), tape.sample());
         let relation = relation(&self.graph, &plan, &z, gamma)?;
         let layout = &layout;
-        C::verify_certificate(SourceRef { layout, commitment }, &relation, &mut tape)?;
+        C::verify_certificate(&[SourceRef { layout, commitment }], &relation, &mut tape)?;
         tape.finish()?;
         self.set_certified();
         Ok(())
@@ -127,11 +128,14 @@ impl<C: RelationScheme> VerifyingKey<C> {
             name: "certificate: padding of weights".into(),
             bits: FIELD_BITS - (vars + claims).log2(),
         }];
-        for mut term in C::soundness(&[&layout.uncertified()])? {
-            term.name = term.name.replacen("opening", "certificate", 1);
-            terms.push(term);
-        }
+        terms.extend(opening::<C>(&[&layout.uncertified()])?);
         Ok(Some(Security::sum(0, terms)))
+    }
+
+    /// Those of all certificates that its proofs rest on.
+    pub(crate) fn certificates_security(&self) -> Result<Vec<Security>, VerifyError> {
+        let all = [self.certificate_security()?, self.session_security()?];
+        Ok(all.into_iter().flatten().collect())
     }
 
     /// The plan of the weights and their layout, if the key needs a certificate.
@@ -140,9 +144,20 @@ impl<C: RelationScheme> VerifyingKey<C> {
             return Ok(None);
         }
         let plan = WeightPlan::new(&self.graph);
-        let layout = plan.layout(&self.graph, self.trust().word(), self.profile)?;
+        let layout = self.key_layout(&plan)?;
         Ok(Some((plan, layout)))
     }
+}
+
+/// The terms of the opening that is a certificate.
+pub(crate) fn opening<C: RelationScheme>(
+    layouts: &[&Layout],
+) -> Result<Vec<SoundnessTerm>, VerifyError> {
+    let mut terms = C::soundness(layouts)?;
+    for term in &mut terms {
+        term.name = term.name.replacen("opening", "certificate", 1);
+    }
+    Ok(terms)
 }
 
 #[cfg(feature = "prover")]
@@ -165,7 +180,7 @@ impl<C: RelationProver> ProvingKey<C> {
         let (z, gamma) = (tape.sample_vec(longest(&plan)), tape.sample());
         let relation = relation(&vk.graph, &plan, &z, gamma).map_err(refused)?;
         if let Some(data) = self.data() {
-            C::certify(data, &relation, &mut tape)?;
+            C::certify(&[data], &relation, &mut tape)?;
         }
         let tape = tape.finish();
         Ok(Some(file::encode(CERTIFICATE, &Body { model, tape })))
@@ -180,7 +195,7 @@ fn relation(graph: &Graph, plan: &WeightPlan, z: &[E], gamma: E) -> Result<Relat
 }
 
 /// The most variables of a table.
-fn longest(plan: &WeightPlan) -> usize {
+pub(crate) fn longest(plan: &WeightPlan) -> usize {
     let vars = plan.shape.iter().map(|table| table.num_vars);
     vars.max().unwrap_or(0)
 }

@@ -5,6 +5,7 @@ use crate::claim::{self, Claim};
 use crate::error::VerifyError;
 use crate::plan::WeightPlan;
 use serde::{Deserialize, Serialize};
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use zkstrata_mle::{
     E, Point, PrimeCharacteristicRing, contract_middle, eval_dense, selector, tensor_eq,
@@ -22,6 +23,31 @@ pub enum Weights {
     /// The verifying key holds them, and the verifier evaluates them itself: proofs are faster and
     /// smaller, the key is as large as the model, and verification takes a pass over it.
     Public,
+    /// By a commitment in the verifying key that hides them, and proofs show nothing of them. They are
+    /// proven about in sessions ([`ProvingKey::session`](crate::ProvingKey::session)), so many of them.
+    Hidden(Uses),
+}
+
+/// How often hidden weights are opened at most: each time shows some rows of random cells that were
+/// committed with them, and so each costs as many rows of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Uses {
+    /// Sessions of the key, over all its life.
+    pub sessions: NonZeroU16,
+    /// Proofs of a session, of a batch each.
+    pub proofs: NonZeroU16,
+}
+
+impl Default for Uses {
+    /// Sixteen thousand proofs. Twice as many sessions would make the key of a small model, and twice as
+    /// many proofs each of its proofs, half as large again.
+    fn default() -> Self {
+        let uses = |n| NonZeroU16::new(n).unwrap_or(NonZeroU16::MIN);
+        Self {
+            sessions: uses(256),
+            proofs: uses(64),
+        }
+    }
 }
 
 /// The weights as a key holds them.
@@ -31,6 +57,8 @@ pub(crate) enum Constants<C> {
     None,
     /// A commitment to them.
     Committed(C),
+    /// A commitment that hides them.
+    Hidden(C, Uses),
     /// The weights.
     Public(Arc<PublicWeights>),
 }

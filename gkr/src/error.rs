@@ -36,6 +36,14 @@ pub enum SetupError {
         /// How many inputs there are.
         inputs: usize,
     },
+    /// The intervals that hidden weights are given are too wide.
+    #[error(
+        "the model's numbers are too large for its weights to be hidden: calibrate with smaller values"
+    )]
+    Wraps,
+    /// The system gives no randomness to hide weights with.
+    #[error("no randomness: {0}")]
+    Randomness(String),
     /// The commitment scheme refuses the weights.
     #[error("committing to the weights: {0}")]
     Commit(#[from] pcs::Error),
@@ -66,6 +74,28 @@ pub enum ProveError {
          `ProvingKey::run` tells it to whoever may know"
     )]
     Hidden,
+    /// The weights are hidden, and only a session proves about them.
+    #[error("the key hides its weights: prove with a session of it, see `ProvingKey::session`")]
+    NoSession,
+    /// A session is asked for of a key that hides no weights.
+    #[error("the key does not hide its weights, and has no sessions: prove with the key itself")]
+    Sessionless,
+    /// A process that was forked goes on with a session of the other.
+    #[error(
+        "this session was made by another process, whose copy of it shows the same random rows:          make a session after forking"
+    )]
+    Forked,
+    /// A session is of another key.
+    #[error("the session is of model {found}, the key of model {expected}")]
+    OtherKey {
+        /// The key's model.
+        expected: Digest,
+        /// The session's model.
+        found: Digest,
+    },
+    /// The bytes of a session are none.
+    #[error("session: {0}")]
+    Session(FileError),
     /// The system gives no randomness to hide with.
     #[error("no randomness: {0}")]
     Randomness(String),
@@ -96,6 +126,11 @@ pub enum StatementError {
         /// What the statement says.
         found: &'static str,
     },
+    /// The statement is of another session of hidden weights, or of none.
+    #[error(
+        "the proof is not of the session whose certificate was accepted: accept that of its session"
+    )]
+    Session,
     /// A number of tensors or cells is wrong.
     #[error("{what}: got {found}, expected {expected}")]
     Length {
@@ -156,6 +191,14 @@ pub enum VerifyError {
         "certificate: the key says that its maker is trusted, and nothing can vouch for such a key"
     )]
     Uncertifiable,
+    /// The weights are hidden, and no session's certificate has been accepted.
+    #[error(
+        "key: its weights are hidden, and its proofs hold with the certificate of their session"
+    )]
+    NoSession,
+    /// A session's certificate is shown for a key that hides no weights.
+    #[error("certificate: the key does not hide its weights, and has no sessions")]
+    Sessionless,
     /// The bytes of a certificate are none.
     #[error("certificate: {0}")]
     File(#[from] FileError),

@@ -105,7 +105,7 @@ pub fn estimate(
     machine: Machine,
 ) -> Result<Estimate, SetupError> {
     let mut model = model.clone();
-    options.guard(&mut model.graph)?;
+    let options = &options.fit(&mut model)?;
     let model = &model;
     let graph = Arc::new(model.graph.clone());
     let largest = largest_batch::<Joint>(&graph, options)?;

@@ -56,6 +56,24 @@ pub(crate) const CERTIFICATE: Kind = Kind {
     limit: 64 << 20,
 };
 
+/// The certificate of a session.
+pub(crate) const SESSION_CERTIFICATE: Kind = Kind {
+    name: "certificate of a session (.zksc)",
+    magic: *b"zkstr-sc",
+    limit: CERTIFICATE.limit,
+};
+
+/// Bytes of the largest session file, which every build can tell from the other kinds.
+pub(crate) const SESSION_LIMIT: usize = 1 << 10;
+
+/// A session: a secret.
+#[cfg(feature = "prover")]
+pub(crate) const SESSION: Kind = Kind {
+    name: "session (.zkses)",
+    magic: *b"zkstr-se",
+    limit: SESSION_LIMIT,
+};
+
 /// Bytes of a checksum.
 const CHECKSUM: usize = blake3::OUT_LEN;
 

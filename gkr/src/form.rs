@@ -10,7 +10,7 @@ use crate::options::SetupOptions;
 use crate::plan::{Plan, WeightPlan};
 use std::sync::Arc;
 use zkstrata_model_ir::int::Graph;
-use zkstrata_pcs::joint::Layout;
+use zkstrata_pcs::joint::{Layout, Others, Word};
 use zkstrata_pcs::seal::SealPlan;
 
 /// The plans of a proof, and where its committed columns lie.
@@ -52,10 +52,17 @@ impl Form {
         let constants = WeightPlan::new(graph);
         // Before anything is evaluated: it refuses what would take too long.
         let analysis = analyse(&plan, &constants)?;
-        let committed = options.weights == Weights::Committed && !constants.shape.is_empty();
-        let key = committed.then(|| constants.layout(graph, options.trust.word(), options.proof));
-        let key = key.transpose()?;
-        let (witness, seal) = if options.inputs.hide(graph.inputs.len()) {
+        let (word, profile) = (options.trust.word(), options.proof);
+        let key = match options.weights {
+            _ if constants.shape.is_empty() => None,
+            Weights::Public => None,
+            Weights::Committed => Some(constants.layout(graph, word, profile)?),
+            Weights::Hidden(uses) => {
+                // That of a session, which every proof has the certificate of.
+                Some(constants.hidden_layout(Word::Certified, profile, uses.proofs)?)
+            }
+        };
+        let (witness, seal) = if options.hide(graph.inputs.len()) {
             let (counts, ends) = dry::verification(&plan, &constants, &options.inputs)?;
             let sealed = Seal {
                 plan: SealPlan::new(&counts),
@@ -63,11 +70,11 @@ impl Form {
                 assertions: counts.assertions,
             };
             let pads = sealed.plan.pads();
-            let rows = key.as_ref().and_then(Layout::rows).unwrap_or(0);
-            let layout = plan.hidden_layout(options.proof, pads, rows)?;
+            let others: Vec<&Layout> = key.iter().collect();
+            let layout = plan.hidden_layout(profile, pads, Others::new(&others))?;
             (Some(layout), Some(sealed))
         } else {
-            (plan.layout(options.proof)?, None)
+            (plan.layout(profile)?, None)
         };
         Ok(Self {
             witness,

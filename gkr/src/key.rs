@@ -8,11 +8,12 @@ use crate::options::{SetupOptions, Trust, Visibilities, Visibility};
 use crate::plan::WeightPlan;
 use crate::prepared::{Latest, Prepared};
 use crate::security::Security;
+use crate::session::Session;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::Graph;
-use zkstrata_pcs::joint::{Joint, ProofProfile, RelationScheme};
+use zkstrata_pcs::joint::{Joint, Layout, ProofProfile, RelationScheme};
 
 /// The largest batch that any key allows.
 pub const MAX_BATCH: usize = 1 << 10;
@@ -34,6 +35,8 @@ pub struct VerifyingKey<C: RelationScheme = Joint> {
     digest: Digest,
     /// Whether nothing more must be known of the commitment.
     certified: bool,
+    /// The session whose proofs it verifies, if the weights are hidden.
+    pub(crate) session: Option<Arc<Session<C::Commitment>>>,
     /// What was worked out for batch sizes; clones share it.
     pub(crate) prepared: Arc<Latest>,
 }
@@ -49,6 +52,7 @@ impl<C: RelationScheme> Clone for VerifyingKey<C> {
             max_batch: self.max_batch,
             digest: self.digest,
             certified: self.certified,
+            session: self.session.clone(),
             prepared: Arc::clone(&self.prepared),
         }
     }
@@ -93,7 +97,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             inputs,
         } = options;
         let trust = match constants {
-            Constants::Committed(_) => trust,
+            Constants::Committed(_) | Constants::Hidden(..) => trust,
             Constants::None | Constants::Public(_) => Trust::Maker,
         };
         let graph = graph.into();
@@ -112,6 +116,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             max_batch,
             digest,
             certified: true,
+            session: None,
             prepared: Arc::default(),
         }
     }
@@ -126,7 +131,17 @@ impl<C: RelationScheme> VerifyingKey<C> {
         match self.constants {
             Constants::None | Constants::Committed(_) => Weights::Committed,
             Constants::Public(_) => Weights::Public,
+            Constants::Hidden(_, uses) => Weights::Hidden(uses),
         }
+    }
+
+    /// Where the columns of the weights lie in the key's own commitment.
+    pub(crate) fn key_layout(&self, plan: &WeightPlan) -> Result<Layout, VerifyError> {
+        let (word, profile) = (self.trust.word(), self.profile);
+        Ok(match self.constants {
+            Constants::Hidden(_, uses) => plan.hidden_layout(word, profile, uses.sessions),
+            _ => plan.layout(&self.graph, word, profile),
+        }?)
     }
 
     /// Why the key's proofs may be believed.
@@ -156,9 +171,9 @@ impl<C: RelationScheme> VerifyingKey<C> {
         }
     }
 
-    /// Whether its proofs hide something: an input, and with it all activations.
+    /// Whether its proofs hide something: an input or the weights, and with it all activations.
     pub fn hides(&self) -> bool {
-        self.inputs.hide(self.graph.inputs.len())
+        self.options().hide(self.graph.inputs.len())
     }
 
     /// Who sees the inputs.
@@ -245,6 +260,12 @@ impl<C: RelationScheme> VerifyingKey<C> {
                     .and_then(|layout| C::check_commitment(commitment, &layout))
                     .map_err(|e| malformed(e.to_string()))?;
             }
+            (Constants::Hidden(commitment, uses), false) => {
+                let word = options.trust.word();
+                plan.hidden_layout(word, options.proof, uses.sessions)
+                    .and_then(|layout| C::check_commitment(commitment, &layout))
+                    .map_err(|e| malformed(e.to_string()))?;
+            }
             (Constants::Public(weights), false) => weights
                 .check_model(&body.graph, &plan)
                 .map_err(|e| malformed(e.to_string()))?,
@@ -266,13 +287,14 @@ impl<C: RelationScheme> VerifyingKey<C> {
                 security.total_bits, key.max_batch
             )));
         }
-        let certificate = key.certificate_security();
-        let certificate = certificate.map_err(|e| malformed(e.to_string()))?;
-        if let Some(security) = certificate.filter(|security| !security.is_enough()) {
-            let bits = security.total_bits;
-            return Err(malformed(format!(
-                "{bits:.1} bits of security of its certificate"
-            )));
+        let certificates = key.certificates_security();
+        for security in certificates.map_err(|e| malformed(e.to_string()))? {
+            if !security.is_enough() {
+                let bits = security.total_bits;
+                return Err(malformed(format!(
+                    "{bits:.1} bits of security of its certificate"
+                )));
+            }
         }
         Ok(key)
     }
@@ -284,6 +306,9 @@ pub fn file_kind(bytes: &[u8]) -> Option<FileKind> {
         (FileKind::VerifyingKey, VERIFYING_KEY),
         (FileKind::Proof, file::PROOF),
         (FileKind::Certificate, file::CERTIFICATE),
+        (FileKind::SessionCertificate, file::SESSION_CERTIFICATE),
+        #[cfg(feature = "prover")]
+        (FileKind::Session, file::SESSION),
         #[cfg(feature = "prover")]
         (FileKind::ProvingKey, file::PROVING_KEY),
     ];
@@ -304,6 +329,10 @@ pub enum FileKind {
     Proof,
     /// `.zkct`
     Certificate,
+    /// `.zksc`
+    SessionCertificate,
+    /// `.zkses`, a secret
+    Session,
 }
 
 impl FileKind {
@@ -314,6 +343,8 @@ impl FileKind {
             Self::VerifyingKey => VERIFYING_KEY.limit,
             Self::Proof => file::PROOF.limit,
             Self::Certificate => file::CERTIFICATE.limit,
+            Self::SessionCertificate => file::SESSION_CERTIFICATE.limit,
+            Self::Session => file::SESSION_LIMIT,
         }
     }
 }

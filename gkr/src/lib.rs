@@ -45,6 +45,7 @@ mod proof;
 mod prove;
 mod publics;
 mod security;
+mod session;
 #[cfg(feature = "prover")]
 mod setup;
 mod statement;
@@ -57,7 +58,7 @@ mod weights;
 mod witness;
 
 pub use certificate::certified_model;
-pub use constants::Weights;
+pub use constants::{Uses, Weights};
 #[cfg(feature = "prover")]
 pub use error::ProveError;
 pub use error::{FileError, SetupError, StatementError, VerifyError};
@@ -68,6 +69,8 @@ pub use proof::{Proof, decode_proof, encode_proof};
 #[cfg(feature = "prover")]
 pub use prove::{Proven, ProvingKey};
 pub use security::{REQUIRED_BITS, Security};
+#[cfg(feature = "prover")]
+pub use session::ProvingSession;
 #[cfg(feature = "prover")]
 pub use setup::{setup, setup_scheme, setup_with};
 pub use statement::{PortValue, Statement};

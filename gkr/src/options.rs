@@ -6,7 +6,7 @@ use zkstrata_model_ir::bounded;
 use zkstrata_model_ir::int::MAX_PORTS;
 use zkstrata_pcs::joint::{ProofProfile, Word};
 #[cfg(feature = "prover")]
-use {crate::error::SetupError, zkstrata_model_ir::int::Graph};
+use {crate::error::SetupError, zkstrata_model_ir::int::Model};
 
 /// Why verifiers believe that what a key commits to are weights.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -111,10 +111,26 @@ pub struct SetupOptions {
     pub inputs: Visibilities,
 }
 
+impl SetupOptions {
+    /// Whether proofs about a model with so many inputs hide something.
+    pub(crate) fn hide(&self, inputs: usize) -> bool {
+        self.inputs.hide(inputs) || matches!(self.weights, Weights::Hidden(_))
+    }
+}
+
 #[cfg(feature = "prover")]
 impl SetupOptions {
-    /// Gives private inputs their guards.
-    pub(crate) fn guard(&self, graph: &mut Graph) -> Result<(), SetupError> {
+    /// Makes a model one for keys with these options, which are returned as they apply to it: private
+    /// inputs have guards, and the graph tells the size of hidden weights by powers of two.
+    pub(crate) fn fit(&self, model: &mut Model) -> Result<Self, SetupError> {
+        let mut options = self.clone();
+        if model.weights.is_empty() && model.biases.is_empty() {
+            options.weights = Weights::Committed;
+        }
+        if let Weights::Hidden(_) = options.weights {
+            model.coarsen().ok_or(SetupError::Wraps)?;
+        }
+        let graph = &mut model.graph;
         let inputs = graph.inputs.len();
         if let Some(found) = self.inputs.count().filter(|&found| found != inputs) {
             return Err(SetupError::Visibilities { found, inputs });
@@ -124,6 +140,6 @@ impl SetupOptions {
                 graph.add_guard(port)?;
             }
         }
-        Ok(())
+        Ok(options)
     }
 }

@@ -31,11 +31,21 @@ pub struct ProvingKey<C: RelationProver = Joint> {
 }
 
 struct Inner<C: RelationProver> {
+    base: Arc<Base>,
+    vk: VerifyingKey<C>,
+    /// The source of the weights, if they are committed: of hidden ones the session's, in a session.
+    data: Option<C::Data>,
+    /// What hides the weights, if something does.
+    seed: Option<Seed>,
+    /// The process that made the session, if it is one.
+    process: Option<u32>,
+}
+
+/// What a key and its sessions have in common.
+struct Base {
     model: Model,
     executor: Executor,
-    vk: VerifyingKey<C>,
     weights: WeightPlan,
-    data: Option<C::Data>,
 }
 
 impl<C: RelationProver> Clone for ProvingKey<C> {
@@ -113,6 +123,7 @@ struct Body {
     proof: ProofProfile,
     trust: Trust,
     inputs: Visibilities,
+    seed: Option<Seed>,
 }
 
 impl<C: RelationProver> ProvingKey<C> {
@@ -120,18 +131,54 @@ impl<C: RelationProver> ProvingKey<C> {
         model: Model,
         executor: Executor,
         vk: VerifyingKey<C>,
-        data: Option<C::Data>,
+        (data, seed): (Option<C::Data>, Option<Seed>),
     ) -> Self {
-        let inner = Inner {
+        let base = Base {
             executor,
             weights: WeightPlan::new(&model.graph),
             model,
+        };
+        let inner = Inner {
+            base: Arc::new(base),
             vk,
             data,
+            seed,
+            process: None,
         };
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// The same key as a session of it, which this process has made.
+    pub(crate) fn in_session(&self, vk: VerifyingKey<C>, data: C::Data, seed: Seed) -> Self {
+        let inner = Inner {
+            base: Arc::clone(&self.inner.base),
+            vk,
+            data: Some(data),
+            seed: Some(seed),
+            process: Some(std::process::id()),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// As a fork of the process would find it.
+    #[cfg(test)]
+    pub(crate) fn fork(&mut self) {
+        let inner = Arc::get_mut(&mut self.inner).expect("no clone");
+        inner.process = Some(0);
+    }
+
+    /// What hides the weights.
+    pub(crate) fn weights_seed(&self) -> Option<&Seed> {
+        self.inner.seed.as_ref()
+    }
+
+    /// The plan of the weights.
+    pub(crate) fn weight_plan(&self) -> &WeightPlan {
+        &self.inner.base.weights
     }
 
     /// The key that verifies this key's proofs.
@@ -141,7 +188,7 @@ impl<C: RelationProver> ProvingKey<C> {
 
     /// The integer model.
     pub fn model(&self) -> &Model {
-        &self.inner.model
+        &self.inner.base.model
     }
 
     /// Runs the model on a batch of integer inputs: one dense tensor `[B, axes..]` per model
@@ -150,7 +197,7 @@ impl<C: RelationProver> ProvingKey<C> {
     /// # Errors
     /// As for [`prove_integers`](Self::prove_integers), but for the size of the batch.
     pub fn run(&self, inputs: &[Vec<i64>]) -> Result<Trace, ProveError> {
-        self.run_inputs(&Inputs::new(&self.inner.model.graph, inputs)?)
+        self.run_inputs(&Inputs::new(&self.inner.base.model.graph, inputs)?)
     }
 
     /// The same for inputs that were checked, or quantised, before.
@@ -158,7 +205,7 @@ impl<C: RelationProver> ProvingKey<C> {
     /// # Errors
     /// As for [`run`](Self::run).
     pub fn run_inputs(&self, inputs: &Inputs) -> Result<Trace, ProveError> {
-        Ok(self.inner.executor.run(&inputs.cells)?)
+        Ok(self.inner.base.executor.run(&inputs.cells)?)
     }
 
     /// Runs the model on a batch of real inputs and proves the run. `batch[i]` is inference `i`,
@@ -170,7 +217,7 @@ impl<C: RelationProver> ProvingKey<C> {
     /// Arrays of the wrong number or shape, infinities, NaN where no cell may be missing, an activation outside its table's
     /// domain (calibrate with samples that include such inputs), or a batch that is too large.
     pub fn prove(&self, batch: &[Vec<ArrayD<f32>>]) -> Result<Proven, ProveError> {
-        let inputs = self.inner.model.quantise_inputs(batch);
+        let inputs = self.inner.base.model.quantise_inputs(batch);
         let inputs = inputs.map_err(|e| self.told(e.into()))?;
         let (statement, proof) = self.prove_inputs(&inputs)?;
         Ok(Proven {
@@ -188,7 +235,7 @@ impl<C: RelationProver> ProvingKey<C> {
     /// An input outside its interval, an activation outside its table's domain, or a batch that
     /// is too large.
     pub fn prove_integers(&self, inputs: &[Vec<i64>]) -> Result<(Statement, Proof), ProveError> {
-        let inputs = Inputs::new(&self.inner.model.graph, inputs);
+        let inputs = Inputs::new(&self.inner.base.model.graph, inputs);
         self.prove_inputs(&inputs.map_err(|e| self.told(e.into()))?)
     }
 
@@ -198,13 +245,13 @@ impl<C: RelationProver> ProvingKey<C> {
     /// As for [`prove_integers`](Self::prove_integers); inputs of another model may not fit.
     pub fn prove_inputs(&self, inputs: &Inputs) -> Result<(Statement, Proof), ProveError> {
         let _span = tracing::info_span!("prove").entered();
-        let graph = &self.inner.model.graph;
+        let graph = &self.inner.base.model.graph;
         if let (Some(port), Some(cells)) = (graph.inputs.first(), inputs.cells.first()) {
             self.check_batch(cells.len() / graph.node(port.tensor).cells())?;
         }
         // Inside the pool from the start: entering it anew for every loop costs milliseconds.
         rayon::scope(|_| {
-            let run = || self.inner.executor.run(&inputs.cells);
+            let run = || self.inner.base.executor.run(&inputs.cells);
             let trace = tracing::info_span!("run").in_scope(run);
             self.prove_trace(trace.map_err(|e| self.told(e.into()))?)
         })
@@ -228,8 +275,13 @@ impl<C: RelationProver> ProvingKey<C> {
         trace: Trace,
     ) -> Result<(Statement, Proof), ProveError> {
         self.check_batch(trace.batch)?;
-        let graph = &self.inner.model.graph;
+        let graph = &self.inner.base.model.graph;
         let vk = &self.inner.vk;
+        vk.commitment().map_err(|_| ProveError::NoSession)?;
+        let own = std::process::id();
+        if self.inner.process.is_some_and(|process| process != own) {
+            return Err(ProveError::Forked);
+        }
         let cells = |port: &Port| trace.tensors[port.tensor.0].to_vec();
         let input = |(index, port)| match vk.visibilities().of(index) {
             Visibility::Public => PortValue::Public(cells(port)),
@@ -238,6 +290,7 @@ impl<C: RelationProver> ProvingKey<C> {
         let statement = Statement {
             model: vk.digest(),
             context,
+            session: vk.session_digest(),
             inputs: graph.inputs.iter().enumerate().map(input).collect(),
             outputs: graph.outputs.iter().map(cells).collect(),
         };
@@ -401,9 +454,9 @@ impl<C: RelationProver> ProvingKey<C> {
                 value,
             });
         }
-        let weights = &self.inner.weights;
+        let weights = &self.inner.base.weights;
         let mut prover = witness.party(LinearProver {
-            model: &self.inner.model,
+            model: &self.inner.base.model,
             bias_axes: weights.biases.iter().map(|b| b.axes.as_slice()).collect(),
             tensors: witness.tensors(),
             tape,
@@ -437,7 +490,7 @@ impl<C: RelationProver> ProvingKey<C> {
     fn seed(&self, statement: &Statement, trace: &Trace) -> Result<Seed, ProveError> {
         let system = Seed::from_system();
         let system = system.map_err(|e| ProveError::Randomness(e.to_string()))?;
-        let graph = &self.inner.model.graph;
+        let graph = &self.inner.base.model.graph;
         Ok(system.hedged(|hasher| {
             hasher.update(&statement.digest(trace.batch).0);
             // Of a trace that `run` made everything else is a function of these.
@@ -472,18 +525,19 @@ impl<C: RelationProver> ProvingKey<C> {
         })
     }
 
-    /// The bytes of a `.zkpk` file: the integer model and how its weights are known. The
-    /// commitment is recomputed on loading.
+    /// The bytes of a `.zkpk` file: the integer model, how its weights are known, and what hides them, if
+    /// they are hidden. The commitment is recomputed on loading. A session has another file.
     pub fn to_bytes(&self) -> Vec<u8> {
         file::encode_key(
             PROVING_KEY,
             &Body {
                 scheme: C::NAME.into(),
-                model: self.inner.model.clone(),
+                model: self.inner.base.model.clone(),
                 weights: self.inner.vk.weights(),
                 proof: self.inner.vk.profile(),
                 trust: self.inner.vk.trust(),
                 inputs: self.inner.vk.visibilities().clone(),
+                seed: self.inner.seed.clone(),
             },
         )
     }
@@ -497,7 +551,7 @@ impl<C: RelationProver> ProvingKey<C> {
             trust: body.trust,
             inputs: body.inputs,
         };
-        let (pk, _) = crate::setup::setup_scheme(body.model, &options)
+        let (pk, _) = crate::setup::setup_seeded(body.model, &options, body.seed)
             .map_err(|e| FileError::Malformed(e.to_string()))?;
         Ok(pk)
     }

@@ -11,6 +11,7 @@ use crate::security::REQUIRED_BITS;
 use crate::weights;
 use std::sync::Arc;
 use zkstrata_model_ir::int::{Executor, Graph, Model};
+use zkstrata_pcs::Seed;
 use zkstrata_pcs::joint::{Joint, RelationProver};
 
 /// Makes the keys of a model, its weights committed.
@@ -28,14 +29,24 @@ pub fn setup_with(
 
 /// Makes the keys of a model for any commitment scheme.
 pub fn setup_scheme<C: RelationProver>(
-    mut model: Model,
+    model: Model,
     options: &SetupOptions,
 ) -> Result<(ProvingKey<C>, VerifyingKey<C>), SetupError> {
-    options.guard(&mut model.graph)?;
+    setup_seeded(model, options, None)
+}
+
+/// The same with what hides the weights, if they are hidden and the key is not a new one.
+pub(crate) fn setup_seeded<C: RelationProver>(
+    mut model: Model,
+    options: &SetupOptions,
+    seed: Option<Seed>,
+) -> Result<(ProvingKey<C>, VerifyingKey<C>), SetupError> {
+    let options = &options.fit(&mut model)?;
+    let plan = WeightPlan::new(&model.graph);
+    let mut hidden_by = None;
     let executor = Executor::new(&model).map_err(|e| SetupError::Model(e.to_string()))?;
     let graph = executor.graph();
     let max_batch = largest_batch::<C>(graph, options)?;
-    let plan = WeightPlan::new(&model.graph);
     let (constants, data) = match options.weights {
         _ if plan.shape.is_empty() => (Constants::None, None),
         Weights::Public => {
@@ -48,19 +59,45 @@ pub fn setup_scheme<C: RelationProver>(
             let (commitment, data) = C::commit(&layout, columns)?;
             (Constants::Committed(commitment), Some(data))
         }
+        Weights::Hidden(uses) => {
+            let seed = match seed {
+                Some(seed) => seed,
+                None => Seed::from_system().map_err(|e| SetupError::Randomness(e.to_string()))?,
+            };
+            let own = seed.hedged(|hasher| hash_weights(&model, hasher));
+            let columns = weights::columns(&model, &plan);
+            let word = options.trust.word();
+            let layout = plan.hidden_layout(word, options.proof, uses.sessions)?;
+            let (commitment, data) = C::commit_hidden(&layout, columns, &own)?;
+            hidden_by = Some(seed);
+            (Constants::Hidden(commitment, uses), Some(data))
+        }
     };
     let vk = VerifyingKey::new(Arc::clone(graph), constants, options.clone(), max_batch);
-    let certificate = vk.certificate_security();
-    let certificate = certificate.map_err(|e| SetupError::Limit(e.to_string()))?;
-    if let Some(security) = certificate.filter(|security| !security.is_enough()) {
-        return Err(SetupError::Security {
-            bits: security.total_bits,
-            required: REQUIRED_BITS,
-            batch: security.batch,
-        });
+    let certificates = vk.certificates_security();
+    for security in certificates.map_err(|e| SetupError::Limit(e.to_string()))? {
+        if !security.is_enough() {
+            return Err(SetupError::Security {
+                bits: security.total_bits,
+                required: REQUIRED_BITS,
+                batch: security.batch,
+            });
+        }
     }
-    let pk = ProvingKey::new(model, executor, vk.clone(), data);
+    let pk = ProvingKey::new(model, executor, vk.clone(), (data, hidden_by));
     Ok((pk, vk))
+}
+
+/// Everything that a seed hides, so that no two models have the same random rows.
+pub(crate) fn hash_weights(model: &Model, hasher: &mut blake3::Hasher) {
+    for weights in &model.weights {
+        let bytes: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
+        hasher.update(&bytes);
+    }
+    for biases in &model.biases {
+        let bytes: Vec<u8> = biases.iter().flat_map(|b| b.to_le_bytes()).collect();
+        hasher.update(&bytes);
+    }
 }
 
 /// The largest power of two, at most [`MAX_BATCH`], whose proofs are within the limits and secure.

@@ -36,6 +36,8 @@ pub struct Statement {
     /// What the proof is made for: a nonce of the verifier, or the name of an audience. Nobody can
     /// show the proof with another one; zeros if it does not matter.
     pub context: [u8; 32],
+    /// The session that has made the proof, if the weights are hidden.
+    pub session: Option<Digest>,
     /// One integer tensor per model input, or that it is private.
     #[serde(deserialize_with = "bounded::<_, _, MAX_PORTS>")]
     pub inputs: Vec<PortValue>,

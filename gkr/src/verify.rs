@@ -44,7 +44,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
         if let Some((layout, commitment)) = &witness {
             sources.push(SourceRef { layout, commitment });
         }
-        if let (Constants::Committed(commitment), Some(layout)) = (&self.constants, &form.key) {
+        if let (Some(commitment), Some(layout)) = (self.commitment()?, &form.key) {
             sources.push(SourceRef { layout, commitment });
         }
         let evaluated = |constants: &PublicWeights, claims: &[_]| {
@@ -90,12 +90,14 @@ impl<C: RelationScheme> VerifyingKey<C> {
             Some(_) => claims.push(ends.witness),
         }
         match (&self.constants, &form.key) {
-            (Constants::Committed(_), Some(_)) => claims.push(ends.weights),
+            (Constants::Committed(_) | Constants::Hidden(..), Some(_)) => claims.push(ends.weights),
             (Constants::Public(constants), _) => {
                 let values = values(constants, &ends.weights)?;
                 assert_values(&ends.weights, &values, channel)?;
             }
-            (Constants::None | Constants::Committed(_), _) => nothing_claimed(&ends.weights)?,
+            (Constants::None | Constants::Committed(_) | Constants::Hidden(..), _) => {
+                nothing_claimed(&ends.weights)?;
+            }
         }
         Ok(claims)
     }
@@ -119,6 +121,10 @@ impl<C: RelationScheme> VerifyingKey<C> {
         statement.check(&self.graph, &self.inputs, batch)?;
         if !self.is_certified() {
             return Err(VerifyError::Uncertified);
+        }
+        self.commitment()?;
+        if statement.session != self.session_digest() {
+            return Err(VerifyError::Statement(StatementError::Session));
         }
         let prepared = self.at(batch)?;
         if !prepared.security.is_enough() {

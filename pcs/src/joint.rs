@@ -355,6 +355,15 @@ pub trait RelationProver: RelationScheme {
         tape: &mut ProverTape,
     ) -> Result<(), Error>;
 
+    /// Notes that a hidden source has been opened so many times more, elsewhere.
+    ///
+    /// # Errors
+    /// It may not be opened as often.
+    fn spend(data: &Self::Data, uses: usize) -> Result<(), Error>;
+
+    /// How many openings of a source are left, but for its certificate; nothing if it is not hidden.
+    fn left(data: &Self::Data) -> Option<usize>;
+
     /// Certifies the word of the first source, together with a relation on all, as
     /// [`RelationScheme::verify_certificate`] verifies it.
     ///
@@ -456,6 +465,15 @@ impl RelationProver for Joint {
     ) -> Result<(), Error> {
         // One switch to the pool's threads instead of one a parallel loop.
         rayon::scope(|_| prove::open(sources, relation, known, tape))
+    }
+
+    fn spend(data: &SourceData, uses: usize) -> Result<(), Error> {
+        data.hidden()
+            .map_or(Ok(()), |hidden| hidden.spend_uses(uses))
+    }
+
+    fn left(data: &SourceData) -> Option<usize> {
+        data.hidden().map(source::Hidden::left)
     }
 
     fn certify(

@@ -10,6 +10,7 @@
 //! another statement or another witness has another seed nevertheless, and the same of both has the
 //! same proof, which shows nothing new.
 
+use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use zkstrata_mle::{F, PrimeCharacteristicRing, PrimeField64};
 
@@ -38,7 +39,8 @@ impl Purpose {
 }
 
 /// What a proof's randomness is drawn from. A secret: it is wiped when it is dropped, and not shown.
-#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+/// It is serialised as it is, so what it is written to is a secret, too.
+#[derive(Clone, Zeroize, ZeroizeOnDrop, Serialize, Deserialize)]
 pub struct Seed([u8; 32]);
 
 impl std::fmt::Debug for Seed {

@@ -14,7 +14,7 @@ pub(crate) use weights::WeightPlan;
 use std::sync::Arc;
 use zkstrata_mle::{axis_vars, live_cells, tensor_vars};
 use zkstrata_model_ir::int::{Graph, Port, TensorId};
-use zkstrata_pcs::joint::{Layout, ProofProfile, Table as Columns, Word};
+use zkstrata_pcs::joint::{Layout, Others, ProofProfile, Table as Columns, Word};
 use zkstrata_pcs::{ColumnId, Error};
 
 /// Leaves of the lookup tree and cells of a commitment stay below `2^MAX_LOG_LEAVES`.
@@ -105,12 +105,12 @@ impl Plan {
     }
 
     /// The same for a proof that hides the witness behind so many pads, the cells of which are one more
-    /// column; it is opened beside a key of `rows` rows.
+    /// column; it is opened beside others.
     pub(crate) fn hidden_layout(
         &self,
         profile: ProofProfile,
         pads: usize,
-        rows: usize,
+        others: Others,
     ) -> Result<Layout, Error> {
         let live = pads.saturating_mul(2).max(1);
         let pads = Columns {
@@ -119,7 +119,7 @@ impl Plan {
             width: 1,
         };
         let tables = [self.witness.as_slice(), &[pads]].concat();
-        Layout::hidden(Word::Committed, profile.parameters(), &tables, rows, 1)
+        Layout::hidden(Word::Committed, profile.parameters(), &tables, others, 1)
     }
 
     /// The committed column of the pads of a proof that hides the witness.

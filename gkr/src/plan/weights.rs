@@ -1,10 +1,11 @@
 //! Where the weights and biases lie that a key commits to.
 
 use super::Plan;
+use std::num::NonZeroU16;
 use std::sync::Arc;
 use zkstrata_mle::{axis_vars, live_cells, tensor_vars};
 use zkstrata_model_ir::int::{Affine, Graph, Op};
-use zkstrata_pcs::joint::{Layout, ProofProfile, Table as Columns, Word};
+use zkstrata_pcs::joint::{Layout, Others, ProofProfile, Table as Columns, Word};
 use zkstrata_pcs::{ColumnId, Error};
 
 /// Shape of the commitment to a model's constants: one table per weight tensor with one column
@@ -112,6 +113,17 @@ impl WeightPlan {
         let witness = one.map(|plan| plan.layout(profile)).transpose()?.flatten();
         let rows = witness.and_then(|layout| layout.rows()).unwrap_or(0);
         Layout::beside(word, profile.parameters(), &self.shape, rows)
+    }
+
+    /// Where the columns lie in a word that hides them in so many openings.
+    pub(crate) fn hidden_layout(
+        &self,
+        word: Word,
+        profile: ProofProfile,
+        uses: NonZeroU16,
+    ) -> Result<Layout, Error> {
+        let (parameters, uses) = (profile.parameters(), usize::from(uses.get()));
+        Layout::hidden(word, parameters, &self.shape, Others::default(), uses)
     }
 
     /// The committed column of the biases.

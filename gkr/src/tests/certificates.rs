@@ -167,7 +167,7 @@ fn spoilt(model: &Model, column: usize, cell: usize) -> Result<(), VerifyError> 
     let vk = VerifyingKey::<Clear>::new(model.graph.clone(), constants, OPTIONS, 1);
     let mut vk = VerifyingKey::<Clear>::from_bytes(&vk.to_bytes()).expect("reads");
     let executor = zkstrata_model_ir::int::Executor::new(model).expect("a valid model");
-    let pk = ProvingKey::new(model.clone(), executor, vk.clone(), Some(()));
+    let pk = ProvingKey::new(model.clone(), executor, vk.clone(), (Some(()), None));
     let certificate = pk.certificate().expect("made").expect("some");
     vk.certify(&certificate)
 }

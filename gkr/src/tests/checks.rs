@@ -94,8 +94,16 @@ impl<const BITS: u32> RelationProver for Weak<BITS> {
         <Clear as RelationProver>::open(sources, relation, known, tape)
     }
 
-    fn certify(source: &(), relation: &Relation, tape: &mut ProverTape) -> Result<(), Error> {
-        <Clear as RelationProver>::certify(source, relation, tape)
+    fn certify(sources: &[&()], relation: &Relation, tape: &mut ProverTape) -> Result<(), Error> {
+        <Clear as RelationProver>::certify(sources, relation, tape)
+    }
+
+    fn spend(data: &(), uses: usize) -> Result<(), Error> {
+        <Clear as RelationProver>::spend(data, uses)
+    }
+
+    fn left(data: &()) -> Option<usize> {
+        <Clear as RelationProver>::left(data)
     }
 }
 
@@ -106,7 +114,7 @@ fn proof_under<C: RelationProver<Data = ()>>(
     batch: usize,
 ) -> (Statement, Proof) {
     let executor = Executor::new(model).expect("a valid model");
-    let pk = ProvingKey::new(model.clone(), executor, key.clone(), Some(()));
+    let pk = ProvingKey::new(model.clone(), executor, key.clone(), (Some(()), None));
     let x = inputs(model, batch, 9);
     let trace = pk.run(&x).expect("runs");
     let outputs = model.graph.outputs.iter().map(|port| {
@@ -117,6 +125,7 @@ fn proof_under<C: RelationProver<Data = ()>>(
         model: key.digest(),
         outputs: outputs.collect(),
         context: [0; 32],
+        session: None,
         inputs: x.into_iter().map(PortValue::Public).collect(),
     };
     let plan = plan(model, batch);
@@ -261,6 +270,7 @@ fn a_batch_that_the_key_does_not_allow_is_rejected() {
     let nothing = Statement {
         model: honest.digest(),
         context: [0; 32],
+        session: None,
         inputs: vec![PortValue::Public(vec![]); statement.inputs.len()],
         outputs: vec![vec![]; statement.outputs.len()],
     };
@@ -371,7 +381,7 @@ fn claims_without_a_commitment_are_refused() {
     let graph = model.graph.clone();
     let key = VerifyingKey::<Clear>::new(graph, Constants::None, SetupOptions::default(), 1);
     let executor = Executor::new(&model).expect("a valid model");
-    let pk = ProvingKey::new(model.clone(), executor, key.clone(), None);
+    let pk = ProvingKey::new(model.clone(), executor, key.clone(), (None, None));
     let proven = pk.prove_integers(&inputs(&model, 1, 9));
     let (statement, proof) = proven.expect("proves all but the weights");
     let error = key.verify(&statement, &proof).expect_err("unproven claims");

@@ -374,6 +374,7 @@ pub(super) fn run(
     let statement = Statement {
         model: key,
         context: [0; 32],
+        session: None,
         inputs: inputs.iter().cloned().map(PortValue::Public).collect(),
         outputs,
     };

@@ -20,5 +20,6 @@ mod padding;
 mod private;
 mod products;
 mod random;
+mod sessions;
 pub(crate) mod suite;
 mod tape;

@@ -324,6 +324,7 @@ fn oversized_files_are_refused() {
     let tensors = |count| Statement {
         model: Digest([0; 32]),
         context: [0; 32],
+        session: None,
         inputs: vec![PortValue::Private; count],
         outputs: vec![],
     };

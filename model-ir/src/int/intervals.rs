@@ -133,6 +133,31 @@ impl Model {
     }
 }
 
+#[cfg(feature = "executor")]
+impl Model {
+    /// Widens the intervals of all nodes with weights or a constant to powers of two, and with them those
+    /// of others: a graph whose weights are hidden tells their size by them. `None` if a node has no
+    /// bounds then.
+    pub fn coarsen(&mut self) -> Option<()> {
+        for node in &mut self.graph.nodes {
+            if matches!(node.op, Op::Affine(_) | Op::Constant { .. }) {
+                let Interval { lo, hi } = node.interval;
+                let power = |x: u64| x.checked_next_power_of_two()?.try_into().ok();
+                let reach: i64 = power(lo.unsigned_abs().max(hi.unsigned_abs()))?;
+                let wide = Interval {
+                    lo: -reach,
+                    hi: reach,
+                };
+                node.interval = wide;
+                if !wide.is_bounded() {
+                    return None;
+                }
+            }
+        }
+        self.widen()
+    }
+}
+
 fn check_interval(node: &Node, found: Option<Interval>) -> Result<(), ModelError> {
     if found.is_some_and(|found| node.interval.covers(found)) {
         return Ok(());

@@ -133,6 +133,14 @@ impl RelationProver for Clear {
         Ok(())
     }
 
+    fn spend(_data: &(), _uses: usize) -> Result<(), Error> {
+        Ok(())
+    }
+
+    fn left(_data: &()) -> Option<usize> {
+        None
+    }
+
     fn certify(
         _sources: &[&()],
         _relation: &Relation,

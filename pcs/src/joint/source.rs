@@ -171,13 +171,25 @@ impl Hidden {
     /// Spends an opening of a word; gives what else it is hidden by.
     pub(super) fn spend(&self, word: Word) -> Result<&Seed, Error> {
         let order = Ordering::SeqCst;
-        let may = if word == Word::Uncertified {
-            self.uncertified.swap(false, order)
-        } else {
-            let less = |left: usize| left.checked_sub(1);
-            self.left.fetch_update(order, order, less).is_ok()
-        };
-        may.then_some(&self.seed).ok_or(Error::Spent)
+        if word != Word::Uncertified {
+            self.spend_uses(1)?;
+        } else if !self.uncertified.swap(false, order) {
+            return Err(Error::Spent);
+        }
+        Ok(&self.seed)
+    }
+
+    /// Spends so many openings, all or none.
+    pub(super) fn spend_uses(&self, uses: usize) -> Result<(), Error> {
+        let less = |left: usize| left.checked_sub(uses);
+        let order = Ordering::SeqCst;
+        let spent = self.left.fetch_update(order, order, less);
+        spent.map(|_| ()).map_err(|_| Error::Spent)
+    }
+
+    /// Openings that are left.
+    pub(super) fn left(&self) -> usize {
+        self.left.load(Ordering::SeqCst)
     }
 }
 
@@ -269,6 +281,11 @@ impl SourceData {
             Kept::Clear(_) => None,
             Kept::Tree(coded) => Some(coded),
         }
+    }
+
+    /// What hides it, if it is hidden.
+    pub(super) fn hidden(&self) -> Option<&Hidden> {
+        self.coded()?.hidden.as_ref()
     }
 
     /// The cells, if they are in the clear.

@@ -18,7 +18,7 @@ use zkstrata_mle::{BasedVectorSpace, Field, eq_table};
 const TAIL: &str = "joint tail";
 
 /// Cells or weights by rows; each row of `2^f` elements.
-type Matrix = Vec<Vec<E>>;
+pub(super) type Matrix = Vec<Vec<E>>;
 
 /// Opens honestly, and notes what it is asked for.
 #[derive(Default)]
@@ -110,7 +110,7 @@ fn shown(
 }
 
 /// The cells of a source by rows, noise included.
-fn cells(source: &Source, noise: Option<&Noise>) -> Matrix {
+pub(super) fn cells(source: &Source, noise: Option<&Noise>) -> Matrix {
     let code = source.layout.code().expect("encoded");
     let mut rows = vec![vec![E::ZERO; code.width()]; code.rows];
     for (column, (_, slot)) in source.columns.iter().zip(source.layout.slots()) {
@@ -213,7 +213,7 @@ fn mask(messages: &[[E; 2]], rho: &[E]) -> Matrix {
 }
 
 /// The coefficients of the polynomial of least degree with these values, by divided differences.
-fn interpolate(points: &[F], values: &[E]) -> Vec<E> {
+pub(super) fn interpolate(points: &[F], values: &[E]) -> Vec<E> {
     let mut newton = values.to_vec();
     for level in 1..points.len() {
         for k in (level..points.len()).rev() {
@@ -235,7 +235,7 @@ fn interpolate(points: &[F], values: &[E]) -> Vec<E> {
 }
 
 /// Adds to rows from `first` on what makes every column of a difference vanish at these points.
-fn cancel(difference: &mut Matrix, first: usize, at: &[F]) {
+pub(super) fn cancel(difference: &mut Matrix, first: usize, at: &[F]) {
     let width = difference[0].len();
     for column in 0..width {
         let value = |&x: &F| {

@@ -1,0 +1,354 @@
+//! Sessions: hidden weights under a commitment that serves in a bounded number of proofs.
+//!
+//! Every opening of a commitment shows rows of it, and rows are hidden by as many random ones that were
+//! committed with them. So a key with hidden weights, which is to last, is not opened in proofs. Its prover
+//! commits to the same weights once more, in a *session*, shows that they are the same in one opening of
+//! both, the session's *certificate*, and proves about the session's commitment. A key has as many
+//! sessions, and a session as many proofs, as were chosen at setup ([`Uses`](crate::Uses)).
+//!
+//! # Soundness
+//! For a point `z`, drawn after the digest of the key, which covers its commitment, and the session's
+//! commitment were absorbed, the certificate's relation says of every column, batched by powers of one
+//! challenge,
+//!
+//! ```text
+//! C(z) - Q(z) = 0        of the session, and of the key; each at the last coordinates of z
+//! ```
+//!
+//! Columns that differ agree at a part `v / |E|` of all `z` at most. So all cells are the same, padding
+//! included, and whatever holds of the key's columns holds of the session's. The opening shows that the
+//! session's word is close to a codeword as well: proofs open it as a certified one.
+//! [`VerifyingKey::session_security`] lists the terms.
+//!
+//! # Zero knowledge
+//! A certificate is an opening of two hidden words, of which the session's has the masks: it shows uniform
+//! numbers. The key's rows for it are one of its uses, and the session's were counted when its layout was made.
+//! Whoever has two copies of a session, of a machine that was copied or of a file that was restored, opens
+//! its word more often than it is hidden.
+
+use crate::certificate::{longest, opening};
+use crate::claim::{self, Claim};
+use crate::constants::{Constants, Uses};
+use crate::error::VerifyError;
+use crate::file::{self, SESSION_CERTIFICATE};
+use crate::key::VerifyingKey;
+use crate::plan::WeightPlan;
+use crate::security::{FIELD_BITS, Security, float};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
+use zkstrata_model_ir::Digest;
+use zkstrata_pcs::joint::{Layout, Relation, RelationScheme, SourceRef, Word};
+use zkstrata_pcs::{Channel, ColumnId, SoundnessTerm, VerifierTape};
+
+#[cfg(feature = "prover")]
+pub use prover::ProvingSession;
+
+/// A session as a verifier knows it.
+#[derive(Debug)]
+pub(crate) struct Session<C> {
+    commitment: C,
+    digest: Digest,
+}
+
+/// What the certificate of a session holds.
+#[derive(Serialize, Deserialize)]
+#[serde(bound = "")]
+struct Body<C: RelationScheme> {
+    model: Digest,
+    commitment: C::Commitment,
+    tape: Vec<u8>,
+}
+
+/// What names a session: the key, and the session's commitment to its weights.
+fn digest<C: RelationScheme>(model: Digest, commitment: &C::Commitment) -> Digest {
+    Digest::of("zkstrata 2026 session", &(model, commitment))
+}
+
+/// The commitment of a key, its uses, where its columns lie, and where they lie in a session.
+struct Hidden<'a, C> {
+    root: &'a C,
+    plan: WeightPlan,
+    layouts: [Layout; 2],
+}
+
+impl<C: RelationScheme> VerifyingKey<C> {
+    /// The key for the proofs of one session of hidden weights, whose certificate, the bytes of a `.zksc`
+    /// file, is verified here, once.
+    ///
+    /// # Soundness
+    /// Accepting establishes, up to the error of [`session_security`](Self::session_security), that the
+    /// session's proofs are about the weights that the key is a commitment to.
+    ///
+    /// # Errors
+    /// The certificate is malformed, about another key or false, the key hides no weights, or it asks for
+    /// its own certificate first ([`certify`](Self::certify)).
+    pub fn accept(&self, certificate: &[u8]) -> Result<Self, VerifyError> {
+        let hidden = self.hidden()?.ok_or(VerifyError::Sessionless)?;
+        if !self.is_certified() {
+            return Err(VerifyError::Uncertified);
+        }
+        let body: Body<C> = file::decode(SESSION_CERTIFICATE, certificate)?;
+        if body.model != self.digest() {
+            return Err(VerifyError::Certificate {
+                expected: self.digest(),
+                found: body.model,
+            });
+        }
+        let [layout, root] = &hidden.layouts;
+        C::check_commitment(&body.commitment, layout)?;
+        let start = digest::<C>(body.model, &body.commitment);
+        let mut tape = VerifierTape::new(&start.0, &body.tape);
+        let (z, gamma) = (tape.sample_vec(longest(&hidden.plan)), tape.sample());
+        let relation = equal(&hidden.plan, &z, gamma);
+        let sources = [(layout, &body.commitment), (root, hidden.root)];
+        let sources = sources.map(|(layout, commitment)| SourceRef { layout, commitment });
+        C::verify_certificate(&sources, &relation, &mut tape)?;
+        tape.finish()?;
+        Ok(self.with_session(body.commitment))
+    }
+
+    /// The same without a proof.
+    fn with_session(&self, commitment: C::Commitment) -> Self {
+        let digest = digest::<C>(self.digest(), &commitment);
+        let mut key = self.clone();
+        key.session = Some(Arc::new(Session { commitment, digest }));
+        key
+    }
+
+    /// The name of the session whose proofs it verifies, if it has accepted one.
+    pub fn session_digest(&self) -> Option<Digest> {
+        self.session.as_ref().map(|session| session.digest)
+    }
+
+    /// The commitment to the weights that proofs open, if they open one.
+    pub(crate) fn commitment(&self) -> Result<Option<&C::Commitment>, VerifyError> {
+        match (&self.constants, &self.session) {
+            (Constants::None | Constants::Public(_), _) => Ok(None),
+            (Constants::Committed(commitment), _) => Ok(Some(commitment)),
+            (Constants::Hidden(..), None) => Err(VerifyError::NoSession),
+            (Constants::Hidden(..), Some(session)) => Ok(Some(&session.commitment)),
+        }
+    }
+
+    /// Every term of the soundness error of a session's certificate, if the key hides its weights.
+    ///
+    /// # Errors
+    /// The weights are too many to be hidden.
+    pub fn session_security(&self) -> Result<Option<Security>, VerifyError> {
+        let Some(hidden) = self.hidden()? else {
+            return Ok(None);
+        };
+        let columns: usize = hidden.plan.shape.iter().map(|table| table.width).sum();
+        let count = float(columns.saturating_add(longest(&hidden.plan)).max(1));
+        let mut terms = vec![SoundnessTerm {
+            name: "certificate: weights of a session".into(),
+            bits: FIELD_BITS - count.log2(),
+        }];
+        let [session, key] = &hidden.layouts;
+        terms.extend(opening::<C>(&[&session.uncertified(), key])?);
+        Ok(Some(Security::sum(0, terms)))
+    }
+
+    /// How many proofs a session of the key makes; none if it hides no weights.
+    pub fn proofs_of_a_session(&self) -> u16 {
+        match self.constants {
+            Constants::Hidden(_, uses) => uses.proofs.get(),
+            _ => 0,
+        }
+    }
+
+    /// What the key hides of its weights, if it hides them.
+    fn hidden(&self) -> Result<Option<Hidden<'_, C::Commitment>>, VerifyError> {
+        let Constants::Hidden(root, Uses { proofs, .. }) = &self.constants else {
+            return Ok(None);
+        };
+        let plan = WeightPlan::new(&self.graph);
+        let session = plan.hidden_layout(Word::Certified, self.profile, *proofs)?;
+        let layouts = [session, self.key_layout(&plan)?];
+        Ok(Some(Hidden {
+            root,
+            plan,
+            layouts,
+        }))
+    }
+}
+
+/// "The columns of the session are those of the key", each at the last coordinates of `z`.
+fn equal(plan: &WeightPlan, z: &[E], gamma: E) -> Relation {
+    let claims = plan.shape.iter().enumerate().map(|(table, shape)| {
+        let (_, own) = z.split_at(z.len().saturating_sub(shape.num_vars));
+        let zero = |column| (ColumnId { table, column }, ());
+        Claim {
+            at: Point::new(own.to_vec()),
+            columns: (0..shape.width).map(zero).collect(),
+        }
+    });
+    let claims: Vec<Claim<()>> = claims.collect();
+    let claims = [claims];
+    let negated = gamma.powers().map(|power| -power);
+    let terms = [
+        claim::terms(&claims, gamma.powers()),
+        claim::terms(&claims, negated),
+    ];
+    Relation {
+        target: E::ZERO,
+        terms: terms.concat(),
+    }
+}
+
+#[cfg(feature = "prover")]
+mod prover {
+    use super::{Body, digest, equal};
+    use crate::certificate::longest;
+    use crate::error::{FileError, ProveError, VerifyError};
+    use crate::file::{self, SESSION, SESSION_CERTIFICATE};
+    use crate::prove::ProvingKey;
+    use crate::setup::hash_weights;
+    use crate::weights;
+    use serde::{Deserialize, Serialize};
+    use std::ops::Deref;
+    use zkstrata_model_ir::Digest;
+    use zkstrata_pcs::joint::{Joint, RelationProver};
+    use zkstrata_pcs::{ProverTape, Seed};
+
+    /// Proves about hidden weights, a bounded number of times: a [`ProvingKey`] for one session. Clones
+    /// share what is left of it. A process that was forked is refused; a copy of a machine cannot be told
+    /// from it, and both together would show more than is hidden.
+    #[derive(Clone)]
+    pub struct ProvingSession<C: RelationProver = Joint> {
+        key: ProvingKey<C>,
+    }
+
+    impl<C: RelationProver> Deref for ProvingSession<C> {
+        type Target = ProvingKey<C>;
+
+        fn deref(&self) -> &ProvingKey<C> {
+            &self.key
+        }
+    }
+
+    /// What a file holds of a session.
+    #[derive(Serialize, Deserialize)]
+    struct Secret {
+        model: Digest,
+        seed: Seed,
+        /// Proofs that it has made.
+        used: usize,
+    }
+
+    impl<C: RelationProver> ProvingKey<C> {
+        /// Starts a session of hidden weights: commits to them with fresh randomness, and certifies that
+        /// commitment. The certificate, the bytes of a `.zksc` file, is for
+        /// [`VerifyingKey::accept`](crate::VerifyingKey::accept), once for all proofs of the session.
+        ///
+        /// It costs one of the key's sessions, [`left`](Self::left) of which there are in this process:
+        /// whoever reads the key from a file keeps count of them, see [`spend`](Self::spend).
+        ///
+        /// # Errors
+        /// The key hides no weights, has no session left, or the system gives no randomness.
+        pub fn session(&self) -> Result<(ProvingSession<C>, Vec<u8>), ProveError> {
+            let system = Seed::from_system();
+            let system = system.map_err(|e| ProveError::Randomness(e.to_string()))?;
+            self.session_of(&system.hedged(|hasher| {
+                hasher.update(&self.verifying_key().digest().0);
+                hasher.update(&std::process::id().to_le_bytes());
+            }))
+        }
+
+        /// The session with this seed.
+        pub(crate) fn session_of(
+            &self,
+            seed: &Seed,
+        ) -> Result<(ProvingSession<C>, Vec<u8>), ProveError> {
+            let (commitment, data) = self.commit_session(seed)?;
+            let vk = self.verifying_key();
+            let root = self.data().ok_or(ProveError::Sessionless)?;
+            let mut tape = ProverTape::new(&digest::<C>(vk.digest(), &commitment).0);
+            let plan = self.weight_plan();
+            let (z, gamma) = (tape.sample_vec(longest(plan)), tape.sample());
+            C::certify(&[&data, root], &equal(plan, &z, gamma), &mut tape)?;
+            let body = Body::<C> {
+                model: vk.digest(),
+                commitment,
+                tape: tape.finish(),
+            };
+            let certificate = file::encode(SESSION_CERTIFICATE, &body);
+            let vk = vk.with_session(body.commitment);
+            let key = self.in_session(vk, data, seed.clone());
+            Ok((ProvingSession { key }, certificate))
+        }
+
+        /// The commitment of a session to the weights.
+        fn commit_session(&self, seed: &Seed) -> Result<(C::Commitment, C::Data), ProveError> {
+            let vk = self.verifying_key();
+            let hidden = vk.hidden().map_err(|e| match e {
+                VerifyError::Opening(e) => ProveError::Commit(e),
+                other => ProveError::Key(other.to_string()),
+            })?;
+            let hidden = hidden.filter(|_| vk.session_digest().is_none());
+            let [layout, _] = hidden.ok_or(ProveError::Sessionless)?.layouts;
+            let own = seed.hedged(|hasher| hash_weights(self.model(), hasher));
+            let columns = weights::columns(self.model(), self.weight_plan());
+            Ok(C::commit_hidden(&layout, columns, &own)?)
+        }
+
+        /// How often more hidden weights may be opened: by sessions of a key, or by proofs of a session.
+        pub fn left(&self) -> Option<usize> {
+            self.data().and_then(C::left)
+        }
+
+        /// Notes that so many sessions of a key, or proofs of a session, have been made before.
+        ///
+        /// # Errors
+        /// There are not as many.
+        pub fn spend(&self, uses: usize) -> Result<(), ProveError> {
+            let spend = |data| C::spend(data, uses);
+            Ok(self.data().map_or(Ok(()), spend)?)
+        }
+    }
+
+    impl<C: RelationProver> ProvingSession<C> {
+        #[cfg(test)]
+        pub(crate) fn fork(&mut self) {
+            self.key.fork();
+        }
+
+        /// The bytes of a `.zkses` file that goes on with the session when `more` proofs have been made: a
+        /// secret. Whoever keeps a session in a file writes what is left of it *before* a proof, never
+        /// lets two processes have it, and never restores it from a copy.
+        pub fn to_bytes(&self, more: usize) -> Vec<u8> {
+            let all = usize::from(self.verifying_key().proofs_of_a_session());
+            let left = self.left().unwrap_or(0).saturating_sub(more);
+            let secret = self.key.weights_seed().map(|seed| Secret {
+                model: self.verifying_key().digest(),
+                seed: seed.clone(),
+                used: all.saturating_sub(left),
+            });
+            file::encode(SESSION, &secret)
+        }
+
+        /// Goes on with a session of a key that was written to a file.
+        ///
+        /// # Errors
+        /// The bytes are none of a session, or of another key's.
+        pub fn from_bytes(key: &ProvingKey<C>, bytes: &[u8]) -> Result<Self, ProveError> {
+            let secret: Option<Secret> =
+                file::decode(SESSION, bytes).map_err(ProveError::Session)?;
+            let none = || FileError::Malformed("no seed".into());
+            let secret = secret.ok_or_else(|| ProveError::Session(none()))?;
+            let expected = key.verifying_key().digest();
+            if secret.model != expected {
+                return Err(ProveError::OtherKey {
+                    expected,
+                    found: secret.model,
+                });
+            }
+            let (commitment, data) = key.commit_session(&secret.seed)?;
+            let vk = key.verifying_key().with_session(commitment);
+            let key = key.in_session(vk, data, secret.seed);
+            key.spend(secret.used)?;
+            Ok(Self { key })
+        }
+    }
+}
