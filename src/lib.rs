@@ -56,11 +56,15 @@
 
 pub use zkstrata_gkr::{
     FORMAT_VERSION, FileError, FileKind, PortValue, Proof, ProofProfile, REQUIRED_BITS, Security,
-    SetupError, SetupOptions, Statement, StatementError, Trust, VerifyError, VerifyingKey,
-    Visibilities, Visibility, Weights, certified_model, decode_proof, encode_proof, file_kind,
+    SetupError, SetupOptions, Statement, StatementError, Trust, Uses, VerifyError, VerifyingKey,
+    Visibilities, Visibility, Weights, certified_model, certified_session, decode_proof,
+    encode_proof, file_kind,
 };
 #[cfg(feature = "prover")]
-pub use zkstrata_gkr::{MAX_BATCH, ProveError, Proven, ProvingKey, estimate, setup, setup_with};
+pub use zkstrata_gkr::{
+    MAX_BATCH, ProveError, Proven, ProvingKey, ProvingSession, estimate, session_left, setup,
+    setup_with,
+};
 pub use zkstrata_model_ir as model_ir;
 pub use zkstrata_model_ir::Digest;
 #[cfg(feature = "prover")]

@@ -74,6 +74,14 @@ pub(crate) const SESSION: Kind = Kind {
     limit: SESSION_LIMIT,
 };
 
+/// How many sessions a key has had.
+#[cfg(feature = "prover")]
+pub(crate) const SESSIONS: Kind = Kind {
+    name: "count of sessions (.zkuse)",
+    magic: *b"zkstr-us",
+    limit: SESSION_LIMIT,
+};
+
 /// Bytes of a checksum.
 const CHECKSUM: usize = blake3::OUT_LEN;
 

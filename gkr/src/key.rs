@@ -310,6 +310,8 @@ pub fn file_kind(bytes: &[u8]) -> Option<FileKind> {
         #[cfg(feature = "prover")]
         (FileKind::Session, file::SESSION),
         #[cfg(feature = "prover")]
+        (FileKind::Sessions, file::SESSIONS),
+        #[cfg(feature = "prover")]
         (FileKind::ProvingKey, file::PROVING_KEY),
     ];
     kinds
@@ -333,6 +335,8 @@ pub enum FileKind {
     SessionCertificate,
     /// `.zkses`, a secret
     Session,
+    /// `.zkuse`
+    Sessions,
 }
 
 impl FileKind {
@@ -344,7 +348,7 @@ impl FileKind {
             Self::Proof => file::PROOF.limit,
             Self::Certificate => file::CERTIFICATE.limit,
             Self::SessionCertificate => file::SESSION_CERTIFICATE.limit,
-            Self::Session => file::SESSION_LIMIT,
+            Self::Session | Self::Sessions => file::SESSION_LIMIT,
         }
     }
 }

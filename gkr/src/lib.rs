@@ -69,8 +69,9 @@ pub use proof::{Proof, decode_proof, encode_proof};
 #[cfg(feature = "prover")]
 pub use prove::{Proven, ProvingKey};
 pub use security::{REQUIRED_BITS, Security};
+pub use session::certified_session;
 #[cfg(feature = "prover")]
-pub use session::ProvingSession;
+pub use session::{ProvingSession, session_left};
 #[cfg(feature = "prover")]
 pub use setup::{setup, setup_scheme, setup_with};
 pub use statement::{PortValue, Statement};

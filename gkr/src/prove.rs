@@ -35,7 +35,7 @@ struct Inner<C: RelationProver> {
     vk: VerifyingKey<C>,
     /// The source of the weights, if they are committed: of hidden ones the session's, in a session.
     data: Option<C::Data>,
-    /// What hides the weights, if something does.
+    /// What the weights of a key are hidden by, if they are hidden and it is not a session.
     seed: Option<Seed>,
     /// The process that made the session, if it is one.
     process: Option<u32>,
@@ -151,12 +151,12 @@ impl<C: RelationProver> ProvingKey<C> {
     }
 
     /// The same key as a session of it, which this process has made.
-    pub(crate) fn in_session(&self, vk: VerifyingKey<C>, data: C::Data, seed: Seed) -> Self {
+    pub(crate) fn in_session(&self, vk: VerifyingKey<C>, data: C::Data) -> Self {
         let inner = Inner {
             base: Arc::clone(&self.inner.base),
             vk,
             data: Some(data),
-            seed: Some(seed),
+            seed: None,
             process: Some(std::process::id()),
         };
         Self {
@@ -169,11 +169,6 @@ impl<C: RelationProver> ProvingKey<C> {
     pub(crate) fn fork(&mut self) {
         let inner = Arc::get_mut(&mut self.inner).expect("no clone");
         inner.process = Some(0);
-    }
-
-    /// What hides the weights.
-    pub(crate) fn weights_seed(&self) -> Option<&Seed> {
-        self.inner.seed.as_ref()
     }
 
     /// The plan of the weights.

@@ -29,7 +29,7 @@
 use crate::certificate::{longest, opening};
 use crate::claim::{self, Claim};
 use crate::constants::{Constants, Uses};
-use crate::error::VerifyError;
+use crate::error::{FileError, VerifyError};
 use crate::file::{self, SESSION_CERTIFICATE};
 use crate::key::VerifyingKey;
 use crate::plan::WeightPlan;
@@ -38,11 +38,11 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::Digest;
-use zkstrata_pcs::joint::{Layout, Relation, RelationScheme, SourceRef, Word};
+use zkstrata_pcs::joint::{Joint, Layout, Relation, RelationScheme, SourceRef, Word};
 use zkstrata_pcs::{Channel, ColumnId, SoundnessTerm, VerifierTape};
 
 #[cfg(feature = "prover")]
-pub use prover::ProvingSession;
+pub use prover::{ProvingSession, session_left};
 
 /// A session as a verifier knows it.
 #[derive(Debug)]
@@ -70,6 +70,16 @@ struct Hidden<'a, C> {
     root: &'a C,
     plan: WeightPlan,
     layouts: [Layout; 2],
+}
+
+/// The model and the session that a `.zksc` file claims to certify. Nothing in it is trusted until
+/// [`VerifyingKey::accept`] accepts it.
+///
+/// # Errors
+/// The bytes are no certificate of a session.
+pub fn certified_session(bytes: &[u8]) -> Result<(Digest, Digest), FileError> {
+    let body: Body<Joint> = file::decode(SESSION_CERTIFICATE, bytes)?;
+    Ok((body.model, digest::<Joint>(body.model, &body.commitment)))
 }
 
 impl<C: RelationScheme> VerifyingKey<C> {
@@ -152,9 +162,18 @@ impl<C: RelationScheme> VerifyingKey<C> {
 
     /// How many proofs a session of the key makes; none if it hides no weights.
     pub fn proofs_of_a_session(&self) -> u16 {
+        self.uses().map_or(0, |uses| uses.proofs.get())
+    }
+
+    /// How many sessions the key has over all its life; none if it hides no weights.
+    pub fn sessions(&self) -> u16 {
+        self.uses().map_or(0, |uses| uses.sessions.get())
+    }
+
+    fn uses(&self) -> Option<Uses> {
         match self.constants {
-            Constants::Hidden(_, uses) => uses.proofs.get(),
-            _ => 0,
+            Constants::Hidden(_, uses) => Some(uses),
+            _ => None,
         }
     }
 
@@ -202,7 +221,7 @@ mod prover {
     use super::{Body, digest, equal};
     use crate::certificate::longest;
     use crate::error::{FileError, ProveError, VerifyError};
-    use crate::file::{self, SESSION, SESSION_CERTIFICATE};
+    use crate::file::{self, SESSION, SESSION_CERTIFICATE, SESSIONS};
     use crate::prove::ProvingKey;
     use crate::setup::hash_weights;
     use crate::weights;
@@ -218,6 +237,7 @@ mod prover {
     #[derive(Clone)]
     pub struct ProvingSession<C: RelationProver = Joint> {
         key: ProvingKey<C>,
+        seed: Seed,
     }
 
     impl<C: RelationProver> Deref for ProvingSession<C> {
@@ -232,9 +252,25 @@ mod prover {
     #[derive(Serialize, Deserialize)]
     struct Secret {
         model: Digest,
+        /// Proofs that it may make.
+        left: usize,
         seed: Seed,
-        /// Proofs that it has made.
+    }
+
+    /// What a file holds of the sessions that a key has had.
+    #[derive(Serialize, Deserialize)]
+    struct Count {
+        model: Digest,
         used: usize,
+    }
+
+    /// The model that a `.zkses` file is about, and how many proofs are left of the session.
+    ///
+    /// # Errors
+    /// The bytes are no session.
+    pub fn session_left(bytes: &[u8]) -> Result<(Digest, usize), FileError> {
+        let secret: Secret = file::decode(SESSION, bytes)?;
+        Ok((secret.model, secret.left))
     }
 
     impl<C: RelationProver> ProvingKey<C> {
@@ -275,8 +311,9 @@ mod prover {
             };
             let certificate = file::encode(SESSION_CERTIFICATE, &body);
             let vk = vk.with_session(body.commitment);
-            let key = self.in_session(vk, data, seed.clone());
-            Ok((ProvingSession { key }, certificate))
+            let key = self.in_session(vk, data);
+            let seed = seed.clone();
+            Ok((ProvingSession { key, seed }, certificate))
         }
 
         /// The commitment of a session to the weights.
@@ -298,13 +335,46 @@ mod prover {
             self.data().and_then(C::left)
         }
 
-        /// Notes that so many sessions of a key, or proofs of a session, have been made before.
+        /// Notes that so many sessions of a key have been made elsewhere.
         ///
         /// # Errors
-        /// There are not as many.
+        /// There are not as many left.
         pub fn spend(&self, uses: usize) -> Result<(), ProveError> {
             let spend = |data| C::spend(data, uses);
             Ok(self.data().map_or(Ok(()), spend)?)
+        }
+
+        /// The bytes of a `.zkuse` file: how many sessions the key has had, `more` that are to come
+        /// included. Whoever keeps a key in a file keeps this beside it, and writes it *before* a session is
+        /// made.
+        pub fn sessions_to_bytes(&self, more: usize) -> Vec<u8> {
+            let vk = self.verifying_key();
+            let left = self.left().unwrap_or(0).saturating_sub(more);
+            let count = Count {
+                model: vk.digest(),
+                used: usize::from(vk.sessions()).saturating_sub(left),
+            };
+            file::encode(SESSIONS, &count)
+        }
+
+        /// Goes on with a key that was read from a file, of which a `.zkuse` file says how many sessions it
+        /// has had.
+        ///
+        /// # Errors
+        /// The bytes are no such file, or another key's.
+        pub fn resume(&self, bytes: &[u8]) -> Result<(), ProveError> {
+            let count: Count = file::decode(SESSIONS, bytes).map_err(ProveError::Session)?;
+            self.check_model(count.model)?;
+            self.spend(count.used)
+        }
+
+        fn check_model(&self, found: Digest) -> Result<(), ProveError> {
+            let expected = self.verifying_key().digest();
+            if found == expected {
+                Ok(())
+            } else {
+                Err(ProveError::OtherKey { expected, found })
+            }
         }
     }
 
@@ -318,13 +388,11 @@ mod prover {
         /// secret. Whoever keeps a session in a file writes what is left of it *before* a proof, never
         /// lets two processes have it, and never restores it from a copy.
         pub fn to_bytes(&self, more: usize) -> Vec<u8> {
-            let all = usize::from(self.verifying_key().proofs_of_a_session());
-            let left = self.left().unwrap_or(0).saturating_sub(more);
-            let secret = self.key.weights_seed().map(|seed| Secret {
+            let secret = Secret {
                 model: self.verifying_key().digest(),
-                seed: seed.clone(),
-                used: all.saturating_sub(left),
-            });
+                left: self.left().unwrap_or(0).saturating_sub(more),
+                seed: self.seed.clone(),
+            };
             file::encode(SESSION, &secret)
         }
 
@@ -333,22 +401,17 @@ mod prover {
         /// # Errors
         /// The bytes are none of a session, or of another key's.
         pub fn from_bytes(key: &ProvingKey<C>, bytes: &[u8]) -> Result<Self, ProveError> {
-            let secret: Option<Secret> =
+            let Secret { model, left, seed } =
                 file::decode(SESSION, bytes).map_err(ProveError::Session)?;
-            let none = || FileError::Malformed("no seed".into());
-            let secret = secret.ok_or_else(|| ProveError::Session(none()))?;
-            let expected = key.verifying_key().digest();
-            if secret.model != expected {
-                return Err(ProveError::OtherKey {
-                    expected,
-                    found: secret.model,
-                });
-            }
-            let (commitment, data) = key.commit_session(&secret.seed)?;
+            key.check_model(model)?;
+            let (commitment, data) = key.commit_session(&seed)?;
             let vk = key.verifying_key().with_session(commitment);
-            let key = key.in_session(vk, data, secret.seed);
-            key.spend(secret.used)?;
-            Ok(Self { key })
+            let all = usize::from(vk.proofs_of_a_session());
+            let key = key.in_session(vk, data);
+            let more = || FileError::Malformed(format!("{left} proofs of {all} are left"));
+            let used = all.checked_sub(left);
+            key.spend(used.ok_or_else(|| ProveError::Session(more()))?)?;
+            Ok(Self { key, seed })
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::key::FileKind;
 use crate::options::{SetupOptions, Trust, Visibilities, Visibility};
 use crate::{
     ProveError, ProvingKey, ProvingSession, StatementError, Uses, VerifyError, VerifyingKey,
-    Weights, file_kind, setup_scheme,
+    Weights, certified_session, file_kind, session_left, setup_scheme,
 };
 use std::num::NonZeroU16;
 use zkstrata_model_ir::int::{Interval, Model, Op};
@@ -198,9 +198,23 @@ fn sessions_go_on_from_files() {
         let error = ProvingSession::from_bytes(&pk, &bytes[..cut]);
         assert!(matches!(error, Err(ProveError::Session(_))), "{cut}");
     }
+    assert_eq!(session_left(&bytes), Ok((vk.digest(), 1)));
+    let named = certified_session(&certificate);
+    assert_eq!(
+        named,
+        Ok((vk.digest(), accepted.session_digest().expect("one")))
+    );
+
     // A key that has had sessions in another process.
-    pk.spend(1).expect("one is left");
-    assert!(spent(pk.spend(1)) && spent(pk.session()));
+    let count = pk.sessions_to_bytes(1);
+    assert_eq!(file_kind(&count), Some(FileKind::Sessions));
+    let again = ProvingKey::<Joint>::from_bytes(&pk.to_bytes()).expect("a key file");
+    assert_eq!(again.left(), Some(2), "a key file does not tell");
+    again.resume(&count).expect("its count");
+    assert!(spent(again.resume(&count)) && spent(again.session()));
+    let error = other.resume(&count);
+    assert!(matches!(error, Err(ProveError::OtherKey { .. })));
+    assert!(matches!(pk.resume(&bytes), Err(ProveError::Session(_))));
 }
 
 #[test]
