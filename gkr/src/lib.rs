@@ -27,6 +27,7 @@
 
 mod certificate;
 mod claim;
+mod commitment;
 mod constants;
 mod dry;
 mod error;
@@ -43,7 +44,11 @@ mod prepared;
 mod proof;
 #[cfg(feature = "prover")]
 mod prove;
+#[cfg(feature = "prover")]
+mod proven;
 mod publics;
+#[cfg(feature = "prover")]
+mod secret;
 mod security;
 #[cfg(feature = "prover")]
 mod setup;
@@ -57,6 +62,7 @@ mod weights;
 mod witness;
 
 pub use certificate::certified_model;
+pub use commitment::{DEFAULT_USES, TensorCommitment};
 pub use constants::Weights;
 #[cfg(feature = "prover")]
 pub use error::ProveError;
@@ -66,7 +72,11 @@ pub use key::{FileKind, MAX_BATCH, VerifyingKey, file_kind};
 pub use options::{SetupOptions, Trust, Visibilities, Visibility};
 pub use proof::{Proof, decode_proof, encode_proof};
 #[cfg(feature = "prover")]
-pub use prove::{Proven, ProvingKey};
+pub use prove::ProvingKey;
+#[cfg(feature = "prover")]
+pub use proven::{Given, Proven};
+#[cfg(feature = "prover")]
+pub use secret::TensorSecret;
 pub use security::{REQUIRED_BITS, Security};
 #[cfg(feature = "prover")]
 pub use setup::{setup, setup_scheme, setup_with};

@@ -21,6 +21,7 @@ const OPTIONS: SetupOptions = SetupOptions {
     proof: crate::ProofProfile::Fast,
     trust: Trust::Certificate,
     inputs: Visibilities::PUBLIC,
+    outputs: Visibilities::PUBLIC,
 };
 
 /// The keys of a model, the verifying one as it comes out of a file, and the certificate.

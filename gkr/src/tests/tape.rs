@@ -135,8 +135,8 @@ fn statements_that_differ_are_rejected() {
     let error = rejects(&|s| s.model = Digest([7; 32]));
     assert!(matches!(error, VerifyError::Statement(_)), "{error}");
     rejects(&|s| public(&mut s.inputs[0])[3] ^= 1);
-    rejects(&|s| s.outputs[0][0] += 1);
-    rejects(&|s| s.outputs[0].swap(0, 1));
+    rejects(&|s| public(&mut s.outputs[0])[0] += 1);
+    rejects(&|s| public(&mut s.outputs[0]).swap(0, 1));
     for (what, error) in [
         (
             "cell beyond its interval",
@@ -144,11 +144,14 @@ fn statements_that_differ_are_rejected() {
         ),
         (
             "output beyond its interval",
-            rejects(&|s| s.outputs[0][0] = i64::MIN),
+            rejects(&|s| public(&mut s.outputs[0])[0] = i64::MIN),
         ),
         ("missing input", rejects(&|s| s.inputs.clear())),
         ("missing output", rejects(&|s| s.outputs.clear())),
-        ("short output", rejects(&|s| s.outputs[0].truncate(3))),
+        (
+            "short output",
+            rejects(&|s| public(&mut s.outputs[0]).truncate(3)),
+        ),
         (
             "short input",
             rejects(&|s| public(&mut s.inputs[0]).truncate(17)),
@@ -160,7 +163,7 @@ fn statements_that_differ_are_rejected() {
         (
             "huge batch",
             rejects(&|s| {
-                for tensor in s.inputs.iter_mut().map(public).chain(&mut s.outputs) {
+                for tensor in s.inputs.iter_mut().chain(&mut s.outputs).map(public) {
                     *tensor = tensor.repeat(4096);
                 }
             }),
@@ -173,7 +176,7 @@ fn statements_that_differ_are_rejected() {
     }
     // One inference of the two.
     rejects(&|s| {
-        for tensor in s.inputs.iter_mut().map(public).chain(&mut s.outputs) {
+        for tensor in s.inputs.iter_mut().chain(&mut s.outputs).map(public) {
             tensor.truncate(tensor.len() / 2);
         }
     });
@@ -207,7 +210,7 @@ fn clear_and_joint_agree() {
             let port = &joint.vk.graph().outputs[0];
             joint.vk.graph().node(port.tensor).interval
         };
-        let cell = &mut statement.outputs[0][0];
+        let cell = &mut public(&mut statement.outputs[0])[0];
         *cell = if *cell < interval.hi {
             *cell + 1
         } else {

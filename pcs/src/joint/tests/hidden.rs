@@ -34,7 +34,12 @@ fn random(parameters: Parameters, rng: &mut Rng) -> Case {
     for _ in 0..rng.below(3) {
         let mut tables = tables(rng, 2);
         tables.push(table(3, 5, 1));
-        let word = [Word::Committed, Word::Codeword, Word::Certified][rng.below(3)];
+        let word = [
+            Word::Committed,
+            Word::Codeword,
+            Word::Certified,
+            Word::Shared,
+        ][rng.below(4)];
         let uses = 1 + rng.below(3);
         let hidden = Source::hidden((word, uses), parameters, &tables, 0, rng);
         let fold = hidden.layout.code().expect("hidden cells are encoded").fold;
