@@ -53,6 +53,7 @@ impl<C: RelationProver> ProvingKey<C> {
         let prepared = vk.at(trace.batch);
         let prepared = prepared.map_err(|e| self.unprepared(trace.batch, e))?;
         let form = &prepared.form;
+        self.check_secrets(form, &trace, &given.inputs)?;
         let system = match vk.hides() {
             false => None,
             true => Some(Seed::from_system().map_err(|e| ProveError::Randomness(e.to_string()))?),
@@ -61,9 +62,6 @@ impl<C: RelationProver> ProvingKey<C> {
             None => vec![],
             Some(system) => self.commit(form, &trace, given, system)?,
         };
-        if form.ports.is_empty() && !given.inputs.is_empty() {
-            return Err(surplus(given.inputs.len(), 0));
-        }
         let statement = self.statement(given.context, form, &trace, &ports);
         // Fresh randomness of the system, and of everything that the proof is about, so that no two
         // proofs share it even if the system repeats itself.
@@ -94,8 +92,56 @@ impl<C: RelationProver> ProvingKey<C> {
         })
     }
 
-    /// The commitments to all committed inputs and outputs: those that are given, if they are of this
-    /// run, or new ones.
+    /// Checks that given openings are of the committed inputs of a run, without spending a use.
+    ///
+    /// # Errors
+    /// As for [`prove_run`](Self::prove_run), but that they are spent.
+    pub fn check_given(&self, trace: &Trace, given: &Given) -> Result<(), ProveError> {
+        let prepared = self.verifying_key().at(trace.batch);
+        let prepared = prepared.map_err(|e| self.unprepared(trace.batch, e))?;
+        self.check_secrets(&prepared.form, trace, &given.inputs)
+    }
+
+    fn check_secrets(
+        &self,
+        form: &Form,
+        trace: &Trace,
+        secrets: &[TensorSecret],
+    ) -> Result<(), ProveError> {
+        let (found, expected) = (secrets.len(), committed_inputs(form));
+        if found != 0 && found != expected {
+            return Err(ProveError::Secret {
+                port: "inputs".into(),
+                reason: format!(
+                    "{found} openings of commitments are given, and the key has {expected} committed \
+                     inputs: give one for each, or none"
+                ),
+            });
+        }
+        for (port, secret) in form.ports.iter().zip(secrets) {
+            let refused = |reason: String| ProveError::Secret {
+                port: port.id.name(&form.plan.graph),
+                reason,
+            };
+            secret.commitment().check(&port.form).map_err(refused)?;
+            if secret.cells() != self.cells(port, trace) {
+                return Err(refused(
+                    "the run has another input than the commitment: prove a run on its cells"
+                        .into(),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The cells of a committed port in a run.
+    fn cells(&self, port: &PortForm, trace: &Trace) -> Vec<i64> {
+        let port = port.id.of(&self.model().graph);
+        let port = port.expect("a form has ports of the graph");
+        trace.tensors[port.tensor.0].to_vec()
+    }
+
+    /// The commitments to all committed inputs and outputs: those that are given, or new ones.
     fn commit(
         &self,
         form: &Form,
@@ -104,46 +150,29 @@ impl<C: RelationProver> ProvingKey<C> {
         system: &Seed,
     ) -> Result<Vec<(TensorSecret, C::Data)>, ProveError> {
         let _span = tracing::info_span!("commit").entered();
-        let expected = committed_inputs(form);
-        if !given.inputs.is_empty() && given.inputs.len() != expected {
-            return Err(surplus(given.inputs.len(), expected));
-        }
-        let graph = &form.plan.graph;
         let commit = |(index, port): (usize, &PortForm)| {
-            let tensor = port.id.of(graph).expect("a form has ports of the graph");
-            let cells = trace.tensors[tensor.tensor.0].to_vec();
-            let refused = |reason: String| ProveError::Secret {
-                port: port.id.name(graph),
-                reason,
-            };
-            let Some(secret) = given.inputs.get(index) else {
-                // Commitments of one proof have different seeds, and so have those of other proofs
-                // even if the system repeats itself.
-                let seed = system.hedged(|hasher| {
-                    hasher.update(b"zkstrata port seed 1");
-                    hasher.update(
-                        &[index as u64, trace.batch as u64]
-                            .map(u64::to_le_bytes)
-                            .concat(),
-                    );
-                    hasher.update(&self.verifying_key().digest().0);
-                    hasher.update(&given.context);
-                    self.absorb_inputs(trace, hasher);
-                });
-                return Ok(TensorSecret::new::<C>(port.form.clone(), cells, seed)?);
-            };
-            secret.commitment().check(&port.form).map_err(&refused)?;
-            if secret.cells() != cells {
-                return Err(refused(
-                    "the run has another input than the commitment: prove a run on its cells"
-                        .into(),
-                ));
+            if let Some(secret) = given.inputs.get(index) {
+                let data = secret.data::<C>()?.ok_or_else(|| ProveError::Secret {
+                    port: port.id.name(&form.plan.graph),
+                    reason: "the opening is not that of its commitment: commit anew".into(),
+                })?;
+                return Ok((secret.clone(), data));
             }
-            let data = secret.data::<C>()?;
-            let data = data.ok_or_else(|| {
-                refused("the opening is not that of its commitment: commit anew".into())
-            })?;
-            Ok((secret.clone(), data))
+            // Commitments of one proof have different seeds, and so have those of other proofs even if
+            // the system repeats itself.
+            let seed = system.hedged(|hasher| {
+                hasher.update(b"zkstrata port seed 1");
+                hasher.update(
+                    &[index as u64, trace.batch as u64]
+                        .map(u64::to_le_bytes)
+                        .concat(),
+                );
+                hasher.update(&self.verifying_key().digest().0);
+                hasher.update(&given.context);
+                self.absorb_inputs(trace, hasher);
+            });
+            let cells = self.cells(port, trace);
+            Ok(TensorSecret::new::<C>(port.form.clone(), cells, seed)?)
         };
         form.ports.iter().enumerate().map(commit).collect()
     }
@@ -191,14 +220,4 @@ fn committed_inputs(form: &Form) -> usize {
     inputs
         .filter(|port| matches!(port.id, PortId::Input(_)))
         .count()
-}
-
-fn surplus(found: usize, expected: usize) -> ProveError {
-    ProveError::Secret {
-        port: "inputs".into(),
-        reason: format!(
-            "{found} openings of commitments are given, and the key has {expected} committed inputs: give \
-             one for each, or none"
-        ),
-    }
 }
