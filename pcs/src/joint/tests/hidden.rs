@@ -266,6 +266,38 @@ fn hidden_layouts() {
     }
 }
 
+/// A word that was committed to before is never in the clear, has no veil, is no wider than a witness, whose
+/// masks serve it, and is told from others.
+#[test]
+fn layouts_of_shared_words() {
+    for parameters in [Parameters::FAST, Parameters::SMALL] {
+        for num_vars in [0, 10, 22] {
+            let tables = [table(num_vars, 1 << num_vars, 1)];
+            let layout = |word, uses| {
+                let layout = Layout::hidden(word, parameters, &tables, 0, uses);
+                layout.expect("a layout")
+            };
+            let clear = Layout::new(Word::Shared, parameters, &tables);
+            assert!(clear.expect("a layout").code().is_some());
+            let fold = |layout: &Layout| layout.code().expect("encoded").fold;
+            let shared = layout(Word::Shared, 1);
+            assert!(!shared.hiding().expect("hidden").veil);
+            assert!(fold(&shared) <= fold(&layout(Word::Committed, 1)));
+            let numbers = |word| {
+                let mut numbers = vec![];
+                layout(word, 2).transcribe(&mut numbers);
+                numbers
+            };
+            let words = [Word::Committed, Word::Codeword, Word::Certified];
+            assert!(
+                words
+                    .iter()
+                    .all(|&word| numbers(word) != numbers(Word::Shared))
+            );
+        }
+    }
+}
+
 /// A layout in the clear has no seed, and a hidden one has one.
 #[test]
 #[should_panic(expected = "a hidden source has a seed")]
