@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // A changed output is rejected.
     let mut forged = statement;
-    forged.outputs[0][0] += 1;
+    forged.outputs[0].public_mut().expect("public")[0] += 1;
     let refusal = vk.verify(&forged, &proof).expect_err("forged");
     println!("a changed output is rejected: {refusal}");
     Ok(())

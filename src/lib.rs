@@ -42,7 +42,9 @@
 //!   nothing.
 //! * **Which input was meant.** Public inputs are part of the statement: compare
 //!   [`Statement::inputs`] with the input you have in mind. A [private](Visibility::Private) one stays
-//!   with the prover, and with it all activations; outputs are public, and weights are not hidden.
+//!   with the prover, and with it all activations. Of a [committed](Visibility::Committed) input or
+//!   output the statement holds a [commitment](TensorCommitment), which links it to other proofs. Other
+//!   outputs are public, and weights are not hidden.
 //! * **That the integers are close to the floats.** Quantisation rounds;
 //!   [`Accuracy`](model_ir::quantise::Accuracy) measures by how much on samples, and its
 //!   [`verdict`](model_ir::quantise::Accuracy::verdict) is whether that is too much.
@@ -55,15 +57,15 @@
 //! * `cli` (default): the `zkstrata` tool. Libraries that depend on this crate turn it off.
 
 pub use zkstrata_gkr::{
-    FORMAT_VERSION, FileError, FileKind, PortValue, Proof, ProofProfile, REQUIRED_BITS, Security,
-    SetupError, SetupOptions, Statement, StatementError, Trust, Uses, VerifyError, VerifyingKey,
-    Visibilities, Visibility, Weights, certified_model, certified_session, decode_proof,
-    encode_proof, file_kind,
+    DEFAULT_USES, FORMAT_VERSION, FileError, FileKind, PortValue, Proof, ProofProfile,
+    REQUIRED_BITS, Security, SetupError, SetupOptions, Statement, StatementError, TensorCommitment,
+    Trust, Uses, VerifyError, VerifyingKey, Visibilities, Visibility, Weights, certified_model,
+    certified_session, decode_proof, encode_proof, file_kind,
 };
 #[cfg(feature = "prover")]
 pub use zkstrata_gkr::{
-    MAX_BATCH, ProveError, Proven, ProvingKey, ProvingSession, estimate, session_left, setup,
-    setup_with,
+    Given, MAX_BATCH, ProveError, Proven, ProvingKey, ProvingSession, TensorSecret, estimate,
+    session_left, setup, setup_with,
 };
 pub use zkstrata_model_ir as model_ir;
 pub use zkstrata_model_ir::Digest;

@@ -4,6 +4,7 @@
 //! A claim on committed columns is made of many columns at one point: of all that a lookup block
 //! has, of all taps of a layer's weights. Their order is that of the relation's powers.
 
+use crate::commitment::PortId;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
@@ -58,6 +59,8 @@ pub(crate) struct Ends<V> {
     pub(crate) weights: Vec<Claim<V>>,
     /// Claims on public inputs.
     pub(crate) inputs: Vec<TensorClaim<V>>,
+    /// Claims on committed inputs and outputs.
+    pub(crate) ports: BTreeMap<PortId, Vec<Claim<V>>>,
 }
 
 /// Claims of which no two are about one column at one point.

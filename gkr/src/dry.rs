@@ -4,9 +4,9 @@
 
 use crate::claim::Ends;
 use crate::error::VerifyError;
-use crate::options::{Visibilities, Visibility};
+use crate::options::{SetupOptions, Visibility};
 use crate::plan::{Plan, WeightPlan};
-use crate::publics::{InputAt, Publics};
+use crate::publics::{InputAt, OutputAt, Publics};
 use crate::verify::reduce_statement;
 use std::ops::{Add, Mul, Sub};
 use zkstrata_mle::{E, PrimeCharacteristicRing};
@@ -86,22 +86,26 @@ impl Channel for Dry {
     }
 }
 
-/// Numbers that do not matter: only what is private does.
-struct Whatever<'a>(&'a Visibilities);
+/// Numbers that do not matter: only who sees them does.
+struct Whatever<'a>(&'a SetupOptions);
 
 impl Publics for Whatever<'_> {
     fn denominator(&mut self, _: &Plan, _: &[E], _: [E; 2]) -> Option<E> {
         Some(E::ZERO)
     }
 
-    fn output(&mut self, _: &Plan, _: usize, _: &[E]) -> Option<E> {
-        Some(E::ZERO)
+    fn output(&mut self, _: &Plan, port: usize, _: &[E]) -> Option<OutputAt> {
+        Some(match self.0.outputs.of(port) {
+            Visibility::Public | Visibility::Private => OutputAt::Public(E::ZERO),
+            Visibility::Committed { .. } => OutputAt::Committed,
+        })
     }
 
     fn input(&mut self, _: &Plan, port: usize, _: &[E]) -> Option<InputAt> {
-        Some(match self.0.of(port) {
+        Some(match self.0.inputs.of(port) {
             Visibility::Public => InputAt::Public(E::ZERO),
             Visibility::Private => InputAt::Private,
+            Visibility::Committed { .. } => InputAt::Committed,
         })
     }
 }
@@ -110,9 +114,9 @@ impl Publics for Whatever<'_> {
 pub(crate) fn verification(
     plan: &Plan,
     weights: &WeightPlan,
-    inputs: &Visibilities,
+    options: &SetupOptions,
 ) -> Result<(Counts, Ends<Counted<Unknown>>), VerifyError> {
     let mut channel = Counting::new(Dry::default());
-    let ends = reduce_statement(plan, weights, Whatever(inputs), &mut channel)?;
+    let ends = reduce_statement(plan, weights, Whatever(options), &mut channel)?;
     Ok((channel.counts(), ends))
 }

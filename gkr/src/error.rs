@@ -28,13 +28,24 @@ pub enum SetupError {
     /// An input cannot be hidden.
     #[error("{0}; leave this input public, or calibrate with smaller values")]
     Guard(#[from] zkstrata_model_ir::int::GuardError),
-    /// Visibilities are given for another number of inputs.
-    #[error("{found} visibilities for a model of {inputs} inputs")]
+    /// Visibilities are given for another number of inputs or outputs.
+    #[error("{found} visibilities for a model of {ports} {kind}")]
     Visibilities {
+        /// What they are given for.
+        kind: &'static str,
         /// How many are given.
         found: usize,
-        /// How many inputs there are.
-        inputs: usize,
+        /// How many there are.
+        ports: usize,
+    },
+    /// An output is to be seen by nobody.
+    #[error(
+        "output `{port}` cannot be private: a proof would say nothing of it; commit to it instead, or \
+         leave it public"
+    )]
+    PrivateOutput {
+        /// The output.
+        port: String,
     },
     /// The intervals that hidden weights are given are too wide.
     #[error(
@@ -96,6 +107,23 @@ pub enum ProveError {
     /// The bytes of a session are none.
     #[error("session: {0}")]
     Session(FileError),
+    /// The opening of a commitment does not fit what is proven.
+    #[error("{port}: {reason}")]
+    Secret {
+        /// The input or output.
+        port: String,
+        /// What does not fit, and what would.
+        reason: String,
+    },
+    /// A commitment has been used as often as it hides its tensor.
+    #[error(
+        "{port}: the commitment has been used in all the proofs that it hides the tensor in; commit \
+         anew, or set up with more uses"
+    )]
+    Spent {
+        /// The input or output.
+        port: String,
+    },
     /// The system gives no randomness to hide with.
     #[error("no randomness: {0}")]
     Randomness(String),
@@ -115,13 +143,13 @@ pub enum StatementError {
         /// The statement's model.
         found: Digest,
     },
-    /// An input is shown that the key hides, or hidden although the key shows it.
+    /// An input or output is shown that the key hides, or hidden in another way than the key says.
     #[error(
-        "input `{port}` is {found} in the statement and not in the key: proof and key are of \
+        "{port} is {found} in the statement and not in the key: proof and key are of \
          different setups"
     )]
     Visibility {
-        /// The input.
+        /// The input or output.
         port: String,
         /// What the statement says.
         found: &'static str,
@@ -131,6 +159,14 @@ pub enum StatementError {
         "the proof is not of the session whose certificate was accepted: accept that of its session"
     )]
     Session,
+    /// A commitment is not one to a tensor of the key's port.
+    #[error("{port}: {reason}")]
+    Commitment {
+        /// The input or output.
+        port: String,
+        /// What does not fit, and what would.
+        reason: String,
+    },
     /// A number of tensors or cells is wrong.
     #[error("{what}: got {found}, expected {expected}")]
     Length {

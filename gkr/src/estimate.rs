@@ -119,7 +119,7 @@ pub fn estimate(
         other => SetupError::Limit(other.to_string()),
     };
     let form = Form::new(&graph, options, batch).map_err(refused)?;
-    let counted = Counted::new(model, &form, &options.inputs).map_err(refused)?;
+    let counted = Counted::new(model, &form, options).map_err(refused)?;
     let (pk, vk) = size::keys(model, options.weights, &form.weights, counted.key);
     let mut estimate = Estimate {
         prove_s: 0.0,

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use zkstrata_pcs::joint::RelationScheme;
 
 /// Version of every file format and of the protocol.
-pub const FORMAT_VERSION: u32 = 9;
+pub const FORMAT_VERSION: u32 = 10;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,6 +82,24 @@ pub(crate) const SESSIONS: Kind = Kind {
     limit: SESSION_LIMIT,
 };
 
+/// A commitment to a tensor.
+pub(crate) const COMMITMENT: Kind = Kind {
+    name: "commitment (.zkc)",
+    magic: *b"zkstr-tc",
+    limit: 4 << 20,
+};
+
+/// Bytes of the largest opening of a commitment, which every build can tell from the other kinds.
+pub(crate) const SECRET_LIMIT: usize = 16 << 30;
+
+/// The opening of a commitment to a tensor.
+#[cfg(feature = "prover")]
+pub(crate) const SECRET: Kind = Kind {
+    name: "opening of a commitment (.zko)",
+    magic: *b"zkstr-to",
+    limit: SECRET_LIMIT,
+};
+
 /// Bytes of a checksum.
 const CHECKSUM: usize = blake3::OUT_LEN;
 
@@ -90,7 +108,7 @@ pub(crate) fn encode<T: Serialize>(kind: Kind, body: &T) -> Vec<u8> {
     container(kind, &[], &to_body(body))
 }
 
-/// Encodes a key.
+/// Encodes a key, or what else has a checksum.
 pub(crate) fn encode_key<T: Serialize>(kind: Kind, body: &T) -> Vec<u8> {
     let body = to_body(body);
     container(kind, blake3::hash(&body).as_bytes(), &body)
@@ -146,17 +164,32 @@ fn from_body<T: Serialize + DeserializeOwned>(body: &[u8]) -> Result<T, FileErro
     }
 }
 
-/// Decodes a key whose first field names the commitment scheme `C`.
-pub(crate) fn decode_key<C: RelationScheme, T: Serialize + DeserializeOwned>(
-    kind: Kind,
-    bytes: &[u8],
-) -> Result<T, FileError> {
+/// What follows the checksum of a file of this kind, if it is that of what follows.
+fn checked(kind: Kind, bytes: &[u8]) -> Result<&[u8], FileError> {
     let (checksum, body) = contents(kind, bytes)?
         .split_first_chunk::<CHECKSUM>()
         .ok_or_else(|| FileError::Malformed("no checksum".into()))?;
     if blake3::hash(body) != *checksum {
         return Err(FileError::Damaged);
     }
+    Ok(body)
+}
+
+/// Decodes what has a checksum and names no scheme.
+#[cfg(feature = "prover")]
+pub(crate) fn decode_checked<T: Serialize + DeserializeOwned>(
+    kind: Kind,
+    bytes: &[u8],
+) -> Result<T, FileError> {
+    from_body(checked(kind, bytes)?)
+}
+
+/// Decodes a key whose first field names the commitment scheme `C`.
+pub(crate) fn decode_key<C: RelationScheme, T: Serialize + DeserializeOwned>(
+    kind: Kind,
+    bytes: &[u8],
+) -> Result<T, FileError> {
+    let body = checked(kind, bytes)?;
     let (scheme, _): (&str, _) =
         postcard::take_from_bytes(body).map_err(|e| FileError::Malformed(e.to_string()))?;
     if scheme != C::NAME {

@@ -2,6 +2,7 @@
 //! the batch size.
 
 use crate::claim;
+use crate::commitment::{PortId, TensorForm};
 use crate::constants::Weights;
 use crate::dry;
 use crate::error::VerifyError;
@@ -24,10 +25,23 @@ pub(crate) struct Form {
     pub(crate) witness: Option<Layout>,
     /// The weights, if there are some and they are committed.
     pub(crate) key: Option<Layout>,
+    /// The committed inputs and outputs, in the order of the opening.
+    pub(crate) ports: Vec<PortForm>,
     /// What the linear part takes.
     pub(crate) analysis: Analysis,
     /// How much of the proof is sealed, if something is hidden.
     pub(crate) seal: Option<Seal>,
+}
+
+/// A committed input or output.
+#[derive(Debug)]
+pub(crate) struct PortForm {
+    /// Which one.
+    pub(crate) id: PortId,
+    /// Its shape.
+    pub(crate) form: TensorForm,
+    /// Where its column lies.
+    pub(crate) layout: Layout,
 }
 
 /// What is sealed of a proof.
@@ -35,8 +49,8 @@ pub(crate) struct Form {
 pub(crate) struct Seal {
     /// Scalars and products.
     pub(crate) plan: SealPlan,
-    /// Claims on columns of the witness and of the key.
-    pub(crate) claims: [usize; 2],
+    /// Claims on columns of the witness, of the key, and of committed inputs and outputs.
+    pub(crate) claims: [usize; 3],
     /// What the verifier asserts, but for public weights.
     pub(crate) assertions: usize,
 }
@@ -62,15 +76,27 @@ impl Form {
                 Some(constants.hidden_layout(Word::Certified, profile, uses.proofs)?)
             }
         };
-        let (witness, seal) = if options.hide(graph.inputs.len()) {
-            let (counts, ends) = dry::verification(&plan, &constants, &options.inputs)?;
+        let mut ports = vec![];
+        for (id, uses) in options.committed(graph) {
+            if let Some(port) = id.of(graph) {
+                let form = TensorForm::new(graph, port, batch, uses, profile);
+                let layout = form.layout()?;
+                ports.push(PortForm { id, form, layout });
+            }
+        }
+        let (witness, seal) = if options.hide(graph) {
+            let (counts, ends) = dry::verification(&plan, &constants, options)?;
+            let of_ports = ends.ports.values().map(|claims| claim::count(claims)).sum();
+            let [of_witness, of_key] =
+                [&ends.witness, &ends.weights].map(|claims| claim::count(claims));
             let sealed = Seal {
                 plan: SealPlan::new(&counts),
-                claims: [&ends.witness, &ends.weights].map(|claims| claim::count(claims)),
+                claims: [of_witness, of_key, of_ports],
                 assertions: counts.assertions,
             };
             let pads = sealed.plan.pads();
-            let others: Vec<&Layout> = key.iter().collect();
+            let others = key.iter().chain(ports.iter().map(|port| &port.layout));
+            let others: Vec<&Layout> = others.collect();
             let layout = plan.hidden_layout(profile, pads, Others::new(&others))?;
             (Some(layout), Some(sealed))
         } else {
@@ -79,6 +105,7 @@ impl Form {
         Ok(Self {
             witness,
             key,
+            ports,
             weights: constants,
             plan,
             analysis,
@@ -88,6 +115,7 @@ impl Form {
 
     /// The sources of the opening, in its order.
     pub(crate) fn sources(&self) -> Vec<&Layout> {
-        self.witness.iter().chain(&self.key).collect()
+        let ports = self.ports.iter().map(|port| &port.layout);
+        self.witness.iter().chain(&self.key).chain(ports).collect()
     }
 }

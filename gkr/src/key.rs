@@ -31,6 +31,7 @@ pub struct VerifyingKey<C: RelationScheme = Joint> {
     pub(crate) profile: ProofProfile,
     trust: Trust,
     pub(crate) inputs: Visibilities,
+    pub(crate) outputs: Visibilities,
     pub(crate) max_batch: usize,
     digest: Digest,
     /// Whether nothing more must be known of the commitment.
@@ -49,6 +50,7 @@ impl<C: RelationScheme> Clone for VerifyingKey<C> {
             profile: self.profile,
             trust: self.trust,
             inputs: self.inputs.clone(),
+            outputs: self.outputs.clone(),
             max_batch: self.max_batch,
             digest: self.digest,
             certified: self.certified,
@@ -65,6 +67,7 @@ impl<C: RelationScheme> PartialEq for VerifyingKey<C> {
             && self.profile == other.profile
             && self.trust == other.trust
             && self.inputs == other.inputs
+            && self.outputs == other.outputs
             && self.max_batch == other.max_batch
     }
 }
@@ -79,6 +82,7 @@ struct Body<C: RelationScheme> {
     profile: ProofProfile,
     trust: Trust,
     inputs: Visibilities,
+    outputs: Visibilities,
     max_batch: usize,
 }
 
@@ -95,6 +99,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             proof: profile,
             trust,
             inputs,
+            outputs,
         } = options;
         let trust = match constants {
             Constants::Committed(_) | Constants::Hidden(..) => trust,
@@ -102,10 +107,13 @@ impl<C: RelationScheme> VerifyingKey<C> {
         };
         let graph = graph.into();
         let inputs = inputs.cut(graph.inputs.len());
+        let outputs = outputs.cut(graph.outputs.len());
         let parameters = (FORMAT_VERSION, C::NAME, C::PARAMETERS, WORK_BITS, max_batch);
         let digest = Digest::of(
             "zkstrata 2026 verifying key",
-            &(parameters, profile, trust, &inputs, &graph, &constants),
+            &(
+                parameters, profile, trust, &inputs, &outputs, &graph, &constants,
+            ),
         );
         Self {
             graph,
@@ -113,6 +121,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             profile,
             trust,
             inputs,
+            outputs,
             max_batch,
             digest,
             certified: true,
@@ -168,17 +177,23 @@ impl<C: RelationScheme> VerifyingKey<C> {
             proof: self.profile,
             trust: self.trust,
             inputs: self.inputs.clone(),
+            outputs: self.outputs.clone(),
         }
     }
 
-    /// Whether its proofs hide something: an input or the weights, and with it all activations.
+    /// Whether its proofs hide something: an input, an output or the weights, and with it all activations.
     pub fn hides(&self) -> bool {
-        self.options().hide(self.graph.inputs.len())
+        self.options().hide(&self.graph)
     }
 
     /// Who sees the inputs.
     pub fn visibilities(&self) -> &Visibilities {
         &self.inputs
+    }
+
+    /// Who sees the outputs.
+    pub fn output_visibilities(&self) -> &Visibilities {
+        &self.outputs
     }
 
     /// Whether the key's proofs are made fast or small.
@@ -218,6 +233,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
                 profile: self.profile,
                 trust: self.trust,
                 inputs: self.inputs.clone(),
+                outputs: self.outputs.clone(),
                 max_batch: self.max_batch,
             },
         )
@@ -240,18 +256,23 @@ impl<C: RelationScheme> VerifyingKey<C> {
             proof: body.profile,
             trust: body.trust,
             inputs: body.inputs,
+            outputs: body.outputs,
         };
         for (index, port) in body.graph.inputs.iter().enumerate() {
-            let private = options.inputs.of(index) == Visibility::Private;
-            if private && body.graph.guard(port).is_none() {
+            let hidden = options.inputs.of(index) != Visibility::Public;
+            if hidden && body.graph.guard(port).is_none() {
                 let name = &port.name;
-                return Err(malformed(format!(
-                    "no lookup of the private input `{name}`"
-                )));
+                return Err(malformed(format!("no lookup of the hidden input `{name}`")));
             }
         }
         if options.inputs != options.inputs.cut(body.graph.inputs.len()) {
             return Err(malformed("visibilities do not fit the inputs".into()));
+        }
+        if options.outputs != options.outputs.cut(body.graph.outputs.len()) {
+            return Err(malformed("visibilities do not fit the outputs".into()));
+        }
+        if let Some(port) = options.private_output(&body.graph) {
+            return Err(malformed(format!("output `{}` is private", port.name)));
         }
         match (&body.constants, plan.shape.is_empty()) {
             (Constants::None, true) => {}
@@ -311,6 +332,9 @@ pub fn file_kind(bytes: &[u8]) -> Option<FileKind> {
         (FileKind::Session, file::SESSION),
         #[cfg(feature = "prover")]
         (FileKind::Sessions, file::SESSIONS),
+        (FileKind::Commitment, file::COMMITMENT),
+        #[cfg(feature = "prover")]
+        (FileKind::Secret, file::SECRET),
         #[cfg(feature = "prover")]
         (FileKind::ProvingKey, file::PROVING_KEY),
     ];
@@ -337,6 +361,10 @@ pub enum FileKind {
     Session,
     /// `.zkuse`
     Sessions,
+    /// `.zkc`
+    Commitment,
+    /// `.zko`
+    Secret,
 }
 
 impl FileKind {
@@ -349,6 +377,8 @@ impl FileKind {
             Self::Certificate => file::CERTIFICATE.limit,
             Self::SessionCertificate => file::SESSION_CERTIFICATE.limit,
             Self::Session | Self::Sessions => file::SESSION_LIMIT,
+            Self::Commitment => file::COMMITMENT.limit,
+            Self::Secret => file::SECRET_LIMIT,
         }
     }
 }

@@ -27,6 +27,7 @@
 
 mod certificate;
 mod claim;
+mod commitment;
 mod constants;
 mod dry;
 mod error;
@@ -43,7 +44,11 @@ mod prepared;
 mod proof;
 #[cfg(feature = "prover")]
 mod prove;
+#[cfg(feature = "prover")]
+mod proven;
 mod publics;
+#[cfg(feature = "prover")]
+mod secret;
 mod security;
 mod session;
 #[cfg(feature = "prover")]
@@ -58,6 +63,7 @@ mod weights;
 mod witness;
 
 pub use certificate::certified_model;
+pub use commitment::{DEFAULT_USES, TensorCommitment};
 pub use constants::{Uses, Weights};
 #[cfg(feature = "prover")]
 pub use error::ProveError;
@@ -67,7 +73,11 @@ pub use key::{FileKind, MAX_BATCH, VerifyingKey, file_kind};
 pub use options::{SetupOptions, Trust, Visibilities, Visibility};
 pub use proof::{Proof, decode_proof, encode_proof};
 #[cfg(feature = "prover")]
-pub use prove::{Proven, ProvingKey};
+pub use prove::ProvingKey;
+#[cfg(feature = "prover")]
+pub use proven::{Given, Proven};
+#[cfg(feature = "prover")]
+pub use secret::TensorSecret;
 pub use security::{REQUIRED_BITS, Security};
 pub use session::certified_session;
 #[cfg(feature = "prover")]

@@ -8,18 +8,19 @@ use crate::form::{Form, Seal};
 use crate::key::VerifyingKey;
 use crate::linear::{Contracted, LinearProver, reduce};
 use crate::lookup;
-use crate::options::{SetupOptions, Trust, Visibilities, Visibility};
+use crate::options::{SetupOptions, Trust, Visibilities};
 use crate::plan::{Plan, WeightPlan};
 use crate::proof::Proof;
-use crate::publics::{InputAt, Publics};
+use crate::proven::{Given, Proven};
+use crate::publics::{InputAt, OutputAt, Publics};
 use crate::statement::{PortValue, Statement, eval_public};
-use crate::verify::{reduce_statement, sealed_relation};
-use crate::witness::{Evidence, Witness, columns};
+use crate::verify::{OUTPUT, reduce_statement, sealed_relation};
+use crate::witness::{Evidence, columns};
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zkstrata_mle::{E, Point};
-use zkstrata_model_ir::int::{Executor, Model, Port, Trace};
+use zkstrata_model_ir::int::{Executor, Model, Trace};
 use zkstrata_model_ir::quantise::Inputs;
 use zkstrata_pcs::joint::{Column, Joint, ProofProfile, Relation, RelationProver};
 use zkstrata_pcs::seal::{Book, Known, Pads, Replay};
@@ -56,19 +57,6 @@ impl<C: RelationProver> Clone for ProvingKey<C> {
     }
 }
 
-/// A proof of a run on real inputs.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Proven {
-    /// What is proven.
-    pub statement: Statement,
-    /// Its proof.
-    pub proof: Proof,
-    /// How many input cells lay beyond the calibrated range and were clamped to it: the proof is
-    /// about the clamped ones.
-    pub clamped: usize,
-}
-
 /// What lookups and the linear part leave, and what they have evaluated of public numbers.
 struct Reduced {
     ends: Ends<E>,
@@ -101,8 +89,12 @@ impl Publics for Recalled<'_> {
         self.denominator
     }
 
-    fn output(&mut self, _: &Plan, port: usize, _: &[E]) -> Option<E> {
-        self.outputs.get(port).copied()
+    fn output(&mut self, _: &Plan, port: usize, _: &[E]) -> Option<OutputAt> {
+        let value = *self.outputs.get(port)?;
+        Some(match self.statement.outputs.get(port)? {
+            PortValue::Public(_) | PortValue::Private => OutputAt::Public(value),
+            PortValue::Committed(_) => OutputAt::Committed,
+        })
     }
 
     fn input(&mut self, _: &Plan, port: usize, _: &[E]) -> Option<InputAt> {
@@ -110,6 +102,7 @@ impl Publics for Recalled<'_> {
         Some(match self.statement.inputs.get(port)? {
             PortValue::Public(_) => InputAt::Public(value),
             PortValue::Private => InputAt::Private,
+            PortValue::Committed(_) => InputAt::Committed,
         })
     }
 }
@@ -123,6 +116,7 @@ struct Body {
     proof: ProofProfile,
     trust: Trust,
     inputs: Visibilities,
+    outputs: Visibilities,
     seed: Option<Seed>,
 }
 
@@ -171,6 +165,19 @@ impl<C: RelationProver> ProvingKey<C> {
         inner.process = Some(0);
     }
 
+    /// Refuses a key of hidden weights without a session, and a session in a process that was forked.
+    pub(crate) fn check_session(&self) -> Result<(), ProveError> {
+        self.inner
+            .vk
+            .commitment()
+            .map_err(|_| ProveError::NoSession)?;
+        let own = std::process::id();
+        match self.inner.process {
+            Some(process) if process != own => Err(ProveError::Forked),
+            _ => Ok(()),
+        }
+    }
+
     /// The plan of the weights.
     pub(crate) fn weight_plan(&self) -> &WeightPlan {
         &self.inner.base.weights
@@ -214,12 +221,7 @@ impl<C: RelationProver> ProvingKey<C> {
     pub fn prove(&self, batch: &[Vec<ArrayD<f32>>]) -> Result<Proven, ProveError> {
         let inputs = self.inner.base.model.quantise_inputs(batch);
         let inputs = inputs.map_err(|e| self.told(e.into()))?;
-        let (statement, proof) = self.prove_inputs(&inputs)?;
-        Ok(Proven {
-            statement,
-            proof,
-            clamped: inputs.saturated,
-        })
+        self.prove_with(&inputs, &Given::default())
     }
 
     /// Runs the model on integer inputs and proves the run: one dense tensor `[B, axes..]` per
@@ -239,6 +241,16 @@ impl<C: RelationProver> ProvingKey<C> {
     /// # Errors
     /// As for [`prove_integers`](Self::prove_integers); inputs of another model may not fit.
     pub fn prove_inputs(&self, inputs: &Inputs) -> Result<(Statement, Proof), ProveError> {
+        let proven = self.prove_with(inputs, &Given::default())?;
+        Ok((proven.statement, proven.proof))
+    }
+
+    /// The same with a context and commitments that were made before; gives the openings of those that
+    /// were made for this proof.
+    ///
+    /// # Errors
+    /// As for [`prove_inputs`](Self::prove_inputs) and [`prove_run`](Self::prove_run).
+    pub fn prove_with(&self, inputs: &Inputs, given: &Given) -> Result<Proven, ProveError> {
         let _span = tracing::info_span!("prove").entered();
         let graph = &self.inner.base.model.graph;
         if let (Some(port), Some(cells)) = (graph.inputs.first(), inputs.cells.first()) {
@@ -248,7 +260,11 @@ impl<C: RelationProver> ProvingKey<C> {
         rayon::scope(|_| {
             let run = || self.inner.base.executor.run(&inputs.cells);
             let trace = tracing::info_span!("run").in_scope(run);
-            self.prove_trace(trace.map_err(|e| self.told(e.into()))?)
+            let proven = self.prove_run(trace.map_err(|e| self.told(e.into()))?, given)?;
+            Ok(Proven {
+                clamped: inputs.saturated,
+                ..proven
+            })
         })
     }
 
@@ -256,6 +272,9 @@ impl<C: RelationProver> ProvingKey<C> {
     ///
     /// # Errors
     /// A batch that is too large.
+    ///
+    /// What opens commitments to the run's inputs and outputs is dropped: [`prove_run`](Self::prove_run) gives
+    /// it.
     pub fn prove_trace(&self, trace: Trace) -> Result<(Statement, Proof), ProveError> {
         self.prove_trace_for([0; 32], trace)
     }
@@ -269,44 +288,35 @@ impl<C: RelationProver> ProvingKey<C> {
         context: [u8; 32],
         trace: Trace,
     ) -> Result<(Statement, Proof), ProveError> {
-        self.check_batch(trace.batch)?;
-        let graph = &self.inner.base.model.graph;
-        let vk = &self.inner.vk;
-        vk.commitment().map_err(|_| ProveError::NoSession)?;
-        let own = std::process::id();
-        if self.inner.process.is_some_and(|process| process != own) {
-            return Err(ProveError::Forked);
-        }
-        let cells = |port: &Port| trace.tensors[port.tensor.0].to_vec();
-        let input = |(index, port)| match vk.visibilities().of(index) {
-            Visibility::Public => PortValue::Public(cells(port)),
-            Visibility::Private => PortValue::Private,
-        };
-        let statement = Statement {
-            model: vk.digest(),
+        let given = Given {
             context,
-            session: vk.session_digest(),
-            inputs: graph.inputs.iter().enumerate().map(input).collect(),
-            outputs: graph.outputs.iter().map(cells).collect(),
+            inputs: vec![],
         };
-        let hidden = vk.hides();
-        let seed = hidden.then(|| self.seed(&statement, &trace)).transpose()?;
-        let prepared = vk.at(trace.batch);
-        let prepared = prepared.map_err(|e| self.unprepared(trace.batch, e))?;
-        let plan = &prepared.form.plan;
-        let witness = tracing::info_span!("witness").in_scope(|| Witness::new(plan, trace));
-        let (tape, _) = self.prove_witness(plan, &statement, &witness, seed.as_ref())?;
-        Ok((statement, Proof { tape }))
+        let proven = self.prove_run(trace, &given)?;
+        Ok((proven.statement, proven.proof))
     }
 
     /// Proves any witness, honest or not, and also tells where the messages lie. What hides it, if
-    /// the key hides something, is drawn from `seed`.
+    /// the key hides something, is drawn from `seed`. No input or output is committed.
+    #[cfg(test)]
     pub(crate) fn prove_witness<W: Evidence>(
         &self,
         plan: &Plan,
         statement: &Statement,
         witness: &W,
         seed: Option<&Seed>,
+    ) -> Result<(Vec<u8>, Vec<Message>), ProveError> {
+        self.prove_hidden(plan, statement, witness, seed, &[])
+    }
+
+    /// The same with what opens the commitments of the statement.
+    pub(crate) fn prove_hidden<W: Evidence>(
+        &self,
+        plan: &Plan,
+        statement: &Statement,
+        witness: &W,
+        seed: Option<&Seed>,
+        ports: &[C::Data],
     ) -> Result<(Vec<u8>, Vec<Message>), ProveError> {
         let vk = &self.inner.vk;
         let prepared = vk
@@ -376,6 +386,7 @@ impl<C: RelationProver> ProvingKey<C> {
             let own = claims.next().into_iter().flatten();
             known.push(own.flat_map(|c| contracted.take(c)).collect());
         }
+        sources.extend(ports);
         C::open(&sources, &relation, &known, &mut tape)?;
         let messages = tape.messages().to_vec();
         Ok((tape.finish(), messages))
@@ -439,9 +450,15 @@ impl<C: RelationProver> ProvingKey<C> {
             denominator = Some(lookups.denominator);
         }
         let _span = tracing::info_span!("linear").entered();
-        for (port, cells) in plan.graph.outputs.iter().zip(&statement.outputs) {
+        for (port, value) in plan.graph.outputs.iter().zip(&statement.outputs) {
             let point = Point::new(tape.sample_vec(plan.num_vars(port.tensor)));
-            let value = eval_public(plan, port.tensor, cells, &point);
+            let value = if let PortValue::Public(cells) = value {
+                eval_public(plan, port.tensor, cells, &point)
+            } else {
+                let value = witness.tensors()[port.tensor.0].eval(&point);
+                tape.send(OUTPUT, &[value]);
+                value
+            };
             outputs.push(value);
             claims.push(TensorClaim {
                 tensor: port.tensor,
@@ -473,28 +490,11 @@ impl<C: RelationProver> ProvingKey<C> {
         self.inner.data.as_ref()
     }
 
-    fn check_batch(&self, batch: usize) -> Result<(), ProveError> {
+    pub(crate) fn check_batch(&self, batch: usize) -> Result<(), ProveError> {
         if batch == 0 || batch > self.inner.vk.max_batch() {
             return Err(self.too_large(batch));
         }
         Ok(())
-    }
-
-    /// What a proof is hidden by: fresh randomness of the system, and of everything that it is about,
-    /// so that no two proofs share it even if the system repeats itself.
-    fn seed(&self, statement: &Statement, trace: &Trace) -> Result<Seed, ProveError> {
-        let system = Seed::from_system();
-        let system = system.map_err(|e| ProveError::Randomness(e.to_string()))?;
-        let graph = &self.inner.base.model.graph;
-        Ok(system.hedged(|hasher| {
-            hasher.update(&statement.digest(trace.batch).0);
-            // Of a trace that `run` made everything else is a function of these.
-            for port in &graph.inputs {
-                let cells = trace.tensors[port.tensor.0].to_vec().into_iter();
-                let bytes: Vec<u8> = cells.flat_map(i64::to_le_bytes).collect();
-                hasher.update(&bytes);
-            }
-        }))
     }
 
     /// What is told of an error that data has caused.
@@ -506,7 +506,7 @@ impl<C: RelationProver> ProvingKey<C> {
         }
     }
 
-    fn unprepared(&self, batch: usize, error: VerifyError) -> ProveError {
+    pub(crate) fn unprepared(&self, batch: usize, error: VerifyError) -> ProveError {
         match error {
             VerifyError::Opening(e) => ProveError::Commit(e),
             _ => self.too_large(batch),
@@ -532,6 +532,7 @@ impl<C: RelationProver> ProvingKey<C> {
                 proof: self.inner.vk.profile(),
                 trust: self.inner.vk.trust(),
                 inputs: self.inner.vk.visibilities().clone(),
+                outputs: self.inner.vk.output_visibilities().clone(),
                 seed: self.inner.seed.clone(),
             },
         )
@@ -545,6 +546,7 @@ impl<C: RelationProver> ProvingKey<C> {
             proof: body.proof,
             trust: body.trust,
             inputs: body.inputs,
+            outputs: body.outputs,
         };
         let (pk, _) = crate::setup::setup_seeded(body.model, &options, body.seed)
             .map_err(|e| FileError::Malformed(e.to_string()))?;

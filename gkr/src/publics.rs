@@ -10,8 +10,18 @@ use zkstrata_mle::E;
 pub(crate) enum InputAt {
     /// Its value.
     Public(E),
-    /// Nothing: it is a committed column.
+    /// Nothing: it is a column of the witness.
     Private,
+    /// Nothing: it is the column of its commitment.
+    Committed,
+}
+
+/// What is known of an output at a point.
+pub(crate) enum OutputAt {
+    /// Its value.
+    Public(E),
+    /// Nothing: it is the column of its commitment.
+    Committed,
 }
 
 /// Public numbers, asked for in the order of a verification.
@@ -20,7 +30,7 @@ pub(crate) trait Publics {
     fn denominator(&mut self, plan: &Plan, at: &[E], challenges: [E; 2]) -> Option<E>;
 
     /// An output at a point.
-    fn output(&mut self, plan: &Plan, port: usize, at: &[E]) -> Option<E>;
+    fn output(&mut self, plan: &Plan, port: usize, at: &[E]) -> Option<OutputAt>;
 
     /// An input at a point.
     fn input(&mut self, plan: &Plan, port: usize, at: &[E]) -> Option<InputAt>;

@@ -88,7 +88,8 @@ impl Security {
         let of_key = form.key.as_ref().map(|_| analysis.weight_claims);
         let claims = of_witness.unwrap_or(0).saturating_add(of_key.unwrap_or(0));
         if let Some(seal) = &form.seal {
-            let [witness, key] = seal.claims;
+            let [witness, key, ports] = seal.claims;
+            let witness = witness.saturating_add(ports);
             let public = constants == Weights::Public;
             let (claims, checks) = if public {
                 (witness, key)

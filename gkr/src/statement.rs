@@ -1,20 +1,25 @@
 //! What is proven: this model maps these inputs to these outputs.
 
+use crate::commitment::{PortId, TensorCommitment};
 use crate::error::StatementError;
-use crate::options::{Visibilities, Visibility};
+use crate::form::{Form, PortForm};
+use crate::options::{SetupOptions, Visibility};
 use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
 use zkstrata_mle::{E, eval_dense};
 use zkstrata_model_ir::int::{Graph, MAX_PORTS, Port, TensorId};
 use zkstrata_model_ir::{Digest, bounded};
+use zkstrata_pcs::joint::RelationScheme;
 
-/// What a statement says of an input.
+/// What a statement says of an input or an output.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PortValue {
     /// These are its cells.
     Public(Vec<i64>),
-    /// There are some in the port's interval, which the prover knows.
+    /// There are some in the port's interval, which the prover knows. Inputs only.
     Private,
+    /// They are those that this is a commitment to.
+    Committed(TensorCommitment),
 }
 
 impl PortValue {
@@ -22,7 +27,40 @@ impl PortValue {
     pub fn public(&self) -> Option<&[i64]> {
         match self {
             Self::Public(cells) => Some(cells),
-            Self::Private => None,
+            Self::Private | Self::Committed(_) => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn public_mut(&mut self) -> Option<&mut Vec<i64>> {
+        match self {
+            Self::Public(cells) => Some(cells),
+            Self::Private | Self::Committed(_) => None,
+        }
+    }
+
+    /// The commitment, if there is one.
+    pub fn commitment(&self) -> Option<&TensorCommitment> {
+        match self {
+            Self::Committed(commitment) => Some(commitment),
+            Self::Public(_) | Self::Private => None,
+        }
+    }
+
+    fn is_as(&self, visibility: Visibility) -> bool {
+        matches!(
+            (self, visibility),
+            (Self::Public(_), Visibility::Public)
+                | (Self::Private, Visibility::Private)
+                | (Self::Committed(_), Visibility::Committed { .. })
+        )
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Public(_) => "public",
+            Self::Private => "private",
+            Self::Committed(_) => "committed",
         }
     }
 }
@@ -38,21 +76,23 @@ pub struct Statement {
     pub context: [u8; 32],
     /// The session that has made the proof, if the weights are hidden.
     pub session: Option<Digest>,
-    /// One integer tensor per model input, or that it is private.
+    /// One integer tensor per model input, or that it is private, or a commitment to it.
     #[serde(deserialize_with = "bounded::<_, _, MAX_PORTS>")]
     pub inputs: Vec<PortValue>,
-    /// One integer tensor per model output.
+    /// One integer tensor per model output, or a commitment to it.
     #[serde(deserialize_with = "bounded::<_, _, MAX_PORTS>")]
-    pub outputs: Vec<Vec<i64>>,
+    pub outputs: Vec<PortValue>,
 }
 
 impl Statement {
     /// The outputs as real numbers: `[inference][output][cell]`, cells in row-major order of the
-    /// output's shape. `graph` is that of the key that accepted the statement.
+    /// output's shape, none of an output that is not public. `graph` is that of the key that accepted the
+    /// statement.
     #[allow(clippy::as_conversions)] // to the nearest real number
     pub fn real_outputs(&self, graph: &Graph) -> Vec<Vec<Vec<f64>>> {
         let batch = self.batch(graph);
-        let output = |inference: usize, (port, cells): (&Port, &Vec<i64>)| {
+        let output = |inference: usize, (port, value): (&Port, &PortValue)| {
+            let cells = value.public().unwrap_or_default();
             let one = cells.len() / batch;
             let cells = cells.iter().skip(inference * one).take(one);
             cells.map(|&x| x as f64 * port.scale).collect()
@@ -63,10 +103,13 @@ impl Statement {
             .collect()
     }
 
-    /// Number of inferences, from the length of the first output.
+    /// Number of inferences, from the first output: the number of its cells, or its commitment.
     pub fn batch(&self, graph: &Graph) -> usize {
         match (self.outputs.first(), graph.outputs.first()) {
-            (Some(cells), Some(port)) => cells.len() / cells_of(graph, port).max(1),
+            (Some(PortValue::Public(cells)), Some(port)) => {
+                cells.len() / cells_of(graph, port).max(1)
+            }
+            (Some(PortValue::Committed(commitment)), _) => commitment.batch(),
             _ => 0,
         }
     }
@@ -81,30 +124,56 @@ impl Statement {
     pub(crate) fn check(
         &self,
         graph: &Graph,
-        inputs: &Visibilities,
+        options: &SetupOptions,
         batch: usize,
     ) -> Result<(), StatementError> {
-        for (index, (port, value)) in graph.inputs.iter().zip(&self.inputs).enumerate() {
-            let found = match (value, inputs.of(index)) {
-                (PortValue::Public(_), Visibility::Public)
-                | (PortValue::Private, Visibility::Private) => continue,
-                (PortValue::Public(_), Visibility::Private) => "public",
-                (PortValue::Private, Visibility::Public) => "private",
-            };
-            return Err(StatementError::Visibility {
-                port: port.name.clone(),
-                found,
-            });
+        let inputs = (0..graph.inputs.len()).map(|k| (PortId::Input(k), options.inputs.of(k)));
+        let outputs = (0..graph.outputs.len()).map(|k| (PortId::Output(k), options.outputs.of(k)));
+        for (id, visibility) in inputs.chain(outputs) {
+            let value = self.value(id).filter(|value| !value.is_as(visibility));
+            if let Some(value) = value {
+                return Err(StatementError::Visibility {
+                    port: id.name(graph),
+                    found: value.name(),
+                });
+            }
         }
         let cells = self.inputs.iter().map(PortValue::public);
         check_ports(graph, "input", &graph.inputs, cells, batch)?;
-        let cells = self.outputs.iter().map(|cells| Some(cells.as_slice()));
+        let cells = self.outputs.iter().map(PortValue::public);
         check_ports(graph, "output", &graph.outputs, cells, batch)
+    }
+
+    /// What is said of an input or an output.
+    fn value(&self, id: PortId) -> Option<&PortValue> {
+        match id {
+            PortId::Input(index) => self.inputs.get(index),
+            PortId::Output(index) => self.outputs.get(index),
+        }
+    }
+
+    /// The commitments to ports, in the order of their opening; they must be to tensors of this form.
+    pub(crate) fn commitments<C: RelationScheme>(
+        &self,
+        form: &Form,
+    ) -> Result<Vec<C::Commitment>, StatementError> {
+        let commitment = |port: &PortForm| {
+            let refused = |reason: String| StatementError::Commitment {
+                port: port.id.name(&form.plan.graph),
+                reason,
+            };
+            let found = self.value(port.id).and_then(PortValue::commitment);
+            let found = found.ok_or_else(|| refused("it has no commitment".into()))?;
+            found.check(&port.form).map_err(refused)?;
+            let decoded = found.decode::<C>(&port.layout);
+            decoded.ok_or_else(|| refused("its commitment is malformed".into()))
+        };
+        form.ports.iter().map(commitment).collect()
     }
 }
 
 /// Cells of one inference.
-fn cells_of(graph: &Graph, port: &Port) -> usize {
+pub(crate) fn cells_of(graph: &Graph, port: &Port) -> usize {
     graph.node(port.tensor).axes.iter().product()
 }
 
@@ -123,26 +192,38 @@ fn check_ports<'a>(
         });
     }
     for (port, cells) in ports.iter().zip(tensors) {
-        let Some(cells) = cells else { continue };
-        let expected = cells_of(graph, port).saturating_mul(batch);
-        if cells.len() != expected {
-            return Err(StatementError::Length {
-                what: format!("cells of {kind} `{}`", port.name),
-                found: cells.len(),
-                expected,
-            });
+        if let Some(cells) = cells {
+            check_cells(graph, (kind, port), cells, batch)?;
         }
-        let interval = graph.node(port.tensor).interval;
-        let outside = |&(_, &x): &(usize, &i64)| x < interval.lo || x > interval.hi;
-        if let Some((cell, &value)) = cells.iter().enumerate().find(outside) {
-            return Err(StatementError::Interval {
-                port: format!("{kind} `{}`", port.name),
-                cell,
-                value,
-                lo: interval.lo,
-                hi: interval.hi,
-            });
-        }
+    }
+    Ok(())
+}
+
+/// Checks that a tensor has the length, and every cell lies in the interval, that the graph gives it.
+pub(crate) fn check_cells(
+    graph: &Graph,
+    (kind, port): (&str, &Port),
+    cells: &[i64],
+    batch: usize,
+) -> Result<(), StatementError> {
+    let expected = cells_of(graph, port).saturating_mul(batch);
+    if cells.len() != expected {
+        return Err(StatementError::Length {
+            what: format!("cells of {kind} `{}`", port.name),
+            found: cells.len(),
+            expected,
+        });
+    }
+    let interval = graph.node(port.tensor).interval;
+    let outside = |&(_, &x): &(usize, &i64)| x < interval.lo || x > interval.hi;
+    if let Some((cell, &value)) = cells.iter().enumerate().find(outside) {
+        return Err(StatementError::Interval {
+            port: format!("{kind} `{}`", port.name),
+            cell,
+            value,
+            lo: interval.lo,
+            hi: interval.hi,
+        });
     }
     Ok(())
 }

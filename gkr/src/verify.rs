@@ -1,9 +1,10 @@
 //! Verification: from a statement and a tape to accept or reject.
 
 use crate::claim::{self, Claim, Ends, Merged, TensorClaim};
+use crate::commitment::{COLUMN, PortId};
 use crate::constants::{Constants, PublicWeights, assert_values};
 use crate::error::{StatementError, VerifyError};
-use crate::form::Form;
+use crate::form::{Form, PortForm};
 use crate::key::VerifyingKey;
 use crate::linear::{LinearVerifier, reduce};
 use crate::lookup;
@@ -11,13 +12,18 @@ use crate::lookup::table::eval_all;
 use crate::plan::{Plan, WeightPlan};
 use crate::prepared::Prepared;
 use crate::proof::Proof;
-use crate::publics::{InputAt, Publics};
+use crate::publics::{InputAt, OutputAt, Publics};
 use crate::statement::{PortValue, Statement, eval_public};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use zkstrata_mle::{E, Point};
+use zkstrata_model_ir::int::Port;
 use zkstrata_pcs::joint::{Relation, RelationScheme, SourceRef, Term};
 use zkstrata_pcs::seal::{Book, SealedTape, Settled};
 use zkstrata_pcs::{Channel, TapeError, VerifierTape};
+
+/// Message of the value of a committed output at its point.
+pub(crate) const OUTPUT: &str = "committed output";
 
 impl<C: RelationScheme> VerifyingKey<C> {
     /// Accepts if `proof` shows that the model maps the statement's inputs to its outputs.
@@ -25,8 +31,9 @@ impl<C: RelationScheme> VerifyingKey<C> {
     /// # Soundness
     /// Accepting establishes the statement, except with the probability that
     /// [`security`](Self::security) reports per hash that a forger computes. It says nothing about where this key comes from, nor whether the inputs
-    /// are the ones the caller has in mind: compare [`Statement::inputs`], and [`Statement::context`] with
-    /// the nonce that the proof should answer.
+    /// are the ones the caller has in mind: compare [`Statement::inputs`], commitments among inputs and
+    /// outputs with those that they should be, and [`Statement::context`] with the nonce that the proof
+    /// should answer.
     ///
     /// # Errors
     /// The statement or the proof is refused, or the key asks for its certificate first
@@ -35,6 +42,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
         let prepared = self.check_statement(statement)?;
         let form = &prepared.form;
         let (plan, weights) = (&form.plan, &form.weights);
+        let ports = statement.commitments::<C>(form)?;
         let mut tape = VerifierTape::new(&statement.digest(plan.batch).0, &proof.tape);
         let witness = match &form.witness {
             None => None,
@@ -45,6 +53,9 @@ impl<C: RelationScheme> VerifyingKey<C> {
             sources.push(SourceRef { layout, commitment });
         }
         if let (Some(commitment), Some(layout)) = (self.commitment()?, &form.key) {
+            sources.push(SourceRef { layout, commitment });
+        }
+        for (PortForm { layout, .. }, commitment) in form.ports.iter().zip(&ports) {
             sources.push(SourceRef { layout, commitment });
         }
         let evaluated = |constants: &PublicWeights, claims: &[_]| {
@@ -80,7 +91,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
     pub(crate) fn claims<H: Channel>(
         &self,
         form: &Form,
-        ends: Ends<H::S>,
+        mut ends: Ends<H::S>,
         values: impl FnOnce(&PublicWeights, &[Claim<H::S>]) -> Result<Vec<E>, VerifyError>,
         channel: &mut H,
     ) -> Result<Vec<Vec<Claim<H::S>>>, VerifyError> {
@@ -99,6 +110,12 @@ impl<C: RelationScheme> VerifyingKey<C> {
                 nothing_claimed(&ends.weights)?;
             }
         }
+        for port in &form.ports {
+            claims.push(ends.ports.remove(&port.id).unwrap_or_default());
+        }
+        ends.ports
+            .values()
+            .try_for_each(|claims| nothing_claimed(claims))?;
         Ok(claims)
     }
 
@@ -118,7 +135,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
                 max: self.max_batch,
             }));
         }
-        statement.check(&self.graph, &self.inputs, batch)?;
+        statement.check(&self.graph, &self.options(), batch)?;
         if !self.is_certified() {
             return Err(VerifyError::Uncertified);
         }
@@ -152,9 +169,15 @@ impl Publics for &Statement {
         Some(row.denominator(alpha, beta))
     }
 
-    fn output(&mut self, plan: &Plan, port: usize, at: &[E]) -> Option<E> {
+    fn output(&mut self, plan: &Plan, port: usize, at: &[E]) -> Option<OutputAt> {
         let tensor = plan.graph.outputs.get(port)?.tensor;
-        Some(eval_public(plan, tensor, self.outputs.get(port)?, at))
+        match self.outputs.get(port)? {
+            PortValue::Public(cells) => {
+                Some(OutputAt::Public(eval_public(plan, tensor, cells, at)))
+            }
+            PortValue::Private => None,
+            PortValue::Committed(_) => Some(OutputAt::Committed),
+        }
     }
 
     fn input(&mut self, plan: &Plan, port: usize, at: &[E]) -> Option<InputAt> {
@@ -162,6 +185,7 @@ impl Publics for &Statement {
         Some(match self.inputs.get(port)? {
             PortValue::Public(cells) => InputAt::Public(eval_public(plan, tensor, cells, at)),
             PortValue::Private => InputAt::Private,
+            PortValue::Committed(_) => InputAt::Committed,
         })
     }
 }
@@ -199,6 +223,7 @@ pub(crate) fn reduce_statement<C: Channel>(
 ) -> Result<Ends<C::S>, VerifyError> {
     let malformed = |what: &str| VerifyError::Key(format!("{what} without a port"));
     let (mut committed, mut claims) = (Vec::new(), Vec::new());
+    let mut of_ports: BTreeMap<PortId, Vec<Claim<C::S>>> = BTreeMap::new();
     if !plan.blocks.is_empty() {
         let lookups = lookup::verify(plan, &mut publics, channel)?;
         committed = lookups.witness;
@@ -206,8 +231,16 @@ pub(crate) fn reduce_statement<C: Channel>(
     }
     for (index, port) in plan.graph.outputs.iter().enumerate() {
         let point = Point::new(channel.sample_vec(plan.num_vars(port.tensor)));
-        let value = publics.output(plan, index, &point);
-        let value = channel.constant(value.ok_or_else(|| malformed("an output"))?);
+        let value = match publics.output(plan, index, &point) {
+            None => return Err(malformed("an output")),
+            Some(OutputAt::Public(value)) => channel.constant(value),
+            Some(OutputAt::Committed) => {
+                let value = channel.recv_one(OUTPUT)?;
+                let claim = Claim::of(COLUMN, point.clone(), value.clone());
+                of_ports.insert(PortId::Output(index), vec![claim]);
+                value
+            }
+        };
         claims.push(TensorClaim {
             tensor: port.tensor,
             point,
@@ -232,17 +265,30 @@ pub(crate) fn reduce_statement<C: Channel>(
             }
             Some(InputAt::Private) => {
                 let column = plan.guard_column(port);
-                let column = column.ok_or_else(|| {
-                    VerifyError::Key(format!("no lookup of the private input `{}`", port.name))
-                })?;
+                let column = column.ok_or_else(|| unguarded(port))?;
                 committed.push(Claim::of(column, point, value));
+            }
+            Some(InputAt::Committed) => {
+                if plan.guard_column(port).is_none() {
+                    return Err(unguarded(port));
+                }
+                let claims = of_ports.entry(PortId::Input(index)).or_default();
+                claims.push(Claim::of(COLUMN, point, value));
             }
         }
     }
     committed.append(&mut ends.witness);
     ends.witness = merge(committed, channel)?;
     ends.weights = merge(ends.weights, channel)?;
+    for (port, claims) in of_ports {
+        ends.ports.insert(port, merge(claims, channel)?);
+    }
     Ok(ends)
+}
+
+/// A hidden input whose cells may lie anywhere; keys are validated, so this is not reached.
+fn unguarded(port: &Port) -> VerifyError {
+    VerifyError::Key(format!("no lookup of the hidden input `{}`", port.name))
 }
 
 /// Merges claims on one column at one point, asserting that their values are equal.

@@ -93,7 +93,7 @@ impl Source {
             Word::Codeword | Word::Certified | Word::Uncertified => {
                 Column::I8(cells.iter().map(|&c| c as i8).collect())
             }
-            Word::Committed => Column::I16(cells.clone()),
+            Word::Committed | Word::Shared => Column::I16(cells.clone()),
         };
         self.cells.iter().map(column).collect()
     }

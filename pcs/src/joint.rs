@@ -88,7 +88,8 @@
 //! `f n / |E|` no vector agrees with its fold on more than a part `1 - delta`, and all of `t`
 //! positions agree with probability at most `(1 - delta)^t`, of which some 1,000 make `2^-90`. The
 //! certificate is made and verified once; the openings of a [`Word::Certified`] word rest on it.
-//! Whoever has neither a reason to trust a word nor its certificate opens it as [`Word::Committed`].
+//! Whoever has neither a reason to trust a word nor its certificate opens it as [`Word::Committed`], or
+//! as [`Word::Shared`] if it was committed to before the proof and its root is part of what is proven.
 //!
 //! **Theorem.** A prover whose relation is false, or one of whose words is not close to anything,
 //! is accepted with probability at most the sum of

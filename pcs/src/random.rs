@@ -55,6 +55,11 @@ impl Seed {
         Self(bytes)
     }
 
+    /// The bytes, to be kept as secret as what they hide.
+    pub fn to_bytes(&self) -> Zeroizing<[u8; 32]> {
+        Zeroizing::new(self.0)
+    }
+
     /// Fresh randomness of the system.
     ///
     /// # Errors

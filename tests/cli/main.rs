@@ -4,6 +4,7 @@
 mod accuracy;
 mod arrays;
 mod cases;
+mod committed;
 mod conformance;
 mod estimate;
 #[cfg(unix)]

@@ -133,7 +133,9 @@ fn visibilities_are_said_by_name() {
     let unknown = setup(&folder, &["--input-visibility", "secret"]);
     unknown.expect(2);
     assert!(
-        unknown.stderr.contains("neither `public` nor `private`"),
+        unknown
+            .stderr
+            .contains("none of `public`, `private` and `committed`"),
         "{unknown:?}"
     );
 }

@@ -3,7 +3,7 @@
 use crate::case::{Figures, Stage, Stop};
 use crate::sample::Sample;
 use std::time::Instant;
-use zkstrata_gkr::{Statement, VerifyingKey, setup};
+use zkstrata_gkr::{PortValue, Statement, VerifyingKey, setup};
 use zkstrata_model_ir::int::{Ints, Model, Trace};
 
 /// Proves the run of a model on samples, whose trace is given.
@@ -48,7 +48,8 @@ pub(crate) fn prove(
 
 /// The first output of the statement that is not the run's.
 fn differs<'a>(statement: &Statement, vk: &'a VerifyingKey, trace: &Trace) -> Option<&'a str> {
-    let same = |ints: &Ints, cells: &[i64]| {
+    let same = |ints: &Ints, value: &PortValue| {
+        let cells = value.public().unwrap_or_default();
         ints.len() == cells.len() && cells.iter().enumerate().all(|(i, &x)| ints.get(i) == x)
     };
     let mut pairs = vk.graph().outputs.iter().zip(&statement.outputs);
@@ -61,7 +62,10 @@ fn differs<'a>(statement: &Statement, vk: &'a VerifyingKey, trace: &Trace) -> Op
 fn altered(statement: &Statement, vk: &VerifyingKey, k: usize) -> Statement {
     let mut statement = statement.clone();
     let interval = vk.graph().node(vk.graph().outputs[k].tensor).interval;
-    if let Some(x) = statement.outputs[k].last_mut() {
+    if let Some(x) = statement.outputs[k]
+        .public_mut()
+        .and_then(|cells| cells.last_mut())
+    {
         *x += if interval.contains(*x + 1) || !interval.contains(*x - 1) {
             1
         } else {

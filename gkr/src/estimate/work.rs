@@ -5,7 +5,7 @@ use crate::claim::{Claim, count};
 use crate::dry;
 use crate::error::VerifyError;
 use crate::form::Form;
-use crate::options::Visibilities;
+use crate::options::SetupOptions;
 use crate::plan::{Block, Plan};
 use zkstrata_model_ir::int::{MapAxis, Model, Op};
 use zkstrata_pcs::Counts;
@@ -83,10 +83,10 @@ impl Counted {
     pub(super) fn new(
         model: &Model,
         form: &Form,
-        inputs: &Visibilities,
+        options: &SetupOptions,
     ) -> Result<Self, VerifyError> {
         let (plan, weights) = (&form.plan, &form.weights);
-        let (counts, ends) = dry::verification(plan, weights, inputs)?;
+        let (counts, ends) = dry::verification(plan, weights, options)?;
         let opening = Joint::cost(&form.sources())?;
         let len = |n: usize| n as f64;
         let constants_len = model.weights.iter().map(Vec::len).sum::<usize>()
@@ -124,10 +124,16 @@ impl Counted {
         if let Some(source) = form.witness.as_ref().and_then(|_| costs.next()) {
             work.witness = Commitment::new(source, &ends.witness);
         }
-        let key = costs.next();
+        let key = form.key.as_ref().and_then(|_| costs.next());
         match key {
             Some(source) => work.key = Commitment::new(source, &ends.weights),
             None => work.evaluated = work.weights,
+        }
+        // Committed inputs and outputs are committed to beside the witness.
+        for (source, claims) in costs.zip(ends.ports.values()) {
+            let port = Commitment::new(source, claims);
+            work.witness.word += port.word;
+            work.witness.claims += port.claims;
         }
         work.proof = super::size::proof(form, counts, &opening);
         Ok(Self { work, key })

@@ -44,6 +44,7 @@ pub(crate) fn reduce<P: Party>(
             witness: Vec::new(),
             weights: Vec::new(),
             inputs: Vec::new(),
+            ports: BTreeMap::new(),
         },
         queue: claims.into(),
         held: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 use super::build::{SHIFT, inputs, plan};
 use super::field_run::{Tamper, run};
+use super::suite::public;
 use super::suite::{self, models};
 use crate::PortValue;
 use crate::plan::Plan;
@@ -372,9 +373,12 @@ fn a_false_output_with_an_honest_trace_is_rejected() {
         let case = Case::<Clear>::new(model, 3);
         let plan = plan(&case.model, case.batch);
         for port in 0..case.honest.outputs.len() {
-            for cell in [0, case.honest.outputs[port].len() - 1] {
+            for cell in [
+                0,
+                case.honest.outputs[port].public().expect("public").len() - 1,
+            ] {
                 let mut statement = case.honest.clone();
-                let at = &mut statement.outputs[port][cell];
+                let at = &mut public(&mut statement.outputs[port])[cell];
                 let tensor = case.model.graph.outputs[port].tensor;
                 let interval = case.model.graph.node(tensor).interval;
                 *at = if *at < interval.hi { *at + 1 } else { *at - 1 };

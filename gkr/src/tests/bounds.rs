@@ -4,6 +4,7 @@
 
 use super::build::plan;
 use super::field_run::run;
+use crate::PortValue;
 use crate::constants::Constants;
 use crate::proof::Proof;
 use crate::{SetupError, SetupOptions, VerifyingKey, setup_scheme};
@@ -186,7 +187,7 @@ fn a_clamp_beyond_the_type_of_its_argument_is_what_the_table_says() {
         };
         let (pk, vk) = setup_scheme::<Joint>(model, &SetupOptions::default()).expect("sets up");
         let (statement, proof) = pk.prove_integers(&[vec![5]]).expect("proves");
-        assert_eq!(statement.outputs, [[end]]);
+        assert_eq!(statement.outputs, [PortValue::Public(vec![end])]);
         vk.verify(&statement, &proof).expect("verifies");
     }
 }

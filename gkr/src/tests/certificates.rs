@@ -21,6 +21,7 @@ const OPTIONS: SetupOptions = SetupOptions {
     proof: crate::ProofProfile::Fast,
     trust: Trust::Certificate,
     inputs: Visibilities::PUBLIC,
+    outputs: Visibilities::PUBLIC,
 };
 
 /// The keys of a model, the verifying one as it comes out of a file, and the certificate.
@@ -96,9 +97,10 @@ fn keys_say_whether_they_need_a_certificate() {
     };
     let (_, vk) = setup_scheme::<Joint>(suite::mlp(), &options).expect("sets up");
     let mut bytes = vk.to_bytes();
-    // The trust, who sees each of one input, and the largest batch, two bytes here, come last.
-    assert_eq!(bytes[bytes.len() - 6..], [0, 1, 1, 0, 0x80, 0x08]);
-    let trust = bytes.len() - 6;
+    // The trust, who sees each of one input and of one output, and the largest batch, two bytes here,
+    // come last.
+    assert_eq!(bytes[bytes.len() - 9..], [0, 1, 1, 0, 1, 1, 0, 0x80, 0x08]);
+    let trust = bytes.len() - 9;
     bytes[trust] = 1;
     let (head, body) = bytes.split_at(12 + blake3::OUT_LEN);
     let checksum = blake3::hash(body);

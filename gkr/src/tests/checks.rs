@@ -59,6 +59,7 @@ impl<const BITS: u32> RelationScheme for Weak<BITS> {
             name: match layout.word() {
                 Word::Committed => "Proof".into(),
                 Word::Codeword | Word::Certified | Word::Uncertified => "Key".into(),
+                Word::Shared => "Port".into(),
             },
             bits: BITS.into(),
         };
@@ -119,7 +120,7 @@ fn proof_under<C: RelationProver<Data = ()>>(
     let trace = pk.run(&x).expect("runs");
     let outputs = model.graph.outputs.iter().map(|port| {
         let cells = &trace.tensors[port.tensor.0];
-        (0..cells.len()).map(|i| cells.get(i)).collect()
+        PortValue::Public((0..cells.len()).map(|i| cells.get(i)).collect())
     });
     let statement = Statement {
         model: key.digest(),
@@ -272,7 +273,7 @@ fn a_batch_that_the_key_does_not_allow_is_rejected() {
         context: [0; 32],
         session: None,
         inputs: vec![PortValue::Public(vec![]); statement.inputs.len()],
-        outputs: vec![vec![]; statement.outputs.len()],
+        outputs: vec![PortValue::Public(vec![]); statement.outputs.len()],
     };
     let empty = Proof { tape: vec![] };
     assert_eq!(

@@ -368,7 +368,7 @@ pub(super) fn run(
             let mut cells = vec![];
             let x = &tensors[port.tensor.0];
             for_each_live(&plan.axes(port.tensor), |_, at| cells.push(centred(x[at])));
-            cells
+            PortValue::Public(cells)
         })
         .collect();
     let statement = Statement {

@@ -6,8 +6,8 @@ use super::attacks::Case;
 use super::blame::{Blame, False, Liar, Tree};
 use super::build::{Builder, inputs, plan};
 use super::field_run::run;
+use super::suite::public;
 use super::suite::{self, models};
-use crate::Visibilities;
 use crate::lookup::fraction::CLEAR_VARS;
 use crate::proof::Proof;
 use crate::statement::Statement;
@@ -67,7 +67,7 @@ fn false_cells(batch: usize, blames: &[Blame]) -> BTreeMap<String, usize> {
                 let digest = case.vk.digest();
                 let (statement, witness) = run(&plan, &case.model, digest, &case.inputs, &mut lie);
                 if statement
-                    .check(&case.model.graph, &Visibilities::PUBLIC, batch)
+                    .check(&case.model.graph, &SetupOptions::default(), batch)
                     .is_err()
                 {
                     // The lie takes an output out of its interval.
@@ -177,7 +177,7 @@ fn a_false_output_pushed_through_the_linear_part_is_rejected() {
             let plan = plan(&case.model, 3);
             for port in 0..case.honest.outputs.len() {
                 let mut statement = case.honest.clone();
-                let cell = &mut statement.outputs[port][0];
+                let cell = &mut public(&mut statement.outputs[port])[0];
                 let tensor = case.model.graph.outputs[port].tensor;
                 let interval = case.model.graph.node(tensor).interval;
                 *cell += if *cell < interval.hi { 1 } else { -1 };
@@ -410,7 +410,7 @@ fn a_chain_of_lies_is_stuck_at_the_joint_opening() {
         let case = Case::<Joint>::new(model, 1);
         let plan = plan(&case.model, 1);
         let mut statement = case.honest.clone();
-        statement.outputs[0][0] += 1;
+        public(&mut statement.outputs[0])[0] += 1;
         for seed in 0..4 {
             let witness = Witness::new(&plan, case.pk.run(&case.inputs).expect("runs"));
             let blame = Blame {

@@ -17,6 +17,7 @@ mod merging;
 mod missing;
 mod operators;
 mod padding;
+mod ports;
 mod private;
 mod products;
 mod random;

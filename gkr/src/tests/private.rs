@@ -87,7 +87,8 @@ fn accepts<C: RelationProver>(weights: Weights) {
         assert!(statement.inputs.iter().all(|x| *x == PortValue::Private));
         let trace = case.pk.run(&case.inputs).expect(name);
         for (port, cells) in case.vk.graph().outputs.iter().zip(&statement.outputs) {
-            assert_eq!(trace.tensors[port.tensor.0].to_vec(), *cells, "{name}");
+            let cells = cells.public().expect("public");
+            assert_eq!(trace.tensors[port.tensor.0].to_vec(), cells, "{name}");
         }
         let bytes = encode_proof(&statement, &proof);
         let decoded = decode_proof(&bytes).expect("a proof file");
@@ -167,7 +168,7 @@ fn a_proof_of_another_statement() {
             .verify(&other, &proof)
             .expect_err("another statement")
     };
-    refused(&|s| s.outputs[0][0] ^= 1);
+    refused(&|s| public(&mut s.outputs[0])[0] ^= 1);
     refused(&|s| s.context[31] ^= 1);
     // Nobody can pass a public input for a private one, or the other way round.
     let inputs = case.inputs.clone();
@@ -211,6 +212,7 @@ fn inputs_are_hidden_one_by_one() {
             let expected = match visibility {
                 Visibility::Public => PortValue::Public(case.inputs[k].clone()),
                 Visibility::Private => PortValue::Private,
+                Visibility::Committed { .. } => unreachable!("nothing is committed"),
             };
             assert_eq!(*value, expected);
         }
@@ -285,7 +287,7 @@ fn lies_about_hidden_inputs() {
         }
         // An output that another input would have.
         let (mut statement, proof) = case.pk.prove_integers(&case.inputs).expect(name);
-        statement.outputs[0][0] += 1;
+        public(&mut statement.outputs[0])[0] += 1;
         assert!(case.vk.verify(&statement, &proof).is_err());
         assert_ne!(outputs, statement.outputs);
     }
@@ -306,7 +308,7 @@ fn keys_without_guards() {
     let refused = VerifyingKey::<Clear>::from_bytes(&digest.to_bytes());
     let refused = refused.expect_err("no guard").to_string();
     assert!(
-        refused.contains("no lookup of the private input"),
+        refused.contains("no lookup of the hidden input"),
         "{refused}"
     );
     // Setup makes one, once.
@@ -331,10 +333,10 @@ fn visibilities_of_another_model() {
             ..SetupOptions::default()
         };
         let refused = setup_scheme::<Clear>(suite::two_ports(), &options).map(|_| ());
-        let Err(SetupError::Visibilities { found, inputs }) = refused else {
+        let Err(SetupError::Visibilities { found, ports, .. }) = refused else {
             panic!("{count} visibilities of two inputs");
         };
-        assert_eq!((found, inputs), (count, 2));
+        assert_eq!((found, ports), (count, 2));
     }
 }
 
@@ -387,7 +389,7 @@ fn inputs_that_are_too_long_to_look_up() {
 fn sealed_proofs_fail_without_detail() {
     let case = Case::<Clear>::new(suite::mlp(), 1, &private(Weights::Committed));
     let (mut statement, proof) = case.pk.prove_integers(&case.inputs).expect("proves");
-    statement.outputs[0][1] += 1;
+    public(&mut statement.outputs[0])[1] += 1;
     let refused = case.vk.verify(&statement, &proof);
     assert!(
         matches!(refused, Err(VerifyError::Opening(_) | VerifyError::Tape(_))),

@@ -386,6 +386,6 @@ pub(super) fn wide() -> Model {
 pub(crate) fn public(value: &mut PortValue) -> &mut Vec<i64> {
     match value {
         PortValue::Public(cells) => cells,
-        PortValue::Private => panic!("a private input has no cells"),
+        PortValue::Private | PortValue::Committed(_) => panic!("a hidden port has no cells"),
     }
 }

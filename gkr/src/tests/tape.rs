@@ -135,8 +135,8 @@ fn statements_that_differ_are_rejected() {
     let error = rejects(&|s| s.model = Digest([7; 32]));
     assert!(matches!(error, VerifyError::Statement(_)), "{error}");
     rejects(&|s| public(&mut s.inputs[0])[3] ^= 1);
-    rejects(&|s| s.outputs[0][0] += 1);
-    rejects(&|s| s.outputs[0].swap(0, 1));
+    rejects(&|s| public(&mut s.outputs[0])[0] += 1);
+    rejects(&|s| public(&mut s.outputs[0]).swap(0, 1));
     for (what, error) in [
         (
             "cell beyond its interval",
@@ -144,11 +144,14 @@ fn statements_that_differ_are_rejected() {
         ),
         (
             "output beyond its interval",
-            rejects(&|s| s.outputs[0][0] = i64::MIN),
+            rejects(&|s| public(&mut s.outputs[0])[0] = i64::MIN),
         ),
         ("missing input", rejects(&|s| s.inputs.clear())),
         ("missing output", rejects(&|s| s.outputs.clear())),
-        ("short output", rejects(&|s| s.outputs[0].truncate(3))),
+        (
+            "short output",
+            rejects(&|s| public(&mut s.outputs[0]).truncate(3)),
+        ),
         (
             "short input",
             rejects(&|s| public(&mut s.inputs[0]).truncate(17)),
@@ -160,7 +163,7 @@ fn statements_that_differ_are_rejected() {
         (
             "huge batch",
             rejects(&|s| {
-                for tensor in s.inputs.iter_mut().map(public).chain(&mut s.outputs) {
+                for tensor in s.inputs.iter_mut().chain(&mut s.outputs).map(public) {
                     *tensor = tensor.repeat(4096);
                 }
             }),
@@ -173,7 +176,7 @@ fn statements_that_differ_are_rejected() {
     }
     // One inference of the two.
     rejects(&|s| {
-        for tensor in s.inputs.iter_mut().map(public).chain(&mut s.outputs) {
+        for tensor in s.inputs.iter_mut().chain(&mut s.outputs).map(public) {
             tensor.truncate(tensor.len() / 2);
         }
     });
@@ -207,7 +210,7 @@ fn clear_and_joint_agree() {
             let port = &joint.vk.graph().outputs[0];
             joint.vk.graph().node(port.tensor).interval
         };
-        let cell = &mut statement.outputs[0][0];
+        let cell = &mut public(&mut statement.outputs[0])[0];
         *cell = if *cell < interval.hi {
             *cell + 1
         } else {
@@ -448,14 +451,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Committed
-      key 1e8f0d16bd9cd7da0870331a32f88ce175b1e01373992df1eb156fddbdfe86ce
-      proof 9e06f7924f989e6cb505f0c4b084ca2d8ab3a5d43f87e916cd6420697cf8b917
+      key 40234680e81b0cf67e3f03a2928053503fa74c6b04590259f5df0c010f636590
+      proof 4c335aa8f87b9a095d95402902356d5222b7059828b1681cd404a8d33a1ec096
     wide Committed
-      key f8d55302a5309dfa179e91710420c7812a6657be41d1bec2b4eaab87e6ab1e6a
-      proof 366c9b7d8967ba7dec382809c0e125e7017f82a4d3cb6e7c2ff89cd059bb0129
+      key b8a2bdadd6431e3bf05c9b7aaa5de4e15a7e60906f4b718d441e43fa2f350ba0
+      proof 2a6a47a3b01e68fc27b8ae1db94cf3c759e1c832f1725e1fc760c9f06080d397
     wide Public
-      key 781ee4c8c2d320a9a5e298e4f9fed6a7caf4dc7ba1b5c413ff0b1766a61e9523
-      proof fe059d5a0190f6c35c3fd8d722c8cf4d807d4ffc6f3b6fb881f6b64164a6997f
+      key b224411c9f7648e5a99ff30f70040d7c3fdc8587132694efdfbd702640c79b29
+      proof 3493911d192e2c88b304225ce80ff6c2bfb97cf346726a0535d0834e7e4b09cb
     ");
 }
 

@@ -175,14 +175,29 @@ impl Graph {
         let mut saturated = 0;
         let mut cells = Vec::with_capacity(self.inputs.len());
         for (k, port) in self.inputs.iter().enumerate() {
-            let interval = self.node(port.tensor).interval;
-            let mut integers = Vec::new();
-            for (inference, arrays) in batch.iter().enumerate() {
-                saturated += quantise(port, interval, inference, &arrays[k], &mut integers)?;
-            }
-            cells.push(typed_cells(interval, &integers));
+            let arrays = batch.iter().map(|arrays| &arrays[k]);
+            let (integers, beyond) = self.quantise_input(port, arrays)?;
+            cells.push(typed_cells(self.node(port.tensor).interval, &integers));
+            saturated += beyond;
         }
         Ok(Inputs { cells, saturated })
+    }
+
+    /// The same of one input: its integers, and how many were clamped.
+    ///
+    /// # Errors
+    /// As for [`quantise_inputs`](Self::quantise_inputs).
+    pub fn quantise_input<'a>(
+        &self,
+        port: &Port,
+        arrays: impl IntoIterator<Item = &'a ArrayD<f32>>,
+    ) -> Result<(Vec<i64>, usize), InputError> {
+        let interval = self.node(port.tensor).interval;
+        let (mut integers, mut saturated) = (Vec::new(), 0);
+        for (inference, array) in arrays.into_iter().enumerate() {
+            saturated += quantise(port, interval, inference, array, &mut integers)?;
+        }
+        Ok((integers, saturated))
     }
 
     /// The real outputs of every inference of a run, one array per output port.

@@ -181,7 +181,7 @@ impl Hiding {
     fn may_show(&self, word: Word) -> usize {
         match word {
             Word::Uncertified => self.certificate,
-            Word::Committed | Word::Codeword | Word::Certified => self.queries,
+            Word::Committed | Word::Shared | Word::Codeword | Word::Certified => self.queries,
         }
     }
 
@@ -190,7 +190,7 @@ impl Hiding {
         match word {
             Word::Uncertified => true,
             Word::Certified => false,
-            Word::Committed | Word::Codeword => self.uses == 1,
+            Word::Committed | Word::Shared | Word::Codeword => self.uses == 1,
         }
     }
 }

@@ -284,6 +284,8 @@ impl Layout {
             Word::Codeword => 1,
             Word::Certified => 2,
             Word::Uncertified => 3,
+            // What is hidden has 4 more.
+            Word::Shared => 8,
         };
         if let Some(hiding) = self.hiding {
             numbers.push(word + 4);

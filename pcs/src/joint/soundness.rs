@@ -49,7 +49,10 @@ pub(super) fn soundness(layouts: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error
     for part in &plan.parts {
         let (code, source) = (part.code, part.source);
         let points = real(1 << code.log_points);
-        if matches!(part.word, Word::Committed | Word::Uncertified) {
+        if matches!(
+            part.word,
+            Word::Committed | Word::Uncertified | Word::Shared
+        ) {
             let name = format!("opening: folding of source {source}");
             let veil = part.hiding.is_some_and(|hiding| hiding.veil);
             let lines = if veil { fold + 1.0 } else { fold };

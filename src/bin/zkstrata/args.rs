@@ -1,11 +1,11 @@
 //! The command line.
 
-use crate::failure::Failure;
+use crate::choices::Keys;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use zkstrata::model_ir::quantise;
-use zkstrata::{MAX_BATCH, SetupOptions, Trust, Visibilities, onnx_import};
+use zkstrata::{MAX_BATCH, onnx_import};
 use zkstrata_conformance::Conformance;
 
 /// Most threads.
@@ -41,9 +41,14 @@ pub(crate) enum Command {
     Setup(Setup),
     /// Run the model on inputs and prove the run
     ///
-    /// All samples of the input file are proven at once. Outputs are public, and inputs are unless the
-    /// keys were set up to hide them: the proof file holds what is public.
+    /// All samples of the input file are proven at once. Inputs and outputs are public unless the keys were
+    /// set up to hide them: the proof file holds what is public, and commitments.
     Prove(Prove),
+    /// Commit to an input, without proving anything
+    ///
+    /// For an input that the key has committed. The commitment (.zkc) shows nothing of the input and is what
+    /// proofs with it are recognised by; whoever has the secret (.zko) knows the input and can prove with it.
+    Commit(Commit),
     /// Verify a proof and print the proven outputs
     ///
     /// The key must come from someone you trust: a key that came with the proof proves nothing.
@@ -163,156 +168,6 @@ fn constant(text: &str) -> Result<(String, Vec<f64>), String> {
     })
 }
 
-/// How the verifier knows the weights.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum Weights {
-    /// The verifying key commits to them and stays small
-    #[default]
-    Committed,
-    /// The verifying key holds them: faster and smaller proofs, a key as large as the model
-    Public,
-}
-
-/// What proofs are made for.
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum Proofs {
-    /// The time that they take to make
-    #[default]
-    Fast,
-    /// Their size: smaller by a tenth to a third, slower to make, larger keys in memory
-    Small,
-}
-
-/// Who sees an input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Visibility {
-    /// Everybody who sees the proof
-    Public,
-    /// The prover alone
-    Private,
-}
-
-/// A visibility for all inputs, or for one.
-#[derive(Clone, Debug)]
-struct Visible {
-    input: Option<String>,
-    visibility: Visibility,
-}
-
-/// What is chosen when keys are made.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct Keys {
-    /// How verifiers know the weights
-    #[arg(long, value_enum, default_value_t)]
-    weights: Weights,
-    /// What proofs are made for
-    #[arg(long, value_enum, default_value_t)]
-    proof: Proofs,
-    /// Make keys for verifiers who do not trust their maker, with a certificate (model.zkct)
-    ///
-    /// Proofs are a few kilobytes longer. Public weights need no certificate.
-    #[arg(long)]
-    certificate: bool,
-    /// Hide the inputs: short for --input-visibility private
-    #[arg(long)]
-    zk: bool,
-    /// Who sees the inputs: `public`, `private`, or NAME=private for one of them; may be given several
-    /// times
-    ///
-    /// With a private input a proof says that there is one in the calibrated range with which the model
-    /// gives the outputs, and shows nothing else of it, nor of any activation. Weights are not hidden by
-    /// this: committed ones are a small key, and proofs show parts of them.
-    #[arg(long, value_name = "[NAME=]WHO", value_parser = visible)]
-    input_visibility: Vec<Visible>,
-}
-
-impl Keys {
-    /// Why verifiers believe that the key is one of weights.
-    pub(crate) fn trust(&self) -> Trust {
-        if self.certificate {
-            Trust::Certificate
-        } else {
-            Trust::Maker
-        }
-    }
-
-    /// The options that say so, for a model with inputs of these names.
-    pub(crate) fn options(&self, inputs: &[&str]) -> Result<SetupOptions, Failure> {
-        self.check()?;
-        let inputs = self.visibilities(inputs)?;
-        Ok(SetupOptions {
-            weights: match self.weights {
-                Weights::Committed => zkstrata::Weights::Committed,
-                Weights::Public => zkstrata::Weights::Public,
-            },
-            proof: match self.proof {
-                Proofs::Fast => zkstrata::ProofProfile::Fast,
-                Proofs::Small => zkstrata::ProofProfile::Small,
-            },
-            trust: self.trust(),
-            inputs,
-        })
-    }
-
-    /// Refuses what no model can have.
-    pub(crate) fn check(&self) -> Result<(), Failure> {
-        if self.certificate && matches!(self.weights, Weights::Public) {
-            return Err(Failure::new(
-                "--certificate: public weights need no certificate, since verifiers see them",
-            )
-            .remedy("leave out --certificate or --weights public"));
-        }
-        Ok(())
-    }
-}
-
-impl Keys {
-    /// Who sees each input; what is said of one input counts more than what is said of all.
-    fn visibilities(&self, inputs: &[&str]) -> Result<Visibilities, Failure> {
-        let said = self.said(Option::is_none).map(|said| said.visibility);
-        let mut of_all: Vec<_> = said.chain(self.zk.then_some(Visibility::Private)).collect();
-        of_all.dedup();
-        if of_all.len() > 1 {
-            return Err(Failure::new(
-                "--input-visibility: all inputs are said to be public and private",
-            )
-            .remedy("say it once, or of one input: NAME=public"));
-        }
-        let of_all = of_all.pop().unwrap_or(Visibility::Public);
-        let mut of = vec![of_all; inputs.len()];
-        for said in self.said(Option::is_some) {
-            let name = said.input.as_deref().unwrap_or_default();
-            let Some(at) = inputs.iter().position(|input| *input == name) else {
-                let inputs: Vec<_> = inputs.iter().map(|input| format!("`{input}`")).collect();
-                return Err(Failure::new(format!(
-                    "--input-visibility: the model has no input `{name}`"
-                ))
-                .remedy(format!("its inputs are {}", inputs.join(", "))));
-            };
-            of[at] = said.visibility;
-        }
-        Ok(Visibilities::each(of.into_iter().map(|who| match who {
-            Visibility::Public => zkstrata::Visibility::Public,
-            Visibility::Private => zkstrata::Visibility::Private,
-        })))
-    }
-
-    fn said(&self, kind: fn(&Option<String>) -> bool) -> impl Iterator<Item = &Visible> {
-        let said = self.input_visibility.iter();
-        said.filter(move |said| kind(&said.input))
-    }
-}
-
-fn visible(text: &str) -> Result<Visible, String> {
-    let (input, who) = match text.rsplit_once('=') {
-        Some((name, who)) => (Some(name.into()), who),
-        None => (None, text),
-    };
-    let visibility = Visibility::from_str(who, false)
-        .map_err(|_| format!("`{who}` is neither `public` nor `private`"))?;
-    Ok(Visible { input, visibility })
-}
-
 /// Bits of the activations.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum Profile {
@@ -352,12 +207,26 @@ pub(crate) struct Prove {
     /// The proving key
     #[arg(long, value_name = "FILE")]
     pub(crate) pk: PathBuf,
-    /// Inputs (.npz, .npy, or .json as EZKL takes it); a leading axis is a batch, proven at once
-    #[arg(long, value_name = "FILE")]
-    pub(crate) input: PathBuf,
+    /// Inputs (.npz, .npy, or .json as EZKL takes it); a leading axis is a batch, proven at once. Not
+    /// needed if all inputs are those of --input-secret
+    #[arg(long, value_name = "FILE", required_unless_present = "input_secret")]
+    pub(crate) input: Option<PathBuf>,
     /// Prove only the first N samples of the input file
     #[arg(long, value_name = "N", value_parser = batch)]
     pub(crate) batch: Option<NonZeroUsize>,
+    /// What opens the commitment to a committed input, which is then proven with; one for each committed
+    /// input in order, or none, and then the commitments are made for this proof
+    ///
+    /// The file has one use less afterwards, whether there is a proof or not. A copy of it that is used as
+    /// well shows the input in the end.
+    #[arg(long, value_name = "X.zko")]
+    pub(crate) input_secret: Vec<PathBuf>,
+    /// Where to write what opens the commitment to a committed output; one for each, in order
+    #[arg(long, value_name = "Y.zko")]
+    pub(crate) output_secret: Vec<PathBuf>,
+    /// Where to write the commitment to a committed output; one for each, in order
+    #[arg(long, value_name = "Y.zkc")]
+    pub(crate) output_commitment: Vec<PathBuf>,
     /// Refuse inputs beyond the calibrated range instead of clamping them to it
     #[arg(long)]
     pub(crate) strict_input: bool,
@@ -387,6 +256,40 @@ pub(crate) struct Verify {
     /// Compare with only the first N samples of the input file
     #[arg(long, value_name = "N", value_parser = batch, requires = "input")]
     pub(crate) batch: Option<NonZeroUsize>,
+    /// Reject unless a committed input has this commitment; the first is of the first committed input
+    #[arg(long, value_name = "X.zkc")]
+    pub(crate) input_commitment: Vec<PathBuf>,
+    /// Reject unless a committed output has this commitment; the first is of the first committed output
+    #[arg(long, value_name = "Y.zkc")]
+    pub(crate) output_commitment: Vec<PathBuf>,
+}
+
+/// `zkstrata commit`
+#[derive(Debug, Args)]
+pub(crate) struct Commit {
+    /// The verifying key of a model with a committed input
+    #[arg(long, value_name = "FILE")]
+    pub(crate) vk: PathBuf,
+    /// Which input, if several are committed
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// The input (.npz, .npy or .json); a leading axis is a batch
+    #[arg(long, value_name = "FILE")]
+    pub(crate) input: PathBuf,
+    /// Commit to only the first N samples of the input file
+    #[arg(long, value_name = "N", value_parser = batch)]
+    pub(crate) batch: Option<NonZeroUsize>,
+    /// Hash the input instead: whoever has it can make the same commitment. DOES NOT HIDE IT
+    ///
+    /// A guess of the input can be checked, and proofs show parts of it.
+    #[arg(long)]
+    pub(crate) hashed: bool,
+    /// Where to write the commitment
+    #[arg(long, value_name = "X.zkc")]
+    pub(crate) out: PathBuf,
+    /// Where to write what opens it
+    #[arg(long, value_name = "X.zko")]
+    pub(crate) secret: PathBuf,
 }
 
 /// `zkstrata check`
@@ -444,7 +347,7 @@ pub(crate) struct Estimate {
 /// `zkstrata inspect`
 #[derive(Debug, Args)]
 pub(crate) struct Inspect {
-    /// An ONNX model, a key or a proof
+    /// An ONNX model, a key, a proof, a commitment or what opens one
     pub(crate) file: PathBuf,
     #[command(flatten)]
     pub(crate) import: Import,

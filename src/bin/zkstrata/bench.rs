@@ -90,9 +90,7 @@ fn measure(
 ) -> Result<(), Failure> {
     let inputs = quantised.model.graph.quantise_inputs(samples);
     let inputs = inputs.context("quantising the input")?;
-    let ports = quantised.model.graph.inputs.iter();
-    let ports: Vec<&str> = ports.map(|port| port.name.as_str()).collect();
-    let options = &args.keys.options(&ports)?;
+    let options = &args.keys.options(&quantised.model.graph)?;
     for last in (0..args.runs.get()).rev().map(|left| left == 0) {
         let model = quantised.model.clone();
         let (keys, time) = timed(|| {
@@ -116,7 +114,7 @@ fn measure(
         verified?;
         times.verify.push(time);
         if last {
-            crate::setup::describe_options(&vk.options(), &vk.graph().inputs, report);
+            crate::setup::describe_options(&vk.options(), vk.graph(), report);
             sizes(&proof, bytes.len(), vk.to_bytes().len(), report);
             report.set("digest", vk.digest().to_string());
         }

@@ -16,9 +16,8 @@ pub(crate) fn run(args: &args::Estimate, progress: &Progress) -> Result<Report, 
     let samples = quantised::made_up(&imported.graph, 1);
     let quantised = imported.quantise(&args.model, Some(&samples), progress)?;
 
-    let ports = &quantised.model.graph.inputs;
-    let names: Vec<&str> = ports.iter().map(|port| port.name.as_str()).collect();
-    let options = args.keys.options(&names)?;
+    let graph = &quantised.model.graph;
+    let options = args.keys.options(graph)?;
     let machine = Machine::here();
     let estimated = tracing::info_span!("estimate")
         .in_scope(|| estimate(&quantised.model, &options, args.batch.get(), machine));
@@ -28,7 +27,7 @@ pub(crate) fn run(args: &args::Estimate, progress: &Progress) -> Result<Report, 
     report.field("file", args.model.path.display());
     report.set("model", args.model.path.display().to_string());
     quantised.describe(&mut report);
-    describe_options(&options, ports, &mut report);
+    describe_options(&options, graph, &mut report);
     report.field("batch", args.batch);
     report.set("batch", args.batch.get());
     report.field("threads", machine.threads);

@@ -4,7 +4,7 @@ use crate::failure::{Context, Failure};
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use zkstrata::{FileKind, file_kind};
+use zkstrata::{FileKind, TensorCommitment, TensorSecret, file_kind};
 
 /// Largest model or input that is read.
 pub(crate) const LIMIT: usize = 16 << 30;
@@ -68,6 +68,18 @@ fn read_by_kind(
     Ok(bytes)
 }
 
+/// The commitment in a file.
+pub(crate) fn commitment(path: &Path) -> Result<TensorCommitment, Failure> {
+    let bytes = read_kind(path, FileKind::Commitment)?;
+    TensorCommitment::from_bytes(&bytes).context(path.display())
+}
+
+/// What opens a commitment, in a file.
+pub(crate) fn secret(path: &Path) -> Result<TensorSecret, Failure> {
+    let bytes = read_kind(path, FileKind::Secret)?;
+    TensorSecret::from_bytes(&bytes).context(path.display())
+}
+
 /// What error messages call a kind of file.
 pub(crate) fn kind_name(kind: FileKind) -> &'static str {
     match kind {
@@ -75,6 +87,8 @@ pub(crate) fn kind_name(kind: FileKind) -> &'static str {
         FileKind::VerifyingKey => "a verifying key (.zkvk)",
         FileKind::Proof => "a proof (.zkp)",
         FileKind::Certificate => "a certificate (.zkct)",
+        FileKind::Commitment => "a commitment (.zkc)",
+        FileKind::Secret => "an opening of a commitment (.zko)",
         _ => "another zkstrata file",
     }
 }

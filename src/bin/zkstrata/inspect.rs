@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use std::path::Path;
 use zkstrata::model_ir::int::Graph;
 use zkstrata::{
-    FileKind, ProvingKey, VerifyingKey, certified_model, decode_proof, file_kind, onnx_import,
+    FileKind, PortValue, ProvingKey, TensorCommitment, TensorSecret, VerifyingKey, certified_model,
+    decode_proof, file_kind, onnx_import,
 };
 
 pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, Failure> {
@@ -48,6 +49,19 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
                 "This is what the file claims; `zkstrata verify --certificate` says whether it holds.",
             );
         }
+        Some(FileKind::Commitment) => {
+            report.set("kind", "commitment");
+            let commitment = TensorCommitment::from_bytes(&bytes).context(path.display())?;
+            tensor(&commitment, &mut report);
+        }
+        Some(FileKind::Secret) => {
+            report.set("kind", "opening of a commitment");
+            let secret = TensorSecret::from_bytes(&bytes).context(path.display())?;
+            tensor(secret.commitment(), &mut report);
+            report.field("uses left", secret.uses_left());
+            report.set("uses_left", secret.uses_left());
+            report.line("Whoever has this file knows the tensor: keep it as you keep that.");
+        }
         _ => {
             report.set("kind", "model");
             model(args, &bytes, progress, &mut report)?;
@@ -56,10 +70,21 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
     Ok(report)
 }
 
+/// What a commitment says of itself.
+fn tensor(commitment: &TensorCommitment, report: &mut Report) {
+    let (digest, shape, uses) = (commitment.digest(), commitment.shape(), commitment.uses());
+    report.field("commitment", digest);
+    report.field("shape", format_args!("{shape:?}, the batch first"));
+    report.field("uses", uses);
+    report.set("commitment", digest.to_string());
+    report.set("shape", shape);
+    report.set("uses", uses.get());
+}
+
 fn key(vk: &VerifyingKey, report: &mut Report) -> Result<(), Failure> {
     let graph = vk.graph();
     report.field("model", vk.digest());
-    setup::describe_options(&vk.options(), &graph.inputs, report);
+    setup::describe_options(&vk.options(), graph, report);
     report.field("largest batch", vk.max_batch());
     report.field("nodes", graph.nodes.len());
     let rows: usize = graph.tables.iter().map(|table| table.len).sum();
@@ -121,16 +146,25 @@ fn proof(path: &Path, bytes: &[u8], report: &mut Report) -> Result<(), Failure> 
     report.field("model", statement.model);
     let inputs = statement.inputs.iter();
     let inputs: Vec<Option<usize>> = inputs.map(|x| x.public().map(<[i64]>::len)).collect();
-    let outputs: Vec<usize> = statement.outputs.iter().map(Vec::len).collect();
-    let shown = |cells: &Option<usize>| cells.map_or("private".into(), |n| n.to_string());
-    let shown: Vec<String> = inputs.iter().map(shown).collect();
-    report.field("input cells", format_args!("[{}]", shown.join(", ")));
-    report.field("output cells", format_args!("{outputs:?}"));
+    let outputs = statement.outputs.iter();
+    let outputs: Vec<Option<usize>> = outputs.map(|x| x.public().map(<[i64]>::len)).collect();
+    for (kind, values) in [("input", &statement.inputs), ("output", &statement.outputs)] {
+        let shown = |value: &PortValue| match value {
+            PortValue::Public(cells) => cells.len().to_string(),
+            PortValue::Private => "private".into(),
+            PortValue::Committed(commitment) => format!("committed {}", commitment.digest()),
+        };
+        let shown: Vec<String> = values.iter().map(shown).collect();
+        report.field(
+            &format!("{kind} cells"),
+            format_args!("[{}]", shown.join(", ")),
+        );
+    }
     report.field("proof", Bytes(proof.len() as u64));
     report.line("This is what the file claims; only `zkstrata verify` says whether it holds.");
     report.set("model", statement.model.to_string());
     report.set("input_cells", json!(inputs));
-    report.set("output_cells", outputs);
+    report.set("output_cells", json!(outputs));
     report.set("proof_bytes", proof.len());
     Ok(())
 }

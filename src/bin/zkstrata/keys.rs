@@ -35,11 +35,12 @@ pub(crate) fn decoded<K>(
 
 /// The names of the inputs that proofs under a key show, and of those that they hide.
 pub(crate) fn visibility(vk: &VerifyingKey) -> (String, String) {
-    let names = |wanted: Visibility| {
+    let names = |shown: bool| {
         let ports = vk.graph().inputs.iter().enumerate();
-        let ports = ports.filter(|(k, _)| vk.visibilities().of(*k) == wanted);
+        let ports =
+            ports.filter(|(k, _)| (vk.visibilities().of(*k) == Visibility::Public) == shown);
         let names: Vec<String> = ports.map(|(_, port)| format!("`{}`", port.name)).collect();
         names.join(", ")
     };
-    (names(Visibility::Public), names(Visibility::Private))
+    (names(true), names(false))
 }

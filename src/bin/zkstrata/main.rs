@@ -5,6 +5,8 @@
 mod args;
 mod bench;
 mod check;
+mod choices;
+mod commit;
 mod conformance;
 mod estimate;
 mod failure;
@@ -12,6 +14,7 @@ mod files;
 mod input;
 mod inspect;
 mod keys;
+mod linked;
 mod operators;
 mod output;
 mod outputs;
@@ -86,6 +89,7 @@ fn run(arguments: &Arguments, progress: &Progress) -> Result<Report, Failure> {
     match &arguments.command {
         Command::Setup(args) => setup::run(args, progress),
         Command::Prove(args) => prove::run(args, progress),
+        Command::Commit(args) => commit::run(args, progress),
         Command::Verify(args) => verify::run(args, progress),
         Command::Check(args) => check::run(args, progress),
         Command::Conformance(args) => conformance::run(args, arguments.threads),

@@ -5,12 +5,12 @@
 //! device or a pipe, nor a file that somebody may miss.
 
 use crate::failure::{Context, Failure};
-use crate::files::kind_name;
+use crate::files::{self, kind_name};
 use std::fs::{self, File, Metadata};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
-use zkstrata::{FileKind, file_kind};
+use zkstrata::{FileKind, TensorCommitment, TensorSecret, file_kind};
 
 /// A file that can be written.
 #[derive(Clone, Debug)]
@@ -93,8 +93,12 @@ impl Output {
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            // Less the process's mask, as any other file.
-            builder.permissions(fs::Permissions::from_mode(0o666));
+            // Less the process's mask, as any other file; secrets are the user's alone.
+            let mode = match self.kind {
+                FileKind::Secret => 0o600,
+                _ => 0o666,
+            };
+            builder.permissions(fs::Permissions::from_mode(mode));
         }
         let file = builder.tempfile_in(self.directory());
         file.map_err(|error| self.cannot(&error))
@@ -122,8 +126,39 @@ impl Written<'_> {
         output.check()?;
         let named = file.persist(&output.path);
         named.map_err(|error| output.cannot(&error.error))?;
+        if output.kind == FileKind::Secret {
+            // Its name, too, must outlast a loss of power: a file of more uses must not come back.
+            let folder = File::open(output.directory()).and_then(|folder| folder.sync_all());
+            folder.map_err(|error| output.cannot(&error))?;
+        }
         Ok(())
     }
+}
+
+/// Takes a use of what opens a commitment, which must be this one: the file has one less before anything
+/// is proven, and no two processes take the same.
+pub(crate) fn take_use(path: &Path, expected: &TensorCommitment) -> Result<TensorSecret, Failure> {
+    let output = Output::new(path.into(), FileKind::Secret)?;
+    // The lock ends with the file.
+    let folder = File::open(output.directory()).and_then(|folder| folder.lock().map(|()| folder));
+    let what = format!("{} cannot be locked", output.directory().display());
+    let _folder = folder.context(what)?;
+    let secret = files::secret(path)?;
+    if secret.commitment() != expected {
+        return Err(Failure::new(format!(
+            "{} has changed meanwhile",
+            path.display()
+        )));
+    }
+    let Some(bytes) = secret.to_bytes_after(1) else {
+        return Err(Failure::new(format!(
+            "{}: the commitment has been used in all the proofs that it hides the input in",
+            path.display()
+        ))
+        .remedy("commit anew with `zkstrata commit`"));
+    };
+    output.write(&bytes)?;
+    Ok(secret)
 }
 
 /// Writes a verifying key and what belongs to it, so that the folder never holds two that do not: under

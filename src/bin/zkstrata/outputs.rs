@@ -13,7 +13,10 @@ const SHOWN: usize = 10;
 pub(crate) fn describe(statement: &Statement, graph: &Graph, report: &mut Report) {
     let inferences = statement.real_outputs(graph);
     for (index, outputs) in inferences.iter().enumerate().take(SHOWN) {
-        for (port, cells) in graph.outputs.iter().zip(outputs) {
+        for ((port, cells), value) in graph.outputs.iter().zip(outputs).zip(&statement.outputs) {
+            if value.public().is_none() {
+                continue;
+            }
             let shown = cells.iter().take(SHOWN).map(|x| format!("{x:.4}"));
             let shown: Vec<String> = shown.collect();
             let more = if cells.len() > SHOWN { ", ..." } else { "" };
@@ -30,6 +33,7 @@ pub(crate) fn describe(statement: &Statement, graph: &Graph, report: &mut Report
         report.line(format_args!("... and {more} more inferences"));
     }
     report.set("batch", inferences.len());
+    commitments(statement, graph, report);
     let ports = graph.outputs.iter().enumerate();
     let outputs = ports.map(|(k, port)| {
         let values: Vec<&Vec<f64>> = inferences.iter().map(|outputs| &outputs[k]).collect();
@@ -42,6 +46,37 @@ pub(crate) fn describe(statement: &Statement, graph: &Graph, report: &mut Report
         })
     });
     report.set("outputs", outputs.collect::<Vec<Value>>());
+}
+
+/// Reports the commitments to inputs and outputs.
+fn commitments(statement: &Statement, graph: &Graph, report: &mut Report) {
+    for (kind, plural, ports, values) in [
+        (
+            "input",
+            "input_commitments",
+            &graph.inputs,
+            &statement.inputs,
+        ),
+        (
+            "output",
+            "output_commitments",
+            &graph.outputs,
+            &statement.outputs,
+        ),
+    ] {
+        let committed = ports.iter().zip(values);
+        let committed = committed.filter_map(|(port, value)| Some((port, value.commitment()?)));
+        let mut names = serde_json::Map::new();
+        for (port, commitment) in committed {
+            let digest = commitment.digest().to_string();
+            report.field(
+                "committed",
+                format_args!("{kind} `{}`, {digest}", port.name),
+            );
+            names.insert(port.name.clone(), digest.into());
+        }
+        report.set(plural, Value::Object(names));
+    }
 }
 
 /// Index of the first largest cell.

@@ -2,11 +2,10 @@
 
 use crate::args;
 use crate::failure::{Context, Failure};
-use crate::input::{self, Port, Side, Wanted};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::report::{Bytes, Count, Report, Seconds};
-use crate::{keys, outputs};
+use crate::{keys, linked, outputs};
 use std::time::Instant;
 use zkstrata::{FileKind, encode_proof};
 
@@ -27,18 +26,13 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
         let what = format!("{}: the proof would show input {shown}", args.pk.display());
         return Err(Failure::new(what).remedy("set up with --zk"));
     }
-    let ports = Port::of(&pk.model().graph.inputs);
-    let wanted = Wanted::of_batch(args.batch, pk.verifying_key().max_batch());
-    let samples = input::samples(&args.input, &ports, Side::Input, wanted)?;
-
-    let start = Instant::now();
-    let inputs = pk.model().quantise_inputs(&samples);
-    let inputs = inputs.context(args.input.display())?;
-    let clamped = inputs.saturated;
+    let outs = linked::Outputs::new(args, &pk)?;
+    let inputs = linked::Inputs::read(args, &pk)?;
+    let clamped = inputs.clamped();
     if clamped > 0 {
         let what = format!(
             "{}: {} input cells lie beyond the calibrated range",
-            args.input.display(),
+            inputs.name(),
             Count(clamped)
         );
         if args.strict_input {
@@ -49,21 +43,26 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
         }
         progress.warn(format!("{what} and were clamped to it"));
     }
-    let proven = pk.prove_inputs(&inputs).context(args.input.display());
-    let (statement, proof) = proven?;
+    let start = Instant::now();
+    let proven = inputs.prove(&pk)?;
+    let (statement, proof) = (&proven.statement, &proven.proof);
     let prove_s = start.elapsed().as_secs_f64();
     let vk = pk.verifying_key();
     // Costs milliseconds, and a broken machine or build never hands out a bad proof.
-    let verified = tracing::info_span!("verify").in_scope(|| vk.verify(&statement, &proof));
+    let verified = tracing::info_span!("verify").in_scope(|| vk.verify(statement, proof));
     verified.context("the proof was made but does not verify; this is a bug, please report it")?;
-    let bytes = encode_proof(&statement, &proof);
+    let bytes = encode_proof(statement, proof);
+    // Without what opens its commitments the proof could link nothing.
     let span = tracing::info_span!("write");
-    span.in_scope(|| out.write(&bytes))?;
+    span.in_scope(|| outs.write(&proven.outputs).and_then(|()| out.write(&bytes)))?;
+    if let Some(note) = outs.note(&proven.outputs) {
+        progress.note(note);
+    }
 
     let mut report = Report::new();
     report.field("model", vk.digest());
     report.set("model", vk.digest().to_string());
-    outputs::describe(&statement, vk.graph(), &mut report);
+    outputs::describe(statement, vk.graph(), &mut report);
     if !hidden.is_empty() {
         report.field("hidden", format_args!("input {hidden}"));
     }

@@ -8,7 +8,7 @@ use crate::quantised::{self, Judged, describe_accuracy, judge};
 use crate::report::{Bytes, Report, Seconds};
 use crate::security;
 use std::time::Instant;
-use zkstrata::model_ir::int::Port;
+use zkstrata::model_ir::int::{Graph, Port};
 use zkstrata::{FileKind, ProofProfile, SetupOptions, Trust, Visibility, Weights};
 
 pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Failure> {
@@ -46,9 +46,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
         return Ok(report);
     }
 
-    let ports = quantised.model.graph.inputs.iter();
-    let ports: Vec<&str> = ports.map(|port| port.name.as_str()).collect();
-    let options = args.keys.options(&ports)?;
+    let options = args.keys.options(&quantised.model.graph)?;
     let start = Instant::now();
     let keys =
         tracing::info_span!("setup").in_scope(|| zkstrata::setup_with(quantised.model, &options));
@@ -93,7 +91,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     report.set("model", vk.digest().to_string());
     report.set("soundness_bits", security.total_bits);
     report.set("max_batch", vk.max_batch());
-    describe_options(&vk.options(), &vk.graph().inputs, &mut report);
+    describe_options(&vk.options(), vk.graph(), &mut report);
     if let (Some(file), Some(bytes)) = (&certificate_file, &certificate) {
         report.set("certificate", file.path().display().to_string());
         report.set("certificate_bytes", bytes.len());
@@ -107,7 +105,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
 }
 
 /// What was chosen when a key was made.
-pub(crate) fn describe_options(options: &SetupOptions, inputs: &[Port], report: &mut Report) {
+pub(crate) fn describe_options(options: &SetupOptions, graph: &Graph, report: &mut Report) {
     let weights = match options.weights {
         Weights::Committed => "committed",
         Weights::Public => "public",
@@ -124,18 +122,41 @@ pub(crate) fn describe_options(options: &SetupOptions, inputs: &[Port], report: 
         report.field(name, value);
         report.set(name, value);
     }
-    let hidden = inputs.iter().enumerate();
-    let hidden = hidden.filter(|(k, _)| options.inputs.of(*k) == Visibility::Private);
-    let hidden: Vec<&str> = hidden.map(|(_, port)| port.name.as_str()).collect();
-    if !hidden.is_empty() {
-        let names: Vec<_> = hidden.iter().map(|name| format!("`{name}`")).collect();
-        report.field(
-            "hidden",
-            format_args!(
-                "input {}, all activations; not the outputs, nor the weights",
-                names.join(", ")
-            ),
-        );
+    let inputs =
+        |wanted: fn(Visibility) -> bool| names(&graph.inputs, |k| wanted(options.inputs.of(k)));
+    let private = inputs(|who| who == Visibility::Private);
+    let committed = inputs(|who| matches!(who, Visibility::Committed { .. }));
+    let outputs = names(&graph.outputs, |k| {
+        options.outputs.of(k) != Visibility::Public
+    });
+    let mut hidden = vec![];
+    for (kind, names) in [
+        ("input", &private),
+        ("committed input", &committed),
+        ("committed output", &outputs),
+    ] {
+        let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        if !names.is_empty() {
+            hidden.push(format!("{kind} {}", names.join(", ")));
+        }
     }
-    report.set("private_inputs", hidden);
+    if !hidden.is_empty() {
+        let shown = if outputs.is_empty() {
+            "not the outputs, nor the weights"
+        } else {
+            "not other outputs, nor the weights"
+        };
+        let what = hidden.join(", ");
+        report.field("hidden", format_args!("{what}, all activations; {shown}"));
+    }
+    report.set("private_inputs", private);
+    report.set("committed_inputs", committed);
+    report.set("committed_outputs", outputs);
+}
+
+/// The names of the ports at the positions that are wanted.
+fn names(ports: &[Port], wanted: impl Fn(usize) -> bool) -> Vec<String> {
+    let ports = ports.iter().enumerate();
+    let ports = ports.filter(|(k, _)| wanted(*k));
+    ports.map(|(_, port)| port.name.clone()).collect()
 }

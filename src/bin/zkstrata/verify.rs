@@ -7,10 +7,10 @@ use crate::progress::Progress;
 use crate::report::{Bytes, Report, Seconds};
 use crate::{files, keys, outputs};
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
-use zkstrata::model_ir::int::{Graph, Ints};
-use zkstrata::{Digest, FileKind, Statement, VerifyError, VerifyingKey, decode_proof};
+use zkstrata::model_ir::int::{self, Graph, Ints};
+use zkstrata::{Digest, FileKind, PortValue, Statement, VerifyError, VerifyingKey, decode_proof};
 
 pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["load", "verify"], 1);
@@ -57,6 +57,28 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
         return Ok(Report::rejected(format_args!(
             "the proof is valid, but for another input: {difference}"
         )));
+    }
+
+    for (kind, ports, values, paths) in [
+        (
+            "input",
+            &vk.graph().inputs,
+            &statement.inputs,
+            &args.input_commitment,
+        ),
+        (
+            "output",
+            &vk.graph().outputs,
+            &statement.outputs,
+            &args.output_commitment,
+        ),
+    ] {
+        let ports = ports.iter().zip(values);
+        if let Some(other) = other_commitment(kind, ports, paths)? {
+            return Ok(Report::rejected(format_args!(
+                "the proof is valid, but {other}"
+            )));
+        }
     }
 
     let mut report = Report::new();
@@ -116,6 +138,34 @@ fn integers(
         ));
     }
     Ok(inputs.cells.iter().map(Ints::to_vec).collect())
+}
+
+/// The first committed port that has another commitment than that of its file.
+fn other_commitment<'a>(
+    kind: &str,
+    ports: impl Iterator<Item = (&'a int::Port, &'a PortValue)>,
+    paths: &[PathBuf],
+) -> Result<Option<String>, Failure> {
+    let committed = ports.filter_map(|(port, value)| Some((port, value.commitment()?)));
+    let committed: Vec<_> = committed.collect();
+    if paths.len() > committed.len() {
+        let (found, most) = (paths.len(), committed.len());
+        let what = format!("--{kind}-commitment: {found} are given, {most} {kind}s are committed");
+        return Err(Failure::new(what).remedy("give at most one for each, in their order"));
+    }
+    for ((port, proven), path) in committed.into_iter().zip(paths) {
+        let given = files::commitment(path)?;
+        if given != *proven {
+            return Ok(Some(format!(
+                "{kind} `{}` has the commitment {}, not {} of {}",
+                port.name,
+                proven.digest(),
+                given.digest(),
+                path.display()
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// The first difference between a statement's inputs and the expected ones.

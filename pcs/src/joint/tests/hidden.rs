@@ -25,7 +25,12 @@ fn random(parameters: Parameters, rng: &mut Rng) -> Case {
     for _ in 0..rng.below(3) {
         let mut tables = tables(rng, 2);
         tables.push(table(3, 5, 1));
-        let word = [Word::Committed, Word::Codeword, Word::Certified][rng.below(3)];
+        let word = [
+            Word::Committed,
+            Word::Codeword,
+            Word::Certified,
+            Word::Shared,
+        ][rng.below(4)];
         let uses = 1 + rng.below(3);
         keys.push(if rng.below(2) == 0 {
             Source::hidden((word, uses), parameters, &tables, rows(0), rng)
@@ -276,6 +281,38 @@ fn hidden_layouts() {
             let veil = |layout: &Layout| layout.hiding().expect("hidden").veil;
             assert!(!veil(&beside));
             assert_eq!(veil(&one), word == Word::Committed);
+        }
+    }
+}
+
+/// A word that was committed to before is never in the clear, has no veil, is no wider than a witness, whose
+/// masks serve it, and is told from others.
+#[test]
+fn layouts_of_shared_words() {
+    for parameters in [Parameters::FAST, Parameters::SMALL] {
+        for num_vars in [0, 10, 22] {
+            let tables = [table(num_vars, 1 << num_vars, 1)];
+            let layout = |word, uses| {
+                let layout = Layout::hidden(word, parameters, &tables, 0, uses);
+                layout.expect("a layout")
+            };
+            let clear = Layout::new(Word::Shared, parameters, &tables);
+            assert!(clear.expect("a layout").code().is_some());
+            let fold = |layout: &Layout| layout.code().expect("encoded").fold;
+            let shared = layout(Word::Shared, 1);
+            assert!(!shared.hiding().expect("hidden").veil);
+            assert!(fold(&shared) <= fold(&layout(Word::Committed, 1)));
+            let numbers = |word| {
+                let mut numbers = vec![];
+                layout(word, 2).transcribe(&mut numbers);
+                numbers
+            };
+            let words = [Word::Committed, Word::Codeword, Word::Certified];
+            assert!(
+                words
+                    .iter()
+                    .all(|&word| numbers(word) != numbers(Word::Shared))
+            );
         }
     }
 }
