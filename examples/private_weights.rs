@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("{:?} proofs are left of the session", session.left());
 
     // A verifier has the key and its certificate, and that of the session, once.
-    let mut vk = VerifyingKey::from_bytes(&published.0)?;
+    let mut vk: VerifyingKey = VerifyingKey::from_bytes(&published.0)?;
     vk.certify(&published.1)?;
     let vk = vk.accept(&certificate)?;
     vk.verify(&proven.statement, &proven.proof)?;

@@ -65,7 +65,7 @@ pub use zkstrata_gkr::{
 #[cfg(feature = "prover")]
 pub use zkstrata_gkr::{
     Given, MAX_BATCH, ProveError, Proven, ProvingKey, ProvingSession, TensorSecret, estimate,
-    session_left, setup, setup_with,
+    session_left, sessions_used, setup, setup_with,
 };
 pub use zkstrata_model_ir as model_ir;
 pub use zkstrata_model_ir::Digest;

@@ -81,7 +81,7 @@ pub use secret::TensorSecret;
 pub use security::{REQUIRED_BITS, Security};
 pub use session::certified_session;
 #[cfg(feature = "prover")]
-pub use session::{ProvingSession, session_left};
+pub use session::{ProvingSession, session_left, sessions_used};
 #[cfg(feature = "prover")]
 pub use setup::{setup, setup_scheme, setup_with};
 pub use statement::{PortValue, Statement};

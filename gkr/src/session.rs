@@ -42,7 +42,7 @@ use zkstrata_pcs::joint::{Joint, Layout, Relation, RelationScheme, SourceRef, Wo
 use zkstrata_pcs::{Channel, ColumnId, SoundnessTerm, VerifierTape};
 
 #[cfg(feature = "prover")]
-pub use prover::{ProvingSession, session_left};
+pub use prover::{ProvingSession, session_left, sessions_used};
 
 /// A session as a verifier knows it.
 #[derive(Debug)]
@@ -271,6 +271,15 @@ mod prover {
     pub fn session_left(bytes: &[u8]) -> Result<(Digest, usize), FileError> {
         let secret: Secret = file::decode(SESSION, bytes)?;
         Ok((secret.model, secret.left))
+    }
+
+    /// The model that a `.zkuse` file is about, and how many sessions its key has had.
+    ///
+    /// # Errors
+    /// The bytes are no such file.
+    pub fn sessions_used(bytes: &[u8]) -> Result<(Digest, usize), FileError> {
+        let count: Count = file::decode(SESSIONS, bytes)?;
+        Ok((count.model, count.used))
     }
 
     impl<C: RelationProver> ProvingKey<C> {

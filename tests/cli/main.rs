@@ -12,6 +12,7 @@ mod links;
 mod operators;
 mod output;
 mod private;
+mod sessions;
 mod tool;
 mod usage;
 

@@ -44,6 +44,12 @@ pub(crate) enum Command {
     /// All samples of the input file are proven at once. Inputs and outputs are public unless the keys were
     /// set up to hide them: the proof file holds what is public, and commitments.
     Prove(Prove),
+    /// Start a session of a key with hidden weights: what proofs about them are made with
+    ///
+    /// Writes the session (.zkses), a secret that is good for a number of proofs, and its certificate (.zksc),
+    /// which every verifier of these proofs needs once. The sessions of a key are counted in the .zkuse file
+    /// beside it.
+    Session(Session),
     /// Commit to an input, without proving anything
     ///
     /// For an input that the key has committed. The commitment (.zkc) shows nothing of the input and is what
@@ -227,6 +233,12 @@ pub(crate) struct Prove {
     /// Where to write the commitment to a committed output; one for each, in order
     #[arg(long, value_name = "Y.zkc")]
     pub(crate) output_commitment: Vec<PathBuf>,
+    /// The session of a key with hidden weights
+    ///
+    /// The file has one proof less afterwards, whether there is a proof or not. A copy of it that is used as
+    /// well shows the weights in the end.
+    #[arg(long, value_name = "S.zkses")]
+    pub(crate) session: Option<PathBuf>,
     /// Refuse inputs beyond the calibrated range instead of clamping them to it
     #[arg(long)]
     pub(crate) strict_input: bool,
@@ -236,6 +248,20 @@ pub(crate) struct Prove {
     /// Where to write the statement and its proof
     #[arg(long, value_name = "P.zkp")]
     pub(crate) out: PathBuf,
+}
+
+/// `zkstrata session`
+#[derive(Debug, Args)]
+pub(crate) struct Session {
+    /// The proving key; the .zkuse file beside it counts its sessions
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pk: PathBuf,
+    /// Where to write the session, a secret
+    #[arg(long, value_name = "S.zkses")]
+    pub(crate) out: PathBuf,
+    /// Where to write its certificate
+    #[arg(long, value_name = "S.zksc")]
+    pub(crate) session_certificate: PathBuf,
 }
 
 /// `zkstrata verify`
@@ -250,6 +276,9 @@ pub(crate) struct Verify {
     /// The certificate of a key that needs one
     #[arg(long, value_name = "FILE")]
     pub(crate) certificate: Option<PathBuf>,
+    /// The certificate of the session that has made the proof, if the key hides its weights
+    #[arg(long, value_name = "S.zksc")]
+    pub(crate) session: Option<PathBuf>,
     /// Reject unless the proof is about these inputs
     #[arg(long, value_name = "FILE")]
     pub(crate) input: Option<PathBuf>,

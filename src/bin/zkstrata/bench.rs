@@ -9,7 +9,7 @@ use crate::quantised::{self, Judged, Quantised, describe_accuracy, judge};
 use crate::report::{Bytes, Report, Seconds};
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
-use zkstrata::{Proof, decode_proof, encode_proof};
+use zkstrata::{Proof, ProvingKey, Weights, decode_proof, encode_proof};
 
 /// Calibration samples on which the integer model is judged.
 const JUDGED: usize = 64;
@@ -18,6 +18,8 @@ const JUDGED: usize = 64;
 #[derive(Default)]
 struct Times {
     setup: Vec<Duration>,
+    /// Of hidden weights.
+    session: Vec<Duration>,
     prove: Vec<Duration>,
     verify: Vec<Duration>,
     stages: Vec<Stages>,
@@ -99,6 +101,17 @@ fn measure(
         let (pk, vk) = keys.context("setup")?;
         times.setup.push(time);
 
+        let (pk, vk) = match vk.weights() {
+            Weights::Hidden(_) => {
+                let (session, time) = timed(|| pk.session());
+                let (session, certificate) = session.context("a session")?;
+                times.session.push(time);
+                let vk = vk.accept(&certificate);
+                (ProvingKey::clone(&session), vk.context("its certificate")?)
+            }
+            _ => (pk, vk),
+        };
+
         progress.take_stages();
         let (proven, time) = timed(|| pk.prove_inputs(&inputs));
         let (statement, proof) = proven.context("proving")?;
@@ -161,6 +174,7 @@ fn describe(args: &args::Bench, quantised: &Quantised, times: &Times, report: &m
         ("import_s", quantised.imported.seconds),
         ("quantise_s", quantised.seconds),
         ("setup_s", median(times.setup.clone())),
+        ("session_s", median(times.session.clone())),
         ("witness_s", stage("run")),
         ("prove_s", median(times.prove.clone())),
         ("verify_s", median(times.verify.clone())),

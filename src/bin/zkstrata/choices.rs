@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use clap::{Args, ValueEnum};
 use std::num::NonZeroU16;
 use zkstrata::model_ir::int::{Graph, Port};
-use zkstrata::{DEFAULT_USES, SetupOptions, Trust, Visibilities, Visibility};
+use zkstrata::{DEFAULT_USES, SetupOptions, Trust, Uses, Visibilities, Visibility};
 
 /// How the verifier knows the weights.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -14,6 +14,8 @@ pub(crate) enum Weights {
     Committed,
     /// The verifying key holds them: faster and smaller proofs, a key as large as the model
     Public,
+    /// Nobody but the prover sees them: proofs are made in sessions (`zkstrata session`)
+    Hidden,
 }
 
 /// What proofs are made for.
@@ -50,6 +52,12 @@ pub(crate) struct Keys {
     /// How verifiers know the weights
     #[arg(long, value_enum, default_value_t)]
     weights: Weights,
+    /// How many proofs a session of hidden weights makes; more make each proof larger
+    #[arg(long, value_name = "N", default_value_t = Uses::default().proofs)]
+    uses: NonZeroU16,
+    /// How many sessions a key with hidden weights has over all its life; more make the key larger in memory
+    #[arg(long, value_name = "N", default_value_t = Uses::default().sessions)]
+    sessions: NonZeroU16,
     /// What proofs are made for
     #[arg(long, value_enum, default_value_t)]
     proof: Proofs,
@@ -84,6 +92,11 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
+    /// Whether the weights are to be hidden.
+    pub(crate) fn hides_weights(&self) -> bool {
+        matches!(self.weights, Weights::Hidden)
+    }
+
     /// Why verifiers believe that the key is one of weights.
     pub(crate) fn trust(&self) -> Trust {
         if self.certificate {
@@ -103,6 +116,10 @@ impl Keys {
             weights: match self.weights {
                 Weights::Committed => zkstrata::Weights::Committed,
                 Weights::Public => zkstrata::Weights::Public,
+                Weights::Hidden => zkstrata::Weights::Hidden(Uses {
+                    sessions: self.sessions,
+                    proofs: self.uses,
+                }),
             },
             proof: match self.proof {
                 Proofs::Fast => zkstrata::ProofProfile::Fast,

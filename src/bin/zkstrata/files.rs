@@ -89,6 +89,9 @@ pub(crate) fn kind_name(kind: FileKind) -> &'static str {
         FileKind::Certificate => "a certificate (.zkct)",
         FileKind::Commitment => "a commitment (.zkc)",
         FileKind::Secret => "an opening of a commitment (.zko)",
+        FileKind::Session => "a session (.zkses)",
+        FileKind::SessionCertificate => "a certificate of a session (.zksc)",
+        FileKind::Sessions => "a count of sessions (.zkuse)",
         _ => "another zkstrata file",
     }
 }

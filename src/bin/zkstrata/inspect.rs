@@ -11,7 +11,7 @@ use std::path::Path;
 use zkstrata::model_ir::int::Graph;
 use zkstrata::{
     FileKind, PortValue, ProvingKey, TensorCommitment, TensorSecret, VerifyingKey, certified_model,
-    decode_proof, file_kind, onnx_import,
+    certified_session, decode_proof, file_kind, onnx_import, session_left, sessions_used,
 };
 
 pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, Failure> {
@@ -48,6 +48,34 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
             report.line(
                 "This is what the file claims; `zkstrata verify --certificate` says whether it holds.",
             );
+        }
+        Some(FileKind::SessionCertificate) => {
+            report.set("kind", "certificate of a session");
+            let (model, session) = certified_session(&bytes).context(path.display())?;
+            report.field("model", model);
+            report.field("session", session);
+            report.set("model", model.to_string());
+            report.set("session", session.to_string());
+            report.line(
+                "This is what the file claims; `zkstrata verify --session` says whether it holds.",
+            );
+        }
+        Some(FileKind::Session) => {
+            report.set("kind", "session");
+            let (model, left) = session_left(&bytes).context(path.display())?;
+            report.field("model", model);
+            report.field("proofs left", left);
+            report.set("model", model.to_string());
+            report.set("proofs_left", left);
+            report.line("Whoever has this file and proofs of the session may find the weights.");
+        }
+        Some(FileKind::Sessions) => {
+            report.set("kind", "count of sessions");
+            let (model, used) = sessions_used(&bytes).context(path.display())?;
+            report.field("model", model);
+            report.field("sessions used", used);
+            report.set("model", model.to_string());
+            report.set("sessions_used", used);
         }
         Some(FileKind::Commitment) => {
             report.set("kind", "commitment");

@@ -23,6 +23,7 @@ mod prove;
 mod quantised;
 mod report;
 mod security;
+mod session;
 mod setup;
 mod verify;
 
@@ -89,6 +90,7 @@ fn run(arguments: &Arguments, progress: &Progress) -> Result<Report, Failure> {
     match &arguments.command {
         Command::Setup(args) => setup::run(args, progress),
         Command::Prove(args) => prove::run(args, progress),
+        Command::Session(args) => session::run(args, progress),
         Command::Commit(args) => commit::run(args, progress),
         Command::Verify(args) => verify::run(args, progress),
         Command::Check(args) => check::run(args, progress),

@@ -17,6 +17,7 @@ use zkstrata::{FileKind, TensorCommitment, TensorSecret, file_kind};
 pub(crate) struct Output {
     path: PathBuf,
     kind: FileKind,
+    secret: bool,
 }
 
 /// The bytes of an output under a temporary name, which is removed when this is dropped.
@@ -28,7 +29,8 @@ struct Written<'a> {
 impl Output {
     /// Fails unless the file can be written now. Cheap: before long work.
     pub(crate) fn new(path: PathBuf, kind: FileKind) -> Result<Self, Failure> {
-        let output = Self { path, kind };
+        let secret = matches!(kind, FileKind::Secret | FileKind::Session);
+        let output = Self { path, kind, secret };
         output.check()?;
         let directory = output.directory();
         if !directory.is_dir() {
@@ -39,6 +41,12 @@ impl Output {
         }
         output.temporary()?;
         Ok(output)
+    }
+
+    /// The same for a file that nobody else may read.
+    pub(crate) fn kept_secret(self, secret: bool) -> Self {
+        let secret = self.secret || secret;
+        Self { secret, ..self }
     }
 
     /// Where the file will be.
@@ -94,10 +102,7 @@ impl Output {
         {
             use std::os::unix::fs::PermissionsExt;
             // Less the process's mask, as any other file; secrets are the user's alone.
-            let mode = match self.kind {
-                FileKind::Secret => 0o600,
-                _ => 0o666,
-            };
+            let mode = if self.secret { 0o600 } else { 0o666 };
             builder.permissions(fs::Permissions::from_mode(mode));
         }
         let file = builder.tempfile_in(self.directory());
@@ -126,7 +131,7 @@ impl Written<'_> {
         output.check()?;
         let named = file.persist(&output.path);
         named.map_err(|error| output.cannot(&error.error))?;
-        if output.kind == FileKind::Secret {
+        if output.secret || output.kind == FileKind::Sessions {
             // Its name, too, must outlast a loss of power: a file of more uses must not come back.
             let folder = File::open(output.directory()).and_then(|folder| folder.sync_all());
             folder.map_err(|error| output.cannot(&error))?;
@@ -139,26 +144,36 @@ impl Written<'_> {
 /// is proven, and no two processes take the same.
 pub(crate) fn take_use(path: &Path, expected: &TensorCommitment) -> Result<TensorSecret, Failure> {
     let output = Output::new(path.into(), FileKind::Secret)?;
+    alone(&output, || {
+        let secret = files::secret(path)?;
+        if secret.commitment() != expected {
+            return Err(Failure::new(format!(
+                "{} has changed meanwhile",
+                path.display()
+            )));
+        }
+        let Some(bytes) = secret.to_bytes_after(1) else {
+            return Err(Failure::new(format!(
+                "{}: the commitment has been used in all the proofs that it hides the input in",
+                path.display()
+            ))
+            .remedy("commit anew with `zkstrata commit`"));
+        };
+        output.write(&bytes)?;
+        Ok(secret)
+    })
+}
+
+/// Does something with a file while no other process does with those of its folder.
+pub(crate) fn alone<T>(
+    output: &Output,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
     // The lock ends with the file.
     let folder = File::open(output.directory()).and_then(|folder| folder.lock().map(|()| folder));
     let what = format!("{} cannot be locked", output.directory().display());
     let _folder = folder.context(what)?;
-    let secret = files::secret(path)?;
-    if secret.commitment() != expected {
-        return Err(Failure::new(format!(
-            "{} has changed meanwhile",
-            path.display()
-        )));
-    }
-    let Some(bytes) = secret.to_bytes_after(1) else {
-        return Err(Failure::new(format!(
-            "{}: the commitment has been used in all the proofs that it hides the input in",
-            path.display()
-        ))
-        .remedy("commit anew with `zkstrata commit`"));
-    };
-    output.write(&bytes)?;
-    Ok(secret)
+    work()
 }
 
 /// Writes a verifying key and what belongs to it, so that the folder never holds two that do not: under

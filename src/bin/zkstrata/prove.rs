@@ -5,7 +5,7 @@ use crate::failure::{Context, Failure};
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::report::{Bytes, Count, Report, Seconds};
-use crate::{keys, linked, outputs};
+use crate::{keys, linked, outputs, session};
 use std::time::Instant;
 use zkstrata::{FileKind, encode_proof};
 
@@ -26,6 +26,7 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
         let what = format!("{}: the proof would show input {shown}", args.pk.display());
         return Err(Failure::new(what).remedy("set up with --zk"));
     }
+    session::check(args.session.as_ref(), pk.verifying_key(), &args.pk)?;
     let outs = linked::Outputs::new(args, &pk)?;
     let inputs = linked::Inputs::read(args, &pk)?;
     let clamped = inputs.clamped();
@@ -43,8 +44,11 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
         }
         progress.warn(format!("{what} and were clamped to it"));
     }
+    let session = args.session.as_ref().map(|path| session::take(path, &pk));
+    let session = session.transpose()?;
+    let pk = session.as_deref().unwrap_or(&pk);
     let start = Instant::now();
-    let proven = inputs.prove(&pk)?;
+    let proven = inputs.prove(pk)?;
     let (statement, proof) = (&proven.statement, &proven.proof);
     let prove_s = start.elapsed().as_secs_f64();
     let vk = pk.verifying_key();
@@ -70,6 +74,11 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
         report.field("shown", format_args!("input {shown}"));
     }
     report.set("hides_inputs", shown.is_empty());
+    if let Some(left) = session.as_ref().and_then(|session| session.left()) {
+        report.field("hidden", "the weights");
+        report.field("proofs left", left);
+        report.set("proofs_left", left);
+    }
     report.field("clamped", format_args!("{} input cells", Count(clamped)));
     report.set("clamped_inputs", clamped);
     report.field("proving time", Seconds(prove_s));

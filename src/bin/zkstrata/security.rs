@@ -43,6 +43,11 @@ pub(crate) fn describe_key(
             report,
         );
     }
+    let session = vk.session_security();
+    if let Some(session) = session.context("soundness of a session")? {
+        let what = "the certificate of a session";
+        describe("session_security", what, &session, report);
+    }
     report.line(
         "Minus the logarithm of a forger's success per hash that it computes: the proof of work \
          before a challenge counts (SECURITY.md).",

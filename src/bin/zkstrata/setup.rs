@@ -6,7 +6,7 @@ use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::quantised::{self, Judged, describe_accuracy, judge};
 use crate::report::{Bytes, Report, Seconds};
-use crate::security;
+use crate::{security, session};
 use std::time::Instant;
 use zkstrata::model_ir::int::{Graph, Port};
 use zkstrata::{FileKind, ProofProfile, SetupOptions, Trust, Visibility, Weights};
@@ -19,6 +19,12 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     std::fs::create_dir_all(&args.out).context(what)?;
     let pk_file = Output::new(args.out.join("model.zkpk"), FileKind::ProvingKey)?;
     let vk_file = Output::new(args.out.join("model.zkvk"), FileKind::VerifyingKey)?;
+    let pk_file = pk_file.kept_secret(args.keys.hides_weights());
+    let count_file = session::count_of(pk_file.path());
+    let count_file = match args.keys.hides_weights() {
+        true => Some(Output::new(count_file, FileKind::Sessions)?),
+        false => None,
+    };
     let certificate_file = args.out.join("model.zkct");
     let certificate_file = match args.keys.trust() {
         Trust::Maker => None,
@@ -53,8 +59,17 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     let (pk, vk) = keys.context(args.model.path.display())?;
     let certificate = pk.certificate().context(args.model.path.display())?;
     let setup_s = start.elapsed().as_secs_f64();
+    let hidden = matches!(vk.weights(), Weights::Hidden(_));
+    let count = hidden.then(|| pk.sessions_to_bytes(0));
     let (pk, vk_bytes) = (pk.to_bytes(), vk.to_bytes());
     let mut written = vec![(&pk_file, pk.as_slice())];
+    match (&count_file, &count) {
+        (Some(file), Some(bytes)) => written.push((file, bytes)),
+        (Some(_), None) => {
+            progress.note("the model has no weights: there is nothing of it to hide")
+        }
+        (None, _) => {}
+    }
     match (&certificate_file, &certificate) {
         (Some(file), Some(bytes)) => written.push((file, bytes)),
         (Some(_), None) => progress.note("the model has no weights: its key needs no certificate"),
@@ -109,6 +124,15 @@ pub(crate) fn describe_options(options: &SetupOptions, graph: &Graph, report: &m
     let weights = match options.weights {
         Weights::Committed => "committed",
         Weights::Public => "public",
+        Weights::Hidden(uses) => {
+            report.field(
+                "sessions",
+                format_args!("{}, of {} proofs each", uses.sessions, uses.proofs),
+            );
+            report.set("sessions", uses.sessions.get());
+            report.set("proofs_of_a_session", uses.proofs.get());
+            "hidden"
+        }
     };
     let proofs = match options.proof {
         ProofProfile::Fast => "fast",
@@ -130,6 +154,9 @@ pub(crate) fn describe_options(options: &SetupOptions, graph: &Graph, report: &m
         options.outputs.of(k) != Visibility::Public
     });
     let mut hidden = vec![];
+    if weights == "hidden" {
+        hidden.push("the weights".to_owned());
+    }
     for (kind, names) in [
         ("input", &private),
         ("committed input", &committed),
@@ -141,10 +168,11 @@ pub(crate) fn describe_options(options: &SetupOptions, graph: &Graph, report: &m
         }
     }
     if !hidden.is_empty() {
-        let shown = if outputs.is_empty() {
-            "not the outputs, nor the weights"
-        } else {
-            "not other outputs, nor the weights"
+        let shown = match (outputs.is_empty(), weights) {
+            (true, "hidden") => "not the outputs",
+            (false, "hidden") => "not other outputs",
+            (true, _) => "not the outputs, nor the weights",
+            (false, _) => "not other outputs, nor the weights",
         };
         let what = hidden.join(", ");
         report.field("hidden", format_args!("{what}, all activations; {shown}"));

@@ -5,12 +5,14 @@ use crate::failure::{Context, Failure};
 use crate::input::{self, Port, Side, Wanted};
 use crate::progress::Progress;
 use crate::report::{Bytes, Report, Seconds};
-use crate::{files, keys, outputs};
+use crate::{files, keys, outputs, session};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use zkstrata::model_ir::int::{self, Graph, Ints};
-use zkstrata::{Digest, FileKind, PortValue, Statement, VerifyError, VerifyingKey, decode_proof};
+use zkstrata::{
+    Digest, FileKind, PortValue, Statement, Trust, VerifyError, VerifyingKey, decode_proof,
+};
 
 pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["load", "verify"], 1);
@@ -27,6 +29,14 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
             "give --certificate FILE, the model.zkct that `zkstrata setup --certificate` wrote \
              beside the key",
         ));
+    }
+    session::check(args.session.as_ref(), &vk, &args.vk)?;
+    if let Some(path) = &args.session {
+        let certificate = files::read_kind(path, FileKind::SessionCertificate)?;
+        match vk.accept(&certificate) {
+            Ok(accepted) => vk = accepted,
+            Err(error) => return Ok(Report::rejected(error)),
+        }
     }
     let bytes = files::read_kind(&args.proof, FileKind::Proof)?;
     let expected = match &args.input {
@@ -96,6 +106,21 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
         report.field("hidden", format_args!("input {hidden}"));
     }
     report.set("hides_inputs", shown.is_empty());
+    if let Some(digest) = statement.session {
+        report.field("hidden", "the weights");
+        report.field("session", digest);
+        report.line(match vk.trust() {
+            Trust::Maker => {
+                "The weights are those that the key commits to. That these are weights, and zero where \
+                 layers are padded, rests on trust in the maker of the key."
+            }
+            Trust::Certificate => {
+                "The weights are those that the key commits to: one set of them, zero where layers are \
+                 padded. How large they are is not shown."
+            }
+        });
+        report.set("session", digest.to_string());
+    }
     if statement.context != [0; 32] {
         report.field("context", Digest(statement.context));
     }
