@@ -27,7 +27,8 @@ use zkstrata_pcs::joint::{Layout, Others, ProofProfile, RelationScheme, Table, W
 use zkstrata_pcs::{ColumnId, Error};
 
 /// In how many proofs a tensor stays hidden by default: where it is made, where it is used, and two in
-/// reserve, since a proof that fails costs a use too. More take some hundred bytes of a proof.
+/// reserve, since a proof that fails costs a use too. Each more takes some 400 bytes of a proof about a
+/// small tensor.
 pub const DEFAULT_USES: NonZeroU16 = NonZeroU16::MIN.saturating_add(3);
 
 /// Most axes of a tensor, the batch not counted.
@@ -121,6 +122,7 @@ impl TensorForm {
     }
 
     /// The number of cells, if it is not too large.
+    #[cfg(feature = "prover")]
     pub(crate) fn cells(&self) -> Option<usize> {
         let mut axes = self.axes().into_iter();
         axes.try_fold(1usize, |product, n| {

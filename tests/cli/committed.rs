@@ -74,6 +74,13 @@ fn commitments_link_files() {
         .as_object()
         .expect("an object");
     assert_eq!(inputs.values().next(), Some(&made["commitment"]));
+    let said = folder.run(&VERIFY);
+    assert!(
+        said.expect(0)
+            .stdout
+            .contains("the model has outputs that are committed"),
+        "{said:?}"
+    );
     let bytes = fs::read(folder.path("p.zkp")).expect("the proof");
     let text = folder.run(&["inspect", "p.zkp"]);
     assert!(text.expect(0).stdout.contains("[committed "), "{text:?}");

@@ -13,6 +13,7 @@ mod forgeries;
 mod hostile;
 pub(crate) mod leaves;
 mod limbs;
+mod linked;
 mod merging;
 mod missing;
 mod operators;

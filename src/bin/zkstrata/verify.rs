@@ -93,14 +93,22 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
 
     let mut report = Report::new();
     report.set("accepted", true);
-    report.line(match args.input {
-        Some(_) if hidden.is_empty() => "ACCEPTED: on the given input, the model has these outputs",
-        Some(_) => "ACCEPTED: with the given inputs and hidden ones, the model has these outputs",
-        None if hidden.is_empty() => {
-            "ACCEPTED: on the statement's input, the model has these outputs"
-        }
-        None => "ACCEPTED: on an input that the prover knows, the model has these outputs",
-    });
+    let shows_outputs = statement
+        .outputs
+        .iter()
+        .any(|value| value.public().is_some());
+    let inputs = match args.input {
+        Some(_) if hidden.is_empty() => "on the given input",
+        Some(_) => "with the given inputs and hidden ones",
+        None if hidden.is_empty() => "on the statement's input",
+        None => "on an input that the prover knows",
+    };
+    let outputs = if shows_outputs {
+        "these outputs"
+    } else {
+        "outputs that are committed"
+    };
+    report.line(format_args!("ACCEPTED: {inputs}, the model has {outputs}"));
     outputs::describe(&statement, vk.graph(), &mut report);
     if !hidden.is_empty() {
         report.field("hidden", format_args!("input {hidden}"));
