@@ -11,7 +11,7 @@ use zkstrata::ndarray::ArrayD;
 use zkstrata::{SetupOptions, Weights, onnx_import, setup_with};
 
 const MODELS: [&str; 2] = ["digits_mlp", "digits_cnn"];
-const WEIGHTS: [Weights; 2] = [Weights::Committed, Weights::Public];
+const WEIGHTS: [Weights; 2] = [Weights::Compact, Weights::Public];
 
 fn array(folder: &Path, name: &str) -> Vec<ArrayD<f32>> {
     let file = File::open(folder.join(name)).expect("opens");

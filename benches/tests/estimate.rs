@@ -17,7 +17,7 @@ fn proofs_of_the_zoo_are_as_long_as_estimated() {
         let samples: Vec<_> = samples.collect();
         let calibration = Calibration::from_samples(samples.clone());
         let quantised = quantise(&graph, &calibration, &Options::default()).expect("quantises");
-        for weights in [Weights::Committed, Weights::Public] {
+        for weights in [Weights::Compact, Weights::Public] {
             let options = SetupOptions {
                 weights,
                 ..SetupOptions::default()

@@ -17,9 +17,10 @@ use zkstrata_pcs::{Channel, ColumnId};
 /// How the verifier knows a model's weights and biases.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Weights {
-    /// By a commitment in the verifying key, which every proof opens: the key stays small.
+    /// By a commitment in the verifying key, which every proof opens: the key stays small. It does **not**
+    /// hide them: proofs show parts of them, and some dozens of proofs all.
     #[default]
-    Committed,
+    Compact,
     /// The verifying key holds them, and the verifier evaluates them itself: proofs are faster and
     /// smaller, the key is as large as the model, and verification takes a pass over it.
     Public,

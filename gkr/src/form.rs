@@ -70,7 +70,7 @@ impl Form {
         let key = match options.weights {
             _ if constants.shape.is_empty() => None,
             Weights::Public => None,
-            Weights::Committed => Some(constants.layout(graph, word, profile)?),
+            Weights::Compact => Some(constants.layout(graph, word, profile)?),
             Weights::Hidden(uses) => {
                 // That of a session, which every proof has the certificate of.
                 Some(constants.hidden_layout(Word::Certified, profile, uses.proofs)?)

@@ -138,7 +138,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
     /// How the key knows the model's weights. A model without weights has them committed.
     pub fn weights(&self) -> Weights {
         match self.constants {
-            Constants::None | Constants::Committed(_) => Weights::Committed,
+            Constants::None | Constants::Committed(_) => Weights::Compact,
             Constants::Public(_) => Weights::Public,
             Constants::Hidden(_, uses) => Weights::Hidden(uses),
         }
@@ -252,7 +252,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             .map_err(|e| malformed(e.to_string()))?;
         let plan = WeightPlan::new(&body.graph);
         let options = SetupOptions {
-            weights: Weights::Committed,
+            weights: Weights::Compact,
             proof: body.profile,
             trust: body.trust,
             inputs: body.inputs,
@@ -295,7 +295,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
         let mut key = Self::new(body.graph, body.constants, options, body.max_batch);
         if key.trust != body.trust {
             return Err(malformed(
-                "only committed weights have a certificate".into(),
+                "only weights that are committed to have a certificate".into(),
             ));
         }
         key.certified = key.trust == Trust::Maker;

@@ -168,7 +168,7 @@ impl SetupOptions {
     pub(crate) fn fit(&self, model: &mut Model) -> Result<Self, SetupError> {
         let mut options = self.clone();
         if model.weights.is_empty() && model.biases.is_empty() {
-            options.weights = Weights::Committed;
+            options.weights = Weights::Compact;
         }
         if let Weights::Hidden(_) = options.weights {
             model.coarsen().ok_or(SetupError::Wraps)?;

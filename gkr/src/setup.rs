@@ -53,7 +53,7 @@ pub(crate) fn setup_seeded<C: RelationProver>(
             let weights = Arc::new(PublicWeights::new(&model));
             (Constants::Public(weights), None)
         }
-        Weights::Committed => {
+        Weights::Compact => {
             let columns = weights::columns(&model, &plan);
             let layout = plan.layout(graph, options.trust.word(), options.proof)?;
             let (commitment, data) = C::commit(&layout, columns)?;

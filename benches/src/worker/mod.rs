@@ -150,7 +150,7 @@ pub(crate) fn options(weights: Weights, proofs: Proofs) -> SetupOptions {
 /// The library's name for how the verifier knows the weights.
 fn constants(weights: Weights) -> zkstrata::Weights {
     match weights {
-        Weights::Committed => zkstrata::Weights::Committed,
+        Weights::Committed => zkstrata::Weights::Compact,
         Weights::Public => zkstrata::Weights::Public,
     }
 }

@@ -95,7 +95,7 @@ pub(super) fn keys(
     };
     let vk = match weights {
         Weights::Public => constants,
-        Weights::Committed | Weights::Hidden(_) => committed(),
+        Weights::Compact | Weights::Hidden(_) => committed(),
     };
     (FRAME + graph + constants, FRAME + graph + vk)
 }

@@ -29,7 +29,7 @@ pub(super) struct Case<C: RelationProver> {
 
 impl<C: RelationProver> Case<C> {
     pub(super) fn new(model: Model, batch: usize) -> Self {
-        Self::with(model, batch, Weights::Committed)
+        Self::with(model, batch, Weights::Compact)
     }
 
     fn with(model: Model, batch: usize, weights: Weights) -> Self {
@@ -87,7 +87,7 @@ impl<C: RelationProver> Case<C> {
     }
 }
 
-const WEIGHTS: [Weights; 2] = [Weights::Committed, Weights::Public];
+const WEIGHTS: [Weights; 2] = [Weights::Compact, Weights::Public];
 
 /// A field element that is no small integer.
 pub(super) fn garbage(rng: &mut ChaCha8Rng) -> F {

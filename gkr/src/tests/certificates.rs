@@ -17,7 +17,7 @@ use zkstrata_pcs::joint::{Column, Joint, RelationProver};
 use zkstrata_pcs::{Clear, Error, TapeError};
 
 const OPTIONS: SetupOptions = SetupOptions {
-    weights: Weights::Committed,
+    weights: Weights::Compact,
     proof: crate::ProofProfile::Fast,
     trust: Trust::Certificate,
     inputs: Visibilities::PUBLIC,
@@ -107,7 +107,9 @@ fn keys_say_whether_they_need_a_certificate() {
     let file = [&head[..12], checksum.as_bytes(), body].concat();
     let error = VerifyingKey::<Joint>::from_bytes(&file).expect_err("public weights");
     assert!(
-        error.to_string().contains("only committed weights"),
+        error
+            .to_string()
+            .contains("only weights that are committed to"),
         "{error}"
     );
 }
@@ -120,7 +122,7 @@ fn no_certificate_vouches_for_a_trusted_maker() {
         trust: Trust::Maker,
         ..OPTIONS
     };
-    for weights in [Weights::Committed, Weights::Public] {
+    for weights in [Weights::Compact, Weights::Public] {
         let options = SetupOptions {
             weights,
             ..options.clone()

@@ -527,6 +527,6 @@ fn queries_of_both_sources_are_terms() {
         let queries = |t: &&SoundnessTerm| t.name.contains("queries of source");
         security.terms.iter().filter(queries).count()
     };
-    assert_eq!(openings(Weights::Committed), openings(Weights::Public) + 1);
+    assert_eq!(openings(Weights::Compact), openings(Weights::Public) + 1);
     assert!(openings(Weights::Public) >= 1);
 }

@@ -171,7 +171,7 @@ fn a_chain_of_lies_through_all_of_the_protocol_ends_in_an_opening() {
 fn a_false_output_pushed_through_the_linear_part_is_rejected() {
     let mut verdicts = BTreeMap::new();
     for (_, model) in models() {
-        for weights in [Weights::Committed, Weights::Public] {
+        for weights in [Weights::Compact, Weights::Public] {
             let x = inputs(&model, 3, 77);
             let case = Case::<Clear>::of(model.clone(), x, 3, weights);
             let plan = plan(&case.model, 3);
@@ -205,7 +205,7 @@ fn a_false_output_pushed_through_the_linear_part_is_rejected() {
 fn false_operands_pushed_on_are_rejected() {
     let mut lies = 0;
     for (name, model) in models() {
-        for weights in [Weights::Committed, Weights::Public] {
+        for weights in [Weights::Compact, Weights::Public] {
             let x = inputs(&model, 2, 77);
             let case = Case::<Clear>::of(model.clone(), x, 2, weights);
             let plan = plan(&case.model, 2);
@@ -351,7 +351,7 @@ fn two_claims_on_one_column_that_cancel_are_rejected() {
 fn false_constants_are_rejected() {
     let (_, model) = super::products::models().pop().expect("constants");
     let mut lies = 0;
-    for weights in [Weights::Committed, Weights::Public] {
+    for weights in [Weights::Compact, Weights::Public] {
         let x = inputs(&model, 3, 5);
         let case = Case::<Clear>::of(model.clone(), x, 3, weights);
         let plan = plan(&case.model, 3);

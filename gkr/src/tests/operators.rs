@@ -55,7 +55,7 @@ fn case(sample: &Sample) -> Case<Clear> {
         one.repeat(BATCH)
     };
     let inputs = sample.inputs.iter().map(cells).collect();
-    Case::of(sample.model.clone(), inputs, BATCH, Weights::Committed)
+    Case::of(sample.model.clone(), inputs, BATCH, Weights::Compact)
 }
 
 #[test]

@@ -158,9 +158,9 @@ fn accepts<C: RelationProver>(weights: Weights) {
 
 #[test]
 fn honest_runs_are_accepted() {
-    accepts::<Clear>(Weights::Committed);
+    accepts::<Clear>(Weights::Compact);
     accepts::<Clear>(Weights::Public);
-    accepts::<Joint>(Weights::Committed);
+    accepts::<Joint>(Weights::Compact);
 }
 
 /// What a prover commits to is what the model computes with, and what it computes.

@@ -103,9 +103,9 @@ fn accepts<C: RelationProver>(weights: Weights) {
 
 #[test]
 fn honest_runs_are_accepted() {
-    accepts::<Clear>(Weights::Committed);
+    accepts::<Clear>(Weights::Compact);
     accepts::<Clear>(Weights::Public);
-    accepts::<Joint>(Weights::Committed);
+    accepts::<Joint>(Weights::Compact);
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn small_proofs_and_public_weights_hide_as_well() {
         private(Weights::Public),
         SetupOptions {
             proof: ProofProfile::Small,
-            ..private(Weights::Committed)
+            ..private(Weights::Compact)
         },
     ] {
         let case = Case::<Joint>::new(suite::wide(), 3, &options);
@@ -133,7 +133,7 @@ fn small_proofs_and_public_weights_hide_as_well() {
 /// No byte of a proof may be changed.
 #[test]
 fn altered_proofs_are_rejected() {
-    let case = Case::<Joint>::new(suite::mlp(), 1, &private(Weights::Committed));
+    let case = Case::<Joint>::new(suite::mlp(), 1, &private(Weights::Compact));
     let prepared = case.vk.at(1).expect("prepared");
     let plan = &prepared.form.plan;
     let (statement, _) = case.pk.prove_integers(&case.inputs).expect("proves");
@@ -159,7 +159,7 @@ fn altered_proofs_are_rejected() {
 /// A proof is of one statement: its outputs, its context, and what it shows of the inputs.
 #[test]
 fn a_proof_of_another_statement() {
-    let case = Case::<Clear>::new(suite::two_ports(), 1, &private(Weights::Committed));
+    let case = Case::<Clear>::new(suite::two_ports(), 1, &private(Weights::Compact));
     let (statement, proof) = case.pk.prove_integers(&case.inputs).expect("proves");
     let refused = |change: &dyn Fn(&mut Statement)| {
         let mut other = statement.clone();
@@ -239,7 +239,7 @@ fn inputs_are_hidden_one_by_one() {
 /// Two proofs of one run share no message but what both are about.
 #[test]
 fn proofs_are_fresh() {
-    let case = Case::<Joint>::new(suite::mlp(), 1, &private(Weights::Committed));
+    let case = Case::<Joint>::new(suite::mlp(), 1, &private(Weights::Compact));
     let prove = || case.pk.prove_integers(&case.inputs).expect("proves").1.tape;
     let (a, b) = (prove(), prove());
     let words = |tape: &[u8]| -> std::collections::BTreeSet<[u8; 8]> {
@@ -257,7 +257,7 @@ fn proofs_are_fresh() {
 fn lies_about_hidden_inputs() {
     let mut lies = 0;
     for (name, model) in models() {
-        let case = Case::<Clear>::new(model, 2, &private(Weights::Committed));
+        let case = Case::<Clear>::new(model, 2, &private(Weights::Compact));
         let graph = case.vk.graph();
         let outputs = case.pk.prove_integers(&case.inputs).expect(name).0.outputs;
         for port in &graph.inputs {
@@ -302,7 +302,7 @@ fn keys_without_guards() {
     let digest = VerifyingKey::<Clear>::new(
         model.graph.clone(),
         open.vk.constants.clone(),
-        private(Weights::Committed),
+        private(Weights::Compact),
         1,
     );
     let refused = VerifyingKey::<Clear>::from_bytes(&digest.to_bytes());
@@ -319,7 +319,7 @@ fn keys_without_guards() {
     guarded.graph.add_guard(0).expect("a small interval");
     assert_eq!(guarded.graph.nodes.len(), nodes);
     let [a, b] = [model, guarded].map(|model| {
-        let case = Case::<Clear>::new(model, 1, &private(Weights::Committed));
+        let case = Case::<Clear>::new(model, 1, &private(Weights::Compact));
         case.vk.digest()
     });
     assert_eq!(a, b);
@@ -344,7 +344,7 @@ fn visibilities_of_another_model() {
 #[test]
 fn failures_say_nothing_of_hidden_inputs() {
     for (options, told) in [
-        (private(Weights::Committed), false),
+        (private(Weights::Compact), false),
         (SetupOptions::default(), true),
     ] {
         let case = Case::<Clear>::new(suite::mlp(), 1, &options);
@@ -372,7 +372,7 @@ fn inputs_that_are_too_long_to_look_up() {
     model.graph.nodes[port].interval.hi = 1 << 21;
     model.graph.nodes[port + 1].interval.hi = 1 << 40;
     model.graph.nodes[port + 1].interval.lo = -(1 << 40);
-    let refused = setup_scheme::<Clear>(model.clone(), &private(Weights::Committed));
+    let refused = setup_scheme::<Clear>(model.clone(), &private(Weights::Compact));
     let Err(SetupError::Guard(refused)) = refused.map(|_| ()) else {
         panic!("2^21 values are not looked up");
     };
@@ -387,7 +387,7 @@ fn inputs_that_are_too_long_to_look_up() {
 /// The verifier's verdict does not depend on which check of a sealed proof failed.
 #[test]
 fn sealed_proofs_fail_without_detail() {
-    let case = Case::<Clear>::new(suite::mlp(), 1, &private(Weights::Committed));
+    let case = Case::<Clear>::new(suite::mlp(), 1, &private(Weights::Compact));
     let (mut statement, proof) = case.pk.prove_integers(&case.inputs).expect("proves");
     public(&mut statement.outputs[0])[1] += 1;
     let refused = case.vk.verify(&statement, &proof);

@@ -44,7 +44,7 @@ fn accepts<C: RelationProver>(options: &SetupOptions) {
     for (name, model) in models() {
         let x = inputs(&model, 2, 41);
         let (pk, mut vk) = keys::<C>(model, options);
-        if vk.weights() == Weights::Committed {
+        if vk.weights() == Weights::Compact {
             let (statement, proof) = pk.prove_integers(&x).expect(name);
             vk.verify(&statement, &proof).expect(name);
             assert!(matches!(pk.session(), Err(ProveError::Sessionless)));

@@ -30,7 +30,7 @@ struct Real<C: RelationProver> {
 
 impl<C: RelationProver> Real<C> {
     fn new(model: Model, batch: usize) -> Self {
-        Self::with(model, batch, Weights::Committed)
+        Self::with(model, batch, Weights::Compact)
     }
 
     fn with(model: Model, batch: usize, weights: Weights) -> Self {
@@ -106,15 +106,15 @@ fn attack_tape<C: RelationProver>(model: Model, weights: Weights) {
 #[test]
 fn every_altered_tape_is_rejected_in_the_clear() {
     for (_, model) in models() {
-        attack_tape::<Clear>(model.clone(), Weights::Committed);
+        attack_tape::<Clear>(model.clone(), Weights::Compact);
         attack_tape::<Clear>(model, Weights::Public);
     }
 }
 
 #[test]
 fn every_altered_tape_is_rejected_when_committed() {
-    attack_tape::<Joint>(suite::mlp(), Weights::Committed);
-    attack_tape::<Joint>(suite::wide(), Weights::Committed);
+    attack_tape::<Joint>(suite::mlp(), Weights::Compact);
+    attack_tape::<Joint>(suite::wide(), Weights::Compact);
     attack_tape::<Joint>(suite::wide(), Weights::Public);
 }
 
@@ -318,7 +318,7 @@ fn damaged_keys_are_refused(key: &[u8], decode: impl Fn(&[u8]) -> Result<(), Fil
 
 #[test]
 fn files_of_both_kinds_of_weights() {
-    files_round_trip_and_reject_what_is_not_canonical(Weights::Committed);
+    files_round_trip_and_reject_what_is_not_canonical(Weights::Compact);
     files_round_trip_and_reject_what_is_not_canonical(Weights::Public);
 }
 
@@ -433,8 +433,8 @@ fn hostile_keys_are_refused_without_work() {
 #[test]
 fn golden_proofs() {
     let cases = [
-        ("mlp", suite::mlp(), Weights::Committed),
-        ("wide", suite::wide(), Weights::Committed),
+        ("mlp", suite::mlp(), Weights::Compact),
+        ("wide", suite::wide(), Weights::Compact),
         ("wide", suite::wide(), Weights::Public),
     ];
     // Threads race for the proof of work; one thread finds the first.

@@ -9,9 +9,9 @@ use zkstrata::{DEFAULT_USES, SetupOptions, Trust, Uses, Visibilities, Visibility
 /// How the verifier knows the weights.
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub(crate) enum Weights {
-    /// The verifying key commits to them and stays small
+    /// The verifying key commits to them and stays small; proofs show parts of them
     #[default]
-    Committed,
+    Compact,
     /// The verifying key holds them: faster and smaller proofs, a key as large as the model
     Public,
     /// Nobody but the prover sees them: proofs are made in sessions (`zkstrata session`)
@@ -74,7 +74,7 @@ pub(crate) struct Keys {
     ///
     /// With a private input a proof says that there is one in the calibrated range with which the model
     /// gives the outputs, and shows nothing else of it, nor of any activation. Weights are not hidden by
-    /// this: committed ones are a small key, and proofs show parts of them. Of a committed input a proof
+    /// this, see --weights. Of a committed input a proof
     /// has a commitment besides, made by `zkstrata commit`, by the proof that it is an output of, or by the
     /// prover: proofs with the same one have the same input.
     #[arg(long, value_name = "[NAME=]WHO", value_parser = visible)]
@@ -114,7 +114,7 @@ impl Keys {
         let outputs = self.visibilities("output", &self.output_visibility, None, &graph.outputs)?;
         Ok(SetupOptions {
             weights: match self.weights {
-                Weights::Committed => zkstrata::Weights::Committed,
+                Weights::Compact => zkstrata::Weights::Compact,
                 Weights::Public => zkstrata::Weights::Public,
                 Weights::Hidden => zkstrata::Weights::Hidden(Uses {
                     sessions: self.sessions,

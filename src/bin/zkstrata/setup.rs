@@ -122,7 +122,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
 /// What was chosen when a key was made.
 pub(crate) fn describe_options(options: &SetupOptions, graph: &Graph, report: &mut Report) {
     let weights = match options.weights {
-        Weights::Committed => "committed",
+        Weights::Compact => "compact",
         Weights::Public => "public",
         Weights::Hidden(uses) => {
             report.field(
