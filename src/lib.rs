@@ -59,8 +59,8 @@
 pub use zkstrata_gkr::{
     DEFAULT_USES, FORMAT_VERSION, FileError, FileKind, PortValue, Proof, ProofProfile,
     REQUIRED_BITS, Security, SetupError, SetupOptions, Statement, StatementError, TensorCommitment,
-    Trust, Uses, VerifyError, VerifyingKey, Visibilities, Visibility, Weights, certified_model,
-    certified_session, decode_proof, encode_proof, file_kind,
+    Trust, Uses, VerifyError, VerifyingKey, Visibilities, Visibility, Weights, ZeroKnowledge,
+    certified_model, certified_session, decode_proof, encode_proof, file_kind,
 };
 #[cfg(feature = "prover")]
 pub use zkstrata_gkr::{

@@ -78,7 +78,7 @@ pub use prove::ProvingKey;
 pub use proven::{Given, Proven};
 #[cfg(feature = "prover")]
 pub use secret::TensorSecret;
-pub use security::{REQUIRED_BITS, Security};
+pub use security::{REQUIRED_BITS, Security, ZeroKnowledge};
 pub use session::certified_session;
 #[cfg(feature = "prover")]
 pub use session::{ProvingSession, session_left, sessions_used};

@@ -55,10 +55,8 @@ impl<C: RelationProver> ProvingKey<C> {
         let prepared = prepared.map_err(|e| self.unprepared(trace.batch, e))?;
         let form = &prepared.form;
         self.check_secrets(form, &trace, &given.inputs)?;
-        let system = match vk.hides() {
-            false => None,
-            true => Some(Seed::from_system().map_err(|e| ProveError::Randomness(e.to_string()))?),
-        };
+        let system = vk.hides().then(Seed::from_system).transpose();
+        let system = system.map_err(|e| ProveError::Randomness(e.to_string()))?;
         let ports = match &system {
             None => vec![],
             Some(system) => self.commit(form, &trace, given, system)?,

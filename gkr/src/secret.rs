@@ -75,8 +75,8 @@ fn commit<C: RelationProver>(
     let seed = seed.hedged(|hasher| {
         hasher.update(b"zkstrata tensor commitment 1");
         hasher.update(&postcard::to_allocvec(form).unwrap_or_default());
-        let bytes = Zeroizing::new(Vec::from_iter(cells.iter().flat_map(|x| x.to_le_bytes())));
-        hasher.update(&bytes);
+        let bytes: Vec<u8> = cells.iter().flat_map(|x| x.to_le_bytes()).collect();
+        hasher.update(&Zeroizing::new(bytes));
     });
     let (commitment, data) = C::commit_hidden(&layout, vec![column], &seed)?;
     Ok((postcard::to_allocvec(&commitment).unwrap_or_default(), data))

@@ -24,6 +24,9 @@ const MAX_PUBLIC_WORK: usize = 1 << 30;
 /// `log2 |E|` for the quadratic extension of Goldilocks.
 pub(crate) const FIELD_BITS: f64 = 127.999_999_999;
 
+/// Bits of a uniform element of the base field, rounded down far below any number's last digit.
+const CELL_BITS: f64 = 63.999_999_999;
+
 /// What a forger can hope for, term by term.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Security {
@@ -33,6 +36,20 @@ pub struct Security {
     pub terms: Vec<SoundnessTerm>,
     /// Minus the base-2 logarithm of the sum of all terms.
     pub total_bits: f64,
+    /// How well proofs hide what they hide, if they hide something.
+    pub zero_knowledge: Option<ZeroKnowledge>,
+}
+
+/// How well proofs hide what they hide: whoever sees `q` of them and computes `Q` hashes tells them from
+/// proofs that were made without it with an advantage of at most `q 2^-proof_bits + Q q 2^-hash_bits`, in
+/// the random oracle model, and besides the advantage against the generator of randomness
+/// (`docs/zero-knowledge.md`, "Proofs").
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct ZeroKnowledge {
+    /// For a proof: a denominator of the lookup argument may be zero.
+    pub proof_bits: f64,
+    /// For a hash and a proof: somebody may guess a row that was not opened.
+    pub hash_bits: f64,
 }
 
 impl Security {
@@ -55,6 +72,7 @@ impl Security {
             )));
         }
         let mut terms = Vec::new();
+        let mut lookups = 1.0;
         if !plan.blocks.is_empty() {
             let leaves: f64 = plan
                 .blocks
@@ -67,6 +85,7 @@ impl Security {
                 name: "lookup: random linear combination".into(),
                 bits: FIELD_BITS - (2.0 * (leaves + rows)).log2() + float(WORK_BITS),
             });
+            lookups = leaves + rows;
             for (name, n) in [("leaf", plan.leaf_vars), ("table", plan.table_vars)] {
                 let n = float(n.max(1));
                 terms.push(SoundnessTerm {
@@ -107,7 +126,15 @@ impl Security {
             });
         }
         terms.extend(C::soundness(&form.sources())?);
-        Ok(Self::sum(plan.batch, terms))
+        let leaves = C::hidden_leaves(&form.sources())?;
+        let zero_knowledge = leaves.map(|leaves| ZeroKnowledge {
+            proof_bits: FIELD_BITS - lookups.log2(),
+            hash_bits: CELL_BITS * float(leaves.cells) - leaves.count.log2(),
+        });
+        Ok(Self {
+            zero_knowledge,
+            ..Self::sum(plan.batch, terms)
+        })
     }
 
     /// The bound of these terms.
@@ -117,6 +144,7 @@ impl Security {
             batch,
             terms,
             total_bits: -sum.log2(),
+            zero_knowledge: None,
         }
     }
 }

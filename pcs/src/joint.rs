@@ -313,6 +313,19 @@ pub trait RelationScheme: Send + Sync {
     /// The error terms of one call of [`Self::verify`] with sources of these layouts, whatever the
     /// relation.
     fn soundness(sources: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error>;
+
+    /// The leaves of words that hide something in one opening of such sources, if one does.
+    fn hidden_leaves(sources: &[&Layout]) -> Result<Option<HiddenLeaves>, Error>;
+}
+
+/// Leaves of Merkle trees over words that hide something. Of a leaf that has not been opened nobody knows
+/// the cells, which are uniform; whoever guesses them sees it by the leaf's hash.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HiddenLeaves {
+    /// How many there are.
+    pub count: f64,
+    /// Elements of `F` of the narrowest, 64 bits each.
+    pub cells: usize,
 }
 
 /// The prover's side.
@@ -430,6 +443,10 @@ impl RelationScheme for Joint {
 
     fn soundness(sources: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error> {
         soundness::soundness(sources)
+    }
+
+    fn hidden_leaves(sources: &[&Layout]) -> Result<Option<HiddenLeaves>, Error> {
+        soundness::leaves(sources)
     }
 }
 

@@ -22,7 +22,8 @@ use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::{Executor, Interval, Model, Op, RunError};
 use zkstrata_pcs::Seed;
 use zkstrata_pcs::joint::{
-    Column, Joint, Layout, Partial, Relation, RelationProver, RelationScheme, SourceRef, Word,
+    Column, HiddenLeaves, Joint, Layout, Partial, Relation, RelationProver, RelationScheme,
+    SourceRef, Word,
 };
 use zkstrata_pcs::{Clear, Error, ProverTape, SoundnessTerm, TapeError, VerifierTape};
 
@@ -52,6 +53,10 @@ impl<const BITS: u32> RelationScheme for Weak<BITS> {
         tape: &mut VerifierTape<'_>,
     ) -> Result<(), Error> {
         <Clear as RelationScheme>::verify(sources, relation, tape)
+    }
+
+    fn hidden_leaves(_: &[&Layout]) -> Result<Option<HiddenLeaves>, Error> {
+        Ok(None)
     }
 
     fn soundness(sources: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error> {

@@ -122,6 +122,11 @@ fn small_proofs_and_public_weights_hide_as_well() {
         case.vk.verify(&statement, &proof).expect("verifies");
         let security = case.vk.security(3).expect("terms");
         assert!(security.is_enough(), "{security:?}");
+        let hides = security.zero_knowledge.expect("the input is hidden");
+        assert!(
+            hides.proof_bits > 100.0 && hides.hash_bits > 500.0,
+            "{hides:?}"
+        );
         let sealing = security
             .terms
             .iter()

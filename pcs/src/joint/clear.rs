@@ -4,7 +4,8 @@
 
 use super::layout::Layout;
 use super::{
-    Relation, RelationScheme, SUM, SourceRef, Term, check_terms, columns_in_clear, form, unfit,
+    HiddenLeaves, Relation, RelationScheme, SUM, SourceRef, Term, check_terms, columns_in_clear,
+    form, unfit,
 };
 use crate::cells::Cells;
 use crate::channel::Channel;
@@ -96,6 +97,10 @@ impl RelationScheme for Clear {
 
     fn soundness(_sources: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error> {
         Ok(vec![])
+    }
+
+    fn hidden_leaves(_sources: &[&Layout]) -> Result<Option<HiddenLeaves>, Error> {
+        Ok(None)
     }
 }
 

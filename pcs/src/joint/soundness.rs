@@ -1,5 +1,6 @@
 //! The error of an opening, term by term: see the module.
 
+use super::HiddenLeaves;
 use super::layout::{Layout, Plan};
 use super::parameters::{Code, Word};
 use super::tail;
@@ -84,6 +85,23 @@ pub(super) fn soundness(layouts: &[&Layout]) -> Result<Vec<SoundnessTerm>, Error
         terms.push(tail::soundness(plan.end.num_vars, plan.end.decoding)?);
     }
     Ok(terms)
+}
+
+/// The leaves of hidden words of one opening, the word of folded rows included.
+pub(super) fn leaves(layouts: &[&Layout]) -> Result<Option<HiddenLeaves>, Error> {
+    let plan = Plan::new(layouts)?;
+    let parts = plan.parts.iter().filter(|part| part.hiding.is_some());
+    let words = parts.map(|part| (part.code, part.code.width()));
+    let middle = plan.middle.filter(|middle| middle.hidden);
+    let middle = middle.map(|middle| (middle.code, 2 * middle.code.width()));
+    let leaves = words.chain(middle).map(|(code, cells)| HiddenLeaves {
+        count: real(1 << code.log_points),
+        cells,
+    });
+    Ok(leaves.reduce(|a, b| HiddenLeaves {
+        count: a.count + b.count,
+        cells: a.cells.min(b.cells),
+    }))
 }
 
 #[cfg(test)]

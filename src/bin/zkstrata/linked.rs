@@ -12,7 +12,7 @@ use zkstrata::{FileKind, Given, ProveError, Proven, ProvingKey, TensorSecret, Vi
 
 /// The inputs of a proof.
 pub(crate) struct Inputs<'a> {
-    inputs: quantise::Inputs,
+    integers: quantise::Inputs,
     /// What opens the commitments that are given, and its files.
     secrets: Vec<(&'a Path, TensorSecret)>,
     /// Where the inputs come from.
@@ -28,10 +28,10 @@ impl<'a> Inputs<'a> {
         if args.input_secret.is_empty() {
             let ports: Vec<_> = (0..pk.model().graph.inputs.len()).collect();
             let samples = samples(args, pk, &ports)?;
-            let inputs = pk.model().quantise_inputs(&samples).context(&name)?;
+            let integers = pk.model().quantise_inputs(&samples).context(&name)?;
             let secrets = vec![];
             return Ok(Self {
-                inputs,
+                integers,
                 secrets,
                 name,
             });
@@ -58,15 +58,15 @@ impl<'a> Inputs<'a> {
             for (at, &port) in others.iter().enumerate() {
                 let arrays = samples.iter().map(|sample| &sample[at]);
                 let quantised = graph.quantise_input(&graph.inputs[port], arrays);
-                let (integers, clamped) = quantised.context(&name)?;
-                cells[port] = integers;
+                let (quantised, clamped) = quantised.context(&name)?;
+                cells[port] = quantised;
                 saturated += clamped;
             }
         }
-        let mut inputs = quantise::Inputs::new(graph, &cells).context(&name)?;
-        inputs.saturated = saturated;
+        let mut integers = quantise::Inputs::new(graph, &cells).context(&name)?;
+        integers.saturated = saturated;
         Ok(Self {
-            inputs,
+            integers,
             secrets,
             name,
         })
@@ -74,7 +74,7 @@ impl<'a> Inputs<'a> {
 
     /// How many cells were clamped to the calibrated range.
     pub(crate) fn clamped(&self) -> usize {
-        self.inputs.saturated
+        self.integers.saturated
     }
 
     /// Where they come from.
@@ -93,9 +93,9 @@ impl<'a> Inputs<'a> {
             ..Given::default()
         };
         if given.inputs.is_empty() {
-            return pk.prove_with(&self.inputs, &given).context(&self.name);
+            return pk.prove_with(&self.integers, &given).context(&self.name);
         }
-        let run = || pk.run_inputs(&self.inputs);
+        let run = || pk.run_inputs(&self.integers);
         let trace = tracing::info_span!("run").in_scope(run);
         let trace = trace.map_err(|_| ProveError::Hidden).context(&self.name)?;
         pk.check_given(&trace, &given).context(&self.name)?;

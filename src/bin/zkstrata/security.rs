@@ -34,6 +34,14 @@ pub(crate) fn describe_key(
     let proofs = of(vk, batch)?;
     let what = format!("a proof of {} inferences", proofs.batch);
     describe("security", &what, &proofs, report);
+    if let Some(hides) = proofs.zero_knowledge {
+        let [proof, hash] = [hides.proof_bits, hides.hash_bits];
+        report.line(format_args!(
+            "zero knowledge: whoever sees q proofs and computes Q hashes learns of what is hidden with an \
+             advantage of at most q 2^-{proof:.1} + Q q 2^-{hash:.0} (docs/zero-knowledge.md)"
+        ));
+        report.set("zero_knowledge", json!(hides));
+    }
     let certificate = vk.certificate_security();
     if let Some(certificate) = certificate.context("soundness of the certificate")? {
         describe(

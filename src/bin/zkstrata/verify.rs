@@ -69,46 +69,19 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
         )));
     }
 
-    for (kind, ports, values, paths) in [
-        (
-            "input",
-            &vk.graph().inputs,
-            &statement.inputs,
-            &args.input_commitment,
-        ),
-        (
-            "output",
-            &vk.graph().outputs,
-            &statement.outputs,
-            &args.output_commitment,
-        ),
-    ] {
-        let ports = ports.iter().zip(values);
-        if let Some(other) = other_commitment(kind, ports, paths)? {
-            return Ok(Report::rejected(format_args!(
-                "the proof is valid, but {other}"
-            )));
-        }
+    if let Some(other) = other_commitments(args, &statement, vk.graph())? {
+        return Ok(Report::rejected(format_args!(
+            "the proof is valid, but {other}"
+        )));
     }
 
     let mut report = Report::new();
     report.set("accepted", true);
-    let shows_outputs = statement
-        .outputs
-        .iter()
-        .any(|value| value.public().is_some());
-    let inputs = match args.input {
-        Some(_) if hidden.is_empty() => "on the given input",
-        Some(_) => "with the given inputs and hidden ones",
-        None if hidden.is_empty() => "on the statement's input",
-        None => "on an input that the prover knows",
-    };
-    let outputs = if shows_outputs {
-        "these outputs"
-    } else {
-        "outputs that are committed"
-    };
-    report.line(format_args!("ACCEPTED: {inputs}, the model has {outputs}"));
+    report.line(accepted(
+        args.input.is_some(),
+        !hidden.is_empty(),
+        &statement,
+    ));
     outputs::describe(&statement, vk.graph(), &mut report);
     if !hidden.is_empty() {
         report.field("hidden", format_args!("input {hidden}"));
@@ -171,6 +144,38 @@ fn integers(
         ));
     }
     Ok(inputs.cells.iter().map(Ints::to_vec).collect())
+}
+
+/// What a valid proof says.
+fn accepted(compared: bool, hides: bool, statement: &Statement) -> String {
+    let mut outputs = statement.outputs.iter();
+    let outputs = if outputs.any(|value| value.public().is_some()) {
+        "these outputs"
+    } else {
+        "outputs that are committed"
+    };
+    let inputs = match (compared, hides) {
+        (true, false) => "on the given input",
+        (true, true) => "with the given inputs and hidden ones",
+        (false, false) => "on the statement's input",
+        (false, true) => "on an input that the prover knows",
+    };
+    format!("ACCEPTED: {inputs}, the model has {outputs}")
+}
+
+/// The first committed input or output that has another commitment than is expected.
+fn other_commitments(
+    args: &args::Verify,
+    statement: &Statement,
+    graph: &Graph,
+) -> Result<Option<String>, Failure> {
+    let inputs = graph.inputs.iter().zip(&statement.inputs);
+    let other = other_commitment("input", inputs, &args.input_commitment)?;
+    if other.is_some() {
+        return Ok(other);
+    }
+    let outputs = graph.outputs.iter().zip(&statement.outputs);
+    other_commitment("output", outputs, &args.output_commitment)
 }
 
 /// The first committed port that has another commitment than that of its file.

@@ -293,7 +293,7 @@ fn layouts_of_shared_words() {
         for num_vars in [0, 10, 22] {
             let tables = [table(num_vars, 1 << num_vars, 1)];
             let layout = |word, uses| {
-                let layout = Layout::hidden(word, parameters, &tables, 0, uses);
+                let layout = Layout::hidden(word, parameters, &tables, rows(0), uses);
                 layout.expect("a layout")
             };
             let clear = Layout::new(Word::Shared, parameters, &tables);
