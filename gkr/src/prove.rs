@@ -144,6 +144,11 @@ impl<C: RelationProver> ProvingKey<C> {
         &self.inner.model
     }
 
+    /// The integer model back, unless there are other copies of the key.
+    pub fn into_model(self) -> Option<Model> {
+        Arc::into_inner(self.inner).map(|inner| inner.model)
+    }
+
     /// Runs the model on a batch of integer inputs: one dense tensor `[B, axes..]` per model
     /// input, scaled by the input's port.
     ///
