@@ -193,6 +193,12 @@ impl<C: RelationProver> ProvingKey<C> {
         &self.inner.base.model
     }
 
+    /// The integer model back, unless there are other copies of the key.
+    pub fn into_model(self) -> Option<Model> {
+        let base = Arc::into_inner(self.inner)?.base;
+        Arc::into_inner(base).map(|base| base.model)
+    }
+
     /// Runs the model on a batch of integer inputs: one dense tensor `[B, axes..]` per model
     /// input, scaled by the input's port.
     ///

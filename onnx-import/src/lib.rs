@@ -79,5 +79,8 @@ pub fn import_file_with(path: &Path, options: &Options) -> Result<Graph, Error> 
         path: path.into(),
         source,
     })?;
-    import::import(Model::decode(&bytes)?, External::beside(path), options)
+    let model = Model::decode(&bytes)?;
+    // The message has its own copy of what it holds, and the graph is about to have another.
+    drop(bytes);
+    import::import(model, External::beside(path), options)
 }

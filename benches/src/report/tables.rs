@@ -162,7 +162,7 @@ pub(crate) fn of_model(measured: &Measured) -> Table {
 
 /// All models, the settings that are compared first.
 pub(crate) fn summary(section: &Section) -> Table {
-    let columns = &COLUMNS[..7];
+    let columns = &COLUMNS[..8];
     let mut table = Table {
         header: vec!["model", "parameters", "system"],
         words: 3,

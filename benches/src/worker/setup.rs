@@ -7,7 +7,7 @@ use crate::machine;
 use std::fs;
 use zkstrata::ProvingKey;
 use zkstrata::model_ir::float::Graph;
-use zkstrata::model_ir::int::Ints;
+use zkstrata::model_ir::int::{Ints, Model};
 use zkstrata::model_ir::quantise::{Calibration, Options, quantise};
 use zkstrata::onnx_import;
 
@@ -20,17 +20,21 @@ pub(super) fn run(job: &Job) -> Result<(), Failure> {
     let calibration = Calibration::from_samples(arrays::read_samples(&job.calibration)?);
     let options = Options::new(profile(job.profile));
     let (quantised, quantise_s) = timed(|| quantise(&graph, &calibration, &options));
-    let model = quantised.context("quantisation")?.model;
+    let mut model = quantised.context("quantisation")?.model;
 
     let mut setup_s: Vec<f64> = Vec::new();
+    let integers = model.graph.clone();
     let (pk, vk) = loop {
-        let again = model.clone();
-        let (made, seconds) = timed(|| keys(again, job));
+        let (made, seconds) = timed(|| keys(model, job));
+        let (pk, vk) = made?;
         setup_s.push(seconds);
         if setup_s.len() >= job.runs || setup_s.iter().sum::<f64>() > PATIENCE_S {
-            break made?;
+            break (pk, vk);
         }
-        made?;
+        model = Model {
+            graph: integers.clone(),
+            ..pk.into_model().expect("no one else has the key")
+        };
     };
     let (pk_file, vk_file) = (pk.to_bytes(), vk.to_bytes());
     fs::write(job.pk(), &pk_file).context("writing the proving key")?;

@@ -84,13 +84,12 @@ const RATES: &[Row] = &[
     single("verify", "proof bytes", 5.2, |w| w.proof),
     single("verify", "public cells", 8.0, |w| w.linear.visited as f64 + w.public),
     single("verify", "public weights", 0.62, |w| w.evaluated),
-    single("memory", "process", 2.9e7, |_| 1.0),
-    single("memory", "weights", 13.3, |w| w.weights),
-    single("memory", "committed weights", 8.5, |w| w.key.word),
-    single("memory", "witness cells", 14.2, |w| w.witness.word),
-    single("memory", "leaves", 37.0, |w| w.leaves),
-    single("memory", "rows", 183.0, |w| w.rows),
-    single("memory", "cells", 4.2, |w| w.cells),
+    single("memory", "process", 2.25e7, |_| 1.0),
+    single("memory", "weights", 13.1, |w| w.weights),
+    single("memory", "committed weights", 8.2, |w| w.key.word),
+    single("memory", "witness cells", 21.5, |w| w.witness.word),
+    single("memory", "leaves", 7.8, |w| w.leaves),
+    single("memory", "rows", 60.0, |w| w.rows),
 ];
 
 /// The terms of all figures.

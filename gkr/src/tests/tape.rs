@@ -450,15 +450,15 @@ fn golden_proofs() {
         )
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
-    mlp Committed
-      key 40234680e81b0cf67e3f03a2928053503fa74c6b04590259f5df0c010f636590
-      proof 4c335aa8f87b9a095d95402902356d5222b7059828b1681cd404a8d33a1ec096
-    wide Committed
-      key b8a2bdadd6431e3bf05c9b7aaa5de4e15a7e60906f4b718d441e43fa2f350ba0
-      proof 2a6a47a3b01e68fc27b8ae1db94cf3c759e1c832f1725e1fc760c9f06080d397
+    mlp Compact
+      key 86e4647cdbcb9fe030f293e98fd22dd4f05c73f4d26e7e8db51f06229639b802
+      proof cd064660a93184b3bc911e4960eaa2db39923cac6105830ea46daf675820eafd
+    wide Compact
+      key 61359aa17db99ae1fb49538b2666ed7a4b9768e86e15a10be5b32cbdb86e469f
+      proof 02010ba450953004ac4bce152ba89fabf6b568956e5b6a0ce57849dbe9a14a0d
     wide Public
-      key b224411c9f7648e5a99ff30f70040d7c3fdc8587132694efdfbd702640c79b29
-      proof 3493911d192e2c88b304225ce80ff6c2bfb97cf346726a0535d0834e7e4b09cb
+      key 138f52f7748b997a0a6e96ca6dd0961a1fec10852497187c80dd234c3e4feddd
+      proof 195db241e0eb31b3dc5e5ea5983750d0506550bff4aa9f4a996e92a4f4232194
     ");
 }
 

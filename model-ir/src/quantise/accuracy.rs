@@ -4,7 +4,7 @@ use super::policy;
 use super::ports::Inputs;
 use super::{Error, Origin, origin};
 use crate::float::Graph;
-use crate::int::{Executor, Function, Interval, Model, Op, Port, PortKind, Trace};
+use crate::int::{Executor, Function, Interval, Model, Node, Op, Port, PortKind, Trace};
 use ndarray::ArrayD;
 use rayon::prelude::*;
 
@@ -158,8 +158,9 @@ where
     let ports = &model.graph.outputs;
     let mut differences: Vec<Differences> = ports.iter().map(|_| Differences::new()).collect();
     let mut saturated_inputs = 0;
-    for (i, batch) in samples.chunks(policy::BATCH).enumerate() {
-        let expected = expected(i * policy::BATCH, batch)?;
+    let size = batch(model);
+    for (i, batch) in samples.chunks(size).enumerate() {
+        let expected = expected(i * size, batch)?;
         let Inputs { cells, saturated } = model.quantise_inputs(batch)?;
         saturated_inputs += saturated;
         let trace = executor.run(&cells)?;
@@ -180,6 +181,13 @@ where
         outputs: named.map(|(port, d)| d.finish(port)).collect(),
         tables: tables.into_iter().map(|t| t.table).collect(),
     })
+}
+
+/// How many samples run at once. Nothing but time and memory depends on it.
+fn batch(model: &Model) -> usize {
+    let cells: usize = model.graph.nodes.iter().map(Node::cells).sum();
+    let most = policy::BATCH_CELLS / cells.max(1);
+    most.max(rayon::current_num_threads()).min(policy::BATCH)
 }
 
 impl Extent {

@@ -366,6 +366,9 @@ pub(super) const MOST_COPIED: usize = 1 << 16;
 
 /// Samples that run at once.
 pub(super) const BATCH: usize = 16;
+/// Cells of all tensors of samples that run at once, unless there are more threads than samples: a run
+/// keeps them all.
+pub(super) const BATCH_CELLS: usize = 1 << 22;
 /// Fewer cells than these do not show the range of an output.
 pub(super) const FEW_CELLS: usize = 10;
 /// Values that differ by this share of their size are one constant, rounded.

@@ -5,18 +5,22 @@ use crate::failure::{Context, Failure};
 use crate::input::Sample;
 use crate::progress::{Progress, Stages};
 use crate::prove::STAGES;
-use crate::quantised::{self, Judged, Quantised, describe_accuracy, judge};
+use crate::quantised::{self, Judged, describe_accuracy, judge};
 use crate::report::{Bytes, Report, Seconds};
 use serde_json::{Map, Value};
 use std::time::{Duration, Instant};
+use zkstrata::model_ir::int::Model;
+use zkstrata::model_ir::quantise::Inputs;
 use zkstrata::{Proof, ProvingKey, Weights, decode_proof, encode_proof};
 
 /// Calibration samples on which the integer model is judged.
 const JUDGED: usize = 64;
 
-/// What the repetitions took.
+/// What the repetitions took, and in seconds what came before them.
 #[derive(Default)]
 struct Times {
+    import: f64,
+    quantise: f64,
     setup: Vec<Duration>,
     /// Of hidden weights.
     session: Vec<Duration>,
@@ -61,16 +65,18 @@ pub(crate) fn run(args: &args::Bench, progress: &Progress) -> Result<Report, Fai
     }
     let accuracy = quantised.accuracy(&samples)?;
     describe_accuracy(&accuracy, &mut report);
-    let mut times = Times::default();
-    measure(
-        &quantised,
-        &samples,
-        args,
-        &mut times,
-        &mut report,
-        progress,
-    )?;
-    describe(args, &quantised, &times, &mut report);
+    let inputs = quantised.model.graph.quantise_inputs(&samples);
+    let inputs = inputs.context("quantising the input")?;
+    let mut times = Times {
+        import: quantised.imported.seconds,
+        quantise: quantised.seconds,
+        ..Times::default()
+    };
+    // What is left of the float model is gone before the peak.
+    let model = quantised.model;
+    drop((quantised.imported, quantised.calibration, samples));
+    measure(model, &inputs, args, &mut times, &mut report, progress)?;
+    describe(args, &times, &mut report);
     let errors = accuracy.outputs.iter().map(|output| output.max_error);
     report.set("max_abs_err", errors.fold(0.0, f64::max));
     let agrees = accuracy
@@ -83,18 +89,16 @@ pub(crate) fn run(args: &args::Bench, progress: &Progress) -> Result<Report, Fai
 
 /// Repeats everything `runs` times.
 fn measure(
-    quantised: &Quantised,
-    samples: &[Sample],
+    mut model: Model,
+    inputs: &Inputs,
     args: &args::Bench,
     times: &mut Times,
     report: &mut Report,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let inputs = quantised.model.graph.quantise_inputs(samples);
-    let inputs = inputs.context("quantising the input")?;
-    let options = &args.keys.options(&quantised.model.graph)?;
+    let graph = model.graph.clone();
+    let options = &args.keys.options(&graph)?;
     for last in (0..args.runs.get()).rev().map(|left| left == 0) {
-        let model = quantised.model.clone();
         let (keys, time) = timed(|| {
             tracing::info_span!("setup").in_scope(|| zkstrata::setup_with(model, options))
         });
@@ -106,14 +110,15 @@ fn measure(
                 let (session, time) = timed(|| pk.session());
                 let (session, certificate) = session.context("a session")?;
                 times.session.push(time);
-                let vk = vk.accept(&certificate);
-                (ProvingKey::clone(&session), vk.context("its certificate")?)
+                let vk = vk.accept(&certificate).context("its certificate")?;
+                drop(pk);
+                (ProvingKey::clone(&session), vk)
             }
             _ => (pk, vk),
         };
 
         progress.take_stages();
-        let (proven, time) = timed(|| pk.prove_inputs(&inputs));
+        let (proven, time) = timed(|| pk.prove_inputs(inputs));
         let (statement, proof) = proven.context("proving")?;
         times.prove.push(time);
         times.stages.push(progress.take_stages());
@@ -131,6 +136,10 @@ fn measure(
             sizes(&proof, bytes.len(), vk.to_bytes().len(), report);
             report.set("digest", vk.digest().to_string());
         }
+        model = Model {
+            graph: graph.clone(),
+            ..pk.into_model().expect("no one else has the key")
+        };
     }
     Ok(())
 }
@@ -151,7 +160,7 @@ fn sizes(proof: &Proof, file: usize, vk: usize, report: &mut Report) {
     report.set("vk_bytes", vk);
 }
 
-fn describe(args: &args::Bench, quantised: &Quantised, times: &Times, report: &mut Report) {
+fn describe(args: &args::Bench, times: &Times, report: &mut Report) {
     let threads = rayon::current_num_threads();
     report.field(
         "setting",
@@ -171,8 +180,8 @@ fn describe(args: &args::Bench, quantised: &Quantised, times: &Times, report: &m
         median(times.stages.iter().map(of_run).collect())
     };
     for (key, seconds) in [
-        ("import_s", quantised.imported.seconds),
-        ("quantise_s", quantised.seconds),
+        ("import_s", times.import),
+        ("quantise_s", times.quantise),
         ("setup_s", median(times.setup.clone())),
         ("session_s", median(times.session.clone())),
         ("witness_s", stage("run")),
