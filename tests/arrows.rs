@@ -55,10 +55,11 @@ const FLOORS: [&str; 5] = ["decode", "scope", "write", "ops", "import"];
 
 /// What the parts of the protocol in `gkr` may use of each other: plans know no protocol, and
 /// lookups and the linear part meet in claims.
-const PROTOCOL: [(&str, &[&str]); 9] = [
+const PROTOCOL: [(&str, &[&str]); 10] = [
+    ("port", &[]),
     ("error", &[]),
     ("plan", &[]),
-    ("claim", &[]),
+    ("claim", &["port"]),
     ("tensor", &[]),
     ("linear", &["claim", "error", "plan", "tensor"]),
     ("publics", &["plan"]),
@@ -70,12 +71,14 @@ const PROTOCOL: [(&str, &[&str]); 9] = [
         "form",
         &[
             "claim",
+            "commitment",
             "constants",
             "dry",
             "error",
             "linear",
             "options",
             "plan",
+            "port",
         ],
     ),
     ("prepared", &["error", "form", "options", "security"]),

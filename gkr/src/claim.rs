@@ -4,7 +4,7 @@
 //! A claim on committed columns is made of many columns at one point: of all that a lookup block
 //! has, of all taps of a layer's weights. Their order is that of the relation's powers.
 
-use crate::commitment::PortId;
+use crate::port::PortId;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};

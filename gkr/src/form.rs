@@ -2,13 +2,14 @@
 //! the batch size.
 
 use crate::claim;
-use crate::commitment::{PortId, TensorForm};
+use crate::commitment::TensorForm;
 use crate::constants::Weights;
 use crate::dry;
 use crate::error::VerifyError;
 use crate::linear::{Analysis, analyse};
 use crate::options::SetupOptions;
 use crate::plan::{Plan, WeightPlan};
+use crate::port::PortId;
 use std::sync::Arc;
 use zkstrata_model_ir::int::Graph;
 use zkstrata_pcs::joint::{Layout, Others, Word};

@@ -40,6 +40,7 @@ mod linear;
 mod lookup;
 mod options;
 mod plan;
+mod port;
 mod prepared;
 mod proof;
 #[cfg(feature = "prover")]

@@ -1,9 +1,10 @@
 //! What can be chosen when keys are made.
 
-use crate::commitment::{DEFAULT_USES, PortId};
+use crate::commitment::DEFAULT_USES;
 use crate::constants::Weights;
 #[cfg(feature = "prover")]
 use crate::error::SetupError;
+use crate::port::PortId;
 use serde::{Deserialize, Serialize};
 use std::num::NonZeroU16;
 use zkstrata_model_ir::bounded;

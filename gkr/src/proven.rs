@@ -1,10 +1,10 @@
 //! Proofs of runs, and the commitments that they are made with: some are given, the others are made for
 //! the proof.
 
-use crate::commitment::PortId;
 use crate::error::ProveError;
 use crate::form::{Form, PortForm};
 use crate::options::Visibility;
+use crate::port::PortId;
 use crate::proof::Proof;
 use crate::prove::ProvingKey;
 use crate::secret::TensorSecret;

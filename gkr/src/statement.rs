@@ -1,10 +1,11 @@
 //! What is proven: this model maps these inputs to these outputs.
 
-use crate::commitment::{PortId, TensorCommitment};
+use crate::commitment::TensorCommitment;
 use crate::error::StatementError;
 use crate::form::{Form, PortForm};
 use crate::options::{SetupOptions, Visibility};
 use crate::plan::Plan;
+use crate::port::PortId;
 use serde::{Deserialize, Serialize};
 use zkstrata_mle::{E, eval_dense};
 use zkstrata_model_ir::int::{Graph, MAX_PORTS, Port, TensorId};

@@ -1,7 +1,7 @@
 //! Verification: from a statement and a tape to accept or reject.
 
 use crate::claim::{self, Claim, Ends, Merged, TensorClaim};
-use crate::commitment::{COLUMN, PortId};
+use crate::commitment::COLUMN;
 use crate::constants::{Constants, PublicWeights, assert_values};
 use crate::error::{StatementError, VerifyError};
 use crate::form::{Form, PortForm};
@@ -10,6 +10,7 @@ use crate::linear::{LinearVerifier, reduce};
 use crate::lookup;
 use crate::lookup::table::eval_all;
 use crate::plan::{Plan, WeightPlan};
+use crate::port::PortId;
 use crate::prepared::Prepared;
 use crate::proof::Proof;
 use crate::publics::{InputAt, OutputAt, Publics};
