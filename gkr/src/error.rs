@@ -93,19 +93,22 @@ pub enum ProveError {
     Sessionless,
     /// A process that was forked goes on with a session of the other.
     #[error(
-        "this session was made by another process, whose copy of it shows the same random rows:          make a session after forking"
+        "this session was made by another process, whose copy of it shows the same random rows: \
+         make a session after forking"
     )]
     Forked,
-    /// A session is of another key.
-    #[error("the session is of model {found}, the key of model {expected}")]
+    /// A session, or a count of sessions, is of another key.
+    #[error(
+        "it belongs to model {found}, and the key is of model {expected}: use the file of this key"
+    )]
     OtherKey {
         /// The key's model.
         expected: Digest,
-        /// The session's model.
+        /// The file's model.
         found: Digest,
     },
-    /// The bytes of a session are none.
-    #[error("session: {0}")]
+    /// The bytes of a session, or of a count of sessions, are none.
+    #[error(transparent)]
     Session(FileError),
     /// The opening of a commitment does not fit what is proven.
     #[error("{port}: {reason}")]
@@ -156,9 +159,15 @@ pub enum StatementError {
     },
     /// The statement is of another session of hidden weights, or of none.
     #[error(
-        "the proof is not of the session whose certificate was accepted: accept that of its session"
+        "the proof is of session {found}, the certificate that was accepted is of {expected}: accept that of \
+         the proof's session"
     )]
-    Session,
+    Session {
+        /// The session whose certificate was accepted.
+        expected: String,
+        /// The statement's session.
+        found: String,
+    },
     /// A commitment is not one to a tensor of the key's port.
     #[error("{port}: {reason}")]
     Commitment {

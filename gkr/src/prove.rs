@@ -38,8 +38,8 @@ struct Inner<C: RelationProver> {
     data: Option<C::Data>,
     /// What the weights of a key are hidden by, if they are hidden and it is not a session.
     seed: Option<Seed>,
-    /// The process that made the session, if it is one.
-    process: Option<u32>,
+    /// The process that counts how often its commitment is opened.
+    process: u32,
 }
 
 /// What a key and its sessions have in common.
@@ -137,7 +137,7 @@ impl<C: RelationProver> ProvingKey<C> {
             vk,
             data,
             seed,
-            process: None,
+            process: std::process::id(),
         };
         Self {
             inner: Arc::new(inner),
@@ -151,7 +151,7 @@ impl<C: RelationProver> ProvingKey<C> {
             vk,
             data: Some(data),
             seed: None,
-            process: Some(std::process::id()),
+            process: std::process::id(),
         };
         Self {
             inner: Arc::new(inner),
@@ -162,19 +162,25 @@ impl<C: RelationProver> ProvingKey<C> {
     #[cfg(test)]
     pub(crate) fn fork(&mut self) {
         let inner = Arc::get_mut(&mut self.inner).expect("no clone");
-        inner.process = Some(0);
+        inner.process = 0;
     }
 
     /// Refuses a key of hidden weights without a session, and a session in a process that was forked.
     pub(crate) fn check_session(&self) -> Result<(), ProveError> {
-        self.inner
-            .vk
-            .commitment()
-            .map_err(|_| ProveError::NoSession)?;
-        let own = std::process::id();
-        match self.inner.process {
-            Some(process) if process != own => Err(ProveError::Forked),
-            _ => Ok(()),
+        let commitment = self.inner.vk.commitment();
+        commitment.map_err(|_| ProveError::NoSession)?;
+        match self.left() {
+            Some(_) => self.check_process(),
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses to open a hidden commitment in a process that was forked from the one that counts.
+    pub(crate) fn check_process(&self) -> Result<(), ProveError> {
+        if self.inner.process == std::process::id() {
+            Ok(())
+        } else {
+            Err(ProveError::Forked)
         }
     }
 
@@ -544,7 +550,8 @@ impl<C: RelationProver> ProvingKey<C> {
         )
     }
 
-    /// Reads a `.zkpk` file, checks that it is undamaged and makes the key anew.
+    /// Reads a `.zkpk` file, checks that it is undamaged and makes the key anew. A key of hidden weights
+    /// has no session left until [`resume`](Self::resume) says how many it has had.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, FileError> {
         let body: Body = file::decode_key::<C, _>(PROVING_KEY, bytes)?;
         let options = SetupOptions {
@@ -554,8 +561,12 @@ impl<C: RelationProver> ProvingKey<C> {
             inputs: body.inputs,
             outputs: body.outputs,
         };
+        let malformed = |e: String| FileError::Malformed(e);
         let (pk, _) = crate::setup::setup_seeded(body.model, &options, body.seed)
-            .map_err(|e| FileError::Malformed(e.to_string()))?;
+            .map_err(|e| malformed(e.to_string()))?;
+        // The file does not say how many sessions the key has had.
+        pk.spend(pk.left().unwrap_or(0))
+            .map_err(|e| malformed(e.to_string()))?;
         Ok(pk)
     }
 }

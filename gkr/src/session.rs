@@ -269,7 +269,7 @@ mod prover {
     /// # Errors
     /// The bytes are no session.
     pub fn session_left(bytes: &[u8]) -> Result<(Digest, usize), FileError> {
-        let secret: Secret = file::decode(SESSION, bytes)?;
+        let secret: Secret = file::decode_checked(SESSION, bytes)?;
         Ok((secret.model, secret.left))
     }
 
@@ -278,7 +278,7 @@ mod prover {
     /// # Errors
     /// The bytes are no such file.
     pub fn sessions_used(bytes: &[u8]) -> Result<(Digest, usize), FileError> {
-        let count: Count = file::decode(SESSIONS, bytes)?;
+        let count: Count = file::decode_checked(SESSIONS, bytes)?;
         Ok((count.model, count.used))
     }
 
@@ -306,6 +306,7 @@ mod prover {
             &self,
             seed: &Seed,
         ) -> Result<(ProvingSession<C>, Vec<u8>), ProveError> {
+            self.check_process()?;
             let (commitment, data) = self.commit_session(seed)?;
             let vk = self.verifying_key();
             let root = self.data().ok_or(ProveError::Sessionless)?;
@@ -363,18 +364,24 @@ mod prover {
                 model: vk.digest(),
                 used: usize::from(vk.sessions()).saturating_sub(left),
             };
-            file::encode(SESSIONS, &count)
+            file::encode_key(SESSIONS, &count)
         }
 
         /// Goes on with a key that was read from a file, of which a `.zkuse` file says how many sessions it
-        /// has had.
+        /// has had. Whoever calls it with an old file, or in two processes, has sessions twice.
         ///
         /// # Errors
         /// The bytes are no such file, or another key's.
         pub fn resume(&self, bytes: &[u8]) -> Result<(), ProveError> {
-            let count: Count = file::decode(SESSIONS, bytes).map_err(ProveError::Session)?;
+            let count: Count =
+                file::decode_checked(SESSIONS, bytes).map_err(ProveError::Session)?;
             self.check_model(count.model)?;
-            self.spend(count.used)
+            let all = usize::from(self.verifying_key().sessions());
+            let left = all.checked_sub(count.used);
+            let more = || FileError::Malformed(format!("{} of {all} sessions", count.used));
+            let left = left.ok_or_else(|| ProveError::Session(more()))?;
+            self.data()
+                .map_or(Ok(()), |data| Ok(C::restore(data, left)?))
         }
 
         fn check_model(&self, found: Digest) -> Result<(), ProveError> {
@@ -402,7 +409,7 @@ mod prover {
                 left: self.left().unwrap_or(0).saturating_sub(more),
                 seed: self.seed.clone(),
             };
-            file::encode(SESSION, &secret)
+            file::encode_key(SESSION, &secret)
         }
 
         /// Goes on with a session of a key that was written to a file.
@@ -411,7 +418,7 @@ mod prover {
         /// The bytes are none of a session, or of another key's.
         pub fn from_bytes(key: &ProvingKey<C>, bytes: &[u8]) -> Result<Self, ProveError> {
             let Secret { model, left, seed } =
-                file::decode(SESSION, bytes).map_err(ProveError::Session)?;
+                file::decode_checked(SESSION, bytes).map_err(ProveError::Session)?;
             key.check_model(model)?;
             let (commitment, data) = key.commit_session(&seed)?;
             let vk = key.verifying_key().with_session(commitment);

@@ -18,6 +18,7 @@ use crate::statement::{PortValue, Statement, eval_public};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use zkstrata_mle::{E, Point};
+use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::Port;
 use zkstrata_pcs::joint::{Relation, RelationScheme, SourceRef, Term};
 use zkstrata_pcs::seal::{Book, SealedTape, Settled};
@@ -142,7 +143,11 @@ impl<C: RelationScheme> VerifyingKey<C> {
         }
         self.commitment()?;
         if statement.session != self.session_digest() {
-            return Err(VerifyError::Statement(StatementError::Session));
+            let name = |session: Option<Digest>| session.map_or("none".into(), |s| s.to_string());
+            return Err(VerifyError::Statement(StatementError::Session {
+                expected: name(self.session_digest()),
+                found: name(statement.session),
+            }));
         }
         let prepared = self.at(batch)?;
         if !prepared.security.is_enough() {

@@ -375,6 +375,12 @@ pub trait RelationProver: RelationScheme {
     /// It may not be opened as often.
     fn spend(data: &Self::Data, uses: usize) -> Result<(), Error>;
 
+    /// Notes how many openings of a hidden source are left, which nobody has opened here.
+    ///
+    /// # Errors
+    /// It may not be opened as often.
+    fn restore(data: &Self::Data, left: usize) -> Result<(), Error>;
+
     /// How many openings of a source are left, but for its certificate; nothing if it is not hidden.
     fn left(data: &Self::Data) -> Option<usize>;
 
@@ -488,6 +494,11 @@ impl RelationProver for Joint {
     fn spend(data: &SourceData, uses: usize) -> Result<(), Error> {
         data.hidden()
             .map_or(Ok(()), |hidden| hidden.spend_uses(uses))
+    }
+
+    fn restore(data: &SourceData, left: usize) -> Result<(), Error> {
+        data.hidden()
+            .map_or(Ok(()), |hidden| hidden.restore(data.layout(), left))
     }
 
     fn left(data: &SourceData) -> Option<usize> {

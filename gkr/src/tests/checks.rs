@@ -108,6 +108,10 @@ impl<const BITS: u32> RelationProver for Weak<BITS> {
         <Clear as RelationProver>::spend(data, uses)
     }
 
+    fn restore(data: &(), left: usize) -> Result<(), Error> {
+        <Clear as RelationProver>::restore(data, left)
+    }
+
     fn left(data: &()) -> Option<usize> {
         <Clear as RelationProver>::left(data)
     }

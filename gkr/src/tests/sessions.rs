@@ -34,6 +34,9 @@ fn keys<C: RelationProver>(
     let (pk, vk) = setup_scheme::<C>(model, options).expect("sets up");
     let read = ProvingKey::<C>::from_bytes(&pk.to_bytes()).expect("a key file");
     assert_eq!(read.verifying_key().digest(), vk.digest());
+    if pk.left().is_some() {
+        read.resume(&pk.sessions_to_bytes(0)).expect("its count");
+    }
     let vk = VerifyingKey::from_bytes(&vk.to_bytes()).expect("a key file");
     (read, vk)
 }
@@ -138,7 +141,7 @@ fn sessions_and_proofs_are_counted() {
     let other = accepted.verify(&statement, &proof);
     assert!(matches!(
         other,
-        Err(VerifyError::Statement(StatementError::Session))
+        Err(VerifyError::Statement(StatementError::Session { .. }))
     ));
     let mut renamed = statement.clone();
     renamed.session = accepted.session_digest();
@@ -174,6 +177,7 @@ fn proofs_are_counted_across_threads() {
 #[test]
 fn sessions_go_on_from_files() {
     let (pk, vk, x) = mlp(&hidden(2, 3));
+    let first = pk.sessions_to_bytes(0);
     let (session, certificate) = pk.session().expect("a session");
     let accepted = vk.accept(&certificate).expect("its certificate");
     session.prove_integers(&x).expect("a proof");
@@ -210,9 +214,20 @@ fn sessions_go_on_from_files() {
     let count = pk.sessions_to_bytes(1);
     assert_eq!(file_kind(&count), Some(FileKind::Sessions));
     let again = ProvingKey::<Joint>::from_bytes(&pk.to_bytes()).expect("a key file");
-    assert_eq!(again.left(), Some(2), "a key file does not tell");
+    assert_eq!(again.left(), Some(0), "a key file does not tell");
+    assert!(spent(again.session()));
     again.resume(&count).expect("its count");
-    assert!(spent(again.resume(&count)) && spent(again.session()));
+    assert_eq!(again.left(), Some(0));
+    again.resume(&first).expect("its first count");
+    assert_eq!(again.left(), Some(2));
+    for at in 0..count.len() {
+        let mut damaged = count.clone();
+        damaged[at] ^= 1;
+        assert!(
+            matches!(again.resume(&damaged), Err(ProveError::Session(_))),
+            "{at}"
+        );
+    }
     let error = other.resume(&count);
     assert!(matches!(error, Err(ProveError::OtherKey { .. })));
     assert!(matches!(pk.resume(&bytes), Err(ProveError::Session(_))));

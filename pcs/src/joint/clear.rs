@@ -142,6 +142,10 @@ impl RelationProver for Clear {
         Ok(())
     }
 
+    fn restore(_data: &(), _left: usize) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn left(_data: &()) -> Option<usize> {
         None
     }

@@ -187,6 +187,15 @@ impl Hidden {
         spent.map(|_| ()).map_err(|_| Error::Spent)
     }
 
+    /// Notes how many openings are left.
+    pub(super) fn restore(&self, layout: &Layout, left: usize) -> Result<(), Error> {
+        if layout.hiding().is_none_or(|hiding| left > hiding.uses) {
+            return Err(Error::Spent);
+        }
+        self.left.store(left, Ordering::SeqCst);
+        Ok(())
+    }
+
     /// Openings that are left.
     pub(super) fn left(&self) -> usize {
         self.left.load(Ordering::SeqCst)
