@@ -1,4 +1,4 @@
-//! Whoever owns a model of boosted trees keeps it, and proves what it says of a thousand people.
+//! Whoever owns a model of boosted trees keeps its numbers, and proves what it says of a thousand people.
 //!
 //! `cargo run --release --example private_weights`
 
@@ -38,7 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let scores = proven.statement.real_outputs(vk.graph());
     let benign = scores.iter().filter(|outputs| outputs[0][0] > 0.5).count();
     println!(
-        "{benign} of {} are classified as benign, by a model that nobody sees",
+        "{benign} of {} are classified as benign, by thresholds that nobody sees",
         scores.len()
     );
     let kib = |bytes: usize| bytes as f64 / 1024.0;

@@ -44,7 +44,8 @@
 //!   [`Statement::inputs`] with the input you have in mind. A [private](Visibility::Private) one stays
 //!   with the prover, and with it all activations. Of a [committed](Visibility::Committed) input or
 //!   output the statement holds a [commitment](TensorCommitment), which links it to other proofs. Other
-//!   outputs are public, and weights are not hidden.
+//!   outputs are public unless they are [committed](Visibility::Committed), and weights are hidden by
+//!   [`Weights::Hidden`] alone.
 //! * **That the integers are close to the floats.** Quantisation rounds;
 //!   [`Accuracy`](model_ir::quantise::Accuracy) measures by how much on samples, and its
 //!   [`verdict`](model_ir::quantise::Accuracy::verdict) is whether that is too much.

@@ -168,6 +168,7 @@ impl<C: RelationProver> ProvingKey<C> {
     /// The weights have more padding than a certificate can speak of.
     pub fn certificate(&self) -> Result<Option<Vec<u8>>, ProveError> {
         let vk = self.verifying_key();
+        self.check_root()?;
         let refused = |e| match e {
             VerifyError::Opening(e) => ProveError::Commit(e),
             other => ProveError::Key(other.to_string()),

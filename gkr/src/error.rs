@@ -91,6 +91,9 @@ pub enum ProveError {
     /// A session is asked for of a key that hides no weights.
     #[error("the key does not hide its weights, and has no sessions: prove with the key itself")]
     Sessionless,
+    /// Something is asked of a session that its key does.
+    #[error("this is a session, and its key does that: keep the key beside it")]
+    InSession,
     /// A process that was forked goes on with a session of the other.
     #[error(
         "this session was made by another process, whose copy of it shows the same random rows: \

@@ -21,7 +21,8 @@ pub const MAX_BATCH: usize = 1 << 10;
 /// Verifies proofs about one model.
 ///
 /// The key is a deterministic function of the ONNX file, the calibration data, the options and
-/// the version of this library: whoever has them can recompute [`VerifyingKey::digest`]. **A
+/// the version of this library: whoever has them can recompute [`VerifyingKey::digest`], but that of a key
+/// with hidden weights. **A
 /// verifier must get the key, or its digest, from someone it trusts, or recompute it**; a key that
 /// comes with the proof proves nothing.
 #[derive(Debug)]
@@ -66,6 +67,7 @@ impl<C: RelationScheme> PartialEq for VerifyingKey<C> {
             && self.constants == other.constants
             && self.profile == other.profile
             && self.trust == other.trust
+            && self.session_digest() == other.session_digest()
             && self.inputs == other.inputs
             && self.outputs == other.outputs
             && self.max_batch == other.max_batch

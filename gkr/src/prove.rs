@@ -158,6 +158,12 @@ impl<C: RelationProver> ProvingKey<C> {
         }
     }
 
+    /// The bytes of a key file, of a session as well.
+    #[cfg(test)]
+    pub(crate) fn to_bytes_of_key(&self) -> Vec<u8> {
+        self.to_bytes()
+    }
+
     /// As a fork of the process would find it.
     #[cfg(test)]
     pub(crate) fn fork(&mut self) {
@@ -562,6 +568,9 @@ impl<C: RelationProver> ProvingKey<C> {
             outputs: body.outputs,
         };
         let malformed = |e: String| FileError::Malformed(e);
+        if matches!(options.weights, Weights::Hidden(_)) && body.seed.is_none() {
+            return Err(malformed("a session of a key was written as one".into()));
+        }
         let (pk, _) = crate::setup::setup_seeded(body.model, &options, body.seed)
             .map_err(|e| malformed(e.to_string()))?;
         // The file does not say how many sessions the key has had.

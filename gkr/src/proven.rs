@@ -73,6 +73,9 @@ impl<C: RelationProver> ProvingKey<C> {
         let plan = &form.plan;
         let witness = tracing::info_span!("witness").in_scope(|| Witness::new(plan, trace));
         for (port, (secret, _)) in form.ports.iter().zip(&ports) {
+            if !secret.is_of_this_process() {
+                return Err(ProveError::Forked);
+            }
             if !secret.spend() {
                 let port = port.id.name(&plan.graph);
                 return Err(ProveError::Spent { port });
@@ -167,6 +170,9 @@ impl<C: RelationProver> ProvingKey<C> {
                         .concat(),
                 );
                 hasher.update(&self.verifying_key().digest().0);
+                if let Some(session) = self.verifying_key().session_digest() {
+                    hasher.update(&session.0);
+                }
                 hasher.update(&given.context);
                 self.absorb_inputs(trace, hasher);
             });

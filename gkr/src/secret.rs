@@ -32,6 +32,8 @@ struct Inner {
     cells: Zeroizing<Vec<i64>>,
     seed: Seed,
     left: AtomicU16,
+    /// The process that counts the uses.
+    process: u32,
 }
 
 impl std::fmt::Debug for TensorSecret {
@@ -93,6 +95,7 @@ impl TensorSecret {
         let (root, data) = commit::<C>(&form, &cells, &seed)?;
         let inner = Inner {
             left: AtomicU16::new(form.uses.get()),
+            process: std::process::id(),
             commitment: TensorCommitment { form, root },
             cells,
             seed,
@@ -117,6 +120,11 @@ impl TensorSecret {
         &self.0.commitment
     }
 
+    /// Whether it is a hash, which hides nothing ([`hash_input`](crate::VerifyingKey::hash_input)).
+    pub fn is_hash(&self) -> bool {
+        *self.0.seed.to_bytes() == [0; 32]
+    }
+
     /// The cells of the tensor, dense and row-major, the batch first.
     pub fn cells(&self) -> &[i64] {
         &self.0.cells
@@ -125,6 +133,11 @@ impl TensorSecret {
     /// How many proofs are left in which the commitment hides the tensor.
     pub fn uses_left(&self) -> u16 {
         self.0.left.load(Ordering::SeqCst)
+    }
+
+    /// Whether no fork of this process counts as well.
+    pub(crate) fn is_of_this_process(&self) -> bool {
+        self.0.process == std::process::id()
     }
 
     /// Spends a use, if one is left.
@@ -173,6 +186,7 @@ impl TensorSecret {
             cells: Zeroizing::new(std::mem::take(&mut body.cells)),
             seed: Seed::new(body.seed),
             left: AtomicU16::new(body.left),
+            process: std::process::id(),
         };
         Ok(Self(Arc::new(inner)))
     }

@@ -44,6 +44,9 @@ use zkstrata_pcs::{Channel, ColumnId, SoundnessTerm, VerifierTape};
 #[cfg(feature = "prover")]
 pub use prover::{ProvingSession, session_left, sessions_used};
 
+/// Most columns of hidden weights, each of which is two claims of a certificate, some 500 bytes in memory.
+const MAX_COLUMNS: usize = 1 << 15;
+
 /// A session as a verifier knows it.
 #[derive(Debug)]
 pub(crate) struct Session<C> {
@@ -183,6 +186,13 @@ impl<C: RelationScheme> VerifyingKey<C> {
             return Ok(None);
         };
         let plan = WeightPlan::new(&self.graph);
+        let columns: usize = plan.shape.iter().map(|table| table.width).sum();
+        if columns > MAX_COLUMNS {
+            return Err(VerifyError::Key(format!(
+                "its weights have {columns} columns, a session's at most {MAX_COLUMNS}: make the key with \
+                 compact or public weights"
+            )));
+        }
         let session = plan.hidden_layout(Word::Certified, self.profile, *proofs)?;
         let layouts = [session, self.key_layout(&plan)?];
         Ok(Some(Hidden {
@@ -306,6 +316,7 @@ mod prover {
             &self,
             seed: &Seed,
         ) -> Result<(ProvingSession<C>, Vec<u8>), ProveError> {
+            self.check_root()?;
             self.check_process()?;
             let (commitment, data) = self.commit_session(seed)?;
             let vk = self.verifying_key();
@@ -333,7 +344,6 @@ mod prover {
                 VerifyError::Opening(e) => ProveError::Commit(e),
                 other => ProveError::Key(other.to_string()),
             })?;
-            let hidden = hidden.filter(|_| vk.session_digest().is_none());
             let [layout, _] = hidden.ok_or(ProveError::Sessionless)?.layouts;
             let own = seed.hedged(|hasher| hash_weights(self.model(), hasher));
             let columns = weights::columns(self.model(), self.weight_plan());
@@ -357,14 +367,18 @@ mod prover {
         /// The bytes of a `.zkuse` file: how many sessions the key has had, `more` that are to come
         /// included. Whoever keeps a key in a file keeps this beside it, and writes it *before* a session is
         /// made.
-        pub fn sessions_to_bytes(&self, more: usize) -> Vec<u8> {
+        ///
+        /// # Errors
+        /// It is a session and no key.
+        pub fn sessions_to_bytes(&self, more: usize) -> Result<Vec<u8>, ProveError> {
+            self.check_root()?;
             let vk = self.verifying_key();
             let left = self.left().unwrap_or(0).saturating_sub(more);
             let count = Count {
                 model: vk.digest(),
                 used: usize::from(vk.sessions()).saturating_sub(left),
             };
-            file::encode_key(SESSIONS, &count)
+            Ok(file::encode_key(SESSIONS, &count))
         }
 
         /// Goes on with a key that was read from a file, of which a `.zkuse` file says how many sessions it
@@ -373,6 +387,7 @@ mod prover {
         /// # Errors
         /// The bytes are no such file, or another key's.
         pub fn resume(&self, bytes: &[u8]) -> Result<(), ProveError> {
+            self.check_root()?;
             let count: Count =
                 file::decode_checked(SESSIONS, bytes).map_err(ProveError::Session)?;
             self.check_model(count.model)?;
@@ -382,6 +397,15 @@ mod prover {
             let left = left.ok_or_else(|| ProveError::Session(more()))?;
             self.data()
                 .map_or(Ok(()), |data| Ok(C::restore(data, left)?))
+        }
+
+        /// Refuses a session where its key is needed: a session's word was certified when it was made, and
+        /// is opened by proofs alone.
+        pub(crate) fn check_root(&self) -> Result<(), ProveError> {
+            match self.verifying_key().session_digest() {
+                None => Ok(()),
+                Some(_) => Err(ProveError::InSession),
+            }
         }
 
         fn check_model(&self, found: Digest) -> Result<(), ProveError> {

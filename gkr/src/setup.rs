@@ -2,7 +2,9 @@
 
 use crate::constants::{Constants, PublicWeights, Weights};
 use crate::error::{SetupError, VerifyError};
+use crate::file::FORMAT_VERSION;
 use crate::key::{MAX_BATCH, VerifyingKey};
+use crate::lookup::WORK_BITS;
 use crate::options::SetupOptions;
 use crate::plan::{Plan, WeightPlan};
 use crate::prepared::Prepared;
@@ -10,6 +12,7 @@ use crate::prove::ProvingKey;
 use crate::security::REQUIRED_BITS;
 use crate::weights;
 use std::sync::Arc;
+use zkstrata_model_ir::Digest;
 use zkstrata_model_ir::int::{Executor, Graph, Model};
 use zkstrata_pcs::Seed;
 use zkstrata_pcs::joint::{Joint, RelationProver};
@@ -64,7 +67,22 @@ pub(crate) fn setup_seeded<C: RelationProver>(
                 Some(seed) => seed,
                 None => Seed::from_system().map_err(|e| SetupError::Randomness(e.to_string()))?,
             };
-            let own = seed.hedged(|hasher| hash_weights(&model, hasher));
+            // The same seed hides no two words alike: neither other weights, nor the same in another layout or
+            // under another key.
+            let protocol = (FORMAT_VERSION, C::NAME, C::PARAMETERS, WORK_BITS, max_batch);
+            let SetupOptions {
+                weights,
+                proof,
+                trust,
+                inputs,
+                outputs,
+            } = options;
+            let key = (protocol, (weights, proof, trust, inputs, outputs), graph);
+            let key = Digest::of("zkstrata 2026 hidden weights", &key);
+            let own = seed.hedged(|hasher| {
+                hasher.update(&key.0);
+                hash_weights(&model, hasher);
+            });
             let columns = weights::columns(&model, &plan);
             let word = options.trust.word();
             let layout = plan.hidden_layout(word, options.proof, uses.sessions)?;
@@ -91,10 +109,12 @@ pub(crate) fn setup_seeded<C: RelationProver>(
 /// Everything that a seed hides, so that no two models have the same random rows.
 pub(crate) fn hash_weights(model: &Model, hasher: &mut blake3::Hasher) {
     for weights in &model.weights {
+        hasher.update(&weights.len().to_le_bytes());
         let bytes: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
         hasher.update(&bytes);
     }
     for biases in &model.biases {
+        hasher.update(&biases.len().to_le_bytes());
         let bytes: Vec<u8> = biases.iter().flat_map(|b| b.to_le_bytes()).collect();
         hasher.update(&bytes);
     }

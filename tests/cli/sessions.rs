@@ -136,7 +136,16 @@ fn what_does_not_fit_is_refused() {
     refused(
         &prove(&folder, &["--session", "a.zksc"]),
         2,
-        "a certificate of a session",
+        "not a session (.zkses)",
+    );
+
+    // What cannot be made again is not replaced.
+    refused(&keys(&folder, &[]), 2, "cannot be made again");
+    refused(&session(&folder, "a"), 2, "cannot be made again");
+    refused(
+        &prove(&folder, &["--session", "a.zkses", "--strict-input"]),
+        0,
+        "proofs_left",
     );
 
     // A key that hides nothing has no sessions, and another key none of this one's.
@@ -161,6 +170,6 @@ fn what_does_not_fit_is_refused() {
     refused(
         &prove(&folder, &["--session", "a.zkses"]),
         2,
-        "the session is of model",
+        "use the file of this key",
     );
 }

@@ -1,6 +1,6 @@
 //! Hidden weights: sessions, what they may do and how often, and sessions of other weights.
 
-use super::build::inputs;
+use super::build::{Builder, inputs};
 use super::suite::{self, models};
 use crate::constants::Constants;
 use crate::file::{self, SESSION_CERTIFICATE};
@@ -35,7 +35,8 @@ fn keys<C: RelationProver>(
     let read = ProvingKey::<C>::from_bytes(&pk.to_bytes()).expect("a key file");
     assert_eq!(read.verifying_key().digest(), vk.digest());
     if pk.left().is_some() {
-        read.resume(&pk.sessions_to_bytes(0)).expect("its count");
+        let count = pk.sessions_to_bytes(0).expect("a key");
+        read.resume(&count).expect("its count");
     }
     let vk = VerifyingKey::from_bytes(&vk.to_bytes()).expect("a key file");
     (read, vk)
@@ -148,8 +149,15 @@ fn sessions_and_proofs_are_counted() {
     accepted
         .verify(&renamed, &proof)
         .expect_err("about another commitment");
-    // A session of a session there is not.
-    assert!(matches!(first.session(), Err(ProveError::Sessionless)));
+    // What the key does a session does not: its word is opened by proofs alone.
+    assert!(matches!(first.session(), Err(ProveError::InSession)));
+    assert!(matches!(first.certificate(), Err(ProveError::InSession)));
+    assert!(matches!(
+        first.sessions_to_bytes(0),
+        Err(ProveError::InSession)
+    ));
+    assert!(matches!(first.resume(&[]), Err(ProveError::InSession)));
+    assert!(ProvingKey::<Joint>::from_bytes(&first.to_bytes_of_key()).is_err());
 }
 
 /// Two threads never spend one use twice.
@@ -177,7 +185,7 @@ fn proofs_are_counted_across_threads() {
 #[test]
 fn sessions_go_on_from_files() {
     let (pk, vk, x) = mlp(&hidden(2, 3));
-    let first = pk.sessions_to_bytes(0);
+    let first = pk.sessions_to_bytes(0).expect("a key");
     let (session, certificate) = pk.session().expect("a session");
     let accepted = vk.accept(&certificate).expect("its certificate");
     session.prove_integers(&x).expect("a proof");
@@ -211,7 +219,7 @@ fn sessions_go_on_from_files() {
     );
 
     // A key that has had sessions in another process.
-    let count = pk.sessions_to_bytes(1);
+    let count = pk.sessions_to_bytes(1).expect("a key");
     assert_eq!(file_kind(&count), Some(FileKind::Sessions));
     let again = ProvingKey::<Joint>::from_bytes(&pk.to_bytes()).expect("a key file");
     assert_eq!(again.left(), Some(0), "a key file does not tell");
@@ -314,6 +322,45 @@ fn keys_tell_powers_of_two() {
     }
 }
 
+/// A layer behind a layer: its interval is rounded once that of the first is, and nothing is left of the
+/// sums of its weights.
+#[test]
+fn layers_behind_layers_tell_powers_of_two() {
+    let mut b = Builder::new(91);
+    let x = b.input(&[5], -8, 7);
+    let h = b.dense(x, &[5], &[6]);
+    let h = b.sum(&[(3, h), (1, h)]);
+    let h = b.dense(h, &[6], &[4]);
+    let y = b.dense(h, &[4], &[3]);
+    b.output(y);
+    let model = b.finish();
+    let mut coarse = model.clone();
+    coarse.coarsen().expect("bounded");
+    for node in coarse
+        .graph
+        .nodes
+        .iter()
+        .filter(|node| matches!(node.op, Op::Affine(_)))
+    {
+        let Interval { lo, hi } = node.interval;
+        assert!(lo == -hi && hi.count_ones() == 1, "{lo} {hi}");
+    }
+    let mut again = coarse.clone();
+    again.coarsen().expect("bounded");
+    assert_eq!(again.graph, coarse.graph);
+    coarse.validate().expect("a valid model");
+    let options = SetupOptions {
+        trust: Trust::Certificate,
+        ..hidden(1, 1)
+    };
+    // Of one seed a key has one word and one certificate.
+    let (pk, vk) = setup_scheme::<Joint>(model, &options).expect("sets up");
+    let read = ProvingKey::<Joint>::from_bytes(&pk.to_bytes()).expect("a key file");
+    assert_eq!(read.verifying_key().digest(), vk.digest());
+    let [first, second] = [pk, read].map(|pk| pk.certificate().expect("a certificate"));
+    assert_eq!(first, second);
+}
+
 /// The same seed hides other weights by other rows.
 #[test]
 fn seeds_are_hedged_by_weights() {
@@ -322,7 +369,16 @@ fn seeds_are_hedged_by_weights() {
         let keys = crate::setup::setup_seeded::<Joint>(model, &hidden(1, 1), Some(seed()));
         keys.expect("sets up").1
     };
-    assert_eq!(root(suite::mlp()).digest(), root(suite::mlp()).digest());
+    let commitment = |vk: &VerifyingKey<Joint>| match &vk.constants {
+        Constants::Hidden(commitment, _) => commitment.clone(),
+        _ => panic!("hidden weights"),
+    };
+    let mlp = root(suite::mlp());
+    assert_eq!(mlp.digest(), root(suite::mlp()).digest());
+    // Other intervals make another key, of which nothing may be hidden by the same rows.
+    let mut wider = suite::mlp();
+    wider.graph.nodes[0].interval.hi += 1;
+    assert_ne!(commitment(&mlp), commitment(&root(wider)));
     let (pk, _) = setup_scheme::<Joint>(suite::mlp(), &hidden(2, 1)).expect("sets up");
     let certificates = [(); 2].map(|()| pk.session_of(&seed()).expect("a session").1);
     let commitments = certificates.map(|bytes| {

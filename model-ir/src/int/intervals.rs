@@ -139,22 +139,34 @@ impl Model {
     /// of others: a graph whose weights are hidden tells their size by them. `None` if a node has no
     /// bounds then.
     pub fn coarsen(&mut self) -> Option<()> {
-        for node in &mut self.graph.nodes {
-            if matches!(node.op, Op::Affine(_) | Op::Constant { .. }) {
-                let Interval { lo, hi } = node.interval;
-                let power = |x: u64| x.checked_next_power_of_two()?.try_into().ok();
-                let reach: i64 = power(lo.unsigned_abs().max(hi.unsigned_abs()))?;
-                let wide = Interval {
-                    lo: -reach,
-                    hi: reach,
-                };
-                node.interval = wide;
-                if !wide.is_bounded() {
-                    return None;
+        // What is wider makes what follows wider, which is then rounded as well.
+        loop {
+            let mut rounded = false;
+            for node in &mut self.graph.nodes {
+                if matches!(node.op, Op::Affine(_) | Op::Constant { .. }) {
+                    let wide = Self::round(node.interval)?;
+                    rounded |= wide != node.interval;
+                    node.interval = wide;
                 }
             }
+            if !rounded {
+                return Some(());
+            }
+            self.widen()?;
         }
-        self.widen()
+    }
+
+    /// The least interval from minus to plus a power of two, or 0, that holds one.
+    fn round(Interval { lo, hi }: Interval) -> Option<Interval> {
+        let reach = match lo.unsigned_abs().max(hi.unsigned_abs()) {
+            0 => 0,
+            reach => i64::try_from(reach.checked_next_power_of_two()?).ok()?,
+        };
+        let wide = Interval {
+            lo: -reach,
+            hi: reach,
+        };
+        wide.is_bounded().then_some(wide)
     }
 }
 

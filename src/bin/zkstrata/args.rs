@@ -33,7 +33,8 @@ pub(crate) enum Command {
     /// Quantise a model and make its proving and verifying keys
     ///
     /// Verifiers must get the verifying key, or the digest that is printed, from someone they
-    /// trust, or recompute it from the model and the calibration file: setup is deterministic.
+    /// trust, or recompute it from the model and the calibration file: setup is deterministic, but
+    /// for hidden weights.
     ///
     /// No keys are made, and the exit status is 3, if on the calibration samples an output of the
     /// integer model is off by more than 5 % of its range (root mean square), has its largest cell

@@ -53,11 +53,15 @@ pub(crate) struct Keys {
     #[arg(long, value_enum, default_value_t)]
     weights: Weights,
     /// How many proofs a session of hidden weights makes; more make each proof larger
-    #[arg(long, value_name = "N", default_value_t = Uses::default().proofs)]
-    uses: NonZeroU16,
+    ///
+    /// 64 if it is not said.
+    #[arg(long, value_name = "N")]
+    uses: Option<NonZeroU16>,
     /// How many sessions a key with hidden weights has over all its life; more make the key larger in memory
-    #[arg(long, value_name = "N", default_value_t = Uses::default().sessions)]
-    sessions: NonZeroU16,
+    ///
+    /// 256 if it is not said.
+    #[arg(long, value_name = "N")]
+    sessions: Option<NonZeroU16>,
     /// What proofs are made for
     #[arg(long, value_enum, default_value_t)]
     proof: Proofs,
@@ -87,8 +91,10 @@ pub(crate) struct Keys {
     #[arg(long, value_name = "[NAME=]WHO", value_parser = visible)]
     output_visibility: Vec<Visible>,
     /// In how many proofs a commitment to an input or output hides it
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_USES)]
-    commitment_uses: NonZeroU16,
+    ///
+    /// 4 if it is not said.
+    #[arg(long, value_name = "N")]
+    commitment_uses: Option<NonZeroU16>,
 }
 
 impl Keys {
@@ -117,8 +123,8 @@ impl Keys {
                 Weights::Compact => zkstrata::Weights::Compact,
                 Weights::Public => zkstrata::Weights::Public,
                 Weights::Hidden => zkstrata::Weights::Hidden(Uses {
-                    sessions: self.sessions,
-                    proofs: self.uses,
+                    sessions: self.sessions.unwrap_or(Uses::default().sessions),
+                    proofs: self.uses.unwrap_or(Uses::default().proofs),
                 }),
             },
             proof: match self.proof {
@@ -138,6 +144,19 @@ impl Keys {
                 "--certificate: public weights need no certificate, since verifiers see them",
             )
             .remedy("leave out --certificate or --weights public"));
+        }
+        if !self.hides_weights() && (self.uses.is_some() || self.sessions.is_some()) {
+            let what = "--uses and --sessions are said of hidden weights";
+            return Err(
+                Failure::new(what).remedy("set up with --weights hidden, or leave them out")
+            );
+        }
+        let ports = self.input_visibility.iter().chain(&self.output_visibility);
+        let committed = ports.filter(|said| said.who == Who::Committed).count() > 0;
+        if self.commitment_uses.is_some() && !committed {
+            let what = "--commitment-uses is said of committed inputs and outputs";
+            return Err(Failure::new(what)
+                .remedy("set up with --input-visibility committed, or leave it out"));
         }
         Ok(())
     }
@@ -179,7 +198,7 @@ impl Keys {
             Who::Public => Visibility::Public,
             Who::Private => Visibility::Private,
             Who::Committed => Visibility::Committed {
-                uses: self.commitment_uses,
+                uses: self.commitment_uses.unwrap_or(DEFAULT_USES),
             },
         };
         Ok(Visibilities::each(of.into_iter().map(visibility)))

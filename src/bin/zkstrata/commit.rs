@@ -11,6 +11,11 @@ use zkstrata::{FileKind, VerifyingKey, Visibility};
 
 pub(crate) fn run(args: &args::Commit, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["load", "write"], 1);
+    if args.out == args.secret {
+        return Err(
+            Failure::new("--out and --secret are one file").remedy("give each a name of its own")
+        );
+    }
     let out = Output::new(args.out.clone(), FileKind::Commitment)?;
     let secret_out = Output::new(args.secret.clone(), FileKind::Secret)?;
     let vk = keys::verifying_key(&args.vk)?;

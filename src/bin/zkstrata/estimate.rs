@@ -23,6 +23,12 @@ pub(crate) fn run(args: &args::Estimate, progress: &Progress) -> Result<Report, 
         .in_scope(|| estimate(&quantised.model, &options, args.batch.get(), machine));
     let estimated = estimated.context(args.model.path.display())?;
 
+    if args.keys.hides_weights() {
+        progress.note(
+            "the commitment of a key with hidden weights, and sessions, are not estimated: setup takes longer and \
+             needs more memory than is said",
+        );
+    }
     let mut report = Report::new();
     report.field("file", args.model.path.display());
     report.set("model", args.model.path.display().to_string());

@@ -88,7 +88,12 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
             tensor(secret.commitment(), &mut report);
             report.field("uses left", secret.uses_left());
             report.set("uses_left", secret.uses_left());
-            report.line("Whoever has this file knows the tensor: keep it as you keep that.");
+            report.set("hides", !secret.is_hash());
+            report.line(if secret.is_hash() {
+                "The commitment is a hash: it does NOT hide the tensor, and neither do its proofs."
+            } else {
+                "Whoever has this file knows the tensor: keep it as you keep that."
+            });
         }
         _ => {
             report.set("kind", "model");
@@ -187,6 +192,10 @@ fn proof(path: &Path, bytes: &[u8], report: &mut Report) -> Result<(), Failure> 
             &format!("{kind} cells"),
             format_args!("[{}]", shown.join(", ")),
         );
+    }
+    if let Some(session) = statement.session {
+        report.field("session", session);
+        report.set("session", session.to_string());
     }
     report.field("proof", Bytes(proof.len() as u64));
     report.line("This is what the file claims; only `zkstrata verify` says whether it holds.");

@@ -5,10 +5,13 @@ use crate::args;
 use crate::failure::{Context, Failure};
 use crate::files;
 use crate::input::{self, Port, Sample, Side, Wanted};
-use crate::output::{Output, take_use};
+use crate::output::{Output, spent, take_use};
+use crate::session;
 use std::path::{Path, PathBuf};
 use zkstrata::model_ir::quantise;
-use zkstrata::{FileKind, Given, ProveError, Proven, ProvingKey, TensorSecret, Visibility};
+use zkstrata::{
+    FileKind, Given, ProveError, Proven, ProvingKey, ProvingSession, TensorSecret, Visibility,
+};
 
 /// The inputs of a proof.
 pub(crate) struct Inputs<'a> {
@@ -72,6 +75,12 @@ impl<'a> Inputs<'a> {
         })
     }
 
+    /// A file of a commitment that hides nothing, if one is given.
+    pub(crate) fn hash(&self) -> Option<&Path> {
+        let hash = self.secrets.iter().find(|(_, secret)| secret.is_hash());
+        hash.map(|(path, _)| *path)
+    }
+
     /// How many cells were clamped to the calibrated range.
     pub(crate) fn clamped(&self) -> usize {
         self.integers.saturated
@@ -82,8 +91,13 @@ impl<'a> Inputs<'a> {
         &self.name
     }
 
-    /// Proves the run on them. A use of every commitment that is given is gone from its file before.
-    pub(crate) fn prove(&self, pk: &ProvingKey) -> Result<Proven, Failure> {
+    /// Proves the run on them, in a session if one is given. A use of it and of every commitment that is given
+    /// is gone from its file before.
+    pub(crate) fn prove(
+        &self,
+        pk: &ProvingKey,
+        session: Option<&Path>,
+    ) -> Result<(Proven, Option<ProvingSession>), Failure> {
         let mut given = Given {
             inputs: self
                 .secrets
@@ -92,18 +106,30 @@ impl<'a> Inputs<'a> {
                 .collect(),
             ..Given::default()
         };
-        if given.inputs.is_empty() {
-            return pk.prove_with(&self.integers, &given).context(&self.name);
+        if given.inputs.is_empty() && session.is_none() {
+            let proven = pk.prove_with(&self.integers, &given);
+            return Ok((proven.context(&self.name)?, None));
         }
+        // Whatever refuses does so before a use is spent.
         let run = || pk.run_inputs(&self.integers);
         let trace = tracing::info_span!("run").in_scope(run);
         let trace = trace.map_err(|_| ProveError::Hidden).context(&self.name)?;
         pk.check_given(&trace, &given).context(&self.name)?;
+        if let Some((path, _)) = self
+            .secrets
+            .iter()
+            .find(|(_, secret)| secret.uses_left() == 0)
+        {
+            return Err(spent(path));
+        }
+        let session = session.map(|path| session::take(path, pk)).transpose()?;
         given.inputs.clear();
         for (path, secret) in &self.secrets {
             given.inputs.push(take_use(path, secret.commitment())?);
         }
-        pk.prove_run(trace, &given).context(&self.name)
+        let prover = session.as_deref().unwrap_or(pk);
+        let proven = prover.prove_run(trace, &given).context(&self.name)?;
+        Ok((proven, session))
     }
 }
 

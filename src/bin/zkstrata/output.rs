@@ -27,8 +27,25 @@ struct Written<'a> {
 }
 
 impl Output {
-    /// Fails unless the file can be written now. Cheap: before long work.
+    /// Fails unless the file can be written now. Cheap: before long work. What cannot be made again is
+    /// not replaced.
     pub(crate) fn new(path: PathBuf, kind: FileKind) -> Result<Self, Failure> {
+        let lost = matches!(
+            kind,
+            FileKind::Secret | FileKind::Session | FileKind::Sessions
+        );
+        let found = fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() > 0);
+        if lost && found {
+            let what = format!("{} exists and cannot be made again", path.display());
+            return Err(
+                Failure::new(what).remedy("choose another name, or remove it if it is not needed")
+            );
+        }
+        Self::replacing(path, kind)
+    }
+
+    /// The same for a file of which the new one is the successor.
+    pub(crate) fn replacing(path: PathBuf, kind: FileKind) -> Result<Self, Failure> {
         let secret = matches!(kind, FileKind::Secret | FileKind::Session);
         let output = Self { path, kind, secret };
         output.check()?;
@@ -143,7 +160,7 @@ impl Written<'_> {
 /// Takes a use of what opens a commitment, which must be this one: the file has one less before anything
 /// is proven, and no two processes take the same.
 pub(crate) fn take_use(path: &Path, expected: &TensorCommitment) -> Result<TensorSecret, Failure> {
-    let output = Output::new(path.into(), FileKind::Secret)?;
+    let output = Output::replacing(path.into(), FileKind::Secret)?;
     alone(&output, || {
         let secret = files::secret(path)?;
         if secret.commitment() != expected {
@@ -153,15 +170,20 @@ pub(crate) fn take_use(path: &Path, expected: &TensorCommitment) -> Result<Tenso
             )));
         }
         let Some(bytes) = secret.to_bytes_after(1) else {
-            return Err(Failure::new(format!(
-                "{}: the commitment has been used in all the proofs that it hides the input in",
-                path.display()
-            ))
-            .remedy("commit anew with `zkstrata commit`"));
+            return Err(spent(path));
         };
         output.write(&bytes)?;
         Ok(secret)
     })
+}
+
+/// That a commitment has no use left.
+pub(crate) fn spent(path: &Path) -> Failure {
+    Failure::new(format!(
+        "{}: the commitment has been used in all the proofs that it hides the input in",
+        path.display()
+    ))
+    .remedy("commit anew with `zkstrata commit`")
 }
 
 /// Does something with a file while no other process does with those of its folder.

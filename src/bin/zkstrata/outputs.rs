@@ -28,7 +28,11 @@ pub(crate) fn describe(statement: &Statement, graph: &Graph, report: &mut Report
             ));
         }
     }
-    if inferences.len() > SHOWN {
+    let shown = statement
+        .outputs
+        .iter()
+        .any(|value| value.public().is_some());
+    if shown && inferences.len() > SHOWN {
         let more = inferences.len() - SHOWN;
         report.line(format_args!("... and {more} more inferences"));
     }
@@ -36,13 +40,15 @@ pub(crate) fn describe(statement: &Statement, graph: &Graph, report: &mut Report
     commitments(statement, graph, report);
     let ports = graph.outputs.iter().enumerate();
     let outputs = ports.map(|(k, port)| {
+        let shown = statement.outputs[k].public().is_some();
         let values: Vec<&Vec<f64>> = inferences.iter().map(|outputs| &outputs[k]).collect();
+        let largest: Vec<usize> = values.iter().map(|cells| argmax(cells)).collect();
         json!({
             "name": port.name,
             "shape": port.shape,
             "scale": port.scale,
-            "values": values,
-            "argmax": values.iter().map(|cells| argmax(cells)).collect::<Vec<_>>(),
+            "values": shown.then_some(values),
+            "argmax": shown.then_some(largest),
         })
     });
     report.set("outputs", outputs.collect::<Vec<Value>>());

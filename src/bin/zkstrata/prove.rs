@@ -29,6 +29,13 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
     session::check(args.session.as_ref(), pk.verifying_key(), &args.pk)?;
     let outs = linked::Outputs::new(args, &pk)?;
     let inputs = linked::Inputs::read(args, &pk)?;
+    if let (true, Some(hash)) = (args.zk, inputs.hash()) {
+        let what = format!(
+            "{}: it is a hash, which does not hide the input",
+            hash.display()
+        );
+        return Err(Failure::new(what).remedy("make a commitment without --hashed"));
+    }
     let clamped = inputs.clamped();
     if clamped > 0 {
         let what = format!(
@@ -44,11 +51,9 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
         }
         progress.warn(format!("{what} and were clamped to it"));
     }
-    let session = args.session.as_ref().map(|path| session::take(path, &pk));
-    let session = session.transpose()?;
-    let pk = session.as_deref().unwrap_or(&pk);
     let start = Instant::now();
-    let proven = inputs.prove(pk)?;
+    let (proven, session) = inputs.prove(&pk, args.session.as_deref())?;
+    let pk = session.as_deref().unwrap_or(&pk);
     let (statement, proof) = (&proven.statement, &proven.proof);
     let prove_s = start.elapsed().as_secs_f64();
     let vk = pk.verifying_key();
@@ -76,6 +81,10 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
     report.set("hides_inputs", shown.is_empty());
     if let Some(left) = session.as_ref().and_then(|session| session.left()) {
         report.field("hidden", "the weights");
+        if let Some(digest) = statement.session {
+            report.field("session", digest);
+            report.set("session", digest.to_string());
+        }
         report.field("proofs left", left);
         report.set("proofs_left", left);
     }

@@ -17,6 +17,10 @@ pub(crate) fn count_of(pk: &Path) -> PathBuf {
 
 pub(crate) fn run(args: &args::Session, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["load", "session", "write"], 1);
+    if args.out == args.session_certificate {
+        let what = "--out and --session-certificate are one file";
+        return Err(Failure::new(what).remedy("give each a name of its own"));
+    }
     let out = Output::new(args.out.clone(), FileKind::Session)?;
     let certificate_out = Output::new(
         args.session_certificate.clone(),
@@ -75,18 +79,22 @@ pub(crate) fn run(args: &args::Session, progress: &Progress) -> Result<Report, F
 
 /// Makes a session, which is counted before.
 fn start_session(path: &Path, pk: &ProvingKey) -> Result<(ProvingSession, Vec<u8>), Failure> {
-    let count = Output::new(count_of(path), FileKind::Sessions)?;
+    let count = Output::replacing(count_of(path), FileKind::Sessions)?;
     let counted = alone(&count, || {
         let found = count.path().display();
         let bytes = files::read_kind(count.path(), FileKind::Sessions).map_err(|failure| {
-            failure.remedy("it counts the key's sessions; if it is lost, make new keys")
+            failure.remedy(
+                "it counts the key's sessions and stands beside the key under the same name; if it is lost, make \
+                 new keys",
+            )
         })?;
         pk.resume(&bytes).context(found)?;
         if pk.left() == Some(0) {
             let what = format!("{}: all sessions of the key have been made", path.display());
             return Err(Failure::new(what).remedy("make new keys, with more --sessions"));
         }
-        count.write(&pk.sessions_to_bytes(1))
+        let next = pk.sessions_to_bytes(1).context(path.display())?;
+        count.write(&next)
     });
     counted?;
     let span = tracing::info_span!("session");
@@ -96,7 +104,9 @@ fn start_session(path: &Path, pk: &ProvingKey) -> Result<(ProvingSession, Vec<u8
 /// Takes a proof of a session from its file: it has one less before anything is proven, and no two
 /// processes take the same.
 pub(crate) fn take(path: &Path, pk: &ProvingKey) -> Result<ProvingSession, Failure> {
-    let output = Output::new(path.into(), FileKind::Session)?;
+    // Says what else the file is, if it is no session.
+    files::read_kind(path, FileKind::Session)?;
+    let output = Output::replacing(path.into(), FileKind::Session)?;
     alone(&output, || {
         let bytes = files::read_kind(path, FileKind::Session)?;
         let session = ProvingSession::from_bytes(pk, &bytes).context(path.display())?;

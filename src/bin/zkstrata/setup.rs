@@ -20,11 +20,9 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     let pk_file = Output::new(args.out.join("model.zkpk"), FileKind::ProvingKey)?;
     let vk_file = Output::new(args.out.join("model.zkvk"), FileKind::VerifyingKey)?;
     let pk_file = pk_file.kept_secret(args.keys.hides_weights());
-    let count_file = session::count_of(pk_file.path());
-    let count_file = match args.keys.hides_weights() {
-        true => Some(Output::new(count_file, FileKind::Sessions)?),
-        false => None,
-    };
+    // Refuses to replace keys with hidden weights, whatever the new ones are.
+    let count_file = Output::new(session::count_of(pk_file.path()), FileKind::Sessions)?;
+    let count_file = args.keys.hides_weights().then_some(count_file);
     let certificate_file = args.out.join("model.zkct");
     let certificate_file = match args.keys.trust() {
         Trust::Maker => None,
@@ -60,7 +58,8 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     let certificate = pk.certificate().context(args.model.path.display())?;
     let setup_s = start.elapsed().as_secs_f64();
     let hidden = matches!(vk.weights(), Weights::Hidden(_));
-    let count = hidden.then(|| pk.sessions_to_bytes(0));
+    let count = hidden.then(|| pk.sessions_to_bytes(0)).transpose();
+    let count = count.context(args.model.path.display())?;
     let (pk, vk_bytes) = (pk.to_bytes(), vk.to_bytes());
     let mut written = vec![(&pk_file, pk.as_slice())];
     match (&count_file, &count) {
@@ -99,6 +98,22 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
         );
     }
     report.field("model", vk.digest());
+    if hidden {
+        report.line(
+            "The .zkpk file is a secret; the .zkuse file beside it counts its sessions: keep them together, and \
+             restore neither from a copy. The numbers of the weights are hidden, not the structure that the graph \
+             has: of trees, which features they compare, in which order, and how they branch.",
+        );
+    }
+    let options = vk.options();
+    let graph = vk.graph();
+    let all_public = (0..graph.inputs.len()).all(|k| options.inputs.of(k) == Visibility::Public);
+    let committed = (0..graph.outputs.len()).any(|k| options.outputs.of(k) != Visibility::Public);
+    if committed && all_public && !hidden {
+        progress.warn(
+            "all inputs and the weights are public, so anybody can compute the committed outputs",
+        );
+    }
     report.line(
         "Give verifiers the .zkvk file, or this digest, over a channel that they trust: a key \
          that comes with a proof proves nothing.",
