@@ -77,6 +77,8 @@ pub(crate) fn setup_seeded<C: RelationProver>(
                 inputs,
                 outputs,
             } = options;
+            let inputs = inputs.cut(graph.inputs.len());
+            let outputs = outputs.cut(graph.outputs.len());
             let key = (protocol, (weights, proof, trust, inputs, outputs), graph);
             let key = Digest::of("zkstrata 2026 hidden weights", &key);
             let own = seed.hedged(|hasher| {
