@@ -105,8 +105,18 @@ fn commitments_link_files() {
         "{refused:?}"
     );
 
+    // What opens a commitment is not replaced.
+    let lost = folder.run(&prove);
+    assert!(
+        lost.expect(2).stderr.contains("cannot be made again"),
+        "{lost:?}"
+    );
+    assert_eq!(inspected("x.zko")["uses_left"], 1);
+
     // The last use, and none: there is no proof, and the old one stays.
+    fs::remove_file(folder.path("y.zko")).expect("removes");
     folder.run(&prove).expect(0);
+    fs::remove_file(folder.path("y.zko")).expect("removes");
     assert_ne!(fs::read(folder.path("p.zkp")).expect("the proof"), bytes);
     let spent = folder.run(&prove);
     assert!(spent.expect(2).stderr.contains("commit anew"), "{spent:?}");
@@ -117,13 +127,25 @@ fn commitments_link_files() {
 fn hashes_are_the_same_for_everybody() {
     let folder = Folder::new("hashes_are_the_same_for_everybody");
     keys(&folder);
-    let hash = || commit(&folder, &["--hashed"]);
+    let commit = |options: &[&str]| {
+        let _ = fs::remove_file(folder.path("x.zko"));
+        commit(&folder, options)
+    };
+    let hash = || commit(&["--hashed"]);
     let said = hash();
     assert!(said.expect(0).stdout.contains("does NOT hide"), "{said:?}");
     let first = fs::read(folder.path("x.zkc")).expect("written");
     hash().expect(0);
     assert_eq!(fs::read(folder.path("x.zkc")).expect("written"), first);
-    commit(&folder, &[]).expect(0);
+    let inspected = folder.run(&["inspect", "x.zko", "--json"]);
+    assert_eq!(inspected.expect(0).json()["hides"], false);
+    let zk = [&PROVE[..], &["--zk", "--input-secret", "x.zko"]].concat();
+    let refused = folder.run(&zk);
+    assert!(
+        refused.expect(2).stderr.contains("it is a hash"),
+        "{refused:?}"
+    );
+    commit(&[]).expect(0);
     assert_ne!(fs::read(folder.path("x.zkc")).expect("written"), first);
 }
 

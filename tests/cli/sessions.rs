@@ -105,7 +105,7 @@ fn sessions_prove_as_often_as_they_may() {
     refused(
         &verify(&folder, &["--session", "b.zksc"]),
         1,
-        "not of the session",
+        "accept that of the proof's session",
     );
     refused(&session(&folder, "c"), 2, "all sessions of the key");
     fs::remove_file(folder.path("keys/model.zkuse")).expect("removes");

@@ -30,18 +30,20 @@ impl Output {
     /// Fails unless the file can be written now. Cheap: before long work. What cannot be made again is
     /// not replaced.
     pub(crate) fn new(path: PathBuf, kind: FileKind) -> Result<Self, Failure> {
+        let output = Self::replacing(path, kind)?;
         let lost = matches!(
             kind,
             FileKind::Secret | FileKind::Session | FileKind::Sessions
         );
-        let found = fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() > 0);
+        let found = fs::metadata(&output.path).is_ok_and(|found| found.len() > 0);
         if lost && found {
-            let what = format!("{} exists and cannot be made again", path.display());
+            let path = output.path.display();
+            let what = format!("{path} exists and cannot be made again");
             return Err(
                 Failure::new(what).remedy("choose another name, or remove it if it is not needed")
             );
         }
-        Self::replacing(path, kind)
+        Ok(output)
     }
 
     /// The same for a file of which the new one is the successor.
