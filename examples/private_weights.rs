@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/models/skl_gbt_cancer");
     let graph = onnx_import::import_file(&folder.join("model.onnx"))?;
     let people: ArrayD<f32> = NpzReader::new(File::open(folder.join("test.npz"))?)?.by_name("x")?;
-    let calibration = Calibration::from_stacked(&graph, &[people.clone()])?;
+    let calibration = Calibration::from_stacked(&graph, std::slice::from_ref(&people))?;
     let quantised = quantise(&graph, &calibration, &Options::default())?;
     let options = SetupOptions {
         weights: Weights::Hidden(Uses::default()),

@@ -117,7 +117,7 @@ fn mlp(options: &SetupOptions) -> (ProvingKey<Joint>, VerifyingKey<Joint>, Vec<V
     (pk, vk, x)
 }
 
-fn spent<T>(result: Result<T, ProveError>) -> bool {
+fn spent<T>(result: &Result<T, ProveError>) -> bool {
     matches!(result, Err(ProveError::Commit(Error::Spent)))
 }
 
@@ -127,12 +127,12 @@ fn sessions_and_proofs_are_counted() {
     assert_eq!(pk.left(), Some(2));
     let (first, certificate) = pk.session().expect("a session");
     let (second, _) = pk.session().expect("another");
-    assert!(spent(pk.session()));
+    assert!(spent(&pk.session()));
     assert_eq!(pk.left(), Some(0));
     let clone = first.clone();
     let (statement, proof) = first.prove_integers(&x).expect("a proof");
     clone.prove_integers(&x).expect("another");
-    assert!(spent(first.prove_integers(&x)) && spent(clone.prove_integers(&x)));
+    assert!(spent(&first.prove_integers(&x)) && spent(&clone.prove_integers(&x)));
     assert_eq!((first.left(), second.left()), (Some(0), Some(2)));
     let accepted = vk.accept(&certificate).expect("the first one's");
     accepted.verify(&statement, &proof).expect("its proof");
@@ -169,7 +169,7 @@ fn proofs_are_counted_across_threads() {
         let prove = || match session.prove_integers(&x) {
             Ok(_) => 1,
             refused => {
-                assert!(spent(refused));
+                assert!(spent(&refused));
                 0
             }
         };
@@ -199,7 +199,7 @@ fn sessions_go_on_from_files() {
     accepted
         .verify(&statement, &proof)
         .expect("the same session");
-    assert!(spent(restored.prove_integers(&x)));
+    assert!(spent(&restored.prove_integers(&x)));
     let gone = restored.to_bytes(5);
     let gone = ProvingSession::from_bytes(&pk, &gone).expect("a session file");
     assert_eq!(gone.left(), Some(0));
@@ -223,7 +223,7 @@ fn sessions_go_on_from_files() {
     assert_eq!(file_kind(&count), Some(FileKind::Sessions));
     let again = ProvingKey::<Joint>::from_bytes(&pk.to_bytes()).expect("a key file");
     assert_eq!(again.left(), Some(0), "a key file does not tell");
-    assert!(spent(again.session()));
+    assert!(spent(&again.session()));
     again.resume(&count).expect("its count");
     assert_eq!(again.left(), Some(0));
     again.resume(&first).expect("its first count");

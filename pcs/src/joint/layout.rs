@@ -340,7 +340,7 @@ impl Part {
     }
 
     /// The most column variables of it and of its masks.
-    fn vars(&self) -> usize {
+    pub(super) fn vars(&self) -> usize {
         self.hiding.map_or(self.code.fold, |hiding| hiding.vars)
     }
 

@@ -135,8 +135,7 @@ fn open_at(
     let mut scale = E::ONE;
     if let Some((k, hidden, _)) = holder {
         tape.settle_works();
-        let vars = plan.parts[k].hiding.map_or(0, |hiding| hiding.vars);
-        scale = sums.mask(vars, &hidden.noise, &mut claim, tape);
+        scale = sums.mask(plan.parts[k].vars(), &hidden.noise, &mut claim, tape);
     }
     let rho: Point;
     (rho, claim) = sums.prove(&plan, claim, tape);

@@ -261,8 +261,8 @@ pub(crate) struct Session {
     #[arg(long, value_name = "S.zkses")]
     pub(crate) out: PathBuf,
     /// Where to write its certificate
-    #[arg(long, value_name = "S.zksc")]
-    pub(crate) session_certificate: PathBuf,
+    #[arg(long = "session-certificate", value_name = "S.zksc")]
+    pub(crate) certificate: PathBuf,
 }
 
 /// `zkstrata verify`

@@ -17,15 +17,12 @@ pub(crate) fn count_of(pk: &Path) -> PathBuf {
 
 pub(crate) fn run(args: &args::Session, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["load", "session", "write"], 1);
-    if args.out == args.session_certificate {
+    if args.out == args.certificate {
         let what = "--out and --session-certificate are one file";
         return Err(Failure::new(what).remedy("give each a name of its own"));
     }
     let out = Output::new(args.out.clone(), FileKind::Session)?;
-    let certificate_out = Output::new(
-        args.session_certificate.clone(),
-        FileKind::SessionCertificate,
-    )?;
+    let certificate_out = Output::new(args.certificate.clone(), FileKind::SessionCertificate)?;
     let pk = keys::proving_key(&args.pk)?;
     let vk = pk.verifying_key();
     if !matches!(vk.weights(), Weights::Hidden(_)) {

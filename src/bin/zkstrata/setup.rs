@@ -9,7 +9,7 @@ use crate::report::{Bytes, Report, Seconds};
 use crate::{security, session};
 use std::time::Instant;
 use zkstrata::model_ir::int::{Graph, Port};
-use zkstrata::{FileKind, ProofProfile, SetupOptions, Trust, Visibility, Weights};
+use zkstrata::{FileKind, ProofProfile, SetupOptions, Trust, VerifyingKey, Visibility, Weights};
 
 pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Failure> {
     progress.expect(&["import", "quantise", "accuracy", "setup", "write"], 1);
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     match (&count_file, &count) {
         (Some(file), Some(bytes)) => written.push((file, bytes)),
         (Some(_), None) => {
-            progress.note("the model has no weights: there is nothing of it to hide")
+            progress.note("the model has no weights: there is nothing of it to hide");
         }
         (None, _) => {}
     }
@@ -98,22 +98,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
         );
     }
     report.field("model", vk.digest());
-    if hidden {
-        report.line(
-            "The .zkpk file is a secret; the .zkuse file beside it counts its sessions: keep them together, and \
-             restore neither from a copy. The numbers of the weights are hidden, not the structure that the graph \
-             has: of trees, which features they compare, in which order, and how they branch.",
-        );
-    }
-    let options = vk.options();
-    let graph = vk.graph();
-    let all_public = (0..graph.inputs.len()).all(|k| options.inputs.of(k) == Visibility::Public);
-    let committed = (0..graph.outputs.len()).any(|k| options.outputs.of(k) != Visibility::Public);
-    if committed && all_public && !hidden {
-        progress.warn(
-            "all inputs and the weights are public, so anybody can compute the committed outputs",
-        );
-    }
+    advise(&vk, progress, &mut report);
     report.line(
         "Give verifiers the .zkvk file, or this digest, over a channel that they trust: a key \
          that comes with a proof proves nothing.",
@@ -132,6 +117,27 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     report.set("vk", vk_file.path().display().to_string());
     report.set("vk_bytes", vk_bytes.len());
     Ok(report)
+}
+
+/// What the maker of a key should know of it.
+fn advise(vk: &VerifyingKey, progress: &Progress, report: &mut Report) {
+    let hidden = matches!(vk.weights(), Weights::Hidden(_));
+    if hidden {
+        report.line(
+            "The .zkpk file is a secret; the .zkuse file beside it counts its sessions: keep them together, and \
+             restore neither from a copy. The numbers of the weights are hidden, not the structure that the graph \
+             has: of trees, which features they compare, in which order, and how they branch.",
+        );
+    }
+    let options = vk.options();
+    let graph = vk.graph();
+    let all_public = (0..graph.inputs.len()).all(|k| options.inputs.of(k) == Visibility::Public);
+    let committed = (0..graph.outputs.len()).any(|k| options.outputs.of(k) != Visibility::Public);
+    if committed && all_public && !hidden {
+        progress.warn(
+            "all inputs and the weights are public, so anybody can compute the committed outputs",
+        );
+    }
 }
 
 /// What was chosen when a key was made.

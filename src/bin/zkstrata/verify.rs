@@ -87,21 +87,7 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
         report.field("hidden", format_args!("input {hidden}"));
     }
     report.set("hides_inputs", shown.is_empty());
-    if let Some(digest) = statement.session {
-        report.field("hidden", "the weights");
-        report.field("session", digest);
-        report.line(match vk.trust() {
-            Trust::Maker => {
-                "The weights are those that the key commits to. That these are weights, and zero where \
-                 layers are padded, rests on trust in the maker of the key."
-            }
-            Trust::Certificate => {
-                "The weights are those that the key commits to: one set of them, zero where layers are \
-                 padded. How large they are is not shown."
-            }
-        });
-        report.set("session", digest.to_string());
-    }
+    describe_session(&statement, &vk, &mut report);
     if statement.context != [0; 32] {
         report.field("context", Digest(statement.context));
     }
@@ -123,6 +109,25 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
     report.set("verify_s", verify_s);
     report.set("proof_bytes", proof.len());
     Ok(report)
+}
+
+/// What is known of hidden weights.
+fn describe_session(statement: &Statement, vk: &VerifyingKey, report: &mut Report) {
+    if let Some(digest) = statement.session {
+        report.field("hidden", "the weights");
+        report.field("session", digest);
+        report.line(match vk.trust() {
+            Trust::Maker => {
+                "The weights are those that the key commits to. That these are weights, and zero where \
+                 layers are padded, rests on trust in the maker of the key."
+            }
+            Trust::Certificate => {
+                "The weights are those that the key commits to: one set of them, zero where layers are \
+                 padded. How large they are is not shown."
+            }
+        });
+        report.set("session", digest.to_string());
+    }
 }
 
 /// The integers of a file's inputs at the key's scales.

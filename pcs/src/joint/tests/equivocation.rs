@@ -535,7 +535,7 @@ fn any_witness_explains_an_opening_of_unlike_sources() {
         let word = (Word::Committed, 1);
         for keys in [
             vec![keys[0].clone()],
-            [&keys[..], &[clear.clone()]].concat(),
+            [&keys[..], std::slice::from_ref(&clear)].concat(),
         ] {
             let layouts: Vec<&Layout> = keys.iter().map(|key| &key.layout).collect();
             let others = Others::new(&layouts);

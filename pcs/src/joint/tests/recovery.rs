@@ -102,8 +102,9 @@ fn a_hidden_key_is_not() {
         let own = cells(&key, Some(&noise));
         let mut other = own.clone();
         for row in &mut other[..hiding.masks] {
-            row.iter_mut()
-                .for_each(|x| *x = F::from_u64(rng.next()).into());
+            for x in row.iter_mut() {
+                *x = F::from_u64(rng.next()).into();
+            }
         }
         let mut difference: Vec<Vec<E>> = other
             .iter()
