@@ -1,6 +1,6 @@
 //! Openings of hidden sources: honest ones, and layouts that would not hide.
 
-use super::super::hiding::Noise;
+use super::super::hiding::{Noise, send_mask, send_veil};
 use super::super::layout::Plan;
 use super::attacks::{FORMS, WHIR, cases};
 use super::honest::accepts;
@@ -324,4 +324,20 @@ fn a_hidden_source_without_a_seed() {
     let [_, case, _] = cases(WHIR);
     let source = &case.sources[0];
     let _ = Joint::commit(&source.layout, source.columns.clone());
+}
+
+/// Whoever chose the sum of a mask after its challenge, or the value of a veil after its, could prove anything.
+#[test]
+fn masks_and_veils_are_fixed_before_their_challenges() {
+    let masked = |sum: E| {
+        let (mut tape, mut claim) = (ProverTape::new(&STATEMENT), E::ZERO);
+        send_mask(sum, &mut claim, &mut tape)
+    };
+    assert_ne!(masked(E::ONE), masked(E::TWO));
+    let veiled = |g: E| {
+        let (mut tape, mut claim) = (ProverTape::new(&STATEMENT), E::ZERO);
+        let vectors = (&mut [E::ZERO][..], &[E::ONE][..]);
+        send_veil(&[g], vectors, &mut claim, &mut tape)
+    };
+    assert_ne!(veiled(E::ONE), veiled(E::TWO));
 }
