@@ -5,22 +5,16 @@ use std::fs;
 
 /// Keys of the digit classifier, whose input and output are committed.
 fn keys(folder: &Folder) {
-    let [onnx, calibration] = ["model.onnx", "calib.npz"].map(|f| model("digits_mlp", f));
-    let made = folder.run(&[
-        "setup",
-        &onnx,
-        "--calibration",
-        &calibration,
+    let committed = [
         "--input-visibility",
         "committed",
         "--output-visibility",
         "committed",
         "--commitment-uses",
         "2",
-        "--out",
-        "keys",
         "--json",
-    ]);
+    ];
+    let made = folder.setup("keys", &committed);
     let json = made.expect(0).json();
     for key in ["committed_inputs", "committed_outputs"] {
         assert_eq!(json[key].as_array().map(Vec::len), Some(1), "{json}");
@@ -185,18 +179,12 @@ fn what_is_refused() {
     ];
     let rest = ["--out", "z.zkc", "--secret", "z.zko"];
     fails(&[&named[..], &rest].concat(), "no committed input `z`");
-    let [onnx, calibration] = ["model.onnx", "calib.npz"].map(|f| model("digits_mlp", f));
-    let setup = [
-        "setup",
-        &onnx,
-        "--calibration",
-        &calibration,
-        "--out",
-        "other",
-    ];
-    let private = [&setup[..], &["--output-visibility", "private"]].concat();
-    fails(&private, "commit to it instead");
-    folder.run(&setup).expect(0);
+    let private = folder.setup("other", &["--output-visibility", "private"]);
+    assert!(
+        private.expect(2).stderr.contains("commit to it instead"),
+        "{private:?}"
+    );
+    folder.setup("other", &[]).expect(0);
     let open = ["commit", "--vk", "other/model.zkvk", "--input", &input];
     fails(&[&open[..], &rest].concat(), "--input-visibility committed");
     // None of it has cost a use.

@@ -5,16 +5,7 @@ use std::fs;
 
 /// Keys of the digit classifier with these options, and the input's name.
 fn setup(folder: &Folder, options: &[&str]) -> super::tool::Run {
-    let [onnx, calibration] = ["model.onnx", "calib.npz"].map(|f| model("digits_mlp", f));
-    let setup = [
-        "setup",
-        &onnx,
-        "--calibration",
-        &calibration,
-        "--out",
-        "keys",
-    ];
-    folder.run(&[&setup[..], options].concat())
+    folder.setup("keys", options)
 }
 
 #[test]

@@ -5,15 +5,6 @@ use std::fs;
 
 /// Keys of the digit classifier, whose weights are hidden.
 fn keys(folder: &Folder, options: &[&str]) -> Run {
-    let [onnx, calibration] = ["model.onnx", "calib.npz"].map(|f| model("digits_mlp", f));
-    let setup = [
-        "setup",
-        &onnx,
-        "--calibration",
-        &calibration,
-        "--out",
-        "keys",
-    ];
     let hidden = [
         "--weights",
         "hidden",
@@ -23,7 +14,7 @@ fn keys(folder: &Folder, options: &[&str]) -> Run {
         "2",
         "--json",
     ];
-    folder.run(&[&setup[..], &hidden, options].concat())
+    folder.setup("keys", &[&hidden[..], options].concat())
 }
 
 fn session(folder: &Folder, name: &str) -> Run {
@@ -150,16 +141,7 @@ fn what_does_not_fit_is_refused() {
 
     // A key that hides nothing has no sessions, and another key none of this one's.
     fs::rename(folder.path("keys"), folder.path("old")).expect("renames");
-    let [onnx, calibration] = ["model.onnx", "calib.npz"].map(|f| model("digits_mlp", f));
-    let setup = [
-        "setup",
-        &onnx,
-        "--calibration",
-        &calibration,
-        "--out",
-        "keys",
-    ];
-    folder.run(&setup).expect(0);
+    folder.setup("keys", &[]).expect(0);
     refused(&session(&folder, "b"), 2, "does not hide its weights");
     refused(
         &prove(&folder, &["--session", "a.zkses"]),

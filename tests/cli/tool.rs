@@ -68,6 +68,13 @@ impl Folder {
         command
     }
 
+    /// Makes keys of the calibrated digit classifier in a folder.
+    pub(crate) fn setup(&self, out: &str, options: &[&str]) -> Run {
+        let [onnx, calibration] = ["model.onnx", "calib.npz"].map(|f| model("digits_mlp", f));
+        let setup = ["setup", &onnx, "--calibration", &calibration, "--out", out];
+        self.run(&[&setup[..], options].concat())
+    }
+
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         let output = self.command(arguments).output().expect("the tool starts");
         Run {
