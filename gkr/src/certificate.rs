@@ -24,7 +24,7 @@
 //! is close to the codeword of one matrix, with the terms that
 //! [`VerifyingKey::certificate_security`] lists.
 //!
-//! Nothing is said about the size of weights: the model of a certified key computes in the field, with
+//! Nothing is said about the size of weights, unless they are hidden ([`crate::registration`]): the model of a certified key computes in the field, with
 //! whichever elements the key commits to. It is one function of its inputs all the same, because
 //! lookups and the intervals of inputs and outputs do not depend on weights.
 
@@ -35,6 +35,7 @@ use crate::file::{self, CERTIFICATE};
 use crate::key::VerifyingKey;
 use crate::options::Trust;
 use crate::plan::WeightPlan;
+use crate::registration::Registration;
 use crate::security::{FIELD_BITS, Security, float};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -101,15 +102,21 @@ impl<C: RelationScheme> VerifyingKey<C> {
             });
         }
         let mut tape = VerifierTape::new(&start(body.model), &body.tape);
-        let (Constants::Committed(commitment) | Constants::Hidden(commitment, _)) = &self.constants
-        else {
-            return Err(VerifyError::Uncertifiable);
-        };
-        let (z, gamma) = (tape.sample_vec(longest(&plan)), tape.sample());
-        let relation = relation(&self.graph, &plan, &z, gamma)?;
-        let layout = &layout;
-        C::verify_certificate(&[SourceRef { layout, commitment }], &relation, &mut tape)?;
-        tape.finish()?;
+        match &self.constants {
+            Constants::Committed(commitment) => {
+                let (z, gamma) = (tape.sample_vec(longest(&plan)), tape.sample());
+                let relation = relation(&self.graph, &plan, &z, gamma)?;
+                let layout = &layout;
+                let source = SourceRef { layout, commitment };
+                C::verify_certificate(&[source], 0, &relation, &mut tape)?;
+                tape.finish()?;
+            }
+            Constants::Hidden(hidden) => {
+                let registration = Registration::new(self, hidden.bits, &plan, &layout)?;
+                registration.verify::<C>(&hidden.commitment, tape)?;
+            }
+            Constants::None | Constants::Public(_) => return Err(VerifyError::Uncertifiable),
+        }
         self.set_certified();
         Ok(())
     }
@@ -122,6 +129,10 @@ impl<C: RelationScheme> VerifyingKey<C> {
         let Some((plan, layout)) = self.certified_layout()? else {
             return Ok(None);
         };
+        if let Some(bits) = self.weight_bits() {
+            let registration = Registration::new(self, bits, &plan, &layout)?;
+            return Ok(Some(Security::sum(0, registration.soundness::<C>()?)));
+        }
         let claims = float(count(&self.graph, &plan)?.max(1));
         let vars = float(longest(&plan).max(1));
         let mut terms = vec![SoundnessTerm {
@@ -173,15 +184,24 @@ impl<C: RelationProver> ProvingKey<C> {
             VerifyError::Opening(e) => ProveError::Commit(e),
             other => ProveError::Key(other.to_string()),
         };
-        let Some((plan, _)) = vk.certified_layout().map_err(refused)? else {
+        let Some((plan, layout)) = vk.certified_layout().map_err(refused)? else {
             return Ok(None);
         };
         let model = vk.digest();
         let mut tape = ProverTape::new(&start(model));
+        if let (Some(bits), Some(data), Some(seed)) = (vk.weight_bits(), self.data(), self.seed()) {
+            let registration = Registration::new(vk, bits, &plan, &layout).map_err(refused)?;
+            let own = seed.hedged(|hasher| {
+                hasher.update(&start(model));
+            });
+            registration.prove::<C>(self.model(), data, &own, &mut tape)?;
+            let tape = tape.finish();
+            return Ok(Some(file::encode(CERTIFICATE, &Body { model, tape })));
+        }
         let (z, gamma) = (tape.sample_vec(longest(&plan)), tape.sample());
         let relation = relation(&vk.graph, &plan, &z, gamma).map_err(refused)?;
         if let Some(data) = self.data() {
-            C::certify(&[data], &relation, &mut tape)?;
+            C::certify(&[data], 0, &relation, &mut tape)?;
         }
         let tape = tape.finish();
         Ok(Some(file::encode(CERTIFICATE, &Body { model, tape })))
@@ -191,8 +211,7 @@ impl<C: RelationProver> ProvingKey<C> {
 /// The relation that says that the padding is zero. What it claims is fixed by `z`, so that `gamma` may
 /// be drawn with it.
 fn relation(graph: &Graph, plan: &WeightPlan, z: &[E], gamma: E) -> Result<Relation, VerifyError> {
-    count(graph, plan)?;
-    Ok(claim::relation(&[padding(graph, plan, z)], gamma))
+    Ok(claim::relation(&[padding(graph, plan, z)?], gamma))
 }
 
 /// The most variables of a table.
@@ -261,7 +280,12 @@ fn count(graph: &Graph, plan: &WeightPlan) -> Result<usize, VerifyError> {
 }
 
 /// "Every block of padding is zero at `z`", on every column.
-fn padding(graph: &Graph, plan: &WeightPlan, z: &[E]) -> Vec<Claim<E>> {
+pub(crate) fn padding(
+    graph: &Graph,
+    plan: &WeightPlan,
+    z: &[E],
+) -> Result<Vec<Claim<E>>, VerifyError> {
+    count(graph, plan)?;
     let claims = blocks(graph, plan).map(|block| {
         let fixed = block.axis.clone().zip(&block.bits);
         let mut point: Vec<E> = z.iter().copied().take(block.num_vars).collect();
@@ -277,5 +301,5 @@ fn padding(graph: &Graph, plan: &WeightPlan, z: &[E]) -> Vec<Claim<E>> {
             columns: (0..block.columns).map(zero).collect(),
         }
     });
-    claims.collect()
+    Ok(claims.collect())
 }

@@ -11,7 +11,7 @@ use zkstrata_mle::{
     E, Point, PrimeCharacteristicRing, contract_middle, eval_dense, selector, tensor_eq,
     tensor_vars,
 };
-use zkstrata_model_ir::int::{Graph, Model, Op, WeightShape};
+use zkstrata_model_ir::int::{Graph, Model, Op, WeightBits, WeightShape};
 use zkstrata_pcs::{Channel, ColumnId};
 
 /// How the verifier knows a model's weights and biases.
@@ -59,9 +59,20 @@ pub(crate) enum Constants<C> {
     /// A commitment to them.
     Committed(C),
     /// A commitment that hides them.
-    Hidden(C, Uses),
+    Hidden(HiddenWeights<C>),
     /// The weights.
     Public(Arc<PublicWeights>),
+}
+
+/// A commitment that hides weights, and what is told of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct HiddenWeights<C> {
+    /// The commitment.
+    pub(crate) commitment: C,
+    /// How often it is opened.
+    pub(crate) uses: Uses,
+    /// The sizes of weights and biases, which a certificate proves.
+    pub(crate) bits: WeightBits,
 }
 
 /// A model's weights and biases: the integer model's, one after the other. A list of lists would

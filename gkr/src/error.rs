@@ -52,6 +52,12 @@ pub enum SetupError {
         "the model's numbers are too large for its weights to be hidden: calibrate with smaller values"
     )]
     Wraps,
+    /// Whoever knows of hidden weights only how many bits they have cannot know that no number wraps.
+    #[error(
+        "{0}, for weights of the size of this model's, and a certificate shows no more of hidden weights: \
+         make the key without one, or with weights of fewer bits (`fast`)"
+    )]
+    AnyWeights(String),
     /// The system gives no randomness to hide weights with.
     #[error("no randomness: {0}")]
     Randomness(String),

@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use zkstrata_pcs::joint::RelationScheme;
 
 /// Version of every file format and of the protocol.
-pub const FORMAT_VERSION: u32 = 10;
+pub const FORMAT_VERSION: u32 = 11;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

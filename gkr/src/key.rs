@@ -1,6 +1,6 @@
 //! The verifying key: everything the verifier knows of a model.
 
-use crate::constants::{Constants, Weights};
+use crate::constants::{Constants, HiddenWeights, Weights};
 use crate::error::{FileError, VerifyError};
 use crate::file::{self, FORMAT_VERSION, VERIFYING_KEY};
 use crate::lookup::WORK_BITS;
@@ -12,7 +12,7 @@ use crate::session::Session;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zkstrata_model_ir::Digest;
-use zkstrata_model_ir::int::Graph;
+use zkstrata_model_ir::int::{Graph, WeightBits};
 use zkstrata_pcs::joint::{Joint, Layout, ProofProfile, RelationScheme};
 
 /// The largest batch that any key allows.
@@ -142,7 +142,16 @@ impl<C: RelationScheme> VerifyingKey<C> {
         match self.constants {
             Constants::None | Constants::Committed(_) => Weights::Compact,
             Constants::Public(_) => Weights::Public,
-            Constants::Hidden(_, uses) => Weights::Hidden(uses),
+            Constants::Hidden(HiddenWeights { uses, .. }) => Weights::Hidden(uses),
+        }
+    }
+
+    /// The sizes of weights and biases, if the key hides them: its certificate proves them
+    /// ([`certify`](Self::certify)), and else its maker is trusted to tell them.
+    pub fn weight_bits(&self) -> Option<WeightBits> {
+        match &self.constants {
+            Constants::Hidden(hidden) => Some(hidden.bits),
+            _ => None,
         }
     }
 
@@ -150,7 +159,9 @@ impl<C: RelationScheme> VerifyingKey<C> {
     pub(crate) fn key_layout(&self, plan: &WeightPlan) -> Result<Layout, VerifyError> {
         let (word, profile) = (self.trust.word(), self.profile);
         Ok(match self.constants {
-            Constants::Hidden(_, uses) => plan.hidden_layout(word, profile, uses.sessions),
+            Constants::Hidden(HiddenWeights { uses, .. }) => {
+                plan.hidden_layout(word, profile, uses.sessions)
+            }
             _ => plan.layout(&self.graph, word, profile),
         }?)
     }
@@ -283,11 +294,18 @@ impl<C: RelationScheme> VerifyingKey<C> {
                     .and_then(|layout| C::check_commitment(commitment, &layout))
                     .map_err(|e| malformed(e.to_string()))?;
             }
-            (Constants::Hidden(commitment, uses), false) => {
+            (Constants::Hidden(hidden), false) => {
                 let word = options.trust.word();
-                plan.hidden_layout(word, options.proof, uses.sessions)
-                    .and_then(|layout| C::check_commitment(commitment, &layout))
+                plan.hidden_layout(word, options.proof, hidden.uses.sessions)
+                    .and_then(|layout| C::check_commitment(&hidden.commitment, &layout))
                     .map_err(|e| malformed(e.to_string()))?;
+                if !hidden.bits.is_valid() {
+                    return Err(malformed("no size of weights".into()));
+                }
+                if options.trust == Trust::Certificate {
+                    let checked = body.graph.check_any_weights(hidden.bits);
+                    checked.map_err(|e| malformed(e.to_string()))?;
+                }
             }
             (Constants::Public(weights), false) => weights
                 .check_model(&body.graph, &plan)

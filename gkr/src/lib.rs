@@ -33,6 +33,7 @@ mod dry;
 mod error;
 #[cfg(feature = "prover")]
 pub mod estimate;
+mod exposure;
 mod file;
 mod form;
 mod key;
@@ -48,6 +49,7 @@ mod prove;
 #[cfg(feature = "prover")]
 mod proven;
 mod publics;
+mod registration;
 #[cfg(feature = "prover")]
 mod secret;
 mod security;

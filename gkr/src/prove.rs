@@ -503,6 +503,11 @@ impl<C: RelationProver> ProvingKey<C> {
         }
     }
 
+    /// What hides the weights of a key, if they are hidden and it is not a session.
+    pub(crate) fn seed(&self) -> Option<&Seed> {
+        self.inner.seed.as_ref()
+    }
+
     /// The source of the weights' commitment, if the key has one.
     pub(crate) fn data(&self) -> Option<&C::Data> {
         self.inner.data.as_ref()

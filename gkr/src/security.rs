@@ -10,7 +10,7 @@ use crate::error::VerifyError;
 use crate::form::Form;
 use crate::linear::Stage;
 use crate::lookup::WORK_BITS;
-use crate::plan::Block;
+use crate::plan::{Block, Plan};
 use zkstrata_pcs::SoundnessTerm;
 use zkstrata_pcs::joint::RelationScheme;
 
@@ -71,29 +71,7 @@ impl Security {
                 analysis.weight_cells
             )));
         }
-        let mut terms = Vec::new();
-        let mut lookups = 1.0;
-        if !plan.blocks.is_empty() {
-            let leaves: f64 = plan
-                .blocks
-                .iter()
-                .flat_map(Block::leaf_blocks)
-                .map(|(vars, _)| 2f64.powi(exponent(vars)))
-                .sum();
-            let rows = 2f64.powi(exponent(plan.table_vars));
-            terms.push(SoundnessTerm {
-                name: "lookup: random linear combination".into(),
-                bits: FIELD_BITS - (2.0 * (leaves + rows)).log2() + float(WORK_BITS),
-            });
-            lookups = leaves + rows;
-            for (name, n) in [("leaf", plan.leaf_vars), ("table", plan.table_vars)] {
-                let n = float(n.max(1));
-                terms.push(SoundnessTerm {
-                    name: format!("GKR of the {name} tree"),
-                    bits: FIELD_BITS - (n * n + n).log2(),
-                });
-            }
-        }
+        let (mut terms, lookups) = of_lookups(plan);
         let outputs = plan.graph.outputs.iter().map(|o| plan.num_vars(o.tensor));
         let outputs: usize = outputs.sum();
         terms.push(SoundnessTerm {
@@ -147,6 +125,32 @@ impl Security {
             zero_knowledge: None,
         }
     }
+}
+
+/// The terms of the lookup argument, and its leaves and rows.
+pub(crate) fn of_lookups(plan: &Plan) -> (Vec<SoundnessTerm>, f64) {
+    if plan.blocks.is_empty() {
+        return (vec![], 1.0);
+    }
+    let leaves: f64 = plan
+        .blocks
+        .iter()
+        .flat_map(Block::leaf_blocks)
+        .map(|(vars, _)| 2f64.powi(exponent(vars)))
+        .sum();
+    let rows = 2f64.powi(exponent(plan.table_vars));
+    let mut terms = vec![SoundnessTerm {
+        name: "lookup: random linear combination".into(),
+        bits: FIELD_BITS - (2.0 * (leaves + rows)).log2() + float(WORK_BITS),
+    }];
+    for (name, n) in [("leaf", plan.leaf_vars), ("table", plan.table_vars)] {
+        let n = float(n.max(1));
+        terms.push(SoundnessTerm {
+            name: format!("GKR of the {name} tree"),
+            bits: FIELD_BITS - (n * n + n).log2(),
+        });
+    }
+    (terms, leaves + rows)
 }
 
 fn stage_term(index: usize, stage: &Stage) -> SoundnessTerm {

@@ -28,7 +28,7 @@
 
 use crate::certificate::{longest, opening};
 use crate::claim::{self, Claim};
-use crate::constants::{Constants, Uses};
+use crate::constants::{Constants, HiddenWeights, Uses};
 use crate::error::{FileError, VerifyError};
 use crate::file::{self, SESSION_CERTIFICATE};
 use crate::key::VerifyingKey;
@@ -116,7 +116,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
         let relation = equal(&hidden.plan, &z, gamma);
         let sources = [(layout, &body.commitment), (root, hidden.root)];
         let sources = sources.map(|(layout, commitment)| SourceRef { layout, commitment });
-        C::verify_certificate(&sources, &relation, &mut tape)?;
+        C::verify_certificate(&sources, 0, &relation, &mut tape)?;
         tape.finish()?;
         Ok(self.with_session(body.commitment))
     }
@@ -175,14 +175,19 @@ impl<C: RelationScheme> VerifyingKey<C> {
 
     fn uses(&self) -> Option<Uses> {
         match self.constants {
-            Constants::Hidden(_, uses) => Some(uses),
+            Constants::Hidden(HiddenWeights { uses, .. }) => Some(uses),
             _ => None,
         }
     }
 
     /// What the key hides of its weights, if it hides them.
     fn hidden(&self) -> Result<Option<Hidden<'_, C::Commitment>>, VerifyError> {
-        let Constants::Hidden(root, Uses { proofs, .. }) = &self.constants else {
+        let Constants::Hidden(HiddenWeights {
+            commitment: root,
+            uses,
+            ..
+        }) = &self.constants
+        else {
             return Ok(None);
         };
         let plan = WeightPlan::new(&self.graph);
@@ -193,7 +198,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
                  compact or public weights"
             )));
         }
-        let session = plan.hidden_layout(Word::Certified, self.profile, *proofs)?;
+        let session = plan.hidden_layout(Word::Certified, self.profile, uses.proofs)?;
         let layouts = [session, self.key_layout(&plan)?];
         Ok(Some(Hidden {
             root,
@@ -324,7 +329,7 @@ mod prover {
             let mut tape = ProverTape::new(&digest::<C>(vk.digest(), &commitment).0);
             let plan = self.weight_plan();
             let (z, gamma) = (tape.sample_vec(longest(plan)), tape.sample());
-            C::certify(&[&data, root], &equal(plan, &z, gamma), &mut tape)?;
+            C::certify(&[&data, root], 0, &equal(plan, &z, gamma), &mut tape)?;
             let body = Body::<C> {
                 model: vk.digest(),
                 commitment,

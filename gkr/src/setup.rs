@@ -1,11 +1,11 @@
 //! Setup: a model becomes a pair of keys.
 
-use crate::constants::{Constants, PublicWeights, Weights};
+use crate::constants::{Constants, HiddenWeights, PublicWeights, Weights};
 use crate::error::{SetupError, VerifyError};
 use crate::file::FORMAT_VERSION;
 use crate::key::{MAX_BATCH, VerifyingKey};
 use crate::lookup::WORK_BITS;
-use crate::options::SetupOptions;
+use crate::options::{SetupOptions, Trust};
 use crate::plan::{Plan, WeightPlan};
 use crate::prepared::Prepared;
 use crate::prove::ProvingKey;
@@ -63,6 +63,11 @@ pub(crate) fn setup_seeded<C: RelationProver>(
             (Constants::Committed(commitment), Some(data))
         }
         Weights::Hidden(uses) => {
+            let bits = model.weight_bits();
+            if options.trust == Trust::Certificate {
+                let checked = graph.check_any_weights(bits);
+                checked.map_err(|e| SetupError::AnyWeights(e.to_string()))?;
+            }
             let seed = match seed {
                 Some(seed) => seed,
                 None => Seed::from_system().map_err(|e| SetupError::Randomness(e.to_string()))?,
@@ -79,7 +84,12 @@ pub(crate) fn setup_seeded<C: RelationProver>(
             } = options;
             let inputs = inputs.cut(graph.inputs.len());
             let outputs = outputs.cut(graph.outputs.len());
-            let key = (protocol, (weights, proof, trust, inputs, outputs), graph);
+            let key = (
+                protocol,
+                (weights, proof, trust, inputs, outputs),
+                bits,
+                graph,
+            );
             let key = Digest::of("zkstrata 2026 hidden weights", &key);
             let own = seed.hedged(|hasher| {
                 hasher.update(&key.0);
@@ -90,7 +100,12 @@ pub(crate) fn setup_seeded<C: RelationProver>(
             let layout = plan.hidden_layout(word, options.proof, uses.sessions)?;
             let (commitment, data) = C::commit_hidden(&layout, columns, &own)?;
             hidden_by = Some(seed);
-            (Constants::Hidden(commitment, uses), Some(data))
+            let hidden = HiddenWeights {
+                commitment,
+                uses,
+                bits,
+            };
+            (Constants::Hidden(hidden), Some(data))
         }
     };
     let vk = VerifyingKey::new(Arc::clone(graph), constants, options.clone(), max_batch);

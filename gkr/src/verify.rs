@@ -298,7 +298,7 @@ fn unguarded(port: &Port) -> VerifyError {
 }
 
 /// Merges claims on one column at one point, asserting that their values are equal.
-fn merge<C: Channel>(
+pub(crate) fn merge<C: Channel>(
     claims: Vec<Claim<C::S>>,
     channel: &mut C,
 ) -> Result<Vec<Claim<C::S>>, TapeError> {

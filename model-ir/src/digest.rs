@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 /// A BLAKE3 digest.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,8 +26,53 @@ impl fmt::Display for Digest {
     }
 }
 
+/// A text that is no digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("32 bytes are 64 hexadecimal digits")]
+pub struct ParseDigestError;
+
+impl FromStr for Digest {
+    type Err = ParseDigestError;
+
+    fn from_str(text: &str) -> Result<Self, ParseDigestError> {
+        let digits = text.chars().map(|c| c.to_digit(16));
+        let digits: Option<Vec<u32>> = digits.collect();
+        let digits = digits.filter(|digits| digits.len() == 64);
+        let digits = digits.ok_or(ParseDigestError)?;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.as_chunks::<2>().0) {
+            let [high, low] = *pair;
+            *byte = u8::try_from(16 * high + low).map_err(|_| ParseDigestError)?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Digest({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_read_as_they_are_written() {
+        let digest = Digest::of("zkstrata test", &7u32);
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        assert_eq!(digest.to_string().to_uppercase().parse(), Ok(digest));
+        let long = format!("{digest}0");
+        for text in [
+            "",
+            "00",
+            &long,
+            &long[2..],
+            &"\u{e9}".repeat(64),
+            &"+".repeat(64),
+        ] {
+            assert_eq!(text.parse::<Digest>(), Err(ParseDigestError), "{text}");
+        }
     }
 }

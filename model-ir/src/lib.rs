@@ -19,6 +19,6 @@ mod exact;
 #[cfg(feature = "executor")]
 pub mod quantise;
 pub use bounded::bounded;
-pub use digest::Digest;
+pub use digest::{Digest, ParseDigestError};
 #[cfg(feature = "executor")]
 pub use quantise::quantise;

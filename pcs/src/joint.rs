@@ -289,20 +289,21 @@ pub trait RelationScheme: Send + Sync {
         tape: &mut VerifierTape<'_>,
     ) -> Result<(), Error>;
 
-    /// Verifies a relation on sources in the opening that certifies the word of the first.
+    /// Verifies a relation on sources in the opening that certifies the word of one of them.
     ///
     /// # Soundness
-    /// Accepting establishes, up to the error of [`Self::soundness`] with the first layout
-    /// [`uncertified`](Layout::uncertified), that the first word differs from a codeword on a part of 1/16
+    /// Accepting establishes, up to the error of [`Self::soundness`] with the layout of that one
+    /// [`uncertified`](Layout::uncertified), that its word differs from a codeword on a part of 1/16
     /// of its points at most, and the relation of that codeword; under the conditions of
     /// [`Self::verify`].
     fn verify_certificate(
         sources: &[SourceRef<'_, Self::Commitment>],
+        certified: usize,
         relation: &Relation,
         tape: &mut VerifierTape<'_>,
     ) -> Result<(), Error> {
         let layouts: Vec<&Layout> = sources.iter().map(|source| source.layout).collect();
-        let layouts = Layout::certifying(&layouts);
+        let layouts = Layout::certifying(&layouts, certified);
         let sources = sources.iter().zip(&layouts);
         let sources: Vec<SourceRef<'_, Self::Commitment>> = sources
             .map(|(source, layout)| SourceRef { layout, ..*source })
@@ -384,13 +385,14 @@ pub trait RelationProver: RelationScheme {
     /// How many openings of a source are left, but for its certificate; nothing if it is not hidden.
     fn left(data: &Self::Data) -> Option<usize>;
 
-    /// Certifies the word of the first source, together with a relation on all, as
+    /// Certifies the word of one source, together with a relation on all, as
     /// [`RelationScheme::verify_certificate`] verifies it.
     ///
     /// # Errors
     /// As [`Self::open`].
     fn certify(
         sources: &[&Self::Data],
+        certified: usize,
         relation: &Relation,
         tape: &mut ProverTape,
     ) -> Result<(), Error>;
@@ -507,10 +509,11 @@ impl RelationProver for Joint {
 
     fn certify(
         sources: &[&SourceData],
+        certified: usize,
         relation: &Relation,
         tape: &mut ProverTape,
     ) -> Result<(), Error> {
-        rayon::scope(|_| prove::certify(sources, relation, tape))
+        rayon::scope(|_| prove::certify(sources, certified, relation, tape))
     }
 }
 

@@ -130,3 +130,42 @@ fn visibilities_are_said_by_name() {
         "{unknown:?}"
     );
 }
+
+/// A proof for one audience is not one for another.
+#[test]
+fn a_proof_answers_a_nonce() {
+    let folder = Folder::new("a_proof_answers_a_nonce");
+    setup(&folder, &[]).expect(0);
+    let input = model("digits_mlp", "test.npz");
+    let prove = |context: &str| {
+        let prove = [
+            "prove",
+            "--pk",
+            "keys/model.zkpk",
+            "--input",
+            &input,
+            "--out",
+            "p.zkp",
+        ];
+        folder.run(&[&prove[..], &["--batch", "1", "--context", context]].concat())
+    };
+    let (nonce, other) = ("0f".repeat(32), "f0".repeat(32));
+    prove(&nonce).expect(0);
+    let verify = |options: &[&str]| {
+        let verify = ["verify", "--vk", "keys/model.zkvk", "--proof", "p.zkp"];
+        folder.run(&[&verify[..], options].concat())
+    };
+    let said = verify(&["--json"]);
+    assert_eq!(said.expect(0).json()["context"], nonce);
+    verify(&["--context", &nonce]).expect(0);
+    let refused = verify(&["--context", &other]);
+    assert!(
+        refused.expect(1).stdout.contains("bound to 0f0f"),
+        "{refused:?}"
+    );
+    let short = prove(&nonce[2..]);
+    assert!(
+        short.expect(2).stderr.contains("64 hexadecimal digits"),
+        "{short:?}"
+    );
+}

@@ -3,18 +3,19 @@
 use super::build::{Builder, inputs, window};
 use super::suite::{self, models};
 use crate::Visibilities;
-use crate::constants::Constants;
+use crate::constants::{Constants, HiddenWeights};
 use crate::key::FileKind;
 use crate::plan::WeightPlan;
+use crate::tensor::for_each_live;
 use crate::weights;
 use crate::{
-    FileError, ProvingKey, SetupOptions, Trust, VerifyError, VerifyingKey, Weights,
-    certified_model, file_kind, setup_scheme,
+    FileError, ProveError, ProvingKey, SetupError, SetupOptions, Trust, Uses, VerifyError,
+    VerifyingKey, Weights, certified_model, file_kind, setup_scheme,
 };
 use zkstrata_mle::{F, PrimeCharacteristicRing};
-use zkstrata_model_ir::int::{Model, Op};
+use zkstrata_model_ir::int::{Model, Op, WeightBits};
 use zkstrata_pcs::joint::{Column, Joint, RelationProver};
-use zkstrata_pcs::{Clear, Error, TapeError};
+use zkstrata_pcs::{Clear, Error, Seed, TapeError};
 
 const OPTIONS: SetupOptions = SetupOptions {
     weights: Weights::Compact,
@@ -146,15 +147,14 @@ fn no_certificate_vouches_for_a_trusted_maker() {
 }
 
 /// A key with one cell of its weights changed, and its verdict on its certificate.
-fn spoilt(model: &Model, column: usize, cell: usize) -> Result<(), VerifyError> {
+fn spoilt(weights: Weights, model: &Model, column: usize, cell: usize) -> Result<(), VerifyError> {
     let plan = WeightPlan::new(&model.graph);
-    let layout = plan
-        .layout(
-            &model.graph.clone().into(),
-            OPTIONS.trust.word(),
-            OPTIONS.proof,
-        )
-        .expect("a layout");
+    let (word, profile) = (OPTIONS.trust.word(), OPTIONS.proof);
+    let layout = match weights {
+        Weights::Hidden(uses) => plan.hidden_layout(word, profile, uses.sessions),
+        _ => plan.layout(&model.graph.clone().into(), word, profile),
+    };
+    let layout = layout.expect("a layout");
     let mut columns = weights::columns(model, &plan);
     let changed = &mut columns[column];
     let mut cells: Vec<F> = match changed {
@@ -167,11 +167,21 @@ fn spoilt(model: &Model, column: usize, cell: usize) -> Result<(), VerifyError> 
     cells[cell] += F::ONE;
     *changed = Column::Field(cells);
     let (commitment, ()) = Clear::commit(&layout, columns).expect("commits");
-    let constants = Constants::Committed(commitment);
+    let (constants, seed) = match weights {
+        Weights::Hidden(uses) => {
+            let hidden = HiddenWeights {
+                commitment,
+                uses,
+                bits: model.weight_bits(),
+            };
+            (Constants::Hidden(hidden), Some(Seed::new([7; 32])))
+        }
+        _ => (Constants::Committed(commitment), None),
+    };
     let vk = VerifyingKey::<Clear>::new(model.graph.clone(), constants, OPTIONS, 1);
     let mut vk = VerifyingKey::<Clear>::from_bytes(&vk.to_bytes()).expect("reads");
     let executor = zkstrata_model_ir::int::Executor::new(model).expect("a valid model");
-    let pk = ProvingKey::new(model.clone(), executor, vk.clone(), (Some(()), None));
+    let pk = ProvingKey::new(model.clone(), executor, vk.clone(), (Some(()), seed));
     let certificate = pk.certificate().expect("made").expect("some");
     vk.certify(&certificate)
 }
@@ -180,6 +190,17 @@ fn spoilt(model: &Model, column: usize, cell: usize) -> Result<(), VerifyError> 
 /// input axis.
 #[test]
 fn padding_is_zero() {
+    cells_are_bound(Weights::Compact);
+}
+
+/// Of hidden weights all are: the key commits to what was looked up.
+#[test]
+fn hidden_weights_are_those_that_are_looked_up() {
+    cells_are_bound(Weights::Hidden(Uses::default()));
+}
+
+fn cells_are_bound(weights: Weights) {
+    let hidden = weights != Weights::Compact;
     let (mut refused, mut accepted) = (0, 0);
     for (name, model) in models() {
         let plan = WeightPlan::new(&model.graph);
@@ -201,8 +222,8 @@ fn padding_is_zero() {
             // The first and the last tap, some of the cells of large layers.
             for tap in [0, table.width - 1] {
                 for cell in (0..table.live).step_by(1 + table.live / 50) {
-                    let verdict = spoilt(&model, column + tap, cell);
-                    if padding(cell) {
+                    let verdict = spoilt(weights, &model, column + tap, cell);
+                    if padding(cell) || hidden {
                         let error = verdict.expect_err("garbage in the padding");
                         let rejected = matches!(
                             error,
@@ -218,8 +239,16 @@ fn padding_is_zero() {
             }
             column += table.width;
         }
+        let biases = plan.biases.iter().filter(|_| hidden);
+        for block in biases {
+            for_each_live(&block.axes, |_, at| {
+                let verdict = spoilt(weights, &model, column, block.offset + at);
+                verdict.expect_err("another bias");
+            });
+        }
     }
-    assert!(refused > 100 && accepted > 100, "{refused} {accepted}");
+    assert!(refused > 100, "{refused}");
+    assert!(hidden || accepted > 100, "{accepted}");
 }
 
 #[test]
@@ -280,4 +309,80 @@ fn a_key_asks_for_no_more_claims_than_allowed() {
     let error = setup_scheme::<Clear>(b.finish(), &OPTIONS).err();
     let error = error.expect("72,200 claims").to_string();
     assert!(error.contains("72200 columns"), "{error}");
+}
+
+/// A maker cannot tell smaller weights than the key commits to, nor weights of a size with which numbers
+/// may wrap.
+#[test]
+fn sizes_are_proven() {
+    let options = SetupOptions {
+        weights: Weights::Hidden(Uses::default()),
+        ..OPTIONS
+    };
+    let mut model = suite::mlp();
+    let (_, vk) = setup_scheme::<Clear>(model.clone(), &options).expect("sets up");
+    let told = vk.weight_bits().expect("hidden weights");
+    assert_eq!(told, model.weight_bits());
+    let tell = |bits: WeightBits| {
+        let Constants::Hidden(hidden) = &vk.constants else {
+            panic!("hidden weights");
+        };
+        let hidden = HiddenWeights {
+            bits,
+            ..hidden.clone()
+        };
+        let constants = Constants::Hidden(hidden);
+        let vk = VerifyingKey::<Clear>::new(vk.graph.clone(), constants, options.clone(), 1);
+        VerifyingKey::<Clear>::from_bytes(&vk.to_bytes())
+    };
+    for bits in [
+        WeightBits { weights: 9, ..told },
+        WeightBits { biases: 0, ..told },
+        WeightBits { biases: 64, ..told },
+    ] {
+        let error = tell(bits).expect_err("no size, or too large a one");
+        assert!(matches!(error, FileError::Malformed(_)), "{error:?}");
+    }
+    // The honest maker's certificate of a model within what is told, for a key that has another weight.
+    let vk = tell(told).expect("a key");
+    let executor = zkstrata_model_ir::int::Executor::new(&model).expect("a valid model");
+    let seed = || Some(Seed::new([7; 32]));
+    let pk = ProvingKey::new(model.clone(), executor, vk.clone(), (Some(()), seed()));
+    let certificate = pk.certificate().expect("made").expect("some");
+    let mut certified = vk.clone();
+    certified
+        .certify(&certificate)
+        .expect("the weights of the key");
+    // A weight that is too large is not looked up.
+    model.weights[0][0] = 1 << (told.weights - 1);
+    model.coarsen().expect("bounded");
+    let executor = zkstrata_model_ir::int::Executor::new(&model).expect("a valid model");
+    let pk = ProvingKey::new(model, executor, vk, (Some(()), seed()));
+    let error = pk.certificate().expect_err("a weight beyond its bits");
+    assert!(matches!(error, ProveError::Run(_)), "{error:?}");
+}
+
+/// Whoever trusts a maker of hidden weights makes a key of numbers as large as they are.
+#[test]
+fn numbers_that_might_wrap() {
+    let mut b = Builder::new(5);
+    let x = b.input(&[5], -(1 << 20), 1 << 20);
+    let mut y = b.dense(x, &[5], &[6]);
+    for _ in 0..4 {
+        y = b.dense(y, &[6], &[6]);
+    }
+    b.output(y);
+    let mut model = b.finish();
+    for weight in model.weights.iter_mut().flatten() {
+        *weight = weight.signum();
+    }
+    let options = |trust| SetupOptions {
+        weights: Weights::Hidden(Uses::default()),
+        trust,
+        ..OPTIONS
+    };
+    setup_scheme::<Clear>(model.clone(), &options(Trust::Maker)).expect("the numbers are small");
+    let error = setup_scheme::<Clear>(model, &options(Trust::Certificate)).err();
+    let error = error.expect("2^(20 + 5 * (7 + 2.6))");
+    assert!(matches!(error, SetupError::AnyWeights(_)), "{error}");
 }

@@ -100,8 +100,13 @@ impl<const BITS: u32> RelationProver for Weak<BITS> {
         <Clear as RelationProver>::open(sources, relation, known, tape)
     }
 
-    fn certify(sources: &[&()], relation: &Relation, tape: &mut ProverTape) -> Result<(), Error> {
-        <Clear as RelationProver>::certify(sources, relation, tape)
+    fn certify(
+        sources: &[&()],
+        certified: usize,
+        relation: &Relation,
+        tape: &mut ProverTape,
+    ) -> Result<(), Error> {
+        <Clear as RelationProver>::certify(sources, certified, relation, tape)
     }
 
     fn spend(data: &(), uses: usize) -> Result<(), Error> {

@@ -2,7 +2,7 @@
 
 use super::build::{Builder, inputs};
 use super::suite::{self, models};
-use crate::constants::Constants;
+use crate::constants::{Constants, HiddenWeights};
 use crate::file::{self, SESSION_CERTIFICATE};
 use crate::key::FileKind;
 use crate::options::{SetupOptions, Trust, Visibilities, Visibility};
@@ -290,7 +290,10 @@ fn sessions_of_other_weights_are_rejected() {
     let (session, bytes) = other.session().expect("a session of the other");
     let (_, commitment, tape): Certificate<zkstrata_pcs::Cells> =
         file::decode(SESSION_CERTIFICATE, &bytes).expect("a certificate");
-    let Constants::Hidden(own, _) = &vk.constants else {
+    let Constants::Hidden(HiddenWeights {
+        commitment: own, ..
+    }) = &vk.constants
+    else {
         panic!("hidden weights");
     };
     assert_ne!(*own, commitment);
@@ -370,7 +373,7 @@ fn seeds_are_hedged_by_weights() {
         keys.expect("sets up").1
     };
     let commitment = |vk: &VerifyingKey<Joint>| match &vk.constants {
-        Constants::Hidden(commitment, _) => commitment.clone(),
+        Constants::Hidden(hidden) => hidden.commitment.clone(),
         _ => panic!("hidden weights"),
     };
     let mlp = root(suite::mlp());

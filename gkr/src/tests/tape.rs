@@ -451,14 +451,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Compact
-      key 86e4647cdbcb9fe030f293e98fd22dd4f05c73f4d26e7e8db51f06229639b802
-      proof cd064660a93184b3bc911e4960eaa2db39923cac6105830ea46daf675820eafd
+      key 2304c0f3d713e4b517b46c903014c57819fbc502a40faf799dde3013e0c94a08
+      proof fd234c551f08b10e45dbac14d96a4ca1b182901c9035f5c83f20d539f20a81f1
     wide Compact
-      key 61359aa17db99ae1fb49538b2666ed7a4b9768e86e15a10be5b32cbdb86e469f
-      proof 02010ba450953004ac4bce152ba89fabf6b568956e5b6a0ce57849dbe9a14a0d
+      key 007a9c67356bcf808aa5c3a11e6ccab368ef2e6ca4d1a6c1e224ba3a9a28c9a2
+      proof a26ab22b2eeb4c23a7e37ac05d9e953795bb55ef3111aecc21fa6249eb7f2c04
     wide Public
-      key 138f52f7748b997a0a6e96ca6dd0961a1fec10852497187c80dd234c3e4feddd
-      proof 195db241e0eb31b3dc5e5ea5983750d0506550bff4aa9f4a996e92a4f4232194
+      key a2686240fa2b538a9fc7177a8dd0c38a3ae402b07f4647182589f9307ede96c2
+      proof ea8f90ce41269605d3a8eb0457a5205d791ff5f5cfe6a46df57a75909e7c8b11
     ");
 }
 

@@ -93,7 +93,7 @@ impl Model {
     }
 
     /// The interval of a node's cells, given its operands' intervals.
-    fn bounds(&self, node: &Node, analysis: &mut Analysis<'_>) -> Option<Interval> {
+    fn bounds(&self, node: &Node, analysis: &mut Analysis) -> Option<Interval> {
         match &node.op {
             Op::Affine(affine) => {
                 let weights = &self.weights[affine.weight.0];
@@ -107,7 +107,7 @@ impl Model {
                 let cells = cells.map(|&x| Interval { lo: x, hi: x });
                 cells.reduce(Interval::hull).filter(|x| x.is_bounded())
             }
-            _ => analysis.bounds(node),
+            _ => analysis.bounds(&self.graph, node),
         }
     }
 }
@@ -117,19 +117,13 @@ impl Model {
     /// Widens the intervals of nodes that do not hold all that their operands allow: a layout may
     /// hide that terms of a sum cancel. `None` if one of them has no bounds.
     pub(crate) fn widen(&mut self) -> Option<()> {
-        loop {
-            let mut analysis = Analysis::new(&self.graph);
-            let found = self.graph.nodes.iter().enumerate().find_map(|(i, node)| {
-                let found = self.bounds(node, &mut analysis);
-                let holds = found.is_some_and(|found| node.interval.covers(found));
-                (!holds).then_some((i, found))
-            });
-            let Some((i, found)) = found else {
-                return Some(());
-            };
-            let node = &mut self.graph.nodes[i];
-            node.interval = node.interval.hull(found?);
+        let mut analysis = Analysis::new(&self.graph);
+        for index in 0..self.graph.nodes.len() {
+            let found = self.bounds(&self.graph.nodes[index], &mut analysis)?;
+            let node = &mut self.graph.nodes[index];
+            node.interval = node.interval.hull(found);
         }
+        Some(())
     }
 }
 
@@ -189,13 +183,12 @@ impl Graph {
         self.validate()?;
         let mut analysis = Analysis::new(self);
         let mut nodes = self.nodes.iter();
-        nodes.try_for_each(|node| check_interval(node, analysis.bounds(node)))
+        nodes.try_for_each(|node| check_interval(node, analysis.bounds(self, node)))
     }
 }
 
 /// The intervals of a graph's nodes, one after the other.
-struct Analysis<'a> {
-    graph: &'a Graph,
+pub(super) struct Analysis {
     /// What is known of every table, so that a long one is read once and not at every node.
     tables: Vec<TableFacts>,
     steps: Steps,
@@ -207,16 +200,15 @@ struct TableFacts {
     is_step: bool,
 }
 
-impl<'a> Analysis<'a> {
+impl Analysis {
     /// For a valid graph.
-    fn new(graph: &'a Graph) -> Self {
+    pub(super) fn new(graph: &Graph) -> Self {
         let facts = |table: &Table| TableFacts {
             image: table.image(),
             is_relu: table.is_relu(),
             is_step: table.is_step(),
         };
         Self {
-            graph,
             tables: graph.tables.iter().map(facts).collect(),
             steps: Steps::of_graph(graph),
         }
@@ -224,12 +216,12 @@ impl<'a> Analysis<'a> {
 
     /// The interval of a node's cells, given its operands' intervals; for a node with weights or a
     /// constant, what it declares.
-    fn bounds(&mut self, node: &Node) -> Option<Interval> {
-        let operand = |k: usize| self.graph.node(node.inputs[k]).interval;
+    pub(super) fn bounds(&mut self, graph: &Graph, node: &Node) -> Option<Interval> {
+        let operand = |k: usize| graph.node(node.inputs[k]).interval;
         match &node.op {
             Op::Input | Op::Affine(_) | Op::Constant { .. } => Some(node.interval),
             Op::Map(map) => map_bounds(map, operand(0)),
-            Op::Sum { coefs } => self.sum(node, coefs),
+            Op::Sum { coefs } => self.sum(graph, node, coefs),
             Op::Permute { .. } | Op::Gather { .. } => Some(operand(0)),
             Op::Table { table, .. } => Some(self.tables[table.0].image),
             Op::Contract(contract) => {
@@ -240,8 +232,8 @@ impl<'a> Analysis<'a> {
     }
 
     /// Terms that cancel are looked for only where the operands' intervals do not suffice.
-    fn sum(&mut self, node: &Node, coefs: &[i64]) -> Option<Interval> {
-        let intervals = node.inputs.iter().map(|&x| self.graph.node(x).interval);
+    fn sum(&mut self, graph: &Graph, node: &Node, coefs: &[i64]) -> Option<Interval> {
+        let intervals = node.inputs.iter().map(|&x| graph.node(x).interval);
         let plain = sum_bounds(coefs, &intervals.collect::<Vec<_>>())?;
         if node.interval.covers(plain) {
             return Some(plain);
@@ -266,12 +258,6 @@ impl<'a> Analysis<'a> {
             relu: &relu,
             step: &step,
         };
-        dependent_sum_bounds(
-            &self.graph.nodes,
-            known,
-            coefs,
-            &node.inputs,
-            &mut self.steps,
-        )
+        dependent_sum_bounds(&graph.nodes, known, coefs, &node.inputs, &mut self.steps)
     }
 }

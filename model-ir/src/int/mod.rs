@@ -20,6 +20,7 @@ mod model;
 mod op;
 #[cfg(feature = "executor")]
 mod run;
+mod size;
 mod sums;
 mod table;
 mod validate;
@@ -39,6 +40,7 @@ pub use op::{
 };
 #[cfg(feature = "executor")]
 pub use run::{Executor, RunError, run};
+pub use size::{WeightBits, integers_of};
 pub use sums::{Known, Steps, dependent_sum_bounds};
 pub use table::{Function, Table, TableId};
 pub use validate::{

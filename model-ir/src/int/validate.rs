@@ -240,11 +240,7 @@ impl Graph {
         if bits != *shift {
             return Err(NodeFault::Range);
         }
-        // Each term is at most 2^110, so nothing wraps in 128 bits.
-        let (step, domain) = (1i128 << shift, i128::from(function.domain().max_abs()));
-        let ends = i128::from(x.interval.max_abs()) + i128::from(offset.unsigned_abs());
-        let sum = ends + step * (domain + 1);
-        if sum >= 1 << 63 {
+        if function.wraps(*shift, *offset, x.interval) {
             return Err(NodeFault::Wraps);
         }
         let image = seen.images[table.0];
@@ -352,6 +348,15 @@ fn check_result(view: &[usize], node: &Node) -> Result<(), NodeFault> {
 }
 
 impl Table {
+    /// Whether a lookup of arguments in an interval may take one for another, as both are the same in the
+    /// field; with a shift and an offset that are valid.
+    pub(super) fn wraps(&self, shift: u32, offset: i64, argument: Interval) -> bool {
+        // Each term is at most 2^110, so nothing wraps in 128 bits.
+        let (step, domain) = (1i128 << shift, i128::from(self.domain().max_abs()));
+        let ends = i128::from(argument.max_abs()) + i128::from(offset.unsigned_abs());
+        ends + step * (domain + 1) >= 1 << 63
+    }
+
     fn check(&self) -> Result<(), TableFault> {
         if self.len == 0 || self.len > MAX_TABLE {
             return Err(TableFault::Length(self.len));

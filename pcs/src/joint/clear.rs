@@ -152,6 +152,7 @@ impl RelationProver for Clear {
 
     fn certify(
         _sources: &[&()],
+        _certified: usize,
         _relation: &Relation,
         _tape: &mut ProverTape,
     ) -> Result<(), Error> {

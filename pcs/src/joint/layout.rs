@@ -204,11 +204,13 @@ impl Layout {
         }
     }
 
-    /// The layouts of the opening that certifies the first of some words.
-    pub(super) fn certifying(layouts: &[&Self]) -> Vec<Self> {
-        let (first, others) = layouts.split_at(layouts.len().min(1));
-        let first = first.iter().map(|layout| layout.uncertified());
-        first.chain(others.iter().copied().cloned()).collect()
+    /// The layouts of the opening that certifies one of some words.
+    pub(super) fn certifying(layouts: &[&Self], certified: usize) -> Vec<Self> {
+        let mut layouts: Vec<Self> = layouts.iter().copied().cloned().collect();
+        if let Some(layout) = layouts.get_mut(certified) {
+            *layout = layout.uncertified();
+        }
+        layouts
     }
 
     /// What is known of the word.

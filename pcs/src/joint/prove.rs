@@ -74,24 +74,26 @@ pub(super) fn open(
     open_as(&mut Honest, sources, relation, known, tape)
 }
 
-/// Proves the relation on sources in the opening that certifies the first.
+/// Proves the relation on sources in the opening that certifies one of them.
 pub(super) fn certify(
     sources: &[&SourceData],
+    certified: usize,
     relation: &Relation,
     tape: &mut ProverTape,
 ) -> Result<(), Error> {
-    certify_as(&mut Honest, sources, relation, tape)
+    certify_as(&mut Honest, sources, certified, relation, tape)
 }
 
 /// The same as somebody conducts it.
 pub(super) fn certify_as(
     conduct: &mut impl Conduct,
     sources: &[&SourceData],
+    certified: usize,
     relation: &Relation,
     tape: &mut ProverTape,
 ) -> Result<(), Error> {
     let layouts: Vec<&Layout> = sources.iter().map(|source| source.layout()).collect();
-    let certified = Layout::certifying(&layouts);
+    let certified = Layout::certifying(&layouts, certified);
     let layouts: Vec<&Layout> = certified.iter().collect();
     open_at(conduct, sources, &layouts, relation, &[], tape)
 }

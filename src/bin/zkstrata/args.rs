@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use zkstrata::model_ir::quantise;
-use zkstrata::{MAX_BATCH, onnx_import};
+use zkstrata::{Digest, MAX_BATCH, onnx_import};
 use zkstrata_conformance::Conformance;
 
 /// Most threads.
@@ -240,6 +240,9 @@ pub(crate) struct Prove {
     /// well shows the weights in the end.
     #[arg(long, value_name = "S.zkses")]
     pub(crate) session: Option<PathBuf>,
+    /// 32 bytes that the proof is bound to, such as a verifier's nonce or a name of the audience
+    #[arg(long, value_name = "HEX")]
+    pub(crate) context: Option<Digest>,
     /// Refuse inputs beyond the calibrated range instead of clamping them to it
     #[arg(long)]
     pub(crate) strict_input: bool,
@@ -286,6 +289,9 @@ pub(crate) struct Verify {
     /// Compare with only the first N samples of the input file
     #[arg(long, value_name = "N", value_parser = batch, requires = "input")]
     pub(crate) batch: Option<NonZeroUsize>,
+    /// Reject unless the proof is bound to these 32 bytes
+    #[arg(long, value_name = "HEX")]
+    pub(crate) context: Option<Digest>,
     /// Reject unless a committed input has this commitment; the first is of the first committed input
     #[arg(long, value_name = "X.zkc")]
     pub(crate) input_commitment: Vec<PathBuf>,

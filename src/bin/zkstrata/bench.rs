@@ -132,7 +132,7 @@ fn measure(
         verified?;
         times.verify.push(time);
         if last {
-            crate::setup::describe_options(&vk.options(), vk.graph(), report);
+            crate::setup::describe_key(&vk, report);
             sizes(&proof, bytes.len(), vk.to_bytes().len(), report);
             report.set("digest", vk.digest().to_string());
         }

@@ -117,7 +117,7 @@ fn tensor(commitment: &TensorCommitment, report: &mut Report) {
 fn key(vk: &VerifyingKey, report: &mut Report) -> Result<(), Failure> {
     let graph = vk.graph();
     report.field("model", vk.digest());
-    setup::describe_options(&vk.options(), graph, report);
+    setup::describe_key(vk, report);
     report.field("largest batch", vk.max_batch());
     report.field("nodes", graph.nodes.len());
     let rows: usize = graph.tables.iter().map(|table| table.len).sum();

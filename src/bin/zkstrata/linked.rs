@@ -18,6 +18,8 @@ pub(crate) struct Inputs<'a> {
     integers: quantise::Inputs,
     /// What opens the commitments that are given, and its files.
     secrets: Vec<(&'a Path, TensorSecret)>,
+    /// What the proof is bound to.
+    context: [u8; 32],
     /// Where the inputs come from.
     name: String,
 }
@@ -28,6 +30,7 @@ impl<'a> Inputs<'a> {
         let paths = args.input.iter().chain(&args.input_secret);
         let names: Vec<String> = paths.map(|path| path.display().to_string()).collect();
         let name = names.join(", ");
+        let context = args.context.map_or([0; 32], |context| context.0);
         if args.input_secret.is_empty() {
             let ports: Vec<_> = (0..pk.model().graph.inputs.len()).collect();
             let samples = samples(args, pk, &ports)?;
@@ -36,6 +39,7 @@ impl<'a> Inputs<'a> {
             return Ok(Self {
                 integers,
                 secrets,
+                context,
                 name,
             });
         }
@@ -71,6 +75,7 @@ impl<'a> Inputs<'a> {
         Ok(Self {
             integers,
             secrets,
+            context,
             name,
         })
     }
@@ -104,7 +109,7 @@ impl<'a> Inputs<'a> {
                 .iter()
                 .map(|(_, secret)| secret.clone())
                 .collect(),
-            ..Given::default()
+            context: self.context,
         };
         if given.inputs.is_empty() && session.is_none() {
             let proven = pk.prove_with(&self.integers, &given);

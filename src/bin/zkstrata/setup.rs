@@ -5,7 +5,7 @@ use crate::failure::{Context, Failure};
 use crate::output::{self, Output};
 use crate::progress::Progress;
 use crate::quantised::{self, Judged, describe_accuracy, judge};
-use crate::report::{Bytes, Report, Seconds};
+use crate::report::{Bytes, Count, Report, Seconds};
 use crate::{security, session};
 use std::time::Instant;
 use zkstrata::model_ir::int::{Graph, Port};
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &args::Setup, progress: &Progress) -> Result<Report, Fai
     report.set("model", vk.digest().to_string());
     report.set("soundness_bits", security.total_bits);
     report.set("max_batch", vk.max_batch());
-    describe_options(&vk.options(), vk.graph(), &mut report);
+    describe_key(&vk, &mut report);
     if let (Some(file), Some(bytes)) = (&certificate_file, &certificate) {
         report.set("certificate", file.path().display().to_string());
         report.set("certificate_bytes", bytes.len());
@@ -129,6 +129,15 @@ fn advise(vk: &VerifyingKey, progress: &Progress, report: &mut Report) {
              has: of trees, which features they compare, in which order, and how they branch.",
         );
     }
+    for (input, output) in vk.exposed() {
+        progress.warn(format!(
+            "output `{}` is a linear function of the hidden input `{}`: each of its {} numbers is an equation on \
+             it, which a proof cannot hide",
+            output.name,
+            input.name,
+            Count(vk.graph().node(output.tensor).cells())
+        ));
+    }
     let options = vk.options();
     let graph = vk.graph();
     let all_public = (0..graph.inputs.len()).all(|k| options.inputs.of(k) == Visibility::Public);
@@ -138,6 +147,25 @@ fn advise(vk: &VerifyingKey, progress: &Progress, report: &mut Report) {
             "all inputs and the weights are public, so anybody can compute the committed outputs",
         );
     }
+}
+
+/// What was chosen when a key was made, and how large its weights are if they are hidden.
+pub(crate) fn describe_key(vk: &VerifyingKey, report: &mut Report) {
+    describe_options(&vk.options(), vk.graph(), report);
+    let Some(bits) = vk.weight_bits() else {
+        return;
+    };
+    let who = match vk.trust() {
+        Trust::Maker => "by the maker of the key",
+        Trust::Certificate => "by its certificate",
+    };
+    let (weights, biases) = (bits.weights, bits.biases);
+    report.field(
+        "sizes",
+        format_args!("weights of {weights} bits, biases of {biases}, {who}"),
+    );
+    report.set("weight_bits", weights);
+    report.set("bias_bits", biases);
 }
 
 /// What was chosen when a key was made.

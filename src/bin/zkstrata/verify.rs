@@ -69,6 +69,16 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
         )));
     }
 
+    if let Some(context) = args
+        .context
+        .filter(|context| context.0 != statement.context)
+    {
+        return Ok(Report::rejected(format_args!(
+            "the proof is valid, but bound to {} and not to {context}",
+            Digest(statement.context)
+        )));
+    }
+
     if let Some(other) = other_commitments(args, &statement, vk.graph())? {
         return Ok(Report::rejected(format_args!(
             "the proof is valid, but {other}"
@@ -122,8 +132,8 @@ fn describe_session(statement: &Statement, vk: &VerifyingKey, report: &mut Repor
                  layers are padded, rests on trust in the maker of the key."
             }
             Trust::Certificate => {
-                "The weights are those that the key commits to: one set of them, zero where layers are \
-                 padded. How large they are is not shown."
+                "The weights are those that the key commits to: one set of integers of the sizes that it \
+                 tells, zero where layers are padded."
             }
         });
         report.set("session", digest.to_string());

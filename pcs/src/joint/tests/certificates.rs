@@ -41,7 +41,7 @@ fn commit(source: &Source, spoil: impl FnOnce(&mut RowMajorMatrix<F>)) -> (Commi
 
 fn certify(conduct: &mut impl Conduct, data: &SourceData, relation: &Relation) -> Vec<u8> {
     let mut tape = ProverTape::new(&STATEMENT);
-    certify_as(conduct, &[data], relation, &mut tape).expect("goes on");
+    certify_as(conduct, &[data], 0, relation, &mut tape).expect("goes on");
     tape.finish()
 }
 
@@ -56,7 +56,7 @@ fn check(
         layout: &source.layout,
         commitment,
     };
-    Joint::verify_certificate(&[source], relation, &mut tape)?;
+    Joint::verify_certificate(&[source], 0, relation, &mut tape)?;
     Ok(tape.finish()?)
 }
 
@@ -75,7 +75,7 @@ fn certified_keys_are_opened() {
             let (commitment, data) = commit(&source, |_| ());
             let relation = relation(&source);
             let mut tape = ProverTape::new(&STATEMENT);
-            Joint::certify(&[&data], &relation, &mut tape).expect("a true relation");
+            Joint::certify(&[&data], 0, &relation, &mut tape).expect("a true relation");
             let bytes = tape.finish();
             check(&source, &commitment, &relation, &bytes).expect("a certificate");
             let case = Case::random(vec![source], 2, &mut Rng(23));
@@ -94,7 +94,7 @@ fn a_false_relation() {
         let mut relation = relation(&source);
         relation.target += E::ONE;
         let mut tape = ProverTape::new(&STATEMENT);
-        Joint::certify(&[&data], &relation, &mut tape).expect_err("a false relation");
+        Joint::certify(&[&data], 0, &relation, &mut tape).expect_err("a false relation");
         let bytes = certify(&mut Liar, &data, &relation);
         let verdict = check(&source, &commitment, &relation, &bytes);
         assert_eq!(rejected(&verdict), "end of the joint opening");
@@ -290,10 +290,10 @@ fn hidden_words_are_certified() {
             let certify = |child: &Source| {
                 let (commitment, data) = child.commit();
                 let mut tape = ProverTape::new(&STATEMENT);
-                let honest = Joint::certify(&[&data, &parent_data], &relation, &mut tape);
+                let honest = Joint::certify(&[&data, &parent_data], 0, &relation, &mut tape);
                 let mut tape = ProverTape::new(&STATEMENT);
                 let sources = [&data, &parent_data];
-                let again = certify_as(&mut Liar, &sources, &relation, &mut tape);
+                let again = certify_as(&mut Liar, &sources, 0, &relation, &mut tape);
                 let bytes = tape.finish();
                 (commitment, data, honest, again, bytes)
             };
@@ -306,7 +306,7 @@ fn hidden_words_are_certified() {
             let (commitment, _, honest, _, bytes) = certify(&other);
             assert!(matches!(honest, Err(Error::Opening { .. })));
             let mut tape = VerifierTape::new(&STATEMENT, &bytes);
-            let verdict = Joint::verify_certificate(&refs(&commitment), &relation, &mut tape);
+            let verdict = Joint::verify_certificate(&refs(&commitment), 0, &relation, &mut tape);
             assert_eq!(rejected(&verdict), "end of the joint opening");
 
             let (commitment, data, honest, again, _) = certify(&child);
@@ -315,13 +315,14 @@ fn hidden_words_are_certified() {
             let mut tape = ProverTape::new(&STATEMENT);
             let fresh = child.commit().1;
             let sources = [&fresh, &parent_data];
-            certify_as(&mut Liar, &sources, &relation, &mut tape).expect("the last use");
+            certify_as(&mut Liar, &sources, 0, &relation, &mut tape).expect("the last use");
             let bytes = tape.finish();
             let mut tape = VerifierTape::new(&STATEMENT, &bytes);
-            Joint::verify_certificate(&refs(&commitment), &relation, &mut tape).expect("certified");
+            Joint::verify_certificate(&refs(&commitment), 0, &relation, &mut tape)
+                .expect("certified");
             let mut tape = ProverTape::new(&STATEMENT);
             let sources = [&child.commit().1, &parent_data];
-            let spent = certify_as(&mut Liar, &sources, &relation, &mut tape);
+            let spent = certify_as(&mut Liar, &sources, 0, &relation, &mut tape);
             assert_eq!(spent, Err(Error::Spent), "the parent is opened three times");
 
             // Two proofs about the child.

@@ -573,3 +573,22 @@ fn any_witness_explains_a_certificate() {
         any_witness_explains(&Case::random(sources, 1, &mut rng), &mut rng);
     }
 }
+
+/// A certificate beside a witness of its own, which has the masks.
+#[test]
+fn any_witness_explains_a_certificate_with_a_witness() {
+    let mut rng = Rng(24);
+    for (own, tables) in [
+        (table(7, 100, 1), table(5, 30, 1)),
+        (table(5, 30, 1), table(8, 200, 2)),
+    ] {
+        let word = (Word::Certified, 2);
+        let mut key = Source::hidden(word, MIDDLE, &[tables], rows(0), &mut rng);
+        key.layout = key.layout.uncertified();
+        let others = Others::new(&[&key.layout]);
+        let word = (Word::Committed, 1);
+        let witness = Source::hidden(word, MIDDLE, &[own], others, &mut rng);
+        let case = Case::random(vec![witness, key], 1, &mut rng);
+        any_witness_explains(&case, &mut rng);
+    }
+}
