@@ -60,6 +60,33 @@ fn slices_that_indices_choose() {
     whole.is(&vector(&[9.0, 5.0]));
 }
 
+/// Indices of an axis so long that they are compared by digits, of a length that its base divides and of one
+/// that it does not; the last position and the first.
+#[test]
+fn slices_of_a_long_axis() {
+    for (shape, axis) in [
+        (&[608, 2][..], 0),
+        (&[601, 2], 0),
+        (&[2, 601], 1),
+        (&[2, 1100, 2], 1),
+    ] {
+        let n = shape[axis];
+        let x = fill(shape, |at| {
+            at.iter().fold(0.0, |x, &k| 17.0 * x + k as f64) / 1000.0
+        });
+        let some = [0, n - 1, 1, n - 2, 31, 32, 33];
+        let some = some.map(|k| k as f64);
+        let index = cells(&[2, 7], &[some, some.map(|k| k - n as f64)].concat());
+        let (outer, inner) = (&shape[..axis], &shape[axis + 1..]);
+        let y = fill(&[outer, &[2, 7], inner].concat(), |at| {
+            let place = place(index[&at[axis..axis + 2]], n);
+            x[&*[&at[..axis], &[place], &at[axis + 2..]].concat()]
+        });
+        let case = Case::new("Gather", 13).x(&x).of(INDEX, &index);
+        case.with(int("axis", axis as i64)).is(&y);
+    }
+}
+
 #[test]
 fn cells_that_indices_choose() {
     for (shape, axis, chosen) in [

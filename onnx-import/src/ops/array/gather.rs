@@ -3,8 +3,18 @@
 //! Constant indices choose positions. An index `i` that depends on the model's inputs becomes the
 //! vector `[i == 0, i == 1, ..]`, which is contracted with the axis it reads; an index outside of
 //! the axis cannot be proven.
+//!
+//! Every comparison is a lookup, and the rows of an embedding are tens of thousands. So an index of a
+//! long axis is compared by its two digits to a base `m` of about the square root of the length `n`,
+//!
+//! ```text
+//! [i == m h + l] = [floor(i / m) == h] [i mod m == l]
+//! ```
+//!
+//! which takes `n / m + m` comparisons instead of `n`, and their products, which are proven by one
+//! sumcheck and committed nowhere.
 
-use ndarray::{ArrayD, arr1};
+use ndarray::{ArrayD, Axis, arr1};
 use zkstrata_model_ir::float::{Activation, Contract, Op, ValueId};
 
 use crate::Error;
@@ -21,6 +31,10 @@ use crate::write::layout::permuted;
 
 /// Most cells of the comparisons of an index with all positions.
 const ONE_HOT: usize = 1 << 24;
+
+/// Comparisons from which on indices are compared by digits: measured, a proof with half as many is a
+/// quarter longer with them, since the quotient and the product are nodes more.
+const DIGITS: usize = 1 << 13;
 
 /// `Y[i.., j.., k..] = X[i.., indices[j..], k..]`
 pub(crate) fn gather(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
@@ -79,7 +93,7 @@ fn gathered(
         }
         Value::Activation(index) => index,
     };
-    let hot = one_hot(node, writer, index, shape[axis])?;
+    let (hot, positions) = one_hot_of_digits(node, writer, index, shape[axis])?;
     if let Value::Constant(x) = x {
         // The row of a table: W[n, rest] with the axis first, and the axes put back in order.
         let first = std::iter::once(axis).chain((0..shape.len()).filter(|&a| a != axis));
@@ -89,7 +103,10 @@ fn gathered(
         let Value::Constant(table) = table else {
             return Err(node.shape_error("a constant's view is constant"));
         };
-        let weight = table.into_weight()?;
+        let mut weight = table.into_weight()?;
+        let beyond = ArrayD::zeros(vec![positions - shape[axis], rest]);
+        let appended = weight.append(Axis(0), beyond.view());
+        appended.map_err(|e| node.shape_error(e.to_string()))?;
         let y = writer.add(node, Op::Dense { weight, bias: None }, &[hot])?;
         let y = writer.reshape(node, y, [&chosen, outer, inner].concat())?;
         let perm = (0..outer.len()).map(|a| chosen.len() + a);
@@ -101,8 +118,13 @@ fn gathered(
             perm.collect(),
         )?));
     }
-    let x = writer.lift(node, x)?;
+    let mut x = writer.lift(node, x)?;
     let rank = shape.len();
+    if positions > shape[axis] {
+        let mut pads = vec![(0, 0); rank];
+        pads[axis].1 = (positions - shape[axis]) as i64;
+        x = writer.add(node, Op::Pad { pads, value: 0.0 }, &[x])?;
+    }
     let made: Vec<usize> = (rank..rank + chosen.len()).collect();
     let labels = Contract {
         left: [&made[..], &[axis]].concat(),
@@ -321,6 +343,40 @@ pub(crate) fn one_hot(
     compared(node, writer, index, n)
 }
 
+/// The same, by digits if the axis is long. The vector may go on beyond the axis, with zeros; its length is
+/// returned with it.
+fn one_hot_of_digits(
+    node: &Node,
+    writer: &mut Writer,
+    index: ValueId,
+    n: usize,
+) -> Result<(ValueId, usize), Error> {
+    let shape = writer.shape(index).to_vec();
+    let cells = shape.iter().fold(n, |n, &d| n.saturating_mul(d));
+    if cells < DIGITS {
+        return Ok((one_hot(node, writer, index, n)?, n));
+    }
+    let base = n.isqrt().next_power_of_two();
+    let highs = n.div_ceil(base);
+    let index = indexing(node, writer, index, n)?;
+    check_cells(node, &shape, highs * base)?;
+    let divisor = u32::try_from(base).map_err(|_| node.shape_error("an axis of 2^32 cells"))?;
+    let mut f = Formula::new(node, writer);
+    let high = f.apply(Activation::FloorDiv { divisor }, index)?;
+    let below = f.affine(high, -(base as f32), 0.0)?;
+    let low = f.add(index, below)?;
+    let high = compared(node, f.writer, high, highs)?;
+    let low = compared(node, f.writer, low, base)?;
+    // Labels: the axes of the index, then a digit each.
+    let kept: Vec<usize> = (0..shape.len()).collect();
+    let digits = [shape.len(), shape.len() + 1];
+    let labels = [[&kept[..], &digits[..1]], [&kept[..], &digits[1..]]].map(|l| l.concat());
+    let output = [&kept[..], &digits].concat();
+    let hot = f.contract((high, &labels[0]), (low, &labels[1]), &output)?;
+    let hot = f.reshape(hot, [&shape[..], &[highs * base]].concat())?;
+    Ok((hot, highs * base))
+}
+
 /// The same for integers that need not be indices: 0 everywhere if they are none.
 pub(super) fn one_hot_or_none(
     node: &Node,
@@ -354,6 +410,16 @@ fn wrapped(
 /// `Y[.., i] = [index == i]` for `i` below `n`.
 fn compared(node: &Node, writer: &mut Writer, index: ValueId, n: usize) -> Result<ValueId, Error> {
     let mut shape = writer.shape(index).to_vec();
+    check_cells(node, &shape, n)?;
+    let axis = shape.len();
+    shape.push(1);
+    let mut f = Formula::new(node, writer);
+    let index = f.reshape(index, shape)?;
+    extreme::one_hot(&mut f, index, axis, n)
+}
+
+/// Refuses to compare too many indices with too many positions.
+fn check_cells(node: &Node, shape: &[usize], n: usize) -> Result<(), Error> {
     let cells = shape.iter().try_fold(n, |n, &d| n.checked_mul(d));
     if cells.is_none_or(|cells| cells > ONE_HOT) {
         return Err(node.unsupported(format!(
@@ -361,11 +427,7 @@ fn compared(node: &Node, writer: &mut Writer, index: ValueId, n: usize) -> Resul
              comparisons: use constant indices or a smaller axis"
         )));
     }
-    let axis = shape.len();
-    shape.push(1);
-    let mut f = Formula::new(node, writer);
-    let index = f.reshape(index, shape)?;
-    extreme::one_hot(&mut f, index, axis, n)
+    Ok(())
 }
 
 /// The cells of constant indices.
