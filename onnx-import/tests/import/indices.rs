@@ -85,6 +85,23 @@ fn slices_of_a_long_axis() {
         let case = Case::new("Gather", 13).x(&x).of(INDEX, &index);
         case.with(int("axis", axis as i64)).is(&y);
     }
+    let x = fill(&[601, 2], |at| (2 * at[0] + at[1]) as f64 / 1000.0);
+    let ends = [[0.0, 600.0], [-1.0, -601.0], [31.0, 32.0], [33.0, 2.0]];
+    let rows: Vec<f64> = ends.into_iter().cycle().take(10).flatten().collect();
+    let index = cells(&[10, 2], &rows);
+    let y = fill(&[10, 2], |at| x[[place(index[at], 601), at[1]]]);
+    let case = Case::new("GatherElements", 13).x(&x).of(INDEX, &index);
+    case.with(int("axis", 0)).is(&y);
+    let tuples = fill(&[10, 2], |at| {
+        if at[1] == 0 {
+            index[at]
+        } else {
+            (at[0] % 2) as f64
+        }
+    });
+    let y = fill(&[10], |at| x[[place(tuples[[at[0], 0]], 601), at[0] % 2]]);
+    let case = Case::new("GatherND", 13).x(&x).of(INDEX, &tuples);
+    case.is(&y);
 }
 
 #[test]

@@ -118,13 +118,9 @@ fn gathered(
             perm.collect(),
         )?));
     }
-    let mut x = writer.lift(node, x)?;
+    let x = writer.lift(node, x)?;
+    let x = lengthened(node, writer, x, axis, positions)?;
     let rank = shape.len();
-    if positions > shape[axis] {
-        let mut pads = vec![(0, 0); rank];
-        pads[axis].1 = (positions - shape[axis]) as i64;
-        x = writer.add(node, Op::Pad { pads, value: 0.0 }, &[x])?;
-    }
     let made: Vec<usize> = (rank..rank + chosen.len()).collect();
     let labels = Contract {
         left: [&made[..], &[axis]].concat(),
@@ -166,7 +162,8 @@ pub(crate) fn gather_elements(node: &mut Node, writer: &mut Writer) -> Result<Ve
         };
         x = writer.add(node, op, &[x])?;
     }
-    let hot = one_hot(node, writer, index, shape[axis])?;
+    let (hot, positions) = one_hot_of_digits(node, writer, index, shape[axis])?;
+    let x = lengthened(node, writer, x, axis, positions)?;
     let rank = shape.len();
     let mut right: Vec<usize> = (0..rank).collect();
     right[axis] = rank;
@@ -235,10 +232,12 @@ pub(crate) fn gather_nd(node: &mut Node, writer: &mut Writer) -> Result<Vec<Valu
         }
         Value::Activation(index) => index,
     };
-    let hot = places.one_hot(node, writer, index)?;
+    let index = places.flat(node, writer, index)?;
     let x = writer.lift(node, x)?;
     let (b, n) = (places.batch.len(), places.cells());
+    let (hot, positions) = one_hot_of_digits(node, writer, index, n)?;
     let x = writer.reshape(node, x, [&places.batch[..], &[n], &places.inner].concat())?;
+    let x = lengthened(node, writer, x, b, positions)?;
     // Labels: the batch axes, those chosen, the position, the inner axes.
     let position = b + places.chosen.len();
     let inner = position + 1..position + 1 + places.inner.len();
@@ -314,6 +313,12 @@ impl Places {
         writer: &mut Writer,
         index: ValueId,
     ) -> Result<ValueId, Error> {
+        let flat = self.flat(node, writer, index)?;
+        one_hot(node, writer, flat, self.cells())
+    }
+
+    /// The positions of the named slices: shape `batch, chosen`.
+    fn flat(&self, node: &Node, writer: &mut Writer, index: ValueId) -> Result<ValueId, Error> {
         let dims: Vec<f32> = self.indexed.iter().map(|&n| n as f32).collect();
         let index = match self.indexed.split_first() {
             Some((&n, others)) if others.iter().all(|&m| m == n) => {
@@ -325,9 +330,7 @@ impl Places {
         let weight = ArrayD::from_shape_vec(vec![steps.len(), 1], steps).expect("one column");
         let flat = writer.add(node, Op::Dense { weight, bias: None }, &[index])?;
         let shape = [&self.batch[..], &self.chosen].concat();
-        let flat = writer.reshape(node, flat, shape)?;
-        let flat = indexing(node, writer, flat, self.cells())?;
-        compared(node, writer, flat, self.cells())
+        writer.reshape(node, flat, shape)
     }
 }
 
@@ -375,6 +378,24 @@ fn one_hot_of_digits(
     let hot = f.contract((high, &labels[0]), (low, &labels[1]), &output)?;
     let hot = f.reshape(hot, [&shape[..], &[highs * base]].concat())?;
     Ok((hot, highs * base))
+}
+
+/// A tensor that goes on with zeros along an axis.
+fn lengthened(
+    node: &Node,
+    writer: &mut Writer,
+    x: ValueId,
+    axis: usize,
+    length: usize,
+) -> Result<ValueId, Error> {
+    let shape = writer.shape(x);
+    let missing = length.saturating_sub(shape[axis]);
+    if missing == 0 {
+        return Ok(x);
+    }
+    let mut pads = vec![(0, 0); shape.len()];
+    pads[axis].1 = missing as i64;
+    writer.add(node, Op::Pad { pads, value: 0.0 }, &[x])
 }
 
 /// The same for integers that need not be indices: 0 everywhere if they are none.
