@@ -14,6 +14,7 @@
 //! # Ok::<(), zkstrata_onnx_import::Error>(())
 //! ```
 
+mod blocks;
 mod lenet;
 mod message;
 mod mobile;
@@ -22,11 +23,13 @@ mod perceptron;
 mod random;
 mod resnet;
 mod samples;
+mod transformer;
 mod vgg;
 
 use crate::net::{Net, Tensor};
 use crate::random::Random;
 use ndarray::ArrayD;
+use zkstrata_onnx_import::proto::tensor_proto::DataType;
 
 /// Every architecture.
 pub static ARCHITECTURES: &[Architecture] = &[
@@ -114,6 +117,48 @@ pub static ARCHITECTURES: &[Architecture] = &[
         input: Input::Features,
         build: perceptron::autoencoder,
     },
+    Architecture {
+        name: "deit_tiny_224",
+        about: "DeiT-tiny for ImageNet, 5.7M parameters",
+        side: 224,
+        input: Input::image(3, 32, 16),
+        build: transformer::deit_tiny,
+    },
+    Architecture {
+        name: "vit_b16_224",
+        about: "ViT-B/16 for ImageNet, 86.6M parameters",
+        side: 224,
+        input: Input::image(3, 32, 16),
+        build: transformer::vit_b16,
+    },
+    Architecture {
+        name: "minilm_l6",
+        about: "MiniLM-L6, 22.6M parameters; the side counts tokens",
+        side: 32,
+        input: Input::tokens(transformer::BERT_WORDS, 512),
+        build: transformer::minilm,
+    },
+    Architecture {
+        name: "bert_base",
+        about: "BERT-base without its pooler, 108.9M parameters; the side counts tokens",
+        side: 64,
+        input: Input::tokens(transformer::BERT_WORDS, 512),
+        build: transformer::bert_base,
+    },
+    Architecture {
+        name: "gpt2",
+        about: "GPT-2 small, 124.4M parameters; the side counts tokens",
+        side: 32,
+        input: Input::tokens(transformer::GPT2_WORDS, 1024),
+        build: transformer::gpt2,
+    },
+    Architecture {
+        name: "llama_110m",
+        about: "Llama-shaped with grouped queries, 107.2M parameters; the side counts tokens",
+        side: 32,
+        input: Input::tokens(transformer::LLAMA_WORDS, 1024),
+        build: transformer::llama,
+    },
 ];
 
 /// The largest image side.
@@ -149,9 +194,15 @@ enum Input {
     },
     /// A spectrogram of any number of frames.
     Frames { bins: usize },
+    /// Ids of tokens of a vocabulary, up to so many.
+    Tokens { words: usize, most: usize },
 }
 
 impl Input {
+    const fn tokens(words: usize, most: usize) -> Self {
+        Self::Tokens { words, most }
+    }
+
     const fn image(channels: usize, least: usize, step: usize) -> Self {
         Self::Image {
             channels,
@@ -179,8 +230,8 @@ impl Architecture {
         self.shape(self.side)
     }
 
-    /// Inputs of shape [`input_shape`](Self::input_shape): smooth images with some noise, or
-    /// normal features. Fewer samples of the same seed are the first of more.
+    /// Inputs of shape [`input_shape`](Self::input_shape): smooth images with some noise, normal
+    /// features, or ids of tokens. Fewer samples of the same seed are the first of more.
     pub fn samples(&self, count: usize, seed: u64) -> Vec<ArrayD<f32>> {
         self.draw(self.side, count, seed)
     }
@@ -197,19 +248,24 @@ impl Architecture {
                 (least..=MAX_SIDE).contains(&side) && side.is_multiple_of(step)
             }
             Input::Frames { .. } => (1..=MAX_SIDE).contains(&side),
+            Input::Tokens { most, .. } => (2..=most).contains(&side),
         }
     }
 
     fn shape(&self, side: usize) -> Vec<usize> {
         match self.input {
-            Input::Features => vec![1, side],
+            Input::Features | Input::Tokens { .. } => vec![1, side],
             Input::Image { channels, .. } => vec![1, channels, side, side],
             Input::Frames { bins } => vec![1, 1, side, bins],
         }
     }
 
     fn build(&self, side: usize) -> Vec<u8> {
-        let (mut net, input) = Net::new(self.name, &self.shape(side));
+        let cells = match self.input {
+            Input::Tokens { .. } => DataType::Int64,
+            Input::Features | Input::Image { .. } | Input::Frames { .. } => DataType::Float,
+        };
+        let (mut net, input) = Net::new(self.name, cells, &self.shape(side));
         let output = (self.build)(&mut net, &input);
         net.finish(&output)
     }
@@ -217,10 +273,11 @@ impl Architecture {
     fn draw(&self, side: usize, count: usize, seed: u64) -> Vec<ArrayD<f32>> {
         let mut random = Random::new("samples", seed);
         let shape = self.shape(side);
-        let draw = match self.input {
-            Input::Features => samples::features,
-            Input::Image { .. } | Input::Frames { .. } => samples::image,
+        let mut draw = || match self.input {
+            Input::Features => samples::features(&shape, &mut random),
+            Input::Image { .. } | Input::Frames { .. } => samples::image(&shape, &mut random),
+            Input::Tokens { words, .. } => samples::tokens(words, &shape, &mut random),
         };
-        (0..count).map(|_| draw(&shape, &mut random)).collect()
+        (0..count).map(|_| draw()).collect()
     }
 }

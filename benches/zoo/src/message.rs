@@ -17,14 +17,14 @@ pub(crate) fn constant(name: &str, shape: &[usize], raw_data: Vec<u8>) -> Tensor
     }
 }
 
-/// A float tensor of static shape.
-pub(crate) fn declare(name: &str, shape: &[usize]) -> ValueInfoProto {
+/// A tensor of static shape.
+pub(crate) fn declare(name: &str, cells: DataType, shape: &[usize]) -> ValueInfoProto {
     let axis = |&n: &usize| Dimension {
         value: Some(DimensionValue::DimValue(n as i64)),
         ..Dimension::default()
     };
     let tensor = type_proto::Tensor {
-        elem_type: DataType::Float as i32,
+        elem_type: cells as i32,
         shape: Some(TensorShapeProto {
             dim: shape.iter().map(axis).collect(),
         }),

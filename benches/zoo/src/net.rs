@@ -11,7 +11,7 @@ use crate::message::{constant, declare, float, int, ints};
 use crate::random::{DEVIATION, Random};
 use prost::Message;
 use zkstrata_onnx_import::proto::{
-    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto,
+    AttributeProto, GraphProto, ModelProto, NodeProto, OperatorSetIdProto, tensor_proto::DataType,
 };
 
 const OPSET: i64 = 17;
@@ -32,6 +32,33 @@ impl Tensor {
             shape,
             sign,
         }
+    }
+
+    /// A tensor of mean 0.
+    pub(crate) fn of(name: &str, shape: &[usize]) -> Self {
+        Self::new(name, shape.to_vec(), Sign::Both)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// Length of the last axis.
+    pub(crate) fn width(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+
+    /// The shape with another last axis.
+    pub(crate) fn with_width(&self, width: usize) -> Vec<usize> {
+        let mut shape = self.shape.clone();
+        if let Some(last) = shape.last_mut() {
+            *last = width;
+        }
+        shape
     }
 
     /// Number of channels or features.
@@ -110,11 +137,11 @@ pub(crate) struct Net {
 }
 
 impl Net {
-    /// A network called `name`, which seeds the weights, and its input.
-    pub(crate) fn new(name: &str, shape: &[usize]) -> (Self, Tensor) {
+    /// A network called `name`, which seeds the weights, and its input of such cells.
+    pub(crate) fn new(name: &str, cells: DataType, shape: &[usize]) -> (Self, Tensor) {
         let graph = GraphProto {
             name: name.into(),
-            input: vec![declare("input", shape)],
+            input: vec![declare("input", cells, shape)],
             ..GraphProto::default()
         };
         let input = Tensor::new("input", shape.to_vec(), Sign::Both);
@@ -126,7 +153,7 @@ impl Net {
         let last = self.graph.node.last_mut().expect("a network has nodes");
         assert_eq!(last.name, output.name, "the last node is the output");
         last.output = vec!["output".into()];
-        self.graph.output = vec![declare("output", &output.shape)];
+        self.graph.output = vec![declare("output", DataType::Float, &output.shape)];
         let model = ModelProto {
             ir_version: IR_VERSION,
             opset_import: vec![OperatorSetIdProto {
@@ -221,9 +248,7 @@ impl Net {
     /// `min(max(x, 0), 6)`.
     pub(crate) fn relu6(&mut self, name: &str, x: &Tensor) -> Tensor {
         for (bound, value) in [("clip.min", 0.0_f32), ("clip.max", 6.0)] {
-            if self.graph.initializer.iter().all(|t| t.name != bound) {
-                self.initialise(bound, &[], value.to_le_bytes().to_vec());
-            }
+            self.scalar(bound, value);
         }
         let y = Tensor::new(name, x.shape.clone(), Sign::Plus);
         self.node("Clip", &[&x.name, "clip.min", "clip.max"], Vec::new(), y)
@@ -259,7 +284,7 @@ impl Net {
     }
 
     /// The node that computes `output`, and `output`.
-    fn node(
+    pub(crate) fn node(
         &mut self,
         op: &str,
         inputs: &[&str],
@@ -304,16 +329,57 @@ impl Net {
         self.initialise(&name, shape, data)
     }
 
-    fn bias(&mut self, name: &str, cells: usize) -> String {
+    pub(crate) fn bias(&mut self, name: &str, cells: usize) -> String {
         self.around(&format!("{name}.bias"), cells, 0.0, 0.1)
     }
 
     /// A vector of uniform numbers.
-    fn around(&mut self, name: &str, cells: usize, centre: f32, radius: f32) -> String {
+    pub(crate) fn around(&mut self, name: &str, cells: usize, centre: f32, radius: f32) -> String {
         let mut random = self.random();
         let cells = (0..cells).map(|_| random.around(centre, radius));
         let data: Vec<u8> = cells.flat_map(f32::to_le_bytes).collect();
         self.initialise(name, &[data.len() / 4], data)
+    }
+
+    /// A tensor of normal numbers.
+    pub(crate) fn normal(&mut self, name: &str, shape: &[usize], deviation: f32) -> String {
+        let mut random = self.random();
+        let count: usize = shape.iter().product();
+        let cells = (0..count).map(|_| random.normal() * deviation);
+        self.initialise(name, shape, cells.flat_map(f32::to_le_bytes).collect())
+    }
+
+    /// A number that several nodes may read.
+    pub(crate) fn scalar(&mut self, name: &str, x: f32) -> String {
+        self.constant(name, &[], &[x])
+    }
+
+    /// A constant of a name, made once.
+    pub(crate) fn constant(&mut self, name: &str, shape: &[usize], cells: &[f32]) -> String {
+        if self.graph.initializer.iter().any(|t| t.name == name) {
+            return name.into();
+        }
+        let data = cells.iter().flat_map(|x| x.to_le_bytes()).collect();
+        self.initialise(name, shape, data)
+    }
+
+    /// The same of integers.
+    pub(crate) fn integers(&mut self, name: &str, shape: &[usize], cells: &[i64]) -> String {
+        if self.graph.initializer.iter().all(|t| t.name != name) {
+            let data = cells.iter().flat_map(|x| x.to_le_bytes()).collect();
+            let mut tensor = constant(name, shape, data);
+            tensor.data_type = DataType::Int64 as i32;
+            self.graph.initializer.push(tensor);
+        }
+        name.into()
+    }
+
+    /// The sizes of a matrix.
+    pub(crate) fn sizes_of(&self, matrix: &str) -> [usize; 2] {
+        let tensors = self.graph.initializer.iter();
+        let mut found = tensors.filter(|t| t.name == matrix);
+        let tensor = found.next().expect("a matrix");
+        [0, 1].map(|axis| tensor.dims[axis] as usize)
     }
 
     /// Every tensor has a stream of its own: its values do not depend on other tensors' sizes.

@@ -11,6 +11,19 @@ pub(crate) fn features(shape: &[usize], random: &mut Random) -> ArrayD<f32> {
     ArrayD::from_shape_simple_fn(IxDyn(shape), || random.normal())
 }
 
+/// Ids of tokens, as frequent as `1 / (rank + 3)`: the log of a rank is uniform.
+pub(crate) fn tokens(words: usize, shape: &[usize], random: &mut Random) -> ArrayD<f32> {
+    let top = libm::logf(words as f32 + 3.0);
+    let low = libm::logf(3.0);
+    let id = |random: &mut Random| {
+        let log = random.around(f32::midpoint(top, low), (top - low) / 2.0);
+        (libm::expf(log) - 3.0)
+            .floor()
+            .clamp(0.0, words as f32 - 1.0)
+    };
+    ArrayD::from_shape_simple_fn(IxDyn(shape), || id(random))
+}
+
 /// An image `[1, channels, height, width]`: a colour, smooth shapes in light and colour, and a
 /// little noise, whose variances are 0.2, 0.6, 0.1 and 0.1 at the nodes of the grid.
 pub(crate) fn image(shape: &[usize], random: &mut Random) -> ArrayD<f32> {

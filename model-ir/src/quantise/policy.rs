@@ -334,7 +334,8 @@ pub(super) const QUOTIENT_DIGITS: u32 = 12;
 
 /// Most rows of a table.
 pub(super) const MOST_ROWS: u64 = 1 << 16;
-/// Cells of table nodes from which on a model may have larger tables.
+/// Cells of table nodes from which on a model may have larger tables, where they are needed for room beyond
+/// what was calibrated, or are read as often as they have rows.
 pub(super) const MANY_LOOKUPS: usize = 1 << 20;
 /// Most rows of those.
 pub(super) const MANY_ROWS: u64 = 1 << 18;

@@ -1,10 +1,10 @@
 //! The last pass: domains of the tables, layouts, and the finished model.
 //!
 //! A table covers the static interval of every argument that reads it when that has at most
-//! `2^16` rows (`2^18` for models of more than `2^20` lookups): then every input in range can be
-//! proven. Otherwise it covers at least the calibrated range four times over, and an input that
-//! leaves it cannot be proven, which the report says. Lookups of one function share a table as
-//! long as the union of their domains keeps the limit.
+//! `2^16` rows, or as many as are looked up of its function, up to `2^18`: then every input in range
+//! can be proven. Otherwise it covers the calibrated range four times over, or as often as fits, and an
+//! input that leaves it cannot be proven, which the report says. Lookups of one function share a
+//! table as long as the union of their domains keeps the limit.
 
 use super::Error;
 use super::calibration::{Calibration, Range};
@@ -178,9 +178,14 @@ impl Domains {
     fn new(lowered: &mut Lowered, limit: u64) -> Result<Self, Error> {
         let mut drafts: Vec<Draft> = vec![];
         let mut readers = vec![];
+        let mut cells = vec![0u64; lowered.curves.len()];
+        for lookup in &lowered.lookups {
+            cells[lookup.curve] += lowered.cells(lookup.node) as u64;
+        }
         for lookup in &lowered.lookups {
             let node = &mut lowered.nodes[lookup.node.0];
-            let domain = domain(lookup, &node.name, &[limit, policy::MANY_ROWS])?;
+            let own = cells[lookup.curve].clamp(policy::MOST_ROWS, limit);
+            let domain = domain(lookup, &node.name, own, &[limit, policy::MANY_ROWS])?;
             let Op::Table { shift, table, .. } = &mut node.op else {
                 continue;
             };
@@ -361,17 +366,18 @@ fn times(range: Range, factor: f64, whole: Interval) -> Interval {
     Interval { lo, hi }
 }
 
-/// The arguments that a lookup's table must cover, within the first of these limits that leaves the
-/// calibrated range: rather a large table than none.
-fn domain(lookup: &Lookup, name: &str, limits: &[u64]) -> Result<Interval, Error> {
+/// The arguments that a lookup's table must cover: all if they are at most `own`, else what is within the
+/// first of these limits that leaves the calibrated range: rather a large table than none.
+fn domain(lookup: &Lookup, name: &str, own: u64, limits: &[u64]) -> Result<Interval, Error> {
     let whole = lookup.argument;
     let calibrated = |factor: f64| Some(times(lookup.calibrated?, factor, whole));
     let within = |&limit: &u64| {
         let fitting = policy::RANGE_FACTORS.into_iter().filter_map(calibrated);
-        let mut domains = std::iter::once(whole).chain(fitting);
+        let mut domains = fitting.chain([whole]);
         domains.find(|&domain| rows(domain) <= limit)
     };
-    let domain = limits.iter().find_map(within);
+    let all = (rows(whole) <= own).then_some(whole);
+    let domain = all.or_else(|| limits.iter().find_map(within));
     domain.ok_or_else(|| Error::Table {
         node: name.into(),
         rows: rows(calibrated(1.0).unwrap_or(whole)),
@@ -400,16 +406,24 @@ mod tests {
 
     #[test]
     fn domains_are_static_or_calibrated_with_bits_to_spare() {
-        let domain = |whole, calibrated| domain(&lookup(whole, calibrated), "n", &[1000]);
+        let domain = |whole, calibrated| domain(&lookup(whole, calibrated), "n", 1000, &[1000]);
         let interval = |lo, hi| Ok(Interval { lo, hi });
         assert_eq!(domain((-400, 500), (-1.0, 1.0)), interval(-400, 500));
         assert_eq!(domain((-4000, 500), (-9.5, 100.0)), interval(-100, 400));
         assert_eq!(domain((-4000, 4000), (-9.5, 300.0)), interval(-300, 600));
         assert_eq!(domain((-4000, 4000), (-300.0, -200.0)), interval(-600, 300));
         assert_eq!(domain((-4000, 7), (-240.0, 0.0)), interval(-960, 7));
-        let wide = |calibrated| super::domain(&lookup((-90_000, 90_000), calibrated), "n", &[9000]);
+        let wide =
+            |calibrated| super::domain(&lookup((-90_000, 90_000), calibrated), "n", 0, &[9000]);
         assert_eq!(wide((0.0, 0.0)), interval(-2048, 2048));
         assert_eq!(wide((700.0, 701.0)), interval(-2048, 2804));
+        // Few lookups have a table of what was calibrated, many one of all.
+        let of = |own| {
+            let lookup = lookup((-4000, 4000), (-100.0, 300.0));
+            super::domain(&lookup, "n", own, &[9000])
+        };
+        assert_eq!(of(8000), interval(-600, 1200));
+        assert_eq!(of(8001), interval(-4000, 4000));
         let refused = domain((-4000, 4000), (-700.0, 700.0));
         let expected = Error::Table {
             node: "n".into(),
