@@ -171,7 +171,7 @@ pub struct Graph {
     #[serde(deserialize_with = "bounded::<_, _, MAX_NODES>")]
     pub nodes: Vec<Node>,
     /// Lookup tables.
-    #[serde(deserialize_with = "bounded::<_, _, MAX_NODES>")]
+    #[serde(with = "super::stored")]
     pub tables: Vec<Table>,
     /// Lengths of the bias vectors.
     pub biases: Vec<usize>,

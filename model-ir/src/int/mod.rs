@@ -21,6 +21,7 @@ mod op;
 #[cfg(feature = "executor")]
 mod run;
 mod size;
+mod stored;
 mod sums;
 mod table;
 mod validate;

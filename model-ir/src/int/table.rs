@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct TableId(pub usize);
 
 /// An integer function.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Function {
     /// `0` everywhere: the table only says that its argument lies in the domain.
     Range,
@@ -24,7 +24,7 @@ pub enum Function {
 }
 
 /// A function on the domain `start .. start + len`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     /// The function.
     pub function: Function,

@@ -214,7 +214,7 @@ impl Lowered<'_> {
         shape: &[usize],
     ) -> Result<TensorId, Error> {
         let x = self.constant(name, integers)?;
-        let skip = shape.len() - from.len();
+        let skip = shape.len().saturating_sub(from.len());
         let axes: Vec<MapAxis> = shape
             .iter()
             .enumerate()

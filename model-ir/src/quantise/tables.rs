@@ -422,7 +422,7 @@ mod tests {
             let lookup = lookup((-4000, 4000), (-100.0, 300.0));
             super::domain(&lookup, "n", own, &[9000])
         };
-        assert_eq!(of(8000), interval(-600, 1200));
+        assert_eq!(of(8000), interval(-400, 1200));
         assert_eq!(of(8001), interval(-4000, 4000));
         let refused = domain((-4000, 4000), (-700.0, 700.0));
         let expected = Error::Table {

@@ -1,0 +1,200 @@
+//! How tables are stored: the values of a rounded function stay the same for many rows, so that what is
+//! written of most is where they change and by how much.
+//!
+//! A few bytes may then stand for a million rows. So that a hostile file cannot ask for more memory than it has
+//! bytes, the tables of a graph that are stored this way have at most [`MAX_ROWS`] rows together; further
+//! ones are stored row by row.
+
+use super::graph::MAX_NODES;
+use super::table::{Function, Table};
+use crate::bounded;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Most rows of all tables of a graph that are stored by their steps: 16 MiB of values.
+const MAX_ROWS: usize = 1 << 22;
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    function: StoredFunction,
+    start: i64,
+    len: usize,
+}
+
+#[derive(Serialize, Deserialize)]
+enum StoredFunction {
+    Range,
+    Clamp { lo: i64, hi: i64 },
+    Values(Vec<i32>),
+    Steps(Vec<Step>),
+}
+
+/// Rows with one value.
+#[derive(Serialize, Deserialize)]
+struct Step {
+    /// By how much it is larger than the value before; before the first row there is 0.
+    rise: i64,
+    /// How many rows, less one.
+    more: u32,
+}
+
+/// What is left of [`MAX_ROWS`].
+struct Rows(usize);
+
+impl Rows {
+    fn take(&mut self, rows: usize) -> bool {
+        let left = self.0.checked_sub(rows);
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+}
+
+fn steps(values: &[i32]) -> Vec<Step> {
+    let mut before = 0;
+    let step = |rows: &[i32]| {
+        let value = i64::from(rows[0]);
+        let rise = value - before;
+        before = value;
+        let more = (rows.len() - 1) as u32;
+        Step { rise, more }
+    };
+    values.chunk_by(|a, b| a == b).map(step).collect()
+}
+
+/// The values of steps, unless they are more than `rows` has left.
+fn values(steps: &[Step], rows: &mut Rows) -> Option<Vec<i32>> {
+    let lengths = steps.iter().map(|step| step.more as usize + 1);
+    let len = lengths.fold(0, usize::saturating_add);
+    if !rows.take(len) {
+        return None;
+    }
+    let mut values = Vec::with_capacity(len);
+    let mut value = 0i64;
+    for step in steps {
+        value = value.checked_add(step.rise)?;
+        let next = values.len() + step.more as usize + 1;
+        values.resize(next, i32::try_from(value).ok()?);
+    }
+    Some(values)
+}
+
+pub(super) fn serialize<S: Serializer>(tables: &[Table], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut rows = Rows(MAX_ROWS);
+    let stored = tables.iter().map(|table| Stored {
+        function: match &table.function {
+            Function::Range => StoredFunction::Range,
+            &Function::Clamp { lo, hi } => StoredFunction::Clamp { lo, hi },
+            Function::Values(values) => {
+                let steps = steps(values);
+                // A step takes two bytes at least, a value one.
+                let shorter = 2 * steps.len() < values.len();
+                if shorter && rows.take(values.len()) {
+                    StoredFunction::Steps(steps)
+                } else {
+                    StoredFunction::Values(values.clone())
+                }
+            }
+        },
+        start: table.start,
+        len: table.len,
+    });
+    serializer.collect_seq(stored)
+}
+
+pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<Table>, D::Error> {
+    let stored: Vec<Stored> = bounded::<_, _, MAX_NODES>(deserializer)?;
+    let mut rows = Rows(MAX_ROWS);
+    let table = |stored: Stored| {
+        let function = match stored.function {
+            StoredFunction::Range => Function::Range,
+            StoredFunction::Clamp { lo, hi } => Function::Clamp { lo, hi },
+            StoredFunction::Values(values) => Function::Values(values),
+            StoredFunction::Steps(steps) => {
+                let values = values(&steps, &mut rows);
+                Function::Values(
+                    values.ok_or_else(|| D::Error::custom("a table of too many rows"))?,
+                )
+            }
+        };
+        Ok(Table {
+            function,
+            start: stored.start,
+            len: stored.len,
+        })
+    };
+    stored.into_iter().map(table).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Tables(#[serde(with = "super")] Vec<Table>);
+
+    fn table(function: Function, len: usize) -> Table {
+        Table {
+            function,
+            start: -5,
+            len,
+        }
+    }
+
+    fn of(values: Vec<i32>) -> Table {
+        let len = values.len();
+        table(Function::Values(values), len)
+    }
+
+    fn bytes(tables: &Tables) -> Vec<u8> {
+        postcard::to_allocvec(tables).expect("plain data")
+    }
+
+    #[test]
+    fn tables_are_read_as_they_are_written() {
+        let smooth = of((0..60_000).map(|x| x / 41 - 700).collect());
+        let ends = of(vec![
+            i32::MIN,
+            i32::MIN,
+            i32::MIN,
+            i32::MAX,
+            i32::MAX,
+            i32::MAX,
+            i32::MAX,
+        ]);
+        let rough = of((0..1000).map(|x| x * x % 17).collect());
+        let others = [Function::Range, Function::Clamp { lo: -3, hi: 9 }];
+        let [range, clamp] = others.map(|function| table(function, 16));
+        let tables = Tables(vec![smooth, range, ends, clamp, rough, of(vec![])]);
+        let written = bytes(&tables);
+        // 60,000 / 41 steps of two bytes, and 1,000 values of one.
+        assert!(written.len() < 3000 + 1100, "{}", written.len());
+        assert_eq!(postcard::from_bytes(&written), Ok(tables));
+    }
+
+    /// A table is larger than its bytes up to a limit, for the writer as for the reader.
+    #[test]
+    fn few_bytes_ask_for_little_memory() {
+        let constant = || of(vec![7; 1 << 20]);
+        let tables = Tables((0..5).map(|_| constant()).collect());
+        let written = bytes(&tables);
+        assert!(written.len() > 1 << 20, "the fifth is written row by row");
+        assert_eq!(postcard::from_bytes(&written), Ok(tables));
+        let bomb = |steps: Vec<Step>| {
+            let stored = Stored {
+                function: StoredFunction::Steps(steps),
+                start: 0,
+                len: 1,
+            };
+            let written = postcard::to_allocvec(&vec![stored]).expect("plain data");
+            postcard::from_bytes::<Tables>(&written)
+        };
+        let step = |rise, more| Step { rise, more };
+        assert!(bomb(vec![step(1, u32::MAX)]).is_err());
+        assert!(bomb((0..1000).map(|_| step(1, 1 << 20)).collect()).is_err());
+        assert!(bomb(vec![step(i64::MAX, 0), step(i64::MAX, 0)]).is_err());
+        assert!(bomb(vec![step(1 << 31, 0)]).is_err());
+        assert!(bomb(vec![step(-(1 << 31), (1 << 22) - 1)]).is_ok());
+    }
+}
