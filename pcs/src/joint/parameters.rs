@@ -27,7 +27,7 @@ const MAX_LOG_POINTS: u32 = 32;
 const MAX_QUERIES: usize = 1 << 12;
 
 /// `(a, b)`: rows of a hidden word count `a / b` where the length of the word is chosen.
-const HIDDEN: (usize, usize) = (15, 16);
+const HIDDEN: (usize, usize) = (7, 8);
 
 /// Rate and fold of a word that was committed to before. By [`super::OpeningCost`], an opening of 784
 /// cells that stay hidden in four takes 21 KB, of 150,000 cells 34 KB: rows of 4 elements instead of 8 save
@@ -175,8 +175,8 @@ impl Parameters {
         log_points(rate, rows)
     }
 
-    /// The same for a hidden word. What hides it is a few percent of its rows, for which the word had
-    /// better not be twice as long: its rate may be higher by a 15th, which takes up to a sixth more queries.
+    /// The same for a hidden word. What hides it is 3 to 12 percent of its rows, for which the word had
+    /// better not be twice as long: its rate may be higher by a seventh, which takes up to 30 % more queries.
     pub(super) fn hidden_log_points(&self, word: Word, rows: usize) -> Result<usize, Error> {
         let (a, b) = HIDDEN;
         self.log_points(word, rows.saturating_mul(a).div_ceil(b))
