@@ -337,6 +337,7 @@ impl Hiding {
 
 /// What hides a source or the word of folded rows, as its prover knows it.
 #[cfg(feature = "prover")]
+#[cfg_attr(any(test, feature = "frozen"), derive(Clone, Debug))]
 pub(super) struct Noise {
     /// Mask rows and blinding rows, one after another.
     pub(super) rows: Vec<F>,

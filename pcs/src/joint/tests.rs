@@ -7,6 +7,7 @@ mod equivocation;
 mod fuzz;
 mod hidden;
 mod honest;
+mod rank;
 mod recovery;
 
 use super::source::{Hidden, SourceData};
