@@ -7,6 +7,7 @@ mod build;
 mod certificates;
 mod channel;
 mod checks;
+mod equivocation;
 mod field_run;
 mod field_witness;
 mod forgeries;
