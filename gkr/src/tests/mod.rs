@@ -24,5 +24,6 @@ mod private;
 mod products;
 mod random;
 mod sessions;
+mod simulator;
 pub(crate) mod suite;
 mod tape;
