@@ -11,6 +11,7 @@ mod equivocation;
 mod field_run;
 mod field_witness;
 mod forgeries;
+mod fresh;
 mod hostile;
 pub(crate) mod leaves;
 mod limbs;
