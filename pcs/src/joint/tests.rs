@@ -7,6 +7,7 @@ mod equivocation;
 mod fuzz;
 mod hidden;
 mod honest;
+mod ledger;
 mod rank;
 mod recovery;
 

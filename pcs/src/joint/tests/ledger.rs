@@ -1,0 +1,124 @@
+//! What is shown is counted before it is, whatever comes of it, and is never more than what was drawn hides.
+
+use super::attacks::{FORMS, MIDDLE, WHIR, cases, rejected};
+use super::*;
+use crate::frozen::{Frozen, FrozenData, Record, Script, play};
+use crate::joint::layout::Plan;
+use std::collections::BTreeSet;
+use zkstrata_mle::PrimeField64;
+
+/// Whoever gives a source openings that it has had is refused when its rows no longer hide.
+#[test]
+fn rows_that_are_shown_are_counted() {
+    let mut rng = Rng(71);
+    for word in [Word::Codeword, Word::Certified, Word::Shared] {
+        let key = Source::hidden((word, 3), MIDDLE, &[table(9, 400, 1)], rows(0), &mut rng);
+        let (_, data) = key.commit();
+        let hiding = key.layout.hiding().expect("hidden");
+        let mut shown = 0;
+        let mut open = || {
+            let others = Others::new(&[&key.layout]);
+            let witness = (Word::Committed, 1);
+            let witness = Source::hidden(witness, MIDDLE, &[table(3, 5, 1)], others, &mut rng);
+            let case = Case::random(vec![witness.clone(), key.clone()], 1, &mut rng);
+            let mut tape = ProverTape::new(&STATEMENT);
+            let (root, witness) = witness.commit();
+            Joint::send_commitment(&root, &mut tape);
+            Joint::open(&[&witness, &data], &case.relation, &[], &mut tape)?;
+            let rows = tape.messages().iter().filter(|m| m.label == "joint rows");
+            let rows = rows.map(|m| m.range.len()).nth(1).expect("rows of the key");
+            shown += rows / (8 * key.layout.code().expect("encoded").width());
+            assert!(shown < hiding.blinding, "one row to spare");
+            Ok(())
+        };
+        for _ in 0..3 {
+            open().expect("a use");
+        }
+        assert_eq!(open(), Err(Error::Spent));
+        // Positions that fall together leave some rows.
+        let mut more = 0;
+        let refused = loop {
+            Joint::restore(&data, 3).expect("a number of uses");
+            match open() {
+                Ok(()) => more += 1,
+                Err(refused) => break refused,
+            }
+        };
+        assert_eq!(refused, Error::Spent);
+        assert!(more < 12, "{more}");
+    }
+}
+
+/// An opening is spent when it starts: here it stops where the challenge of the veil would lift it, and a
+/// verifier does not go on either.
+#[test]
+fn an_opening_that_stops_is_spent() {
+    for parameters in FORMS {
+        let [_, _, case] = cases(parameters);
+        let layouts: Vec<&Layout> = case.sources.iter().map(|s| &s.layout).collect();
+        let plan = Plan::new(&layouts).expect("a plan");
+        let middle = plan.middle.expect("two hidden sources");
+        // eps, rho; gamma; eps, rho; c.
+        let at = 1 + plan.fold + 1 + 1 + middle.code.fold;
+        let mut rng = Rng(72);
+        let honest: Vec<E> = (0..at + 40).map(|_| rng.scalar()).collect();
+        let mut lifted = honest.clone();
+        lifted[at] = E::ZERO;
+        let mut tape = ProverTape::new(&STATEMENT);
+        tape.freeze(lifted.clone());
+        let (_, data) = commit(&case, &mut tape);
+        let sources: Vec<&SourceData> = data.iter().collect();
+        let stopped = Joint::open(&sources, &case.relation, &[], &mut tape);
+        assert!(matches!(stopped, Err(Error::Opening { .. })), "{stopped:?}");
+        assert_eq!(Joint::left(&data[0]), Some(0));
+        assert_eq!(Joint::left(&data[1]), Some(2));
+
+        let mut tape = ProverTape::new(&STATEMENT);
+        tape.freeze(honest);
+        let (keys, data) = commit(&case, &mut tape);
+        let sources: Vec<&SourceData> = data.iter().collect();
+        Joint::open(&sources, &case.relation, &[], &mut tape).expect("opens");
+        let bytes = tape.finish();
+        let mut tape = VerifierTape::new(&STATEMENT, &bytes);
+        tape.freeze(lifted);
+        let verdict = verify_on(&case, &keys, &mut tape);
+        assert_eq!(rejected(&verdict), "joint veil lifted");
+    }
+}
+
+/// Copies of one prover that prove other relations take other noise for what they commit to on the way.
+#[test]
+fn folded_rows_are_hidden_anew() {
+    for parameters in [MIDDLE, WHIR] {
+        let [_, case, _] = cases(parameters);
+        let folded = |case: &Case| -> BTreeSet<u64> {
+            let open = || {
+                let mut tape = ProverTape::new(&STATEMENT);
+                let data = case.sources.iter().map(|source| {
+                    let (layout, columns) = (&source.layout, source.columns.clone());
+                    let committed = match &source.seed {
+                        None => Frozen::commit(layout, columns),
+                        Some(seed) => Frozen::commit_hidden(layout, columns, seed),
+                    };
+                    committed.expect("commits").1
+                });
+                let data: Vec<FrozenData> = data.collect();
+                let data: Vec<&FrozenData> = data.iter().collect();
+                Frozen::open(&data, &case.relation, &[], &mut tape).expect("opens");
+            };
+            let ((), record): ((), Record) = play(&Script::default(), open);
+            let noise = record.openings[0].randomness().into_iter();
+            noise.map(|x| x.as_canonical_u64()).collect()
+        };
+        let mut other = case.clone();
+        other.relation.target = other.relation.target.double();
+        for terms in &mut other.relation.terms {
+            let coefs = terms.iter_mut().flat_map(Term::coefs_mut);
+            coefs.for_each(|coef| *coef = coef.double());
+        }
+        let (own, other) = (folded(&case), folded(&other));
+        assert!(own.len() > 1000);
+        assert_eq!(own, folded(&case));
+        assert_eq!(own.intersection(&other).count(), 0);
+    }
+}
