@@ -110,26 +110,8 @@ impl Copy {
             root: target.join("mutants"),
             target,
         };
-        copy.renew(&root(), &copy.root)?;
+        renew(&root(), &copy.root)?;
         Ok(copy)
-    }
-
-    fn renew(&self, from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
-        fs::create_dir_all(to)?;
-        for entry in fs::read_dir(from)? {
-            let entry = entry?;
-            let (kind, name) = (entry.file_type()?, entry.file_name());
-            if from == root() && NOT_COPIED.iter().any(|not| name == *not) {
-                continue;
-            }
-            let to = to.join(&name);
-            if kind.is_dir() {
-                self.renew(&entry.path(), &to)?;
-            } else if kind.is_file() {
-                write(&to, &fs::read(entry.path())?)?;
-            }
-        }
-        Ok(())
     }
 
     fn restore(&self, mutation: &Mutation) -> Result<(), Box<dyn Error>> {
@@ -163,6 +145,25 @@ impl Copy {
         }
         Ok(failed)
     }
+}
+
+/// Copies a folder.
+fn renew(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, name) = (entry.file_type()?, entry.file_name());
+        if from == root() && NOT_COPIED.iter().any(|not| name == *not) {
+            continue;
+        }
+        let to = to.join(&name);
+        if kind.is_dir() {
+            renew(&entry.path(), &to)?;
+        } else if kind.is_file() {
+            write(&to, &fs::read(entry.path())?)?;
+        }
+    }
+    Ok(())
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
@@ -233,7 +234,9 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     let wrong = match command.as_str() {
         "check" => {
             let faults = check(&read(&task.list)?);
-            faults.iter().for_each(|fault| eprintln!("{fault}"));
+            for fault in &faults {
+                eprintln!("{fault}");
+            }
             faults.len()
         }
         "run" => run(&task)?,
