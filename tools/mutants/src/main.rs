@@ -105,10 +105,11 @@ impl Copy {
     fn new() -> Result<Self, Box<dyn Error>> {
         let target = std::env::var_os("CARGO_TARGET_DIR");
         let target = target.map_or_else(|| root().join("target"), PathBuf::from);
-        let target = std::path::absolute(target)?;
+        // A folder of its own: cargo takes packages at the same place in two workspaces for one.
+        let own = std::path::absolute(target)?.join("mutants");
         let copy = Self {
-            root: target.join("mutants"),
-            target,
+            root: own.join("tree"),
+            target: own.join("target"),
         };
         renew(&root(), &copy.root)?;
         Ok(copy)
@@ -128,7 +129,7 @@ impl Copy {
     fn failing(&self, package: &str, filters: &[String]) -> Result<Vec<String>, Box<dyn Error>> {
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.current_dir(&self.root);
-        // What is not ours is built already; of ours little changes from one mutation to the next.
+        // Little changes from one mutation to the next.
         cargo.env("CARGO_TARGET_DIR", &self.target);
         cargo.env("CARGO_INCREMENTAL", "1");
         cargo.args(["test", "--release", "--lib", "-p", package, "--"]);
