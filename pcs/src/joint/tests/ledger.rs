@@ -164,3 +164,30 @@ fn one_veil_is_for_one_source() {
     let both = Plan::new(&[&a.layout, &b.layout]).expect("a plan");
     assert!(alone.middle.is_none() && both.middle.is_some());
 }
+
+/// A word that was not made to be certified has no rows for it.
+#[test]
+fn words_without_certificates_are_not_certified() {
+    let mut rng = Rng(74);
+    for (word, certified) in [
+        (Word::Codeword, false),
+        (Word::Shared, false),
+        (Word::Committed, false),
+        (Word::Certified, true),
+    ] {
+        let tables = [table(6, 50, 1)];
+        let key = Source::hidden((word, 3), MIDDLE, &tables, rows(0), &mut rng);
+        let plan = Plan::new(&[&key.layout.uncertified()]);
+        match plan {
+            Ok(_) => assert!(certified),
+            Err(error) => {
+                assert!(!certified, "{error}");
+                assert!(
+                    error
+                        .to_string()
+                        .contains("more rows are opened than hidden")
+                );
+            }
+        }
+    }
+}
