@@ -191,3 +191,18 @@ fn words_without_certificates_are_not_certified() {
         }
     }
 }
+
+/// A word is certified once, even where rows would be left: its masks would serve twice.
+#[test]
+fn words_are_certified_once() {
+    let word = (Word::Certified, 20);
+    let key = Source::hidden(word, MIDDLE, &[table(6, 50, 1)], rows(0), &mut Rng(75));
+    let case = Case::random(vec![key], 1, &mut Rng(76));
+    let (_, data) = case.sources[0].commit();
+    let certify = || {
+        let mut tape = ProverTape::new(&STATEMENT);
+        Joint::certify(&[&data], &case.relation, &mut tape)
+    };
+    assert_eq!(certify(), Ok(()));
+    assert_eq!(certify(), Err(Error::Spent));
+}
