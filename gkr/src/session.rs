@@ -64,7 +64,7 @@ struct Body<C: RelationScheme> {
 }
 
 /// What names a session: the key, and the session's commitment to its weights.
-fn digest<C: RelationScheme>(model: Digest, commitment: &C::Commitment) -> Digest {
+pub(crate) fn digest<C: RelationScheme>(model: Digest, commitment: &C::Commitment) -> Digest {
     Digest::of("zkstrata 2026 session", &(model, commitment))
 }
 
@@ -209,7 +209,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
 }
 
 /// "The columns of the session are those of the key", each at the last coordinates of `z`.
-fn equal(plan: &WeightPlan, z: &[E], gamma: E) -> Relation {
+pub(crate) fn equal(plan: &WeightPlan, z: &[E], gamma: E) -> Relation {
     let claims = plan.shape.iter().enumerate().map(|(table, shape)| {
         let (_, own) = z.split_at(z.len().saturating_sub(shape.num_vars));
         let zero = |column| (ColumnId { table, column }, ());

@@ -137,6 +137,8 @@ mod clear;
 mod closed;
 mod dft;
 mod end;
+#[cfg(any(test, feature = "frozen"))]
+pub(crate) mod frozen;
 mod hiding;
 mod layout;
 mod parameters;

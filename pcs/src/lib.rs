@@ -20,6 +20,9 @@ mod cells;
 mod channel;
 mod claim;
 mod counting;
+#[cfg(any(test, feature = "frozen"))]
+#[doc(hidden)]
+pub mod frozen;
 pub mod joint;
 #[cfg(feature = "prover")]
 mod random;

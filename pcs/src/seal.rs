@@ -134,7 +134,7 @@ const ANSWERS: &str = "sealed answers";
 /// Message of what the products sum to.
 const SUM: &str = "product sum";
 /// Message of the values of the factors, in the clear.
-const ENDS: &str = "product ends";
+pub(crate) const ENDS: &str = "product ends";
 
 /// `log2 |E|`, rounded down.
 const FIELD_BITS: f64 = 127.999_999;

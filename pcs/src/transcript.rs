@@ -22,6 +22,8 @@
 
 use crate::cells::{Cells, Malformed};
 use crate::channel::Channel;
+#[cfg(any(test, feature = "frozen"))]
+use crate::frozen::Challenges;
 #[cfg(feature = "prover")]
 use crate::seal::{self, Pads, Recorded, SealError};
 use p3_blake3::Blake3;
@@ -153,8 +155,8 @@ pub struct ProverTape {
     sealing: Option<Sealing>,
     /// Whether proofs of work are the least that there are: see [`ProverTape::settle_works`].
     least: bool,
-    #[cfg(test)]
-    frozen: Frozen,
+    #[cfg(any(test, feature = "frozen"))]
+    frozen: Option<Challenges>,
 }
 
 /// A thread that looks for proofs of work one after the other, and so finds the least.
@@ -176,10 +178,6 @@ struct Sealing {
     challenges: Vec<E>,
 }
 
-/// Challenges that were fixed beforehand, if there are any. Proofs of work then pass.
-#[cfg(test)]
-type Frozen = Option<std::vec::IntoIter<E>>;
-
 #[cfg(feature = "prover")]
 impl ProverTape {
     /// An empty tape about the statement with this digest.
@@ -190,8 +188,8 @@ impl ProverTape {
             sponge: new_sponge(statement),
             sealing: None,
             least: false,
-            #[cfg(test)]
-            frozen: None,
+            #[cfg(any(test, feature = "frozen"))]
+            frozen: Challenges::of_thread(),
         }
     }
 
@@ -328,9 +326,9 @@ impl ProverTape {
     }
 
     fn draw(&mut self) -> E {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "frozen"))]
         if let Some(frozen) = &mut self.frozen {
-            return frozen.next().expect("enough challenges are fixed");
+            return frozen.next();
         }
         self.sponge.sample()
     }
@@ -356,9 +354,9 @@ impl ProverTape {
 
     /// `n` random positions below `2^bits`, in increasing order and each once.
     pub(crate) fn positions(&mut self, bits: usize, n: usize) -> Vec<usize> {
-        #[cfg(test)]
-        if self.frozen.is_some() {
-            return frozen::positions(bits, n);
+        #[cfg(any(test, feature = "frozen"))]
+        if let Some(frozen) = &mut self.frozen {
+            return frozen.positions(bits, n);
         }
         draw_positions(&mut self.sponge, bits, n)
     }
@@ -384,14 +382,22 @@ impl ProverTape {
         }
         let start = self.bytes.len();
         absorb_header(&mut self.sponge, Kind::Work, label, bits);
-        let witness = if self.least {
-            ALONE.install(|| self.sponge.grind(bits))
-        } else {
-            self.sponge.grind(bits)
-        };
+        let witness = self.grind(bits);
         self.bytes
             .extend_from_slice(&witness.as_canonical_u64().to_le_bytes());
         self.record(label, start);
+    }
+
+    fn grind(&mut self, bits: usize) -> F {
+        #[cfg(any(test, feature = "frozen"))]
+        if self.frozen.is_some() {
+            return F::ZERO;
+        }
+        if self.least {
+            ALONE.install(|| self.sponge.grind(bits))
+        } else {
+            self.sponge.grind(bits)
+        }
     }
 
     /// The messages sent so far.
@@ -484,8 +490,8 @@ impl<'a> Reader<'a> {
 pub struct VerifierTape<'a> {
     reader: Reader<'a>,
     sponge: Sponge,
-    #[cfg(test)]
-    frozen: Frozen,
+    #[cfg(any(test, feature = "frozen"))]
+    frozen: Option<Challenges>,
 }
 
 impl<'a> VerifierTape<'a> {
@@ -494,8 +500,8 @@ impl<'a> VerifierTape<'a> {
         Self {
             reader: Reader::new(bytes),
             sponge: new_sponge(statement),
-            #[cfg(test)]
-            frozen: None,
+            #[cfg(any(test, feature = "frozen"))]
+            frozen: Challenges::of_thread(),
         }
     }
 
@@ -530,9 +536,9 @@ impl<'a> VerifierTape<'a> {
 
     /// `n` random positions below `2^bits`, in increasing order and each once.
     pub(crate) fn positions(&mut self, bits: usize, n: usize) -> Vec<usize> {
-        #[cfg(test)]
-        if self.frozen.is_some() {
-            return frozen::positions(bits, n);
+        #[cfg(any(test, feature = "frozen"))]
+        if let Some(frozen) = &mut self.frozen {
+            return frozen.positions(bits, n);
         }
         draw_positions(&mut self.sponge, bits, n)
     }
@@ -621,9 +627,9 @@ impl Channel for VerifierTape<'_> {
     }
 
     fn sample(&mut self) -> E {
-        #[cfg(test)]
+        #[cfg(any(test, feature = "frozen"))]
         if let Some(frozen) = &mut self.frozen {
-            return frozen.next().expect("enough challenges are fixed");
+            return frozen.next();
         }
         self.sponge.sample()
     }
@@ -634,7 +640,7 @@ impl Channel for VerifierTape<'_> {
         }
         let witness = self.reader.take_element(label)?;
         absorb_header(&mut self.sponge, Kind::Work, label, bits);
-        #[cfg(test)]
+        #[cfg(any(test, feature = "frozen"))]
         if self.frozen.is_some() {
             return Ok(());
         }
@@ -646,30 +652,38 @@ impl Channel for VerifierTape<'_> {
     }
 }
 
-#[cfg(all(test, feature = "prover"))]
+/// What tests fix and read.
+#[cfg(any(test, feature = "frozen"))]
 mod frozen {
-    use super::{E, ProverTape, VerifierTape};
-
-    /// Positions that do not depend on anything that was sent.
-    pub(super) fn positions(bits: usize, n: usize) -> Vec<usize> {
-        let position = |k: usize| (k.wrapping_mul(0x9e37_79b9) ^ (k >> 3)) % (1 << bits);
-        let mut positions: Vec<usize> = (0..n).map(position).collect();
-        positions.sort_unstable();
-        positions.dedup();
-        positions
-    }
+    use super::{Challenges, ProverTape};
+    #[cfg(test)]
+    use super::{E, VerifierTape};
 
     impl ProverTape {
         /// Draws these challenges, whatever is sent.
+        #[cfg(test)]
         pub(crate) fn freeze(&mut self, challenges: Vec<E>) {
-            self.frozen = Some(challenges.into_iter());
+            self.frozen = Some(Challenges::chosen(challenges));
+        }
+
+        /// The challenges that are to come, if they are fixed.
+        pub(crate) fn frozen(&self) -> Option<&Challenges> {
+            self.frozen.as_ref()
+        }
+
+        /// What has been sent, by labels.
+        pub(crate) fn sent(&self) -> Vec<(&'static str, Vec<u8>)> {
+            let messages = self.messages.iter();
+            let bytes = messages.map(|m| (m.label, self.bytes[m.range.clone()].to_vec()));
+            bytes.collect()
         }
     }
 
+    #[cfg(test)]
     impl VerifierTape<'_> {
         /// Draws these challenges, whatever is received.
         pub(crate) fn freeze(&mut self, challenges: Vec<E>) {
-            self.frozen = Some(challenges.into_iter());
+            self.frozen = Some(Challenges::chosen(challenges));
         }
     }
 }

@@ -7,9 +7,9 @@ use super::suite::{self, public};
 use crate::commitment::{DEFAULT_USES, TensorForm};
 use crate::secret::TensorSecret;
 use crate::{
-    FileError, PortValue, ProofProfile, ProveError, Proven, SetupError, SetupOptions, Statement,
-    StatementError, TensorCommitment, VerifyError, VerifyingKey, Visibilities, Visibility,
-    setup_scheme,
+    FileError, Given, PortValue, ProofProfile, ProveError, Proven, SetupError, SetupOptions,
+    Statement, StatementError, TensorCommitment, VerifyError, VerifyingKey, Visibilities,
+    Visibility, setup_scheme,
 };
 use std::num::NonZeroU16;
 use zkstrata_model_ir::int::Model;
@@ -289,6 +289,28 @@ fn spent_commitments() {
     assert!(case.vk.commit_input(7, &[]).is_err());
     assert!(case.vk.commit_input(0, &[]).is_err());
     assert!(case.vk.commit_input(0, &[1; 7]).is_err());
+}
+
+/// A use is spent before a proof begins, whatever becomes of it: here the session has no proof left.
+#[test]
+fn uses_are_spent_by_proofs_that_fail() {
+    let options = SetupOptions {
+        weights: super::equivocation::hidden(1, 1),
+        ..options(COMMITTED, PUBLIC)
+    };
+    let case = Case::<Joint>::new(suite::mlp(), 1, &options);
+    let (session, _) = case.pk.session().expect("a session");
+    let secret = case.vk.commit_input(0, &case.inputs[0]).expect("commits");
+    let given = Given {
+        inputs: vec![secret.clone()],
+        ..Given::default()
+    };
+    let prove = || session.prove_run(session.run(&case.inputs).expect("runs"), &given);
+    prove().expect("proves");
+    assert_eq!(secret.uses_left(), DEFAULT_USES.get() - 1);
+    let spent = prove();
+    assert!(matches!(spent, Err(ProveError::Commit(_))), "{spent:?}");
+    assert_eq!(secret.uses_left(), DEFAULT_USES.get() - 2);
 }
 
 /// Commitments to one tensor have nothing in common, hashes of it are all the same, and no commitment

@@ -231,6 +231,13 @@ impl Middle {
         })
     }
 
+    /// Rows that are uniform, behind the masks, if it is hidden.
+    #[cfg(feature = "prover")]
+    pub(super) fn blinding(&self) -> usize {
+        let masked = self.folded + self.code.fold + 1;
+        self.code.rows.saturating_sub(masked)
+    }
+
     /// Elements of `F` in a row of the word.
     pub(super) fn width(&self) -> usize {
         let veil = if self.hidden { VEIL } else { 0 };
@@ -337,6 +344,7 @@ impl Hiding {
 
 /// What hides a source or the word of folded rows, as its prover knows it.
 #[cfg(feature = "prover")]
+#[cfg_attr(any(test, feature = "frozen"), derive(Clone, Debug))]
 pub(super) struct Noise {
     /// Mask rows and blinding rows, one after another.
     pub(super) rows: Vec<F>,

@@ -183,7 +183,7 @@ fn open_at(
         vectors,
         &mut claim,
         tape,
-    );
+    )?;
 
     // The columns of the word of F: F becomes h.
     let mut vector = folded;
@@ -204,8 +204,7 @@ fn open_at(
         conduct.end(&mut vector, &weights, claim);
         end = Some(Sent::send(&plan.end, &vector, tape)?);
         tape.work(WORK, plan.work);
-        let mut positions = tape.positions(code.log_points, middle.queries);
-        conduct.positions(&mut positions);
+        let positions = middle_positions(conduct, middle, tape);
         let eq = eq_table(&rho_middle, code.width(), E::ONE);
         let mut opened = tree.open(&positions);
         conduct.middle_rows(&mut opened, &positions, (&eq, veil), &vector);
@@ -276,7 +275,7 @@ fn query(
     (folded, weights): (&[E], &mut [E]),
     claim: &mut E,
     tape: &mut ProverTape,
-) {
+) -> Result<(), Error> {
     tape.work(WORK, plan.work);
     let mut positions = Vec::with_capacity(plan.parts.len());
     for part in &plan.parts {
@@ -288,7 +287,11 @@ fn query(
     for (part, positions) in plan.parts.iter().zip(&positions) {
         let fold = part.code.fold;
         let eq = eq_table(last(rho, fold), 1 << fold, E::ONE);
-        let mut opened = coded(sources, part).tree.open(positions);
+        let coded = coded(sources, part);
+        if let (Some(hidden), Some(hiding)) = (&coded.hidden, part.hiding) {
+            hidden.show(positions.len(), hiding.blinding)?;
+        }
+        let mut opened = coded.tree.open(positions);
         conduct.rows(&mut opened, positions, (&eq, veil), &folded[part.rows()]);
         opened.send(tape);
         folds.push(fold_rows(&eq, &opened.rows, part.width(), veil));
@@ -298,6 +301,20 @@ fn query(
     for ((part, positions), queried) in plan.parts.iter().zip(&positions).zip(&queried) {
         add_powers(part.code, positions, queried, &mut weights[part.rows()]);
     }
+    Ok(())
+}
+
+/// Where the word of folded rows is shown.
+fn middle_positions(
+    conduct: &mut impl Conduct,
+    middle: &Middle,
+    tape: &mut ProverTape,
+) -> Vec<usize> {
+    let mut positions = tape.positions(middle.code.log_points, middle.queries);
+    conduct.positions(&mut positions);
+    let hides = !middle.hidden || positions.len() < middle.blinding();
+    assert!(hides, "a blinding row to spare");
+    positions
 }
 
 /// Sends the sum of the masks of the word of folded rows; the weights become those of the masked

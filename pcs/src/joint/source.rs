@@ -155,6 +155,8 @@ pub(super) struct Hidden {
     left: AtomicUsize,
     /// Whether the opening that certifies it is left.
     uncertified: AtomicBool,
+    /// Rows that openings have shown.
+    shown: AtomicUsize,
 }
 
 impl Hidden {
@@ -165,6 +167,7 @@ impl Hidden {
             seed: seed.clone(),
             left: AtomicUsize::new(layout.hiding()?.uses),
             uncertified: AtomicBool::new(layout.word().has_certificate()),
+            shown: AtomicUsize::new(0),
         })
     }
 
@@ -177,6 +180,18 @@ impl Hidden {
             return Err(Error::Spent);
         }
         Ok(&self.seed)
+    }
+
+    /// Counts rows that are about to be shown. Where openings are counted well, there are always as many as
+    /// are hidden; this is what hiding rests on, so it is counted once more.
+    ///
+    /// # Errors
+    /// So many blinding rows do not hide all that would have been shown and one row more.
+    pub(super) fn show(&self, rows: usize, blinding: usize) -> Result<(), Error> {
+        let order = Ordering::SeqCst;
+        let all = |shown: usize| shown.checked_add(rows).filter(|&all| all < blinding);
+        let counted = self.shown.fetch_update(order, order, all);
+        counted.map(|_| ()).map_err(|_| Error::Spent)
     }
 
     /// Spends so many openings, all or none.

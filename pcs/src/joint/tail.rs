@@ -74,7 +74,7 @@ const ROOT: &str = "joint tail root";
 const CLAIMS: &str = "joint tail claims";
 
 /// Message of the opening proof.
-const PROOF: &str = "joint tail";
+pub(super) const PROOF: &str = "joint tail";
 
 /// The library's layout of the columns: first variables are bound first.
 type Prefix = PrefixProver<F, E>;

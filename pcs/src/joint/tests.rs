@@ -7,6 +7,8 @@ mod equivocation;
 mod fuzz;
 mod hidden;
 mod honest;
+mod ledger;
+mod rank;
 mod recovery;
 
 use super::source::{Hidden, SourceData};

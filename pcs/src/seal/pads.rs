@@ -29,6 +29,13 @@ impl Pads {
 
     /// The pads of a proof whose secrets come from this seed.
     pub fn drawn(plan: SealPlan, seed: &Seed) -> Self {
+        #[cfg(any(test, feature = "frozen"))]
+        return crate::frozen::pads(plan, || Self::from_seed(plan, seed));
+        #[cfg(not(any(test, feature = "frozen")))]
+        Self::from_seed(plan, seed)
+    }
+
+    fn from_seed(plan: SealPlan, seed: &Seed) -> Self {
         let elements = seed.elements(Purpose::Pads, 2 * (plan.pads() - 1));
         let mut pairs = elements.as_chunks::<2>().0.iter();
         Self::new(plan, || {

@@ -3,8 +3,8 @@
 //! opened more often.
 
 use super::attacks::MIDDLE;
-use super::equivocation::{cancel, cells, interpolate};
 use super::*;
+use crate::joint::frozen::explain::{cancel, cells, interpolate};
 use crate::joint::prove::{Conduct, open_as};
 use crate::joint::tree::Opened;
 use crate::joint::weights::points;
@@ -77,7 +77,7 @@ fn a_key_in_the_clear_is_recovered_from_proofs() {
         openings += 1;
         assert!(openings < 20, "rows do not repeat that often");
     };
-    assert_eq!(found, cells(&key, None));
+    assert_eq!(found, cells(&key.layout, &key.columns, None));
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_hidden_key_is_not() {
         let at = points(code, &shown.keys().copied().collect::<Vec<_>>());
         assert!(at.len() < hiding.blinding);
         let noise = key.hiding().expect("hidden").noise;
-        let own = cells(&key, Some(&noise));
+        let own = cells(&key.layout, &key.columns, Some(&noise));
         let mut other = own.clone();
         for row in &mut other[..hiding.masks] {
             for x in row.iter_mut() {
@@ -135,5 +135,5 @@ fn a_hidden_key_that_is_copied_is_recovered() {
     }
     let found = recovered(&key, &shown).expect("enough rows");
     let noise = key.hiding().expect("hidden").noise;
-    assert_eq!(found, cells(&key, Some(&noise)));
+    assert_eq!(found, cells(&key.layout, &key.columns, Some(&noise)));
 }
