@@ -451,8 +451,8 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Compact
-      key 2304c0f3d713e4b517b46c903014c57819fbc502a40faf799dde3013e0c94a08
-      proof fd234c551f08b10e45dbac14d96a4ca1b182901c9035f5c83f20d539f20a81f1
+      key e94539ed37e53c9b9412f65e911c65578fcad9862fb46cd0d778e4f37468f266
+      proof 2c70bb9ef70dff37234654f933a3b04a41d8f464bad6ced0a2cb4504f891b8f2
     wide Compact
       key 007a9c67356bcf808aa5c3a11e6ccab368ef2e6ca4d1a6c1e224ba3a9a28c9a2
       proof a26ab22b2eeb4c23a7e37ac05d9e953795bb55ef3111aecc21fa6249eb7f2c04
