@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The crates of the workspace that a crate may name in its manifest, but for its tests.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("zkstrata-mle", &[]),
     ("zkstrata-pcs", &["zkstrata-mle"]),
     ("zkstrata-model-ir", &[]),
@@ -45,6 +45,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "zkstrata-zoo",
         ],
     ),
+    ("zkstrata-mutants", &[]),
 ];
 
 /// Only these crates may name a crate of Plonky3.

@@ -131,7 +131,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
         };
         if let Some(bits) = self.weight_bits() {
             let registration = Registration::new(self, bits, &plan, &layout)?;
-            return Ok(Some(Security::sum(0, registration.soundness::<C>()?)));
+            return Ok(Some(registration.security::<C>()?));
         }
         let claims = float(count(&self.graph, &plan)?.max(1));
         let vars = float(longest(&plan).max(1));
@@ -176,7 +176,8 @@ impl<C: RelationProver> ProvingKey<C> {
     /// Makes the certificate of the key, the bytes of a `.zkct` file; nothing if the key needs none.
     ///
     /// # Errors
-    /// The weights have more padding than a certificate can speak of.
+    /// The weights have more padding than a certificate can speak of, or they are hidden and the certificate
+    /// has been made in this process: keep it.
     pub fn certificate(&self) -> Result<Option<Vec<u8>>, ProveError> {
         let vk = self.verifying_key();
         self.check_root()?;
@@ -189,7 +190,10 @@ impl<C: RelationProver> ProvingKey<C> {
         };
         let model = vk.digest();
         let mut tape = ProverTape::new(&start(model));
-        if let (Some(bits), Some(data), Some(seed)) = (vk.weight_bits(), self.data(), self.seed()) {
+        if let Some(bits) = vk.weight_bits() {
+            let (Some(data), Some(seed)) = (self.data(), self.seed()) else {
+                return Err(ProveError::InSession);
+            };
             let registration = Registration::new(vk, bits, &plan, &layout).map_err(refused)?;
             let own = seed.hedged(|hasher| {
                 hasher.update(&start(model));
@@ -267,7 +271,7 @@ fn cut(n: usize) -> Vec<Vec<bool>> {
 }
 
 /// How many claims there are.
-fn count(graph: &Graph, plan: &WeightPlan) -> Result<usize, VerifyError> {
+pub(crate) fn count(graph: &Graph, plan: &WeightPlan) -> Result<usize, VerifyError> {
     let claims = blocks(graph, plan).map(|block| block.columns);
     let claims = claims.fold(0, usize::saturating_add);
     if claims > MAX_CLAIMS {

@@ -17,9 +17,10 @@
 //! # Zero knowledge
 //! It is a proof that hides its inputs, with a witness that is hidden in its one opening and has the masks.
 //! The key's own rows for it were counted when its layout was made. All that is random follows from the
-//! key's seed: whoever certifies a key again, from its file, makes the same bytes and shows nothing more.
+//! key's seed: whoever certifies a key again, from its file, shows nothing more, and makes the same bytes up to
+//! the proof of the last vector, which is about numbers that have been shown.
 
-use crate::certificate::{longest, opening, padding};
+use crate::certificate::{count, longest, opening, padding};
 use crate::claim::{self, Claim, TensorClaim};
 use crate::dry::Dry;
 use crate::error::VerifyError;
@@ -28,7 +29,8 @@ use crate::lookup;
 use crate::lookup::table::eval_all;
 use crate::plan::{Plan, WeightPlan};
 use crate::publics::{InputAt, OutputAt, Publics};
-use crate::security::{FIELD_BITS, float, of_lookups};
+use crate::security::{FIELD_BITS, Security, ZeroKnowledge, float, of_lookups};
+use crate::session::check_columns;
 use crate::verify::{merge, sealed_relation};
 use std::sync::Arc;
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
@@ -220,6 +222,9 @@ impl<'a> Lookups<'a> {
         weights: &'a WeightPlan,
         bits: WeightBits,
     ) -> Result<Self, VerifyError> {
+        // Before anything is made for each of them: a few bytes of a key name many.
+        check_columns(weights)?;
+        count(graph, weights)?;
         let ranges = Ranges::of(weights, graph, bits);
         let plan = Plan::new(Arc::new(ranges.graph), 1).map_err(VerifyError::Key)?;
         Ok(Self {
@@ -319,9 +324,9 @@ impl<'a> Registration<'a> {
         Ok(tape.finish()?)
     }
 
-    /// Every term of its soundness error.
-    pub(crate) fn soundness<C: RelationScheme>(&self) -> Result<Vec<SoundnessTerm>, VerifyError> {
-        let (mut terms, _) = of_lookups(&self.lookups.plan);
+    /// Every term of its soundness error, and what it shows.
+    pub(crate) fn security<C: RelationScheme>(&self) -> Result<Security, VerifyError> {
+        let (mut terms, lookups) = of_lookups(&self.lookups.plan);
         terms.push(SoundnessTerm {
             name: "padding of weights".into(),
             bits: FIELD_BITS - float(longest(self.lookups.weights).max(1)).log2(),
@@ -330,8 +335,13 @@ impl<'a> Registration<'a> {
         for term in &mut terms {
             term.name.insert_str(0, "certificate: ");
         }
-        terms.extend(opening::<C>(&[&self.witness, &self.key.uncertified()])?);
-        Ok(terms)
+        let key = self.key.uncertified();
+        let sources = [&self.witness, &key];
+        terms.extend(opening::<C>(&sources)?);
+        Ok(Security {
+            zero_knowledge: ZeroKnowledge::of::<C>(&sources, lookups)?,
+            ..Security::sum(0, terms)
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::linear::Stage;
 use crate::lookup::WORK_BITS;
 use crate::plan::{Block, Plan};
 use zkstrata_pcs::SoundnessTerm;
-use zkstrata_pcs::joint::RelationScheme;
+use zkstrata_pcs::joint::{Layout, RelationScheme};
 
 /// Bits of security that every key must have at its largest batch.
 pub const REQUIRED_BITS: f64 = 100.0;
@@ -50,6 +50,20 @@ pub struct ZeroKnowledge {
     pub proof_bits: f64,
     /// For a hash and a proof: somebody may guess a row that was not opened.
     pub hash_bits: f64,
+}
+
+impl ZeroKnowledge {
+    /// That of an opening of such sources, behind so many lookups; nothing if none hides anything.
+    pub(crate) fn of<C: RelationScheme>(
+        sources: &[&Layout],
+        lookups: f64,
+    ) -> Result<Option<Self>, VerifyError> {
+        let leaves = C::hidden_leaves(sources)?;
+        Ok(leaves.map(|leaves| Self {
+            proof_bits: FIELD_BITS - lookups.log2(),
+            hash_bits: CELL_BITS * float(leaves.cells) - leaves.count.log2(),
+        }))
+    }
 }
 
 impl Security {
@@ -104,13 +118,8 @@ impl Security {
             });
         }
         terms.extend(C::soundness(&form.sources())?);
-        let leaves = C::hidden_leaves(&form.sources())?;
-        let zero_knowledge = leaves.map(|leaves| ZeroKnowledge {
-            proof_bits: FIELD_BITS - lookups.log2(),
-            hash_bits: CELL_BITS * float(leaves.cells) - leaves.count.log2(),
-        });
         Ok(Self {
-            zero_knowledge,
+            zero_knowledge: ZeroKnowledge::of::<C>(&form.sources(), lookups)?,
             ..Self::sum(plan.batch, terms)
         })
     }

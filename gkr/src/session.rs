@@ -191,13 +191,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             return Ok(None);
         };
         let plan = WeightPlan::new(&self.graph);
-        let columns: usize = plan.shape.iter().map(|table| table.width).sum();
-        if columns > MAX_COLUMNS {
-            return Err(VerifyError::Key(format!(
-                "its weights have {columns} columns, a session's at most {MAX_COLUMNS}: make the key with \
-                 compact or public weights"
-            )));
-        }
+        check_columns(&plan)?;
         let session = plan.hidden_layout(Word::Certified, self.profile, uses.proofs)?;
         let layouts = [session, self.key_layout(&plan)?];
         Ok(Some(Hidden {
@@ -206,6 +200,19 @@ impl<C: RelationScheme> VerifyingKey<C> {
             layouts,
         }))
     }
+}
+
+/// Refuses hidden weights of too many columns.
+pub(crate) fn check_columns(plan: &WeightPlan) -> Result<(), VerifyError> {
+    let columns = plan.shape.iter().map(|table| table.width);
+    let columns = columns.fold(0, usize::saturating_add);
+    if columns > MAX_COLUMNS {
+        return Err(VerifyError::Key(format!(
+            "its weights have {columns} columns, a session's at most {MAX_COLUMNS}: make the key with \
+             compact or public weights"
+        )));
+    }
+    Ok(())
 }
 
 /// "The columns of the session are those of the key", each at the last coordinates of `z`.

@@ -14,7 +14,11 @@ fn linear_outputs_show_their_inputs() {
     let copied = b.map(x, vec![MapAxis::Keep(6)], 0);
     let layer = b.dense(x, &[6], &[4]);
     let squared = b.sum(&[(1, copied), (-3, other)]);
-    for y in [copied, layer, squared] {
+    // A sum with what is looked up is linear in nothing hidden, a product in one if the other is public.
+    let table = b.relu(x);
+    let mixed = b.sum(&[(1, copied), (1, table)]);
+    let product = b.contract("i,i->i", x, other);
+    for y in [copied, layer, squared, mixed, product] {
         b.output(y);
     }
     let model = b.finish();
@@ -42,13 +46,21 @@ fn linear_outputs_show_their_inputs() {
     assert_eq!(compact([public; 2]), []);
     assert_eq!(
         compact([private, public]),
-        [pair(0, 0), pair(0, 1), pair(0, 2)]
+        [pair(0, 0), pair(0, 1), pair(0, 2), pair(0, 4)]
     );
-    assert_eq!(compact([public, private]), [pair(1, 2)]);
+    assert_eq!(compact([public, private]), [pair(1, 2), pair(1, 4)]);
+    let both = [pair(0, 0), pair(0, 1), pair(0, 2), pair(1, 2)];
+    assert_eq!(compact([private, private]), both);
     let hidden = Weights::Hidden(Uses::default());
     let of_hidden = exposed(hidden, [private, public], all());
-    assert_eq!(of_hidden, [pair(0, 0), pair(0, 2)]);
-    let committed = Visibilities::each([Visibility::COMMITTED, public, Visibility::COMMITTED]);
+    assert_eq!(of_hidden, [pair(0, 0), pair(0, 2), pair(0, 4)]);
+    let committed = Visibilities::each([
+        Visibility::COMMITTED,
+        public,
+        Visibility::COMMITTED,
+        public,
+        Visibility::COMMITTED,
+    ]);
     let rest = exposed(Weights::Compact, [private, public], committed);
     assert_eq!(rest, [pair(0, 1)]);
 }

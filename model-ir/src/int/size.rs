@@ -67,8 +67,16 @@ impl Graph {
     /// # Errors
     /// A node whose cells have no bounds then, or whose lookup is ambiguous.
     pub fn check_any_weights(&self, bits: WeightBits) -> Result<(), ModelError> {
-        let mut graph = self.clone();
         let mut analysis = Analysis::new(self);
+        // Nothing but nodes is asked for behind this.
+        let mut graph = Graph {
+            nodes: self.nodes.clone(),
+            tables: vec![],
+            biases: vec![],
+            weights: 0,
+            inputs: vec![],
+            outputs: vec![],
+        };
         for index in 0..graph.nodes.len() {
             let node = &graph.nodes[index];
             let found = match &node.op {

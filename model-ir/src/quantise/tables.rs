@@ -366,18 +366,19 @@ fn times(range: Range, factor: f64, whole: Interval) -> Interval {
     Interval { lo, hi }
 }
 
-/// The arguments that a lookup's table must cover: all if they are at most `own`, else what is within the
-/// first of these limits that leaves the calibrated range: rather a large table than none.
+/// The arguments that a lookup's table must cover: all or room enough if that is at most `own`, else what is
+/// within the first of these limits that leaves the calibrated range: rather a large table than none.
 fn domain(lookup: &Lookup, name: &str, own: u64, limits: &[u64]) -> Result<Interval, Error> {
     let whole = lookup.argument;
     let calibrated = |factor: f64| Some(times(lookup.calibrated?, factor, whole));
-    let within = |&limit: &u64| {
-        let fitting = policy::RANGE_FACTORS.into_iter().filter_map(calibrated);
-        let mut domains = fitting.chain([whole]);
+    let within = |limit: u64, factors: &[f64]| {
+        let fitting = factors.iter().filter_map(|&factor| calibrated(factor));
+        let mut domains = std::iter::once(whole).chain(fitting);
         domains.find(|&domain| rows(domain) <= limit)
     };
-    let all = (rows(whole) <= own).then_some(whole);
-    let domain = all.or_else(|| limits.iter().find_map(within));
+    let roomy = within(own, &[policy::RANGE_ROOM]);
+    let fitting = |&limit: &u64| within(limit, &policy::RANGE_FACTORS);
+    let domain = roomy.or_else(|| limits.iter().find_map(fitting));
     domain.ok_or_else(|| Error::Table {
         node: name.into(),
         rows: rows(calibrated(1.0).unwrap_or(whole)),
@@ -424,6 +425,12 @@ mod tests {
         };
         assert_eq!(of(8000), interval(-400, 1200));
         assert_eq!(of(8001), interval(-4000, 4000));
+        // Where no table of the usual size has the calibrated range, one of all is no larger.
+        let few = lookup((-180_000, 60_000), (-5600.0, 60_000.0));
+        let own = policy::MOST_ROWS;
+        let limits = [policy::MOST_ROWS, policy::MANY_ROWS];
+        let all = super::domain(&few, "n", own, &limits);
+        assert_eq!(all, interval(-180_000, 60_000));
         let refused = domain((-4000, 4000), (-700.0, 700.0));
         let expected = Error::Table {
             node: "n".into(),

@@ -85,6 +85,14 @@ fn slices_of_a_long_axis() {
         let case = Case::new("Gather", 13).x(&x).of(INDEX, &index);
         case.with(int("axis", axis as i64)).is(&y);
     }
+    // Short axes of many indices, too, whose digits are as many as their positions.
+    for n in [1, 2, 3, 9, 70] {
+        let x = spread(&[n, 2]);
+        let index = list(&[9000 / n], n);
+        let y = fill(&[9000 / n, 2], |at| x[[place(index[[at[0]]], n), at[1]]]);
+        let case = Case::new("Gather", 13).x(&x).of(INDEX, &index);
+        case.is(&y);
+    }
     let x = fill(&[601, 2], |at| (2 * at[0] + at[1]) as f64 / 1000.0);
     let ends = [[0.0, 600.0], [-1.0, -601.0], [31.0, 32.0], [33.0, 2.0]];
     let rows: Vec<f64> = ends.into_iter().cycle().take(10).flatten().collect();

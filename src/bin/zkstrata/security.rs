@@ -35,11 +35,6 @@ pub(crate) fn describe_key(
     let what = format!("a proof of {} inferences", proofs.batch);
     describe("security", &what, &proofs, report);
     if let Some(hides) = proofs.zero_knowledge {
-        let [proof, hash] = [hides.proof_bits, hides.hash_bits];
-        report.line(format_args!(
-            "zero knowledge: whoever sees q proofs and computes Q hashes learns of what is hidden with an \
-             advantage of at most q 2^-{proof:.1} + Q q 2^-{hash:.0} (docs/zero-knowledge.md)"
-        ));
         report.set("zero_knowledge", json!(hides));
     }
     let certificate = vk.certificate_security();
@@ -78,6 +73,13 @@ fn describe(name: &str, what: &str, security: &Security, report: &mut Report) {
         "  {:6.1}  sum of all terms",
         security.total_bits
     ));
+    if let Some(hides) = security.zero_knowledge {
+        let [proof, hash] = [hides.proof_bits, hides.hash_bits];
+        report.line(format_args!(
+            "zero knowledge: whoever sees q of them and computes Q hashes learns of what is hidden with an \
+             advantage of at most q 2^-{proof:.1} + Q q 2^-{hash:.0} (docs/zero-knowledge.md)"
+        ));
+    }
     let terms = security.terms.iter();
     let terms = terms.map(|term| json!({ "name": term.name, "bits": term.bits }));
     report.set(

@@ -156,8 +156,8 @@ pub(crate) fn describe_key(vk: &VerifyingKey, report: &mut Report) {
         return;
     };
     let who = match vk.trust() {
-        Trust::Maker => "by the maker of the key",
-        Trust::Certificate => "by its certificate",
+        Trust::Maker => "as its maker says",
+        Trust::Certificate => "which its certificate has to prove",
     };
     let (weights, biases) = (bits.weights, bits.biases);
     report.field(

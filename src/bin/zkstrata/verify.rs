@@ -128,8 +128,8 @@ fn describe_session(statement: &Statement, vk: &VerifyingKey, report: &mut Repor
         report.field("session", digest);
         report.line(match vk.trust() {
             Trust::Maker => {
-                "The weights are those that the key commits to. That these are weights, and zero where \
-                 layers are padded, rests on trust in the maker of the key."
+                "The weights are those that the key commits to. That these are integers of the sizes that it \
+                 tells, and zero where layers are padded, rests on trust in the maker of the key."
             }
             Trust::Certificate => {
                 "The weights are those that the key commits to: one set of integers of the sizes that it \

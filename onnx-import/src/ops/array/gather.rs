@@ -14,7 +14,7 @@
 //! which takes `n / m + m` comparisons instead of `n`, and their products, which are proven by one
 //! sumcheck and committed nowhere.
 
-use ndarray::{ArrayD, Axis, arr1};
+use ndarray::{ArrayD, Axis};
 use zkstrata_model_ir::float::{Activation, Contract, Op, ValueId};
 
 use crate::Error;
@@ -32,9 +32,13 @@ use crate::write::layout::permuted;
 /// Most cells of the comparisons of an index with all positions.
 const ONE_HOT: usize = 1 << 24;
 
-/// Comparisons from which on indices are compared by digits: measured, a proof with half as many is a
-/// quarter longer with them, since the quotient and the product are nodes more.
+/// Comparisons from which on indices are compared by digits, if these are fewer by [`WORTH`]: measured, a
+/// proof with half as many is a quarter longer with them, since the quotient and the product are nodes
+/// more.
 const DIGITS: usize = 1 << 13;
+
+/// How many times the digits' comparisons all comparisons are at least.
+const WORTH: usize = 4;
 
 /// `Y[i.., j.., k..] = X[i.., indices[j..], k..]`
 pub(crate) fn gather(node: &mut Node, writer: &mut Writer) -> Result<Vec<Value>, Error> {
@@ -319,18 +323,23 @@ impl Places {
 
     /// The positions of the named slices: shape `batch, chosen`.
     fn flat(&self, node: &Node, writer: &mut Writer, index: ValueId) -> Result<ValueId, Error> {
-        let dims: Vec<f32> = self.indexed.iter().map(|&n| n as f32).collect();
-        let index = match self.indexed.split_first() {
-            Some((&n, others)) if others.iter().all(|&m| m == n) => {
-                indexing(node, writer, index, n)?
-            }
-            _ => wrapped(node, writer, index, arr1(&dims).into_dyn())?,
-        };
-        let steps: Vec<f32> = strides(&self.indexed).iter().map(|&s| s as f32).collect();
-        let weight = ArrayD::from_shape_vec(vec![steps.len(), 1], steps).expect("one column");
-        let flat = writer.add(node, Op::Dense { weight, bias: None }, &[index])?;
         let shape = [&self.batch[..], &self.chosen].concat();
-        writer.reshape(node, flat, shape)
+        let mut flat = None;
+        // Each component is one of its own axis: elsewhere the sum might be a position all the same.
+        for (place, (&n, &step)) in self.indexed.iter().zip(&strides(&self.indexed)).enumerate() {
+            let own = Value::Activation(index);
+            let own = select_axis(node, writer, own, shape.len(), vec![place])?;
+            let own = writer.lift(node, own)?;
+            let own = writer.reshape(node, own, shape.clone())?;
+            let own = indexing(node, writer, own, n)?;
+            let mut f = Formula::new(node, writer);
+            let own = f.affine(own, step as f32, 0.0)?;
+            flat = Some(match flat {
+                None => own,
+                Some(sum) => f.add(sum, own)?,
+            });
+        }
+        flat.ok_or_else(|| node.shape_error("indices of no axis"))
     }
 }
 
@@ -356,11 +365,12 @@ fn one_hot_of_digits(
 ) -> Result<(ValueId, usize), Error> {
     let shape = writer.shape(index).to_vec();
     let cells = shape.iter().fold(n, |n, &d| n.saturating_mul(d));
-    if cells < DIGITS {
-        return Ok((one_hot(node, writer, index, n)?, n));
-    }
     let base = n.isqrt().next_power_of_two();
     let highs = n.div_ceil(base);
+    let product = cells / n.max(1) * highs * base;
+    if cells < DIGITS || WORTH * (highs + base) > n || product > ONE_HOT && cells <= ONE_HOT {
+        return Ok((one_hot(node, writer, index, n)?, n));
+    }
     let index = indexing(node, writer, index, n)?;
     check_cells(node, &shape, highs * base)?;
     let divisor = u32::try_from(base).map_err(|_| node.shape_error("an axis of 2^32 cells"))?;
