@@ -13,6 +13,9 @@ use tracing_subscriber::Registry;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
+/// Warnings of a long list that are shown.
+const SHOWN: usize = 4;
+
 /// Time spent in each stage, in the order of their first appearance.
 pub(crate) type Stages = Vec<(&'static str, Duration)>;
 
@@ -79,6 +82,22 @@ impl Progress {
         let text = text.into();
         self.tell("warning", &text);
         self.state().warnings.push(text);
+    }
+
+    /// The same of a list that may be long: in text its first ones, and how many more there are.
+    pub(crate) fn warn_all(&self, warnings: &[&String]) {
+        let few = match self.style {
+            Style::Text => SHOWN.min(warnings.len()),
+            Style::Json => warnings.len(),
+        };
+        let (first, others) = warnings.split_at(few);
+        for &warning in first {
+            self.warn(warning);
+        }
+        if !others.is_empty() {
+            let more = others.len();
+            self.warn(format!("{more} more of these, which `--json` lists"));
+        }
     }
 
     /// The same for what is merely good to know.

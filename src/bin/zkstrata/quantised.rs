@@ -97,12 +97,11 @@ impl Imported {
         let span = tracing::info_span!("quantise");
         let quantised = span.in_scope(|| quantise::quantise(&self.graph, &calibration, &options));
         let quantised = quantised.context(args.path.display())?;
-        for warning in &quantised.report.warnings {
-            // Said above, louder.
-            if !(calibration.is_synthetic() && warning.contains("synthetic")) {
-                progress.warn(warning);
-            }
-        }
+        // That was said above, louder.
+        let said = |warning: &&String| calibration.is_synthetic() && warning.contains("synthetic");
+        let warnings = quantised.report.warnings.iter();
+        let warnings: Vec<&String> = warnings.filter(|warning| !said(warning)).collect();
+        progress.warn_all(&warnings);
         Ok(Quantised {
             imported: self,
             calibration,
