@@ -65,7 +65,7 @@ struct Body {
 }
 
 /// The digest that the tape starts from.
-fn start(model: Digest) -> [u8; 32] {
+pub(crate) fn start(model: Digest) -> [u8; 32] {
     Digest::of("zkstrata 2026 certificate", &model).0
 }
 

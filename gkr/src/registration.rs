@@ -354,7 +354,7 @@ mod prover {
     use crate::lookup;
     use crate::plan::WeightPlan;
     use crate::verify::sealed_relation;
-    use crate::witness::{Witness, columns};
+    use crate::witness::{Evidence, Witness, columns};
     use zkstrata_model_ir::int::{Executor, Ints, Model, Op};
     use zkstrata_pcs::joint::{Column, RelationProver};
     use zkstrata_pcs::seal::{Book, Known, Pads, Replay};
@@ -370,11 +370,17 @@ mod prover {
             seed: &Seed,
             tape: &mut ProverTape,
         ) -> Result<(), ProveError> {
-            let refused = |e: VerifyError| match e {
-                VerifyError::Tape(e) => ProveError::Seal(e.into()),
-                VerifyError::Seal(e) => ProveError::Seal(e),
-                other => ProveError::Key(other.to_string()),
-            };
+            self.prove_witness::<C, _>(self.witness(model)?, data, seed, tape)
+        }
+
+        /// The plan of the lookups.
+        #[cfg(test)]
+        pub(crate) fn plan(&self) -> &crate::plan::Plan {
+            &self.lookups.plan
+        }
+
+        /// What the lookups of a model's weights leave to be proven.
+        pub(crate) fn witness(&self, model: &Model) -> Result<Witness, ProveError> {
             let plan = &self.lookups.plan;
             let mut ranges = Model {
                 graph: plan.graph.as_ref().clone(),
@@ -384,7 +390,24 @@ mod prover {
             // A model has an output; the proof speaks of none.
             ranges.graph.outputs = ranges.graph.inputs[..1].to_vec();
             let executor = Executor::new(&ranges).map_err(|e| ProveError::Key(e.to_string()))?;
-            let witness = Witness::new(plan, executor.run(&inputs(model, self.lookups.weights))?);
+            let trace = executor.run(&inputs(model, self.lookups.weights))?;
+            Ok(Witness::new(plan, trace))
+        }
+
+        /// Proves any witness, honest or not.
+        pub(crate) fn prove_witness<C: RelationProver, W: Evidence>(
+            &self,
+            witness: W,
+            data: &C::Data,
+            seed: &Seed,
+            tape: &mut ProverTape,
+        ) -> Result<(), ProveError> {
+            let refused = |e: VerifyError| match e {
+                VerifyError::Tape(e) => ProveError::Seal(e.into()),
+                VerifyError::Seal(e) => ProveError::Seal(e),
+                other => ProveError::Key(other.to_string()),
+            };
+            let plan = &self.lookups.plan;
             let pads = Pads::drawn(self.seal, seed);
             let mut columns = columns(plan, &witness);
             columns.push(Column::Field(pads.cells()));

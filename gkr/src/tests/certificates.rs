@@ -1,11 +1,16 @@
 //! Certificates of keys, and makers of keys who commit to more than weights.
 
 use super::build::{Builder, inputs, window};
+use super::field_witness::{Faces, FieldWitness, padded_tensor};
 use super::suite::{self, models};
 use crate::Visibilities;
+use crate::certificate::start;
 use crate::constants::{Constants, HiddenWeights};
+use crate::file;
 use crate::key::FileKind;
 use crate::plan::WeightPlan;
+use crate::registration::Registration;
+use crate::tensor::Tensor;
 use crate::tensor::for_each_live;
 use crate::weights;
 use crate::{
@@ -13,9 +18,9 @@ use crate::{
     VerifyingKey, Weights, certified_model, file_kind, setup_scheme,
 };
 use zkstrata_mle::{F, PrimeCharacteristicRing};
-use zkstrata_model_ir::int::{Model, Op, WeightBits};
+use zkstrata_model_ir::int::{Model, Op, TensorId, WeightBits};
 use zkstrata_pcs::joint::{Column, Joint, RelationProver};
-use zkstrata_pcs::{Clear, Error, Seed, TapeError};
+use zkstrata_pcs::{Clear, Error, ProverTape, Seed, TapeError};
 
 const OPTIONS: SetupOptions = SetupOptions {
     weights: Weights::Compact,
@@ -148,6 +153,18 @@ fn no_certificate_vouches_for_a_trusted_maker() {
 
 /// A key with one cell of its weights changed, and its verdict on its certificate.
 fn spoilt(weights: Weights, model: &Model, column: usize, cell: usize) -> Result<(), VerifyError> {
+    let (pk, mut vk) = spoilt_keys(weights, model, column, cell);
+    let certificate = pk.certificate().expect("made").expect("some");
+    vk.certify(&certificate)
+}
+
+/// Keys of weights of which one cell is changed, and whose maker does not know it.
+fn spoilt_keys(
+    weights: Weights,
+    model: &Model,
+    column: usize,
+    cell: usize,
+) -> (ProvingKey<Clear>, VerifyingKey<Clear>) {
     let plan = WeightPlan::new(&model.graph);
     let (word, profile) = (OPTIONS.trust.word(), OPTIONS.proof);
     let layout = match weights {
@@ -179,11 +196,64 @@ fn spoilt(weights: Weights, model: &Model, column: usize, cell: usize) -> Result
         _ => (Constants::Committed(commitment), None),
     };
     let vk = VerifyingKey::<Clear>::new(model.graph.clone(), constants, OPTIONS, 1);
-    let mut vk = VerifyingKey::<Clear>::from_bytes(&vk.to_bytes()).expect("reads");
+    let vk = VerifyingKey::<Clear>::from_bytes(&vk.to_bytes()).expect("reads");
     let executor = zkstrata_model_ir::int::Executor::new(model).expect("a valid model");
     let pk = ProvingKey::new(model.clone(), executor, vk.clone(), (Some(()), seed));
-    let certificate = pk.certificate().expect("made").expect("some");
-    vk.certify(&certificate)
+    (pk, vk)
+}
+
+/// A maker who knows of the garbage in the padding of an input axis makes lookups that hold of the key: they
+/// speak of live cells.
+#[test]
+fn garbage_in_the_padding_of_hidden_weights() {
+    let weights = Weights::Hidden(Uses::default());
+    let model = suite::mlp();
+    // The first layer has five inputs, and so the cells behind the fifth are padding.
+    let cell = 5;
+    let (_, mut vk) = spoilt_keys(weights, &model, 0, cell);
+    let key = vk.clone();
+    let plan = WeightPlan::new(&model.graph);
+    let layout = key.key_layout(&plan).expect("a layout");
+    let bits = key.weight_bits().expect("hidden weights");
+    let registration = Registration::new(&key, bits, &plan, &layout).expect("a registration");
+    let honest = registration.witness(&model).expect("looked up");
+    let ranges = registration.plan();
+    let field = |node: usize, tensor: &Tensor| {
+        let mut cells: Vec<F> = match tensor.column(0) {
+            Column::I16(cells) => cells.iter().map(|&x| F::from_i16(x)).collect(),
+            Column::I32(cells) => cells.iter().map(|&x| F::from_i32(x)).collect(),
+            Column::I64(cells) => cells.iter().map(|&x| F::from_i64(x)).collect(),
+            other => panic!("integers, not {other:?}"),
+        };
+        cells.resize(1 << ranges.num_vars(TensorId(node)), F::ZERO);
+        if node == 0 {
+            cells[cell] += F::ONE;
+        }
+        padded_tensor(ranges, node, cells)
+    };
+    let tensors = honest.tensors.iter().enumerate();
+    let remainders = honest.remainders.iter().enumerate();
+    let witness = FieldWitness {
+        tensors: tensors.map(|(node, x)| field(node, x)).collect(),
+        remainders: remainders
+            .map(|(node, limbs)| limbs.iter().map(|x| field(node, x)).collect())
+            .collect(),
+        multiplicities: honest.multiplicities,
+        faces: Faces::default(),
+    };
+    let mut tape = ProverTape::new(&start(key.digest()));
+    let seed = Seed::new([8; 32]);
+    let made = registration.prove_witness::<Clear, _>(witness, &(), &seed, &mut tape);
+    made.expect("made");
+    let certificate = file::encode(file::CERTIFICATE, &(key.digest(), tape.finish()));
+    let error = vk
+        .certify(&certificate)
+        .expect_err("garbage in the padding");
+    let rejected = matches!(
+        error,
+        VerifyError::Opening(Error::Tape(TapeError::Rejected { .. }))
+    );
+    assert!(rejected, "{error:?}");
 }
 
 /// Of all cells of all weights just those are refused to be anything that lie at the padding of an
