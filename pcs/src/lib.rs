@@ -27,6 +27,7 @@ pub mod joint;
 #[cfg(feature = "prover")]
 mod random;
 pub mod seal;
+mod sponge;
 pub mod sumcheck;
 mod transcript;
 

@@ -8,8 +8,7 @@
 //! length-prefixed blob whose contents the library absorbs through the sponge lent to it, and
 //! whose bytes the tape absorbs afterwards.
 //!
-//! The sponge is a hash chain of BLAKE3, `state <- H(state || absorbed)` at the first challenge
-//! after an absorption, that starts from the statement's digest. What is absorbed between two
+//! The sponge ([`crate::sponge`]) starts from the statement's digest. What is absorbed between two
 //! challenges is a concatenation of messages
 //!
 //! ```text
@@ -26,20 +25,12 @@ use crate::channel::Channel;
 use crate::frozen::Challenges;
 #[cfg(feature = "prover")]
 use crate::seal::{self, Pads, Recorded, SealError};
-use p3_blake3::Blake3;
-use p3_challenger::{
-    CanObserve, CanSample, CanSampleBits, GrindingChallenger, HashChallenger,
-    SerializingChallenger64,
-};
+use crate::sponge::{self, Sponge};
+use p3_challenger::{CanObserve, CanSample, CanSampleBits, GrindingChallenger};
 use p3_symmetric::Hash;
 #[cfg(feature = "prover")]
-use rayon::{ThreadPool, ThreadPoolBuilder};
-#[cfg(feature = "prover")]
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, PrimeField64};
-
-/// The sponge, as p3's protocols know it.
-pub(crate) type Sponge = SerializingChallenger64<F, HashChallenger<u8, Blake3, 32>>;
 
 /// Bytes of one element of `E` on the tape: two canonical little-endian coefficients.
 const SCALAR_BYTES: usize = 16;
@@ -98,7 +89,7 @@ enum Kind {
 fn new_sponge(statement: &[u8; 32]) -> Sponge {
     let mut state = b"zkstrata tape 1\0".to_vec();
     state.extend_from_slice(statement);
-    Sponge::from_hasher(state, Blake3)
+    sponge::starting_with(state)
 }
 
 fn absorb_number(sponge: &mut Sponge, n: usize) {
@@ -153,18 +144,9 @@ pub struct ProverTape {
     messages: Vec<Message>,
     sponge: Sponge,
     sealing: Option<Sealing>,
-    /// Whether proofs of work are the least that there are: see [`ProverTape::settle_works`].
-    least: bool,
     #[cfg(any(test, feature = "frozen"))]
     frozen: Option<Challenges>,
 }
-
-/// A thread that looks for proofs of work one after the other, and so finds the least.
-#[cfg(feature = "prover")]
-static ALONE: LazyLock<ThreadPool> = LazyLock::new(|| {
-    let pool = ThreadPoolBuilder::new().num_threads(1);
-    pool.build().expect("a process can start a thread")
-});
 
 /// What a tape does while it is sealed.
 #[cfg(feature = "prover")]
@@ -187,7 +169,6 @@ impl ProverTape {
             messages: vec![],
             sponge: new_sponge(statement),
             sealing: None,
-            least: false,
             #[cfg(any(test, feature = "frozen"))]
             frozen: Challenges::of_thread(),
         }
@@ -199,20 +180,12 @@ impl ProverTape {
     /// If the tape is sealed.
     pub fn seal(&mut self, pads: Pads) {
         assert!(self.sealing.is_none(), "a sealed tape is sealed once");
-        self.settle_works();
         self.sealing = Some(Sealing {
             pads: Arc::new(pads),
             used: 0,
             start: self.bytes.len(),
             challenges: vec![],
         });
-    }
-
-    /// From now on proofs of work follow from what was sent before. Else threads race for them, and two
-    /// proofs of one statement with the same secrets, as a machine makes that was restored from a
-    /// snapshot, would answer different challenges: their differences show what the secrets hide.
-    pub(crate) fn settle_works(&mut self) {
-        self.least = true;
     }
 
     /// Sends scalars in the clear again. Returns the challenges drawn in the meantime.
@@ -393,11 +366,7 @@ impl ProverTape {
         if self.frozen.is_some() {
             return F::ZERO;
         }
-        if self.least {
-            ALONE.install(|| self.sponge.grind(bits))
-        } else {
-            self.sponge.grind(bits)
-        }
+        self.sponge.grind(bits)
     }
 
     /// The messages sent so far.

@@ -212,7 +212,7 @@ impl Middle {
             let code = Code {
                 fold: MIDDLE_FOLD,
                 rows,
-                log_points: parameters.middle_points(rows)?,
+                log_points: parameters.middle_points(rows, hidden)?,
             };
             Ok((code, parameters.middle_queries(code, work)?))
         };

@@ -26,7 +26,9 @@ const MAX_LOG_POINTS: u32 = 32;
 /// More queries than any rate needs that a layout can have.
 const MAX_QUERIES: usize = 1 << 12;
 
-/// `(a, b)`: rows of a hidden word count `a / b` where the length of the word is chosen.
+/// `(a, b)`: rows of a hidden word count `a / b` where the length of the word is chosen. What hides it is
+/// 3 to 12 percent of its rows, for which the word had better not be twice as long: its rate may be higher
+/// by a seventh, which takes up to 30 % more queries.
 const HIDDEN: (usize, usize) = (7, 8);
 
 /// Rate and fold of a word that was committed to before. By [`super::OpeningCost`], an opening of 784
@@ -175,11 +177,9 @@ impl Parameters {
         log_points(rate, rows)
     }
 
-    /// The same for a hidden word. What hides it is 3 to 12 percent of its rows, for which the word had
-    /// better not be twice as long: its rate may be higher by a seventh, which takes up to 30 % more queries.
+    /// The same for a hidden word.
     pub(super) fn hidden_log_points(&self, word: Word, rows: usize) -> Result<usize, Error> {
-        let (a, b) = HIDDEN;
-        self.log_points(word, rows.saturating_mul(a).div_ceil(b))
+        self.log_points(word, counted(rows, true))
     }
 
     /// Whether so many folded rows are sent.
@@ -187,9 +187,9 @@ impl Parameters {
         folded <= self.clear_folded
     }
 
-    /// `log2` of the points of the word of folded rows, of so many rows.
-    pub(super) fn middle_points(&self, rows: usize) -> Result<usize, Error> {
-        log_points(self.middle_rate, rows)
+    /// `log2` of the points of the word of folded rows, of so many rows, hidden or not.
+    pub(super) fn middle_points(&self, rows: usize, hidden: bool) -> Result<usize, Error> {
+        log_points(self.middle_rate, counted(rows, hidden))
     }
 
     /// How many queries of that word are drawn.
@@ -324,6 +324,12 @@ pub(super) fn work(cells: usize) -> usize {
     } else {
         16
     }
+}
+
+/// What rows count where the length of their word is chosen.
+fn counted(rows: usize, hidden: bool) -> usize {
+    let (a, b) = if hidden { HIDDEN } else { (1, 1) };
+    rows.saturating_mul(a).div_ceil(b)
 }
 
 fn log_points(rate: Rate, rows: usize) -> Result<usize, Error> {

@@ -136,7 +136,6 @@ fn open_at(
     let holder = spend(&plan, sources)?;
     let mut scale = E::ONE;
     if let Some((k, hidden, _)) = holder {
-        tape.settle_works();
         scale = sums.mask(plan.parts[k].vars(), &hidden.noise, &mut claim, tape);
     }
     let rho: Point;
