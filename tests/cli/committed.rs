@@ -139,6 +139,9 @@ fn hashes_are_the_same_for_everybody() {
         refused.expect(2).stderr.contains("it is a hash"),
         "{refused:?}"
     );
+    let shown = [&PROVE[..], &["--input-secret", "x.zko", "--json"]].concat();
+    let made = folder.run(&shown);
+    assert_eq!(made.expect(0).json()["hides_inputs"], false);
     commit(&[]).expect(0);
     assert_ne!(fs::read(folder.path("x.zkc")).expect("written"), first);
 }

@@ -1,4 +1,5 @@
-//! Cheating provers: whatever an adversary commits to, only the executor's statement is accepted.
+//! Cheating provers: whatever an adversary commits to, only the executor's statement is accepted. Each cheats
+//! in the clear, and behind the seal of a proof that hides its inputs.
 
 use super::build::{SHIFT, inputs, plan};
 use super::field_run::{Tamper, run};
@@ -9,15 +10,19 @@ use crate::plan::Plan;
 use crate::proof::Proof;
 use crate::statement::Statement;
 use crate::witness::{Evidence, Witness};
-use crate::{ProvingKey, SetupOptions, VerifyError, VerifyingKey, Weights, setup_scheme};
+use crate::{
+    ProvingKey, SetupError, SetupOptions, VerifyError, VerifyingKey, Visibilities, Visibility,
+    Weights, setup_scheme,
+};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
 use zkstrata_mle::{F, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::{Model, Op};
-use zkstrata_pcs::Clear;
 use zkstrata_pcs::joint::RelationProver;
+use zkstrata_pcs::{Clear, Seed};
 
-/// A model with its keys and an honest run of a batch.
+/// A model with its keys and an honest run of a batch. The model is that of the keys: one whose inputs are
+/// hidden has their range checks.
 pub(super) struct Case<C: RelationProver> {
     pub(super) model: Model,
     pub(super) pk: ProvingKey<C>,
@@ -29,43 +34,82 @@ pub(super) struct Case<C: RelationProver> {
 
 impl<C: RelationProver> Case<C> {
     pub(super) fn new(model: Model, batch: usize) -> Self {
-        Self::with(model, batch, Weights::Compact)
-    }
-
-    fn with(model: Model, batch: usize, weights: Weights) -> Self {
         let inputs = inputs(&model, batch, 77);
-        Self::of(model, inputs, batch, weights)
+        Self::of(model, inputs, batch, Weights::Compact)
     }
 
     /// With these inputs.
     pub(super) fn of(model: Model, inputs: Vec<Vec<i64>>, batch: usize, weights: Weights) -> Self {
-        let keys = setup_scheme::<C>(
-            model.clone(),
-            &SetupOptions {
-                weights,
-                ..SetupOptions::default()
-            },
-        );
-        let (pk, vk) = keys.expect("a test model sets up");
+        Self::with(model, inputs, batch, weights, Visibility::Public).expect("sets up")
+    }
+
+    /// In the clear, and with hidden inputs.
+    pub(super) fn both(model: &Model, batch: usize) -> [Self; 2] {
+        Self::both_of(model, &inputs(model, batch, 77), batch, Weights::Compact)
+    }
+
+    /// The same with these inputs.
+    pub(super) fn both_of(
+        model: &Model,
+        inputs: &[Vec<i64>],
+        batch: usize,
+        weights: Weights,
+    ) -> [Self; 2] {
+        [Visibility::Public, Visibility::Private]
+            .map(|who| Self::with(model.clone(), inputs.to_vec(), batch, weights, who))
+            .map(|case| case.expect("sets up"))
+    }
+
+    /// With inputs that these see.
+    pub(super) fn with(
+        model: Model,
+        inputs: Vec<Vec<i64>>,
+        batch: usize,
+        weights: Weights,
+        who: Visibility,
+    ) -> Result<Self, SetupError> {
+        let options = SetupOptions {
+            weights,
+            inputs: Visibilities::all(who),
+            ..SetupOptions::default()
+        };
+        let (pk, vk) = setup_scheme::<C>(model, &options)?;
         let (honest, proof) = pk.prove_integers(&inputs).expect("an honest run proves");
         vk.verify(&honest, &proof)
             .expect("an honest proof verifies");
-        Self {
-            model,
+        Ok(Self {
+            model: pk.model().clone(),
             pk,
             vk,
             inputs,
             honest,
             batch,
+        })
+    }
+
+    pub(super) fn plan(&self) -> Plan {
+        plan(&self.model, self.batch)
+    }
+
+    /// Whether the inputs are hidden.
+    pub(super) fn hides(&self) -> bool {
+        self.vk.hides()
+    }
+
+    /// What such a statement says under the key.
+    fn said(&self, mut statement: Statement) -> Statement {
+        if self.hides() {
+            statement.inputs.fill(PortValue::Private);
         }
+        statement
     }
 
     /// The adversary's statement, and what the verifier says of its proof.
     pub(super) fn attack(&self, tamper: Tamper<'_>) -> (Statement, Result<(), VerifyError>) {
-        let plan = plan(&self.model, self.batch);
+        let plan = self.plan();
         let (statement, witness) = run(&plan, &self.model, self.vk.digest(), &self.inputs, tamper);
         let verdict = self.judge(&plan, &statement, &witness);
-        (statement, verdict)
+        (self.said(statement), verdict)
     }
 
     pub(super) fn judge<W: Evidence>(
@@ -74,16 +118,26 @@ impl<C: RelationProver> Case<C> {
         statement: &Statement,
         witness: &W,
     ) -> Result<(), VerifyError> {
+        let statement = self.said(statement.clone());
+        let seed = self.hides().then(|| Seed::new([9; 32]));
         let (tape, _) = self
             .pk
-            .prove_witness(plan, statement, witness, None)
+            .prove_witness(plan, &statement, witness, seed.as_ref())
             .expect("commits");
-        self.vk.verify(statement, &Proof { tape })
+        self.vk.verify(&statement, &Proof { tape })
     }
 
+    /// The nodes that look something up, but for the range checks of hidden inputs: another input may well
+    /// be what the statement is about.
     pub(super) fn table_nodes(&self) -> Vec<usize> {
-        let is_table = |i: &usize| matches!(self.model.graph.nodes[*i].op, Op::Table { .. });
-        (0..self.model.graph.nodes.len()).filter(is_table).collect()
+        let graph = &self.model.graph;
+        let is_table = |i: &usize| matches!(graph.nodes[*i].op, Op::Table { .. });
+        let is_guard = |i: usize| {
+            let mut guards = graph.inputs.iter().filter_map(|port| graph.guard(port));
+            self.hides() && guards.any(|guard| guard.0 == i)
+        };
+        let tables = (0..graph.nodes.len()).filter(is_table);
+        tables.filter(|&i| !is_guard(i)).collect()
     }
 }
 
@@ -123,11 +177,13 @@ fn honest_proofs_are_accepted() {
 #[test]
 fn honest_runs_over_padded_field_elements_are_accepted() {
     for (name, model) in models() {
-        for batch in [1, 3] {
-            let case = Case::<Clear>::new(model.clone(), batch);
+        for case in [1, 3]
+            .map(|batch| Case::<Clear>::both(&model, batch))
+            .as_flattened()
+        {
             let (statement, verdict) = case.attack(&mut |_, _, _, _| {});
             assert_eq!(statement, case.honest, "{name}: naive run");
-            verdict.unwrap_or_else(|e| panic!("{name}, batch {batch}: {e}"));
+            verdict.unwrap_or_else(|e| panic!("{name}, batch {}: {e}", case.batch));
         }
     }
 }
@@ -135,8 +191,8 @@ fn honest_runs_over_padded_field_elements_are_accepted() {
 #[test]
 fn garbage_in_padding_never_changes_an_accepted_statement() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    for (name, model) in models() {
-        let case = Case::<Clear>::new(model, 3);
+    let cases = |(name, model)| Case::<Clear>::both(&model, 3).map(|case| (name, case));
+    for (name, case) in models().into_iter().flat_map(cases) {
         for target in case.table_nodes() {
             let (statement, verdict) = case.attack(&mut |node, out, rem, live| {
                 if node == target {
@@ -182,8 +238,10 @@ fn garbage_in_padding_never_changes_an_accepted_statement() {
 fn reject_live_change(what: &str, mut alter: impl FnMut(&mut F, &mut [&mut F]) -> bool) {
     let mut attacks = 0;
     for (name, model) in models() {
-        for batch in [1, 3] {
-            let case = Case::<Clear>::new(model.clone(), batch);
+        for case in [1, 3]
+            .map(|batch| Case::<Clear>::both(&model, batch))
+            .as_flattened()
+        {
             for target in case.table_nodes() {
                 for pick in [0, 1, 5] {
                     let mut altered = false;
@@ -255,8 +313,8 @@ fn a_remainder_out_of_range_is_rejected() {
 
 #[test]
 fn swapped_batch_rows_are_rejected() {
-    for (name, model) in models() {
-        let case = Case::<Clear>::new(model, 4);
+    let cases = |(name, model)| Case::<Clear>::both(&model, 4).map(|case| (name, case));
+    for (name, case) in models().into_iter().flat_map(cases) {
         for target in case.table_nodes() {
             let mut changed = false;
             let (_, verdict) = case.attack(&mut |node, out, rem, _| {
@@ -280,9 +338,14 @@ fn swapped_batch_rows_are_rejected() {
 
 #[test]
 fn max_pool_choosing_another_element_is_rejected() {
-    let case = Case::<Clear>::new(suite::max_pool(), 2);
+    let cases = Case::<Clear>::both(&suite::max_pool(), 2);
     let mut attacks = 0;
-    for target in case.table_nodes() {
+    let targets = |case| {
+        Case::table_nodes(case)
+            .into_iter()
+            .map(move |target| (case, target))
+    };
+    for (case, target) in cases.iter().flat_map(targets) {
         let Op::Table { shift: 0, .. } = case.model.graph.nodes[target].op else {
             continue;
         };
@@ -300,15 +363,18 @@ fn max_pool_choosing_another_element_is_rejected() {
         assert!(verdict.is_err(), "node {target}: {:?}", statement.outputs);
         attacks += 1;
     }
-    assert_eq!(attacks, 2);
+    assert_eq!(attacks, 4);
 }
 
 #[test]
 fn changed_multiplicities_are_rejected() {
-    let case = Case::<Clear>::new(suite::mlp(), 2);
-    let plan = plan(&case.model, case.batch);
-    for row in [0, 1, 17, (1 << plan.table_vars) - 1] {
-        for delta in [F::ONE, -F::ONE] {
+    for case in Case::<Clear>::both(&suite::mlp(), 2) {
+        let plan = case.plan();
+        let rows = [0, 1, 17, (1 << plan.table_vars) - 1];
+        for (row, delta) in rows
+            .into_iter()
+            .flat_map(|row| [(row, F::ONE), (row, -F::ONE)])
+        {
             let mut honest = |_: usize, _: &mut [F], _: &mut [Vec<F>], _: &[bool]| {};
             let key = case.vk.digest();
             let (statement, mut witness) = run(&plan, &case.model, key, &case.inputs, &mut honest);
@@ -326,7 +392,9 @@ fn a_changed_weight_is_rejected() {
     // The prover runs and proves another model but claims this one's key.
     let mut attacks = 0;
     let cases = models().into_iter().flat_map(|(name, model)| {
-        WEIGHTS.map(|weights| (name, Case::<Clear>::with(model.clone(), 1, weights)))
+        let x = inputs(&model, 1, 77);
+        let both = WEIGHTS.map(|weights| Case::<Clear>::both_of(&model, &x, 1, weights));
+        both.into_iter().flatten().map(move |case| (name, case))
     });
     for (name, case) in cases {
         let tensors = case.model.weights.len();
@@ -343,10 +411,7 @@ fn a_changed_weight_is_rejected() {
                     continue;
                 }
                 // A change that leaves the declared intervals is another graph altogether.
-                let options = SetupOptions {
-                    weights: case.vk.weights(),
-                    ..SetupOptions::default()
-                };
+                let options = case.vk.options();
                 let Ok((pk, _)) = setup_scheme::<Clear>(other.clone(), &options) else {
                     continue;
                 };
@@ -355,8 +420,9 @@ fn a_changed_weight_is_rejected() {
                 let plan = plan(&other, 1);
                 let trace = pk.run(&case.inputs).expect("runs");
                 let witness = Witness::new(&plan, trace);
+                let seed = case.hides().then(|| Seed::new([9; 32]));
                 let (tape, _) = pk
-                    .prove_witness(&plan, &statement, &witness, None)
+                    .prove_witness(&plan, &statement, &witness, seed.as_ref())
                     .expect("commits");
                 let verdict = case.vk.verify(&statement, &Proof { tape });
                 assert!(verdict.is_err(), "{name}: constant {w}");
@@ -364,14 +430,14 @@ fn a_changed_weight_is_rejected() {
             }
         }
     }
-    assert!(attacks > 60, "most changes keep the intervals");
+    assert!(attacks > 120, "most changes keep the intervals");
 }
 
 #[test]
 fn a_false_output_with_an_honest_trace_is_rejected() {
-    for (name, model) in models() {
-        let case = Case::<Clear>::new(model, 3);
-        let plan = plan(&case.model, case.batch);
+    let cases = |(name, model)| Case::<Clear>::both(&model, 3).map(|case| (name, case));
+    for (name, case) in models().into_iter().flat_map(cases) {
+        let plan = case.plan();
         for port in 0..case.honest.outputs.len() {
             for cell in [
                 0,
@@ -394,8 +460,9 @@ fn a_false_output_with_an_honest_trace_is_rejected() {
 #[test]
 fn a_false_input_with_an_honest_trace_is_rejected() {
     for (name, model) in models() {
+        // A statement that hides its inputs says nothing of them.
         let case = Case::<Clear>::new(model, 3);
-        let plan = plan(&case.model, case.batch);
+        let plan = case.plan();
         for port in 0..case.honest.inputs.len() {
             let mut statement = case.honest.clone();
             let mut inputs = case.inputs.clone();

@@ -298,6 +298,9 @@ fn other_weights_explain(options: &SetupOptions) -> Vec<&'static str> {
         let Some(other) = other else { continue };
         let system = Script::of_system([1; 32]);
         let first = prove_in_session(model, options, &own, &system);
+        // The session's certificate and its proofs, and that of a certified key, which shows sizes of weights.
+        let certified = usize::from(options.trust == Trust::Certificate);
+        assert_eq!(first.shown().len(), 3 + certified, "{name}");
         let mut again = |script: &Script| prove_in_session(&other, options, &others, script);
         let script = explain(&first, &mut again);
         same(name, &first, &again(&script));

@@ -102,13 +102,13 @@ fn merged_claims_cost_security() {
 #[test]
 fn a_merged_tensor_that_is_not_its_sum_is_rejected() {
     let (model, sums) = sums_of_sums(SUMS);
-    let case = Case::<Clear>::new(model, 1);
-    let plan = plan(&case.model, case.batch);
+    let [case, hidden] = Case::<Clear>::both(&model, 1);
+    let plan = case.plan();
     let merged = |tensor: &usize| plan.merge_level(TensorId(*tensor)).is_some();
     let merged = (0..plan.graph.nodes.len()).filter(merged).count();
     assert!(merged >= 8, "{merged}");
-    for first in 0..SUMS {
-        let key = case.vk.digest();
+    for (case, first) in (0..SUMS).flat_map(|first| [(&case, first), (&hidden, first)]) {
+        let (plan, key) = (case.plan(), case.vk.digest());
         let (mut statement, mut witness) =
             run(&plan, &case.model, key, &case.inputs, &mut |_, _, _, _| {});
         // Cell (0, 0), which transposing leaves where it is.

@@ -5,10 +5,9 @@
 //! (CONTRIBUTING.md).
 
 use super::attacks::{Case, garbage};
-use super::build::plan;
 use super::field_run::run;
 use super::suite::public;
-use crate::Weights;
+use crate::{SetupError, Visibility, Weights};
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,14 +47,21 @@ fn models() -> Vec<Sample> {
     operators.into_values().flat_map(largest).collect()
 }
 
-/// The case with its input [`BATCH`] times.
-fn case(sample: &Sample) -> Case<Clear> {
+/// The case with its input [`BATCH`] times, in the clear and with hidden inputs, unless these have too many
+/// values to be looked up.
+fn cases(sample: &Sample) -> Vec<Case<Clear>> {
     let cells = |port: &Ints| {
         let one: Vec<i64> = (0..port.len()).map(|i| port.get(i)).collect();
         one.repeat(BATCH)
     };
-    let inputs = sample.inputs.iter().map(cells).collect();
-    Case::of(sample.model.clone(), inputs, BATCH, Weights::Compact)
+    let inputs: Vec<Vec<i64>> = sample.inputs.iter().map(cells).collect();
+    let model = &sample.model;
+    let case = |who| match Case::with(model.clone(), inputs.clone(), BATCH, Weights::Compact, who) {
+        Err(SetupError::Guard(_)) if who == Visibility::Private => None,
+        made => Some(made.expect("sets up")),
+    };
+    let cases = [Visibility::Public, Visibility::Private].map(case);
+    cases.into_iter().flatten().collect()
 }
 
 #[test]
@@ -65,9 +71,14 @@ fn every_operator_under_attack() {
     let operators: BTreeSet<&str> = models.iter().map(|s| &*s.row).collect();
     assert!(operators.len() >= 100, "{}", operators.len());
     let mut rng = ChaCha8Rng::seed_from_u64(5);
-    for sample in &models {
-        let name = &sample.name;
-        let case = case(sample);
+    let all = |sample| {
+        let sample: &Sample = sample;
+        let named = |case| (&sample.name, case);
+        cases(sample).into_iter().map(named)
+    };
+    let mut hidden = 0;
+    for (name, case) in models.iter().flat_map(all) {
+        hidden += usize::from(case.hides());
         // The formulas, evaluated naively over padded field elements.
         let (statement, verdict) = case.attack(&mut |_, _, _, _| {});
         assert_eq!(statement, case.honest, "{name}: naive run");
@@ -96,7 +107,7 @@ fn every_operator_under_attack() {
                 "{name}: node {target} off by one"
             );
         }
-        let plan = plan(&case.model, BATCH);
+        let plan = case.plan();
         let key = case.vk.digest();
         let (_, honest) = run(&plan, &case.model, key, &case.inputs, &mut |_, _, _, _| {});
         for output in 0..case.honest.outputs.len() {
@@ -106,4 +117,5 @@ fn every_operator_under_attack() {
             assert!(verdict.is_err(), "{name}: false output {output}");
         }
     }
+    assert!(2 * hidden > models.len(), "{hidden} of {}", models.len());
 }

@@ -210,7 +210,11 @@ fn visible(text: &str) -> Result<Visible, String> {
         Some((name, who)) => (Some(name.into()), who),
         None => (None, text),
     };
-    let who = Who::from_str(who, false)
-        .map_err(|_| format!("`{who}` is none of `public`, `private` and `committed`"))?;
+    let who = Who::from_str(who, false).map_err(|_| {
+        format!(
+            "`{who}` is none of `public`, `private` and `committed` (which `zkstrata commit` makes \
+                 commitments for, and hashes)"
+        )
+    })?;
     Ok(Visible { port, who })
 }

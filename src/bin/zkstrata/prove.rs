@@ -72,13 +72,18 @@ pub(crate) fn run(args: &args::Prove, progress: &Progress) -> Result<Report, Fai
     report.field("model", vk.digest());
     report.set("model", vk.digest().to_string());
     outputs::describe(statement, vk.graph(), &mut report);
-    if !hidden.is_empty() {
-        report.field("hidden", format_args!("input {hidden}"));
+    match inputs.hash() {
+        Some(hash) => report.field(
+            "not hidden",
+            format_args!("the input of {}: its commitment is a hash", hash.display()),
+        ),
+        None if hidden.is_empty() => {}
+        None => report.field("hidden", format_args!("input {hidden}")),
     }
     if !shown.is_empty() {
         report.field("shown", format_args!("input {shown}"));
     }
-    report.set("hides_inputs", shown.is_empty());
+    report.set("hides_inputs", shown.is_empty() && inputs.hash().is_none());
     if let Some(left) = session.as_ref().and_then(|session| session.left()) {
         report.field("hidden", "the weights");
         if let Some(digest) = statement.session {

@@ -94,7 +94,13 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
     ));
     outputs::describe(&statement, vk.graph(), &mut report);
     if !hidden.is_empty() {
-        report.field("hidden", format_args!("input {hidden}"));
+        let committed = |value: &PortValue| matches!(value, PortValue::Committed(_));
+        let unless = if statement.inputs.iter().any(committed) {
+            ", unless it was committed to with --hashed"
+        } else {
+            ""
+        };
+        report.field("hidden", format_args!("input {hidden}{unless}"));
     }
     report.set("hides_inputs", shown.is_empty());
     describe_session(&statement, &vk, &mut report);
