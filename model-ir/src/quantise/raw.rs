@@ -10,7 +10,14 @@ use super::lower::{Handle, Lowered};
 use super::{Error, policy};
 use crate::exact::{exp2, log2_ceil, log2_floor, log2_round};
 use crate::float::ValueId;
-use crate::int::{Interval, Op, TensorId};
+use crate::int::{Interval, MAX_SHIFT, Op, TensorId};
+
+/// `S` with a ratio of `2^-S`, nearly.
+fn power_of_two(ratio: f64) -> Option<i32> {
+    let power = -log2_round(ratio);
+    let nearly = (ratio * exp2(power) - 1.0).abs() < policy::NEARLY_POWER;
+    (nearly && power >= 0).then_some(power)
+}
 
 impl Lowered<'_> {
     /// Bits that a multiplier must have for its rounding not to be felt.
@@ -54,12 +61,11 @@ impl Lowered<'_> {
         let name = &self.plan.node(v).name;
         let x = self.roomy(v, x, unit, bits)?;
         let ratio = x.scale / unit;
-        let power = -log2_round(ratio);
-        if (ratio * exp2(power) - 1.0).abs() < policy::NEARLY_POWER && power >= 0 {
+        if let Some(power) = power_of_two(ratio) {
             return Ok((x.tensor, power as u32));
         }
         // As many bits as there is room for.
-        let room = self.multiples(x.tensor);
+        let room = self.multiplier_room(x, unit);
         let bits = bits.min(room.max(1));
         let shift = (bits - log2_floor(ratio)).max(1);
         let shift = if bits < room {
@@ -82,7 +88,7 @@ impl Lowered<'_> {
     /// little room for a multiplier.
     fn roomy(&mut self, v: usize, x: Handle, unit: f64, bits: i32) -> Result<Handle, Error> {
         let enough = policy::ENOUGH_MULTIPLIER_BITS;
-        let lacking = bits.min(enough) - self.multiples(x.tensor);
+        let lacking = bits.min(enough) - self.multiplier_room(x, unit);
         let spare = log2_floor(unit / x.scale) - enough;
         let digits = lacking.min(spare);
         if digits <= 0 || x.shift > 0 {
@@ -93,9 +99,15 @@ impl Lowered<'_> {
         Ok(Handle { tensor, scale, ..x })
     }
 
-    /// Bits of the largest multiplier of a tensor.
-    fn multiples(&self, x: TensorId) -> i32 {
-        self.interval(x).max_abs().leading_zeros() as i32 - 4
+    /// Bits of the largest multiplier that brings an accumulator to `unit`: products have bounds, and so
+    /// do shifts. A ratio that is a power of two needs no multiplier.
+    fn multiplier_room(&self, x: Handle, unit: f64) -> i32 {
+        let products = self.interval(x.tensor).max_abs().leading_zeros() as i32 - 4;
+        let (ratio, most) = (x.scale / unit, MAX_SHIFT as i32);
+        match power_of_two(ratio) {
+            Some(power) if power <= most => products,
+            _ => products.min(most + log2_floor(ratio)),
+        }
     }
 
     /// The factor by which [`multiplied`](Self::multiplied) made `product` of `x`.

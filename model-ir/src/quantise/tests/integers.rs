@@ -224,6 +224,43 @@ fn values_beside_a_quantisation_are_not_clamped_to_its_range() {
     }
 }
 
+/// The scale of an accumulator that others read as well may be fine, and that of what the model makes of it
+/// coarse: the quotient has fewer digits than there are bits to shift by.
+#[test]
+fn fine_accumulators_are_quantised_beside_other_readers() {
+    let mut random = Random::new(11);
+    for length in [1, 4, 16, 64, 300] {
+        for reader in [Activation::Relu, Activation::Sigmoid] {
+            let weight = random.array(&[length, 8]);
+            let samples: Vec<_> = (0..16).map(|_| vec![random.array(&[1, length])]).collect();
+            let mut b = GraphBuilder::new();
+            let x = b.input("x", &[1, length]).expect("a shape");
+            let layer = Op::Dense { weight, bias: None };
+            let y = add(&mut b, layer, &[x]);
+            let step = 0.01 * (length as f32).sqrt();
+            let q = quantised(&mut b, y, step, 128, Ties::Even);
+            let read = apply(&mut b, reader, y);
+            let outputs = [("quantised", q), ("beside", read)];
+            let outputs = outputs.map(|(name, v)| (name.to_owned(), v));
+            let graph = b.finish(outputs.to_vec()).expect("valid");
+            let calibration = Calibration::from_samples(samples.clone());
+            for profile in PROFILES {
+                let model = quantise(&graph, &calibration, &Options::new(profile));
+                let model = model.expect("quantises").model;
+                let accuracy = Accuracy::measure(&graph, &model, &samples).expect("runs");
+                let name = format!("{length} {reader:?} {profile:?}");
+                let [quantised, beside] = &accuracy.outputs[..] else {
+                    panic!("two outputs")
+                };
+                // A step where a sum that is nearly between two is rounded the other way.
+                assert!(quantised.max_error <= 1.01 * f64::from(step), "{name}");
+                assert!(quantised.rms_error <= 0.5 * f64::from(step), "{name}");
+                assert!(beside.rms_error <= 0.01 * beside.rms, "{name}");
+            }
+        }
+    }
+}
+
 #[test]
 fn halves_are_rounded_to_the_integer_that_the_model_prefers() {
     for ties in [Ties::Even, Ties::Odd] {
