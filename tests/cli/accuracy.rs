@@ -1,6 +1,9 @@
 //! An integer model that is far from its float model is refused, unless it may be.
 
-use crate::cases::{DENSE, DENSE_CALIBRATION, DENSE_INPUT, WAVE, prove, with_keys};
+use crate::cases::{
+    DENSE, DENSE_CALIBRATION, DENSE_INPUT, ROUNDED, ROUNDED_INPUT, ROUNDED_OUTPUT, WAVE, prove,
+    with_keys,
+};
 use crate::tool::{Folder, Run};
 
 /// What every refusal says.
@@ -94,6 +97,21 @@ fn check_and_bench_refuse_as_well() {
         clamped.expect(3).stdout.contains("at node `x`"),
         "{clamped:?}"
     );
+}
+
+/// What is proven is right, where floats are rounded the other way.
+#[test]
+fn check_goes_by_the_integers_where_the_model_rounds() {
+    let folder = Folder::new("accuracy_rounded");
+    let check = ["check", ROUNDED, "--input", ROUNDED_INPUT, "--expected"];
+    let right = folder.run(&[&check[..], &[ROUNDED_OUTPUT, "--json"]].concat());
+    let json = right.expect(0).json();
+    assert_eq!(json["expected"][0]["max_error"], 1.0, "{json}");
+    assert_eq!(json["accuracy_expected"]["outputs"][0]["max_error"], 0.0);
+    let wrong = vec![vec![[7; 3]; 3]; 3];
+    folder.write("y.json", &format!("{{\"y\": [{wrong:?}]}}"));
+    let wrong = folder.run(&[&check[..], &["y.json"]].concat());
+    assert!(wrong.expect(1).stdout.contains("--tolerance"), "{wrong:?}");
 }
 
 #[test]

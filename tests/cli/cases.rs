@@ -24,6 +24,11 @@ pub(crate) const WAVE: &str = file!("wave.onnx");
 /// A layer with 6400 bytes of weights in `weights.bin`.
 pub(crate) const EXTERNAL: &str = file!("external.onnx");
 
+/// An average pool of integers that the model rounds itself, its input, and what onnxruntime makes of it.
+pub(crate) const ROUNDED: &str = file!("rounded.onnx");
+pub(crate) const ROUNDED_INPUT: &str = file!("rounded_input.npy");
+pub(crate) const ROUNDED_OUTPUT: &str = file!("rounded_output.npy");
+
 /// A folder of this name with keys of [`DENSE`] in `k`.
 pub(crate) fn with_keys(name: &str) -> Folder {
     let folder = Folder::new(name);

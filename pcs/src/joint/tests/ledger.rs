@@ -37,6 +37,8 @@ fn rows_that_are_shown_are_counted() {
             open().expect("a use");
         }
         assert_eq!(open(), Err(Error::Spent));
+        let more = Joint::restore(&data, hiding.uses + 1);
+        assert_eq!(more, Err(Error::Spent), "more than the layout has rows for");
         // Positions that fall together leave some rows, and so does a certificate that was not made.
         let refused = loop {
             Joint::restore(&data, 3).expect("a number of uses");
