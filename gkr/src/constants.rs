@@ -11,6 +11,8 @@ use zkstrata_mle::{
     E, Point, PrimeCharacteristicRing, contract_middle, eval_dense, selector, tensor_eq,
     tensor_vars,
 };
+#[cfg(feature = "prover")]
+use zkstrata_model_ir::int::SmallInts;
 use zkstrata_model_ir::int::{Graph, Model, Op, WeightBits, WeightShape};
 use zkstrata_pcs::{Channel, ColumnId};
 
@@ -93,7 +95,7 @@ impl PublicWeights {
     #[cfg(feature = "prover")]
     pub(crate) fn new(model: &Model) -> Self {
         Self {
-            weights: model.weights.concat(),
+            weights: model.weights.iter().flat_map(SmallInts::iter).collect(),
             biases: model.biases.concat(),
         }
     }
@@ -110,7 +112,7 @@ impl PublicWeights {
         for table in 0..plan.nodes.len() {
             let length = shape(graph, plan, table)?.len();
             let (head, tail) = weights.split_at_checked(length).ok_or_else(malformed)?;
-            model.weights.push(head.to_vec());
+            model.weights.push(head.iter().copied().collect());
             weights = tail;
         }
         for block in &plan.biases {

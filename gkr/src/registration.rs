@@ -437,7 +437,7 @@ mod prover {
                 unreachable!("the plan lists affine nodes");
             };
             let taps: usize = affine.weight_shape().taps.iter().product();
-            let tap = |t: usize| weights[t..].iter().step_by(taps).copied().collect();
+            let tap = |t: usize| weights.iter().skip(t).step_by(taps).collect();
             inputs.extend((0..taps).map(|t| Ints::I32(tap(t))));
         }
         inputs.extend(model.biases.iter().map(|bias| Ints::I64(bias.clone())));

@@ -127,7 +127,7 @@ pub(crate) fn setup_seeded<C: RelationProver>(
 pub(crate) fn hash_weights(model: &Model, hasher: &mut blake3::Hasher) {
     for weights in &model.weights {
         hasher.update(&weights.len().to_le_bytes());
-        let bytes: Vec<u8> = weights.iter().flat_map(|w| w.to_le_bytes()).collect();
+        let bytes: Vec<u8> = weights.iter().flat_map(i32::to_le_bytes).collect();
         hasher.update(&bytes);
     }
     for biases in &model.biases {

@@ -5,21 +5,20 @@ use crate::plan::WeightPlan;
 use crate::tensor::{for_each_live, padded};
 use rayon::prelude::*;
 use zkstrata_mle::live_cells;
-use zkstrata_model_ir::int::{Model, Op};
+use zkstrata_model_ir::int::{Model, Op, SmallInts, SmallSlice};
 use zkstrata_pcs::joint::Column;
 
 /// The padded columns of a model's weights and biases, up to their last live cells.
 pub(crate) fn columns(model: &Model, plan: &WeightPlan) -> Vec<Column> {
-    let of_tensor = |(&node, weights): (&usize, &Vec<i32>)| match &model.graph.nodes[node].op {
+    let of_tensor = |(&node, weights): (&usize, &SmallInts)| match &model.graph.nodes[node].op {
         Op::Affine(affine) => {
             let shape = affine.weight_shape();
             let taps = shape.taps.iter().product();
             let axes = [shape.groups, shape.outputs, shape.inputs].concat();
-            let largest = weights.iter().map(|w| w.unsigned_abs()).max();
-            match largest.unwrap_or(0) {
-                0..=0x7f => taps_of(&axes, taps, weights, |w| w as i8, Column::I8),
-                0x80..=0x7fff => taps_of(&axes, taps, weights, |w| w as i16, Column::I16),
-                _ => taps_of(&axes, taps, weights, |w| w, Column::I32),
+            match weights.as_slice() {
+                SmallSlice::I8(x) => taps_of(&axes, taps, x, Column::I8),
+                SmallSlice::I16(x) => taps_of(&axes, taps, x, Column::I16),
+                SmallSlice::I32(x) => taps_of(&axes, taps, x, Column::I32),
             }
         }
         _ => unreachable!("the plan lists affine nodes"),
@@ -41,16 +40,11 @@ pub(crate) fn columns(model: &Model, plan: &WeightPlan) -> Vec<Column> {
 fn taps_of<T: Copy + Default + Send + Sync>(
     axes: &[usize],
     taps: usize,
-    weights: &[i32],
-    narrow: impl Fn(i32) -> T,
+    weights: &[T],
     column: fn(Vec<T>) -> Column,
 ) -> Vec<Column> {
     let tap = |t: usize| {
-        let cells: Vec<T> = weights[t..]
-            .iter()
-            .step_by(taps)
-            .map(|&w| narrow(w))
-            .collect();
+        let cells: Vec<T> = weights[t..].iter().step_by(taps).copied().collect();
         column(padded(axes, &cells))
     };
     (0..taps).map(tap).collect()

@@ -8,7 +8,7 @@ use crate::constants::Weights;
 use crate::form::Form;
 use crate::plan::{Plan, WeightPlan};
 use serde::Serialize;
-use zkstrata_model_ir::int::{Interval, Model};
+use zkstrata_model_ir::int::{Interval, Model, SmallInts};
 use zkstrata_pcs::joint::{Joint, OpeningCost, SourceCost};
 use zkstrata_pcs::{Cells, ColumnId, Counts};
 
@@ -103,7 +103,11 @@ pub(super) fn keys(
 /// Columns of the weights in the clear. Padding is zero.
 fn clear(model: &Model, plan: &WeightPlan) -> usize {
     let extra = |x: i64| Cells::bytes_of(x) as usize - 1;
-    let weights = model.weights.iter().flatten().map(|&w| extra(w.into()));
+    let weights = model
+        .weights
+        .iter()
+        .flat_map(SmallInts::iter)
+        .map(|w| extra(w.into()));
     let biases = model.biases.iter().flatten().map(|&b| extra(b));
     let cells = plan.shape.iter().map(|table| table.live * table.width);
     cells.chain(weights).chain(biases).sum()

@@ -7,7 +7,7 @@ use crate::error::VerifyError;
 use crate::form::Form;
 use crate::options::SetupOptions;
 use crate::plan::{Block, Plan};
-use zkstrata_model_ir::int::{MapAxis, Model, Op};
+use zkstrata_model_ir::int::{MapAxis, Model, Op, SmallInts};
 use zkstrata_pcs::Counts;
 use zkstrata_pcs::joint::{Joint, SourceCost};
 
@@ -89,7 +89,7 @@ impl Counted {
         let (counts, ends) = dry::verification(plan, weights, options)?;
         let opening = Joint::cost(&form.sources())?;
         let len = |n: usize| n as f64;
-        let constants_len = model.weights.iter().map(Vec::len).sum::<usize>()
+        let constants_len = model.weights.iter().map(SmallInts::len).sum::<usize>()
             + model.biases.iter().map(Vec::len).sum::<usize>();
         let (products, depthwise) = multiplications(plan);
         let rounds = |vars: usize| (0..vars).sum::<usize>();

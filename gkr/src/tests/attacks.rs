@@ -402,7 +402,7 @@ fn a_changed_weight_is_rejected() {
             for (k, step) in [(0, 1), (0, -1), (1, 1), (1, -1)] {
                 let mut other = case.model.clone();
                 if w < tensors {
-                    other.weights[w][k] += step;
+                    other.weights[w].update(|w| w[k] += step);
                 } else if let Some(bias) = other.biases[w - tensors].get_mut(k) {
                     *bias += i64::from(step);
                 }

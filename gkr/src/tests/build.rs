@@ -380,7 +380,7 @@ impl Builder {
     pub(super) fn finish(self) -> Model {
         let model = Model {
             graph: self.graph,
-            weights: self.weights,
+            weights: self.weights.into_iter().map(Into::into).collect(),
             biases: self.biases,
         };
         model.validate().expect("a well-formed test model");

@@ -354,7 +354,7 @@ fn other_bytes_are_no_certificate() {
 fn a_certificate_of_other_weights() {
     let model = suite::wide();
     let mut other = model.clone();
-    other.weights[0][0] ^= 1;
+    other.weights[0].update(|w| w[0] ^= 1);
     let (_, mut vk, _) = keys::<Joint>(model);
     let (_, _, certificate) = keys::<Joint>(other);
     // As if it were about this key.
@@ -424,7 +424,7 @@ fn sizes_are_proven() {
         .certify(&certificate)
         .expect("the weights of the key");
     // A weight that is too large is not looked up.
-    model.weights[0][0] = 1 << (told.weights - 1);
+    model.weights[0].update(|w| w[0] = 1 << (told.weights - 1));
     model.coarsen().expect("bounded");
     let executor = zkstrata_model_ir::int::Executor::new(&model).expect("a valid model");
     let pk = ProvingKey::new(model, executor, vk, (Some(()), seed()));
@@ -443,8 +443,8 @@ fn numbers_that_might_wrap() {
     }
     b.output(y);
     let mut model = b.finish();
-    for weight in model.weights.iter_mut().flatten() {
-        *weight = weight.signum();
+    for weights in &mut model.weights {
+        *weights = weights.iter().map(i32::signum).collect();
     }
     let options = |trust| SetupOptions {
         weights: Weights::Hidden(Uses::default()),

@@ -221,8 +221,9 @@ fn prove_in_session(
 fn candidates<'a>(model: &'a Model, first: &'a [i64]) -> impl Iterator<Item = Model> + 'a {
     let negated = {
         let mut model = model.clone();
-        let weights = model.weights.iter_mut().flatten();
-        weights.for_each(|w| *w = -*w);
+        for weights in &mut model.weights {
+            *weights = weights.iter().map(|w| -w).collect();
+        }
         let biases = model.biases.iter_mut().flatten();
         biases.for_each(|b| *b = -*b);
         model
@@ -231,7 +232,7 @@ fn candidates<'a>(model: &'a Model, first: &'a [i64]) -> impl Iterator<Item = Mo
     let weights = weights.flat_map(|(w, cells)| (0..cells.len()).map(move |k| (w, k)));
     let tweaked = weights.map(|(w, k)| {
         let mut model = model.clone();
-        model.weights[w][k] -= model.weights[w][k].signum();
+        model.weights[w].update(|w| w[k] -= w[k].signum());
         model
     });
     let biases = model.biases.iter().enumerate();
@@ -247,8 +248,8 @@ fn candidates<'a>(model: &'a Model, first: &'a [i64]) -> impl Iterator<Item = Mo
     let dense = dense.into_iter().flat_map(|(weights, _)| 0..weights.len());
     let turned = dense.map(|k| {
         let mut model = model.clone();
-        let step = model.weights[0][k].signum();
-        model.weights[0][k] -= step;
+        let step = model.weights[0].get(k).signum();
+        model.weights[0].update(|w| w[k] -= step);
         model.biases[0][k / first.len()] += i64::from(step) * first[k % first.len()];
         model
     });

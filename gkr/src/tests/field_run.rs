@@ -160,7 +160,7 @@ fn affine(model: &Model, layer: &Affine, batch: usize, x: &[F]) -> Vec<F> {
                     }
                 }
                 if real {
-                    let w = weights[dense(&w_live, &[g_at, o_at, &c_at, &t].concat())];
+                    let w = weights.get(dense(&w_live, &[g_at, o_at, &c_at, &t].concat()));
                     *cell += F::from_i32(w) * x[x_view.index(&source)];
                 }
             }

@@ -284,8 +284,7 @@ fn sessions_of_other_weights_are_rejected() {
     type Certificate<C> = (zkstrata_model_ir::Digest, C, Vec<u8>);
     let (_, vk) = setup_scheme::<Clear>(suite::mlp(), &hidden(1, 1)).expect("sets up");
     let mut changed = suite::mlp();
-    let cell = &mut changed.weights[0][3];
-    *cell = if *cell == 0 { 1 } else { *cell - cell.signum() };
+    changed.weights[0].update(|w| w[3] = if w[3] == 0 { 1 } else { w[3] - w[3].signum() });
     let (other, _) = setup_scheme::<Clear>(changed, &hidden(1, 1)).expect("sets up");
     let (session, bytes) = other.session().expect("a session of the other");
     let (_, commitment, tape): Certificate<zkstrata_pcs::Cells> =

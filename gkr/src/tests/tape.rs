@@ -186,7 +186,7 @@ fn statements_that_differ_are_rejected() {
 fn a_proof_under_another_models_key_is_rejected() {
     let real = Real::<Joint>::new(suite::mlp(), 1);
     let mut other = suite::mlp();
-    other.weights[2][0] += 1;
+    other.weights[2].update(|w| w[0] += 1);
     let (_, vk) = setup_scheme::<Joint>(other, &SetupOptions::default()).expect("sets up");
     assert_ne!(vk.digest(), real.vk.digest());
     let proof = Proof {
@@ -238,10 +238,10 @@ fn public_weights_must_fit_the_graph() {
     };
     key(&|_| {}).expect("an honest key");
     for edit in [
-        &(|m: &mut Model| m.weights[0].truncate(3)) as &dyn Fn(&mut Model),
-        &|m| m.weights[0].push(0),
+        &(|m: &mut Model| m.weights[0].update(|w| w.truncate(3))) as &dyn Fn(&mut Model),
+        &|m| m.weights[0].update(|w| w.push(0)),
         // A weight that takes cells out of their interval.
-        &|m| m.weights[0][0] = i32::MAX,
+        &|m| m.weights[0].update(|w| w[0] = i32::MAX),
         &|m| drop(m.weights.pop()),
         &|m| drop(m.biases.pop()),
         &|m| m.biases[0].clear(),

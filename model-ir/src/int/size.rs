@@ -16,6 +16,7 @@ use super::graph::{Graph, Interval};
 use super::intervals::{Analysis, ModelError};
 use super::model::Model;
 use super::op::{Affine, MapAxis, Op};
+use super::small::SmallInts;
 use serde::{Deserialize, Serialize};
 
 /// Sizes of biases are told in steps of so many bits.
@@ -49,9 +50,9 @@ impl Model {
     pub fn weight_bits(&self) -> WeightBits {
         // As many as a number has below its sign, and the sign.
         let bits = |x: i64| i64::BITS - (x ^ (x >> 63)).leading_zeros() + 1;
-        let weights = self.weights.iter().flatten();
+        let weights = self.weights.iter().flat_map(SmallInts::iter);
         let biases = self.biases.iter().flatten();
-        let weights = weights.map(|&w| bits(w.into())).max().unwrap_or(0);
+        let weights = weights.map(|w| bits(w.into())).max().unwrap_or(0);
         let biases = biases.map(|&b| bits(b)).max().unwrap_or(0);
         WeightBits {
             weights: weights.max(STEP).next_power_of_two(),
@@ -207,7 +208,7 @@ mod tests {
         };
         Model {
             graph,
-            weights: vec![vec![weight; 30], vec![1; 6]],
+            weights: vec![vec![weight; 30].into(), vec![1; 6].into()],
             biases: vec![vec![bias; 3]],
         }
     }

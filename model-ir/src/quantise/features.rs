@@ -73,7 +73,7 @@ impl Model {
         let biases = bias.map(|bias| &self.biases[bias.0]);
         (diagonal && weights.len() == count).then_some(move |i: usize, x: i64| {
             let feature = i / inner % count;
-            i64::from(weights[feature]) * x + biases.map_or(0, |biases| biases[feature])
+            i64::from(weights.get(feature)) * x + biases.map_or(0, |biases| biases[feature])
         })
     }
 

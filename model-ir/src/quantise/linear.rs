@@ -262,7 +262,7 @@ impl Lowered<'_> {
         let interval = interval.ok_or_else(|| Error::overflow(name))?;
         affine.weight = WeightId(self.weights.len());
         affine.bias = bias.map(|bias| self.bias(bias));
-        self.weights.push(weights);
+        self.weights.push(weights.into());
         let cells = affine.output_axes().iter().product();
         Ok(self.push(name, IntOp::Affine(affine), vec![x], cells, interval))
     }

@@ -14,7 +14,7 @@ use super::{Error, linear, maximum};
 use crate::exact::{exp2, log2_ceil};
 use crate::float::{Op as FloatOp, PoolKind, ValueId};
 use crate::int::{
-    BiasId, Interval, Known, MAX_FACTOR, Map, MapAxis, Node, Op, Port, Steps, TensorId,
+    BiasId, Interval, Known, MAX_FACTOR, Map, MapAxis, Node, Op, Port, SmallInts, Steps, TensorId,
     dependent_sum_bounds, map_bounds,
 };
 use ndarray::ArrayD;
@@ -36,7 +36,7 @@ pub(super) struct Lowered<'a> {
     /// The model's `S`.
     pub(super) shift: u32,
     pub(super) nodes: Vec<Node>,
-    pub(super) weights: Vec<Vec<i32>>,
+    pub(super) weights: Vec<SmallInts>,
     pub(super) biases: Vec<Vec<i64>>,
     pub(super) curves: Vec<Curve>,
     pub(super) lookups: Vec<Lookup>,

@@ -87,7 +87,7 @@ use self::needs::Needs;
 use self::plan::Plan;
 use self::scales::Scales;
 use crate::float::{self, Graph};
-use crate::int::{self, Interval};
+use crate::int::{self, Interval, SmallInts};
 
 /// Bits of the activations and margin of their scales.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -397,7 +397,7 @@ impl Report {
 
     /// Counts what the finished model has.
     fn count(&mut self, model: &int::Model) {
-        self.parameters = model.weights.iter().map(Vec::len).sum();
+        self.parameters = model.weights.iter().map(SmallInts::len).sum();
         self.macs = model.graph.nodes.iter().map(macs).sum();
         self.rows = model.graph.tables.iter().map(|t| t.len).sum();
     }

@@ -401,7 +401,7 @@ fn product(model: &mut Model, x: TensorId, rng: &mut Rng) {
     };
     let bounds = rows.into_iter().reduce(Interval::hull).expect("three rows");
     model.graph.weights += 1;
-    model.weights.push(weights);
+    model.weights.push(weights.into());
     if let Some(cells) = cells {
         model.graph.biases.push(cells.len());
         model.biases.push(cells);

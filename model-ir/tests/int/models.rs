@@ -101,7 +101,7 @@ pub(crate) fn small() -> Model {
             inputs: vec![port("x", 0, &[1, 2, 4]), port("z", 1, &[1, 6])],
             outputs: vec![port("g", 7, &[1, 6])],
         },
-        weights: vec![vec![1, -2, 3, -1, 0, 4, 1, 1, -5, 2, 0, 1]],
+        weights: vec![vec![1, -2, 3, -1, 0, 4, 1, 1, -5, 2, 0, 1].into()],
         biases: vec![vec![10, -10, 0]],
     }
 }

@@ -254,7 +254,7 @@ fn affine(model: &mut Model, x: TensorId, rng: &mut Rng) {
     };
     let bounds = rows.into_iter().reduce(Interval::hull).expect("a row");
     model.graph.weights += 1;
-    model.weights.push(weights);
+    model.weights.push(weights.into());
     if let Some(bias) = bias {
         model.graph.biases.push(bias.len());
         model.biases.push(bias);

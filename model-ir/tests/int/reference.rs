@@ -108,7 +108,7 @@ fn affine(model: &Model, op: &Affine, x: &[i128]) -> Vec<i128> {
     let lengths = |f: fn(&MapAxis) -> usize| op.windows.iter().map(f).collect::<Vec<_>>();
     let (from, to) = (lengths(MapAxis::input), lengths(MapAxis::output));
     let taps = lengths(MapAxis::taps);
-    let weights = &model.weights[op.weight.0];
+    let weights = model.weights[op.weight.0].widened();
     let mut y = Vec::new();
     for l in 0..product(&op.lead) {
         for g in 0..groups {

@@ -21,6 +21,8 @@ use zkstrata_mle::{F, PrimeField64};
 use crate::transcript::ProverTape;
 #[cfg(feature = "prover")]
 use p3_matrix::dense::RowMajorMatrix;
+#[cfg(feature = "prover")]
+use rayon::prelude::*;
 
 /// Bytes of a digest.
 pub(super) const DIGEST: usize = 25;
@@ -169,11 +171,22 @@ pub(super) fn recv_rows(
     Ok(cells)
 }
 
+/// Levels of nodes, leaves among them, that are not kept: the digests below a node of the next level are
+/// computed again where a row there is opened. They are 3/4 of all digests, and a row takes three others to
+/// hash.
+#[cfg(feature = "prover")]
+const SKIPPED: usize = 2;
+
+/// Nodes of a level that are made in a task.
+#[cfg(feature = "prover")]
+const GRAIN: usize = 1 << 8;
+
 /// A tree and the word that it commits to.
 #[cfg(feature = "prover")]
 pub(super) struct Tree {
-    root: Digest,
-    tree: <Trees as Mmcs<F>>::ProverData<RowMajorMatrix<F>>,
+    word: RowMajorMatrix<F>,
+    /// Level [`SKIPPED`] and those above it, each half as long as the one before; of a smaller tree, the root.
+    levels: Vec<Vec<Digest>>,
 }
 
 /// Rows and what proves that they are a word's.
@@ -187,28 +200,100 @@ pub(super) struct Opened {
 
 #[cfg(feature = "prover")]
 impl Tree {
-    /// Commits to a word.
+    /// Commits to a word on a power of two of points.
     pub(super) fn new(word: RowMajorMatrix<F>) -> Self {
-        let (root, tree) = trees().commit(vec![word]);
-        Self {
-            root: root.roots()[0],
-            tree,
+        let height = word.values.len() / word.width.max(1);
+        assert!(height.is_power_of_two(), "a domain has 2^k points");
+        let group = height.min(1 << SKIPPED);
+        let mut level = vec![[0; DIGEST]; height / group];
+        level
+            .par_chunks_mut(GRAIN)
+            .zip(word.values.par_chunks(GRAIN * group * word.width.max(1)))
+            .for_each(|(nodes, rows)| {
+                let mut below = vec![[0; DIGEST]; group * nodes.len()];
+                OfRow.hash_many(rows, &mut below);
+                while below.len() > nodes.len() {
+                    below = parents(&below);
+                }
+                nodes.copy_from_slice(&below);
+            });
+        let mut levels = vec![];
+        while level.len() > 1 {
+            let above = level.par_chunks(2 * GRAIN).map(parents);
+            let above: Vec<Vec<Digest>> = above.collect();
+            levels.push(std::mem::replace(&mut level, above.concat()));
         }
+        levels.push(level);
+        Self { word, levels }
     }
 
     /// The commitment.
     pub(super) fn root(&self) -> Digest {
-        self.root
+        self.levels.last().expect("a tree has a root")[0]
     }
 
     /// Opens rows, in increasing order and each once.
     pub(super) fn open(&self, positions: &[usize]) -> Opened {
-        let (rows, paths) = trees().open_multi_batch(positions, &self.tree);
+        let width = self.word.width;
+        let row = |at: usize| &self.word.values[at * width..][..width];
+        // The skipped levels above the rows that are opened, of each node of the first one that is kept.
+        let skipped = SKIPPED.min((self.word.values.len() / width.max(1)).ilog2() as usize);
+        let below: Vec<&[usize]> = positions
+            .chunk_by(|a, b| a >> skipped == b >> skipped)
+            .collect();
+        let below = below.par_iter().map(|group| {
+            let first = group[0] >> skipped << skipped;
+            let rows = &self.word.values[first * width..][..width << skipped];
+            let mut level = vec![[0; DIGEST]; 1 << skipped];
+            OfRow.hash_many(rows, &mut level);
+            let mut at: Vec<usize> = group.iter().map(|position| position - first).collect();
+            let mut paths = vec![];
+            for _ in 0..skipped {
+                paths.push(missing(&mut at, |k| level[k]));
+                level = parents(&level);
+            }
+            paths
+        });
+        let below: Vec<Vec<Vec<Digest>>> = below.collect();
+        let mut paths = vec![];
+        for level in 0..skipped {
+            paths.extend(below.iter().flat_map(|paths| &paths[level]));
+        }
+        let mut at: Vec<usize> = positions
+            .iter()
+            .map(|position| position >> skipped)
+            .collect();
+        at.dedup();
+        for level in self.levels.iter().take(self.levels.len() - 1) {
+            paths.extend(missing(&mut at, |k| level[k]));
+        }
         Opened {
-            rows: rows.into_iter().flatten().flatten().collect(),
-            paths: paths.sibling_hashes,
+            rows: positions.iter().flat_map(|&at| row(at)).copied().collect(),
+            paths,
         }
     }
+}
+
+/// The nodes above these, of an even number.
+#[cfg(feature = "prover")]
+fn parents(nodes: &[Digest]) -> Vec<Digest> {
+    let mut above = vec![[0; DIGEST]; nodes.len() / 2];
+    Short.hash_many(nodes.as_flattened(), &mut above);
+    above
+}
+
+/// The siblings that do not follow from nodes of a level at these positions, in increasing order and each
+/// once; the positions become those of their parents.
+#[cfg(feature = "prover")]
+fn missing(positions: &mut Vec<usize>, node: impl Fn(usize) -> Digest) -> Vec<Digest> {
+    let pairs = positions.chunk_by(|a, b| a >> 1 == b >> 1);
+    let siblings = pairs
+        .clone()
+        .filter(|pair| pair.len() == 1)
+        .map(|pair| node(pair[0] ^ 1));
+    let siblings = siblings.collect();
+    *positions = pairs.map(|pair| pair[0] >> 1).collect();
+    siblings
 }
 
 #[cfg(feature = "prover")]
@@ -257,12 +342,20 @@ mod tests {
 
     #[test]
     fn as_many_siblings_as_the_tree_sends() {
-        for log_points in 0..9 {
+        for log_points in 0..13 {
             let cells = (0..3u64 << log_points).map(F::from_u64).collect();
-            let tree = Tree::new(RowMajorMatrix::new(cells, 3));
+            let word = RowMajorMatrix::new(cells, 3);
+            let tree = Tree::new(word.clone());
+            let (root, known) = trees().commit(vec![word]);
+            assert_eq!(tree.root(), root.roots()[0], "the library's tree");
             for step in 1..=1usize << log_points {
+                if log_points > 8 && !step.is_power_of_two() {
+                    continue;
+                }
                 let positions: Vec<usize> = (step / 2..1 << log_points).step_by(step).collect();
                 let opened = tree.open(&positions);
+                let (_, paths) = trees().open_multi_batch(&positions, &known);
+                assert_eq!(opened.paths, paths.sibling_hashes);
                 assert_eq!(opened.paths.len(), siblings(&positions, log_points));
                 let mut tape = ProverTape::new(&[0; 32]);
                 opened.send(&mut tape);

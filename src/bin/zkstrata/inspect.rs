@@ -8,7 +8,7 @@ use crate::report::{Bytes, Count, Report};
 use crate::{files, keys, security, setup};
 use serde_json::{Value, json};
 use std::path::Path;
-use zkstrata::model_ir::int::Graph;
+use zkstrata::model_ir::int::{Graph, SmallInts};
 use zkstrata::{
     FileKind, PortValue, ProvingKey, TensorCommitment, TensorSecret, VerifyingKey, certified_model,
     certified_session, decode_proof, file_kind, onnx_import, session_left, sessions_used,
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &args::Inspect, progress: &Progress) -> Result<Report, F
             let pk = keys::decoded(path, &bytes, ProvingKey::from_bytes)?;
             report.field(
                 "parameters",
-                Count(pk.model().weights.iter().map(Vec::len).sum()),
+                Count(pk.model().weights.iter().map(SmallInts::len).sum()),
             );
             key(pk.verifying_key(), &mut report)?;
         }

@@ -93,15 +93,7 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
         &statement,
     ));
     outputs::describe(&statement, vk.graph(), &mut report);
-    if !hidden.is_empty() {
-        let committed = |value: &PortValue| matches!(value, PortValue::Committed(_));
-        let unless = if statement.inputs.iter().any(committed) {
-            ", unless it was committed to with --hashed"
-        } else {
-            ""
-        };
-        report.field("hidden", format_args!("input {hidden}{unless}"));
-    }
+    describe_inputs(&statement, &hidden, &mut report);
     report.set("hides_inputs", shown.is_empty());
     describe_session(&statement, &vk, &mut report);
     if statement.context != [0; 32] {
@@ -125,6 +117,20 @@ pub(crate) fn run(args: &args::Verify, progress: &Progress) -> Result<Report, Fa
     report.set("verify_s", verify_s);
     report.set("proof_bytes", proof.len());
     Ok(report)
+}
+
+/// What is known of hidden inputs. Nobody sees of a commitment whether it is a hash.
+fn describe_inputs(statement: &Statement, hidden: &str, report: &mut Report) {
+    if hidden.is_empty() {
+        return;
+    }
+    let committed = |value: &PortValue| matches!(value, PortValue::Committed(_));
+    let unless = if statement.inputs.iter().any(committed) {
+        ", unless it was committed to with --hashed"
+    } else {
+        ""
+    };
+    report.field("hidden", format_args!("input {hidden}{unless}"));
 }
 
 /// What is known of hidden weights.

@@ -32,6 +32,8 @@ use zkstrata_mle::{
 };
 #[cfg(feature = "prover")]
 use zkstrata_mle::{contract_middle, eq_table};
+#[cfg(feature = "prover")]
+use zkstrata_model_ir::int::SmallSlice;
 use zkstrata_model_ir::int::{Affine, MapAxis, Node, TensorId, WeightShape};
 use zkstrata_pcs::Channel;
 use zkstrata_pcs::ColumnId;
@@ -227,13 +229,14 @@ impl<'a> Sumcheck<'a> for AffineInstance<'a> {
         let shape = &self.weight;
         let product = |axes: &[usize]| axes.iter().product::<usize>();
         let axes = [shape.groups.as_slice(), &shape.inputs, &shape.taps].concat();
-        let w = contract_middle(
-            &run.model.weights[self.layer.weight.0],
-            product(&shape.groups),
-            product(&shape.outputs),
-            product(&shape.inputs) * product(&shape.taps),
-            &tensor_eq(&shape.outputs, &self.outputs),
-        );
+        let (outer, mid) = (product(&shape.groups), product(&shape.outputs));
+        let inner = product(&shape.inputs) * product(&shape.taps);
+        let eq = tensor_eq(&shape.outputs, &self.outputs);
+        let w = match run.model.weights[self.layer.weight.0].as_slice() {
+            SmallSlice::I8(x) => contract_middle(x, outer, mid, inner, &eq),
+            SmallSlice::I16(x) => contract_middle(x, outer, mid, inner, &eq),
+            SmallSlice::I32(x) => contract_middle(x, outer, mid, inner, &eq),
+        };
         let z = self.gathered_input(run);
         let mut factors = Vec::with_capacity(3);
         if self.degree() == 3 {

@@ -78,9 +78,9 @@ impl Executor {
             Op::Input => Step::Input,
             Op::Affine(affine) => {
                 let bias = affine.bias.map(|b| model.biases[b.0].as_slice());
-                let weights = &model.weights[affine.weight.0];
+                let weights = model.weights[affine.weight.0].widened();
                 let input = interval(node.inputs[0]);
-                Step::Affine(affine::layer(affine, weights, bias, input, node.interval))
+                Step::Affine(affine::layer(affine, &weights, bias, input, node.interval))
             }
             Op::Map(map) => Step::Map(MapPlan::new(map)),
             Op::Sum { coefs } => Step::Sum(coefs.clone()),
