@@ -1,17 +1,20 @@
 //! The container of proofs, `magic, version, body`, and of keys, `magic, version, checksum, body`.
 //!
-//! The body is postcard's; the checksum is the BLAKE3 hash of the body. It finds damage, not
+//! The body is postcard's, and that of a verifying key is packed ([`crate::packed`]); the checksum is the
+//! BLAKE3 hash of what follows. It finds damage, not
 //! malice: whoever makes a key makes its checksum. A proof needs none, as verification is its check.
 //!
 //! Decoding is strict: the length is bounded, the version must match, and encoding what was decoded
 //! must give the same bytes back, so that trailing bytes and non-minimal integers are errors.
 
 use crate::error::FileError;
+use crate::packed::{pack, unpack};
 use serde::{Serialize, de::DeserializeOwned};
+use std::borrow::Cow;
 use zkstrata_pcs::joint::RelationScheme;
 
 /// Version of every file format and of the protocol.
-pub const FORMAT_VERSION: u32 = 11;
+pub const FORMAT_VERSION: u32 = 12;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +25,8 @@ pub(crate) struct Kind {
     pub(crate) magic: [u8; 8],
     /// Its largest length.
     pub(crate) limit: usize,
+    /// Whether its body is packed.
+    packed: bool,
 }
 
 /// Bytes of the largest proving key, which every build can tell from the other kinds.
@@ -33,6 +38,7 @@ pub(crate) const PROVING_KEY: Kind = Kind {
     name: "proving key (.zkpk)",
     magic: *b"zkstr-pk",
     limit: PROVING_KEY_LIMIT,
+    packed: false,
 };
 
 /// A verifying key.
@@ -40,6 +46,7 @@ pub(crate) const VERIFYING_KEY: Kind = Kind {
     name: "verifying key (.zkvk)",
     magic: *b"zkstr-vk",
     limit: 1 << 30,
+    packed: true,
 };
 
 /// A statement with its proof.
@@ -47,6 +54,7 @@ pub(crate) const PROOF: Kind = Kind {
     name: "proof (.zkp)",
     magic: *b"zkstr-pf",
     limit: 256 << 20,
+    packed: false,
 };
 
 /// The certificate of a key.
@@ -54,6 +62,7 @@ pub(crate) const CERTIFICATE: Kind = Kind {
     name: "certificate (.zkct)",
     magic: *b"zkstr-ct",
     limit: 64 << 20,
+    packed: false,
 };
 
 /// The certificate of a session.
@@ -61,6 +70,7 @@ pub(crate) const SESSION_CERTIFICATE: Kind = Kind {
     name: "certificate of a session (.zksc)",
     magic: *b"zkstr-sc",
     limit: CERTIFICATE.limit,
+    packed: false,
 };
 
 /// Bytes of the largest session file, which every build can tell from the other kinds.
@@ -72,6 +82,7 @@ pub(crate) const SESSION: Kind = Kind {
     name: "session (.zkses)",
     magic: *b"zkstr-se",
     limit: SESSION_LIMIT,
+    packed: false,
 };
 
 /// How many sessions a key has had.
@@ -80,6 +91,7 @@ pub(crate) const SESSIONS: Kind = Kind {
     name: "count of sessions (.zkuse)",
     magic: *b"zkstr-us",
     limit: SESSION_LIMIT,
+    packed: false,
 };
 
 /// A commitment to a tensor.
@@ -87,6 +99,7 @@ pub(crate) const COMMITMENT: Kind = Kind {
     name: "commitment (.zkc)",
     magic: *b"zkstr-tc",
     limit: 4 << 20,
+    packed: false,
 };
 
 /// Bytes of the largest opening of a commitment, which every build can tell from the other kinds.
@@ -98,6 +111,7 @@ pub(crate) const SECRET: Kind = Kind {
     name: "opening of a commitment (.zko)",
     magic: *b"zkstr-to",
     limit: SECRET_LIMIT,
+    packed: false,
 };
 
 /// Bytes of a checksum.
@@ -110,7 +124,10 @@ pub(crate) fn encode<T: Serialize>(kind: Kind, body: &T) -> Vec<u8> {
 
 /// Encodes a key, or what else has a checksum.
 pub(crate) fn encode_key<T: Serialize>(kind: Kind, body: &T) -> Vec<u8> {
-    let body = to_body(body);
+    let mut body = to_body(body);
+    if kind.packed {
+        body = pack(&body);
+    }
     container(kind, blake3::hash(&body).as_bytes(), &body)
 }
 
@@ -165,14 +182,18 @@ fn from_body<T: Serialize + DeserializeOwned>(body: &[u8]) -> Result<T, FileErro
 }
 
 /// What follows the checksum of a file of this kind, if it is that of what follows.
-fn checked(kind: Kind, bytes: &[u8]) -> Result<&[u8], FileError> {
+fn checked(kind: Kind, bytes: &[u8]) -> Result<Cow<'_, [u8]>, FileError> {
     let (checksum, body) = contents(kind, bytes)?
         .split_first_chunk::<CHECKSUM>()
         .ok_or_else(|| FileError::Malformed("no checksum".into()))?;
     if blake3::hash(body) != *checksum {
         return Err(FileError::Damaged);
     }
-    Ok(body)
+    Ok(if kind.packed {
+        Cow::Owned(unpack(body)?)
+    } else {
+        Cow::Borrowed(body)
+    })
 }
 
 /// Decodes what has a checksum and names no scheme.
@@ -181,7 +202,7 @@ pub(crate) fn decode_checked<T: Serialize + DeserializeOwned>(
     kind: Kind,
     bytes: &[u8],
 ) -> Result<T, FileError> {
-    from_body(checked(kind, bytes)?)
+    from_body(&checked(kind, bytes)?)
 }
 
 /// Decodes a key whose first field names the commitment scheme `C`.
@@ -191,14 +212,23 @@ pub(crate) fn decode_key<C: RelationScheme, T: Serialize + DeserializeOwned>(
 ) -> Result<T, FileError> {
     let body = checked(kind, bytes)?;
     let (scheme, _): (&str, _) =
-        postcard::take_from_bytes(body).map_err(|e| FileError::Malformed(e.to_string()))?;
+        postcard::take_from_bytes(&body).map_err(|e| FileError::Malformed(e.to_string()))?;
     if scheme != C::NAME {
         return Err(FileError::Scheme {
             found: scheme.chars().take(32).collect(),
             expected: C::NAME,
         });
     }
-    from_body(body)
+    from_body(&body)
+}
+
+/// A key whose body is another, with a checksum that fits.
+#[cfg(test)]
+pub(crate) fn edited(kind: Kind, bytes: &[u8], edit: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut body = checked(kind, bytes).expect("a key").into_owned();
+    edit(&mut body);
+    let body = if kind.packed { pack(&body) } else { body };
+    container(kind, blake3::hash(&body).as_bytes(), &body)
 }
 
 /// Whether bytes start like a file of this kind.

@@ -40,6 +40,7 @@ mod key;
 mod linear;
 mod lookup;
 mod options;
+mod packed;
 mod plan;
 mod port;
 mod prepared;

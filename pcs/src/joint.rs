@@ -430,7 +430,7 @@ impl RelationScheme for Joint {
 
     const NAME: &'static str = "joint";
 
-    const PARAMETERS: u32 = 4;
+    const PARAMETERS: u32 = 5;
 
     fn recv_commitment(layout: &Layout, tape: &mut VerifierTape<'_>) -> Result<Commitment, Error> {
         Ok(match layout.code() {

@@ -6,6 +6,7 @@
 
 use crate::constants::Weights;
 use crate::form::Form;
+use crate::packed::pack;
 use crate::plan::{Plan, WeightPlan};
 use serde::Serialize;
 use zkstrata_model_ir::int::{Interval, Model, SmallInts};
@@ -94,10 +95,10 @@ pub(super) fn keys(
         })
     };
     let vk = match weights {
-        Weights::Public => constants,
-        Weights::Compact | Weights::Hidden(_) => committed(),
+        Weights::Public => packed(&(&model.graph, &model.weights, &model.biases)),
+        Weights::Compact | Weights::Hidden(_) => packed(&model.graph) + committed(),
     };
-    (FRAME + graph + constants, FRAME + graph + vk)
+    (FRAME + graph + constants, FRAME + vk)
 }
 
 /// Columns of the weights in the clear. Padding is zero.
@@ -111,6 +112,11 @@ fn clear(model: &Model, plan: &WeightPlan) -> usize {
     let biases = model.biases.iter().flatten().map(|&b| extra(b));
     let cells = plan.shape.iter().map(|table| table.live * table.width);
     cells.chain(weights).chain(biases).sum()
+}
+
+/// Bytes of the encoding of a value in a verifying key.
+fn packed(value: &impl Serialize) -> usize {
+    pack(&postcard::to_allocvec(value).unwrap_or_default()).len()
 }
 
 /// Bytes of the encoding of a value in a file.

@@ -6,6 +6,7 @@ use super::suite::public;
 use super::suite::{self, models};
 use crate::PortValue;
 use crate::constants::{Constants, PublicWeights};
+use crate::file;
 use crate::proof::Proof;
 use crate::witness::Witness;
 use crate::{
@@ -284,13 +285,15 @@ fn files_round_trip_and_reject_what_is_not_canonical(weights: Weights) {
         assert!(VerifyingKey::<Joint>::from_bytes(&vk[..cut]).is_err());
     }
     // A checksum that fits does not make an encoding canonical.
-    let body = [&vk[44..], &[0]].concat();
-    let checksum = blake3::hash(&body);
-    let trailing = [&vk[..12], checksum.as_bytes(), &body].concat();
+    let trailing = file::edited(file::VERIFYING_KEY, &vk, |body| body.push(0));
     assert_eq!(
         VerifyingKey::<Joint>::from_bytes(&trailing),
         Err(FileError::NotCanonical)
     );
+    let body = [&vk[44..], &[0]].concat();
+    let checksum = blake3::hash(&body);
+    let longer = [&vk[..12], checksum.as_bytes(), &body].concat();
+    assert!(VerifyingKey::<Joint>::from_bytes(&longer).is_err());
     damaged_keys_are_refused(&vk, |key| VerifyingKey::<Joint>::from_bytes(key).map(drop));
     damaged_keys_are_refused(&real.pk.to_bytes(), |key| {
         ProvingKey::<Joint>::from_bytes(key).map(drop)
@@ -437,11 +440,8 @@ fn golden_proofs() {
         ("wide", suite::wide(), Weights::Compact),
         ("wide", suite::wide(), Weights::Public),
     ];
-    // Threads race for the proof of work; one thread finds the first.
-    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build();
-    let pool = pool.expect("a pool of one thread");
     let digests = cases.map(|(name, model, weights)| {
-        let real = pool.install(|| Real::<Joint>::with(model, 1, weights));
+        let real = Real::<Joint>::with(model, 1, weights);
         let proof = Proof { tape: real.tape };
         let digest = Digest::of("golden", &encode_proof(&real.statement, &proof));
         format!(
@@ -451,14 +451,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Compact
-      key e94539ed37e53c9b9412f65e911c65578fcad9862fb46cd0d778e4f37468f266
-      proof 2c70bb9ef70dff37234654f933a3b04a41d8f464bad6ced0a2cb4504f891b8f2
+      key 8460a35b2a37be584d47eacf396ea21a04e4f65380a3515a0d2cbb74202d5c10
+      proof ba658933df04b11c2590f51b5efca2b427051edb419772f7fcd5bbb998d0d721
     wide Compact
-      key 007a9c67356bcf808aa5c3a11e6ccab368ef2e6ca4d1a6c1e224ba3a9a28c9a2
-      proof a26ab22b2eeb4c23a7e37ac05d9e953795bb55ef3111aecc21fa6249eb7f2c04
+      key 0d2ce1778a78832ea87a5b857e0947c1bdacfcd6b4ec51e677e77d6c1b5b840b
+      proof 11fbb929a1ada064f16b23c70050e67f86ebe7ebb3a71c51bdceeeda44bc1096
     wide Public
-      key a2686240fa2b538a9fc7177a8dd0c38a3ae402b07f4647182589f9307ede96c2
-      proof ea8f90ce41269605d3a8eb0457a5205d791ff5f5cfe6a46df57a75909e7c8b11
+      key 46c3fbd7357b4aaeb0f09182f1c4688fa448dfd0989c562fcc3cb26fd2fac053
+      proof 12d93be2553daa6fd9c4439e1ab5e5c5e96868ea4f1bdd409fa7c62c4d77c437
     ");
 }
 

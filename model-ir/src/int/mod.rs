@@ -12,6 +12,7 @@
 
 mod bounds;
 mod contract;
+mod differences;
 mod fault;
 mod graph;
 mod guard;

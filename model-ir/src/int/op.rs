@@ -55,6 +55,7 @@ pub enum Op {
     /// layout makes a reshape free; at most 2^20 cells.
     Gather {
         /// One input index per output cell.
+        #[serde(with = "super::differences")]
         map: Vec<u32>,
     },
     /// `Y = T[hi]`, `hi = (X + offset) >> S`, with the remainder `X + offset - 2^S hi` in

@@ -1,5 +1,5 @@
-//! How tables are stored: the values of a rounded function stay the same for many rows, so that what is
-//! written of most is where they change and by how much.
+//! How tables are stored: the values of a rounded function stay the same for many rows, or change by little
+//! from one to the next, so that what is written of most is where they change and by how much.
 //!
 //! A few bytes may then stand for a million rows. So that a hostile file cannot ask for much more memory than
 //! it has bytes, the tables of a graph that are stored this way have at most [`MAX_ROWS`] rows together;
@@ -29,25 +29,26 @@ enum Written<'a> {
     Range,
     Clamp { lo: i64, hi: i64 },
     Values(&'a [i32]),
-    Steps(Vec<Step>),
+    Steps { rises: Vec<i32>, more: Vec<u32> },
 }
 
 /// The same as it is read.
 #[derive(Deserialize)]
 enum Read {
     Range,
-    Clamp { lo: i64, hi: i64 },
+    Clamp {
+        lo: i64,
+        hi: i64,
+    },
     Values(#[serde(deserialize_with = "bounded::<_, _, MAX_TABLE>")] Vec<i32>),
-    Steps(#[serde(deserialize_with = "bounded::<_, _, MAX_TABLE>")] Vec<Step>),
-}
-
-/// Rows with one value.
-#[derive(Serialize, Deserialize)]
-struct Step {
-    /// By how much it is larger than the value before, modulo `2^32`; before the first row there is 0.
-    rise: i32,
-    /// How many rows, less one.
-    more: u32,
+    /// Of rows with one value, by how much it is larger than the value before, modulo `2^32`, before the first
+    /// row there is 0; and how many rows they are, less one. All rises are mostly the same: they stand together.
+    Steps {
+        #[serde(deserialize_with = "bounded::<_, _, MAX_TABLE>")]
+        rises: Vec<i32>,
+        #[serde(deserialize_with = "bounded::<_, _, MAX_TABLE>")]
+        more: Vec<u32>,
+    },
 }
 
 /// What is left of [`MAX_ROWS`].
@@ -61,35 +62,34 @@ impl Rows {
     }
 }
 
-impl Step {
-    fn rows(&self) -> usize {
-        (self.more as usize).saturating_add(1)
-    }
-}
-
-fn steps(values: &[i32]) -> Vec<Step> {
+fn steps(values: &[i32]) -> (Vec<i32>, Vec<u32>) {
     let mut before = 0;
     let step = |rows: &[i32]| {
         let rise = rows[0].wrapping_sub(before);
         before = rows[0];
-        let more = (rows.len() - 1) as u32;
-        Step { rise, more }
+        (rise, (rows.len() - 1) as u32)
     };
-    values.chunk_by(|a, b| a == b).map(step).collect()
+    values.chunk_by(|a, b| a == b).map(step).unzip()
 }
 
-/// The values of steps, unless they are more than `rows` has left.
-fn values(steps: &[Step], rows: &mut Rows) -> Option<Vec<i32>> {
-    let len = steps.iter().map(Step::rows);
-    let len = len.fold(0, usize::saturating_add);
-    if !rows.take(len) {
+/// How many bytes integers take.
+fn bytes<T: Serialize>(integers: &[T]) -> usize {
+    let size = postcard::ser_flavors::Size::default();
+    postcard::serialize_with_flavor(integers, size).unwrap_or(usize::MAX)
+}
+
+/// The values of steps, unless there are not as many rises as lengths, or more of them than `rows` has left.
+fn values(rises: &[i32], more: &[u32], rows: &mut Rows) -> Option<Vec<i32>> {
+    let lengths = || more.iter().map(|&more| (more as usize).saturating_add(1));
+    let len = lengths().fold(0, usize::saturating_add);
+    if rises.len() != more.len() || !rows.take(len) {
         return None;
     }
     let mut values = Vec::with_capacity(len);
     let mut value = 0i32;
-    for step in steps {
-        value = value.wrapping_add(step.rise);
-        values.resize(values.len() + step.rows(), value);
+    for (rise, length) in rises.iter().zip(lengths()) {
+        value = value.wrapping_add(*rise);
+        values.resize(values.len() + length, value);
     }
     Some(values)
 }
@@ -101,10 +101,9 @@ pub(super) fn serialize<S: Serializer>(tables: &[Table], serializer: S) -> Resul
             Function::Range => Written::Range,
             &Function::Clamp { lo, hi } => Written::Clamp { lo, hi },
             Function::Values(values) => {
-                // A step takes two bytes at least, a value one.
-                let changes = values.chunk_by(|a, b| a == b).count();
-                if 2 * changes < values.len() && rows.take(values.len()) {
-                    Written::Steps(steps(values))
+                let (rises, more) = steps(values);
+                if bytes(&rises) + bytes(&more) < bytes(values) && rows.take(values.len()) {
+                    Written::Steps { rises, more }
                 } else {
                     Written::Values(values)
                 }
@@ -126,8 +125,8 @@ pub(super) fn deserialize<'de, D: Deserializer<'de>>(
             Read::Range => Function::Range,
             Read::Clamp { lo, hi } => Function::Clamp { lo, hi },
             Read::Values(values) => Function::Values(values),
-            Read::Steps(steps) => {
-                let values = values(&steps, &mut rows);
+            Read::Steps { rises, more } => {
+                let values = values(&rises, &more, &mut rows);
                 Function::Values(
                     values.ok_or_else(|| D::Error::custom("a table of too many rows"))?,
                 )
@@ -162,7 +161,7 @@ mod tests {
         table(Function::Values(values), len)
     }
 
-    fn bytes(tables: &Tables) -> Vec<u8> {
+    fn written(tables: &Tables) -> Vec<u8> {
         postcard::to_allocvec(tables).expect("plain data")
     }
 
@@ -182,7 +181,7 @@ mod tests {
         let others = [Function::Range, Function::Clamp { lo: -3, hi: 9 }];
         let [range, clamp] = others.map(|function| table(function, 16));
         let tables = Tables(vec![smooth, range, ends, clamp, rough, of(vec![])]);
-        let written = bytes(&tables);
+        let written = written(&tables);
         // 60,000 / 41 steps of two bytes, and 1,000 values of one.
         assert!(written.len() < 3000 + 1100, "{}", written.len());
         assert_eq!(postcard::from_bytes(&written), Ok(tables));
@@ -193,23 +192,34 @@ mod tests {
     fn few_bytes_ask_for_little_memory() {
         let constant = || of(vec![7; 1 << 20]);
         let tables = Tables((0..5).map(|_| constant()).collect());
-        let written = bytes(&tables);
+        let written = written(&tables);
         assert!(written.len() > 1 << 20, "the fifth is written row by row");
         assert_eq!(postcard::from_bytes(&written), Ok(tables));
-        let bomb = |steps: Vec<Step>| {
+        let bomb = |steps: Vec<(i32, u32)>| {
+            let (rises, more) = steps.into_iter().unzip();
             let stored = Stored {
-                function: Written::Steps(steps),
+                function: Written::Steps { rises, more },
                 start: 0,
                 len: 1,
             };
             let written = postcard::to_allocvec(&vec![stored]).expect("plain data");
             postcard::from_bytes::<Tables>(&written)
         };
-        let step = |rise, more| Step { rise, more };
+        let step = |rise, more| (rise, more);
         assert!(bomb(vec![step(1, u32::MAX)]).is_err());
         assert!(bomb((0..1000).map(|_| step(1, 1 << 20)).collect()).is_err());
         assert!(bomb((0..=1 << 20).map(|_| step(1, 0)).collect()).is_err());
         assert!(bomb(vec![step(i32::MIN, (1 << 22) - 1)]).is_ok());
         assert!(bomb(vec![step(i32::MIN, 1 << 22)]).is_err());
+        let uneven = Stored {
+            function: Written::Steps {
+                rises: vec![1, 1],
+                more: vec![1],
+            },
+            start: 0,
+            len: 2,
+        };
+        let written = postcard::to_allocvec(&vec![uneven]).expect("plain data");
+        assert!(postcard::from_bytes::<Tables>(&written).is_err());
     }
 }
