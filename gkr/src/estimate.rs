@@ -18,7 +18,7 @@ use crate::form::Form;
 use crate::options::SetupOptions;
 use crate::setup::largest_batch;
 use std::sync::Arc;
-use work::Counted;
+use work::Work;
 use zkstrata_model_ir::int::Model;
 use zkstrata_pcs::joint::Joint;
 
@@ -119,17 +119,17 @@ pub fn estimate(
         other => SetupError::Limit(other.to_string()),
     };
     let form = Form::new(&graph, options, batch).map_err(refused)?;
-    let counted = Counted::new(model, &form, options).map_err(refused)?;
-    let (pk, vk) = size::keys(model, options.weights, &form.weights, counted.key);
+    let work = Work::new(model, &form, options).map_err(refused)?;
+    let (pk, vk) = size::keys(model, options.weights, &form.weights, form.key.as_ref());
     let mut estimate = Estimate {
         prove_s: 0.0,
         setup_s: 0.0,
         verify_s: 0.0,
         peak_bytes: 0,
-        proof_bytes: counted.work.proof as u64,
+        proof_bytes: work.proof as u64,
         pk_bytes: pk as u64,
         vk_bytes: vk as u64,
-        terms: rate::terms(&counted.work),
+        terms: rate::terms(&work),
         machine,
     };
     estimate.prove_s = estimate.stages().map(|(_, seconds)| seconds).sum();

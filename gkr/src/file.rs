@@ -189,11 +189,11 @@ fn checked(kind: Kind, bytes: &[u8]) -> Result<Cow<'_, [u8]>, FileError> {
     if blake3::hash(body) != *checksum {
         return Err(FileError::Damaged);
     }
-    Ok(if kind.packed {
-        Cow::Owned(unpack(body)?)
+    if kind.packed {
+        unpack(body)
     } else {
-        Cow::Borrowed(body)
-    })
+        Ok(Cow::Borrowed(body))
+    }
 }
 
 /// Decodes what has a checksum and names no scheme.

@@ -8,9 +8,10 @@ use crate::constants::Weights;
 use crate::form::Form;
 use crate::packed::pack;
 use crate::plan::{Plan, WeightPlan};
+use crate::weights::columns;
 use serde::Serialize;
-use zkstrata_model_ir::int::{Interval, Model, SmallInts};
-use zkstrata_pcs::joint::{Joint, OpeningCost, SourceCost};
+use zkstrata_model_ir::int::{Interval, Model};
+use zkstrata_pcs::joint::{Joint, Layout, OpeningCost, RelationProver};
 use zkstrata_pcs::{Cells, ColumnId, Counts};
 
 /// Bytes of a scalar and of a proof of work on the tape.
@@ -79,39 +80,26 @@ fn multiplicities(plan: &Plan) -> f64 {
     rows as f64 * f64::from(Cells::bytes_of(i64::try_from(share).unwrap_or(i64::MAX)))
 }
 
-/// Lengths of the proving and the verifying key.
+/// Lengths of the proving and the verifying key, whose commitment to the weights has this layout.
 pub(super) fn keys(
     model: &Model,
     weights: Weights,
     plan: &WeightPlan,
-    key: Option<SourceCost>,
+    key: Option<&Layout>,
 ) -> (usize, usize) {
-    let graph = encoded(&model.graph);
-    let constants = encoded(&(&model.weights, &model.biases));
-    let committed = || {
-        key.map_or(0, |key| match key.word {
-            Some(_) => Joint::ROOT_BYTES,
-            None => clear(model, plan),
-        })
+    let graph = &model.graph;
+    let constants = (&model.weights, &model.biases);
+    let vk = match (weights, key) {
+        (Weights::Public, _) => packed(&(graph, constants)),
+        (_, None) => packed(graph),
+        (_, Some(key)) if key.rows().is_some() => packed(graph) + Joint::ROOT_BYTES,
+        (_, Some(key)) => {
+            // Few weights, which stand in the key.
+            let commitment = Joint::commit(key, columns(model, plan));
+            packed(&(graph, commitment.map(|(commitment, _)| commitment).ok()))
+        }
     };
-    let vk = match weights {
-        Weights::Public => packed(&(&model.graph, &model.weights, &model.biases)),
-        Weights::Compact | Weights::Hidden(_) => packed(&model.graph) + committed(),
-    };
-    (FRAME + graph + constants, FRAME + vk)
-}
-
-/// Columns of the weights in the clear. Padding is zero.
-fn clear(model: &Model, plan: &WeightPlan) -> usize {
-    let extra = |x: i64| Cells::bytes_of(x) as usize - 1;
-    let weights = model
-        .weights
-        .iter()
-        .flat_map(SmallInts::iter)
-        .map(|w| extra(w.into()));
-    let biases = model.biases.iter().flatten().map(|&b| extra(b));
-    let cells = plan.shape.iter().map(|table| table.live * table.width);
-    cells.chain(weights).chain(biases).sum()
+    (FRAME + encoded(graph) + encoded(&constants), FRAME + vk)
 }
 
 /// Bytes of the encoding of a value in a verifying key.

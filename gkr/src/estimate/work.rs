@@ -71,15 +71,8 @@ impl Commitment {
     }
 }
 
-/// The work of a batch.
-pub(super) struct Counted {
-    pub(super) work: Work,
-    /// The weights, if they are committed.
-    pub(super) key: Option<SourceCost>,
-}
-
-impl Counted {
-    /// Counts everything.
+impl Work {
+    /// Counts everything that a batch takes.
     pub(super) fn new(
         model: &Model,
         form: &Form,
@@ -94,7 +87,7 @@ impl Counted {
         let (products, depthwise) = multiplications(plan);
         let rounds = |vars: usize| (0..vars).sum::<usize>();
         let ports = plan.graph.inputs.iter().chain(&plan.graph.outputs);
-        let mut work = Work {
+        let mut work = Self {
             products,
             depthwise,
             cells: len(plan
@@ -136,7 +129,7 @@ impl Counted {
             work.witness.claims += port.claims;
         }
         work.proof = super::size::proof(form, counts, &opening);
-        Ok(Self { work, key })
+        Ok(work)
     }
 }
 

@@ -338,6 +338,22 @@ fn commitments_are_fresh() {
     assert!(common < 40, "{common}");
 }
 
+/// Two ports of one proof that hold the same cells are committed to with rows of their own: what was committed
+/// to twice with the same rows would show by its differences what they hide.
+#[test]
+fn ports_of_a_proof_have_nothing_in_common() {
+    let mut b = Builder::new(74);
+    let (x, z) = (b.input(&[4], -8, 7), b.input(&[4], -8, 7));
+    let y = b.sum(&[(1, x), (3, z)]);
+    let y = b.relu(y);
+    b.output(y);
+    let case = Case::<Joint>::new(b.finish(), 1, &options(COMMITTED, PUBLIC));
+    let cells = case.inputs[0].clone();
+    let proven = case.prove(&[cells.clone(), cells], &[]).expect("proves");
+    case.accepts(&proven);
+    assert_ne!(proven.statement.inputs[0], proven.statement.inputs[1]);
+}
+
 /// Files of commitments and of what opens them.
 #[test]
 fn files() {
