@@ -1,11 +1,12 @@
 //! The container of proofs, `magic, version, body`, and of keys, `magic, version, checksum, body`.
 //!
 //! The body is postcard's, and that of a verifying key is packed ([`crate::packed`]); the checksum is the
-//! BLAKE3 hash of what follows. It finds damage, not
-//! malice: whoever makes a key makes its checksum. A proof needs none, as verification is its check.
+//! BLAKE3 hash of what follows. It finds damage, not malice: whoever makes a key makes its checksum. A proof
+//! needs none, as verification is its check.
 //!
-//! Decoding is strict: the length is bounded, the version must match, and encoding what was decoded
-//! must give the same bytes back, so that trailing bytes and non-minimal integers are errors.
+//! Decoding is strict: the length is bounded, the version must match, and encoding what was decoded must give
+//! the same body back, so that trailing bytes and non-minimal integers are errors. How it is packed is not
+//! unique.
 
 use crate::error::FileError;
 use crate::packed::{pack, unpack};
