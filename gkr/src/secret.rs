@@ -66,6 +66,16 @@ impl Drop for Body {
     }
 }
 
+/// What the rows that hide a tensor are drawn from: a seed that repeats hides other tensors by other rows.
+pub(crate) fn hedged(form: &TensorForm, cells: &[i64], seed: &Seed) -> Seed {
+    seed.hedged(|hasher| {
+        hasher.update(b"zkstrata tensor commitment 1");
+        hasher.update(&postcard::to_allocvec(form).unwrap_or_default());
+        let bytes: Vec<u8> = cells.iter().flat_map(|x| x.to_le_bytes()).collect();
+        hasher.update(&Zeroizing::new(bytes));
+    })
+}
+
 /// The encoding of a scheme's commitment to a tensor, and what opens it.
 fn commit<C: RelationProver>(
     form: &TensorForm,
@@ -74,12 +84,7 @@ fn commit<C: RelationProver>(
 ) -> Result<(Vec<u8>, C::Data), Error> {
     let layout = form.layout()?;
     let column = Column::I64(padded(&form.axes(), cells));
-    let seed = seed.hedged(|hasher| {
-        hasher.update(b"zkstrata tensor commitment 1");
-        hasher.update(&postcard::to_allocvec(form).unwrap_or_default());
-        let bytes: Vec<u8> = cells.iter().flat_map(|x| x.to_le_bytes()).collect();
-        hasher.update(&Zeroizing::new(bytes));
-    });
+    let seed = hedged(form, cells, seed);
     let (commitment, data) = C::commit_hidden(&layout, vec![column], &seed)?;
     Ok((postcard::to_allocvec(&commitment).unwrap_or_default(), data))
 }

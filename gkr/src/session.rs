@@ -357,9 +357,14 @@ mod prover {
                 other => ProveError::Key(other.to_string()),
             })?;
             let [layout, _] = hidden.ok_or(ProveError::Sessionless)?.layouts;
-            let own = seed.hedged(|hasher| hash_weights(self.model(), hasher));
             let columns = weights::columns(self.model(), self.weight_plan());
-            Ok(C::commit_hidden(&layout, columns, &own)?)
+            Ok(C::commit_hidden(&layout, columns, &self.hedged(seed))?)
+        }
+
+        /// What the rows that hide the weights in a session are drawn from: a seed that repeats hides other
+        /// weights by other rows.
+        pub(crate) fn hedged(&self, seed: &Seed) -> Seed {
+            seed.hedged(|hasher| hash_weights(self.model(), hasher))
         }
 
         /// How often more hidden weights may be opened: by sessions of a key, or by proofs of a session.

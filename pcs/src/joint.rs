@@ -2,7 +2,8 @@
 //!
 //! A *source* `j` is a commitment: a matrix `P_j` over `F` of `L_j` rows and `2^f_j` columns
 //! ([`Layout`]), column `b` of which is encoded as the values of `sum_R P_j(R, b) X^R` on the
-//! subgroup `D_j` of order `n_j`; leaf `x` of a Merkle tree holds the `2^f_j` values at point `x`.
+//! subgroup `D_j` of order `n_j`; a leaf of a Merkle tree holds the `2^f_j` values at one point, in the
+//! order that encoding leaves them in ([`encode`]).
 //! A *relation* is
 //!
 //! ```text
@@ -136,6 +137,8 @@
 mod clear;
 mod closed;
 mod dft;
+#[cfg(feature = "prover")]
+mod encode;
 mod end;
 #[cfg(any(test, feature = "frozen"))]
 pub(crate) mod frozen;
@@ -430,7 +433,7 @@ impl RelationScheme for Joint {
 
     const NAME: &'static str = "joint";
 
-    const PARAMETERS: u32 = 5;
+    const PARAMETERS: u32 = 6;
 
     fn recv_commitment(layout: &Layout, tape: &mut VerifierTape<'_>) -> Result<Commitment, Error> {
         Ok(match layout.code() {

@@ -5,7 +5,7 @@ use super::build::Builder;
 use super::ports::{COMMITTED, Case, PUBLIC, options};
 use super::suite::{self, public};
 use crate::commitment::{DEFAULT_USES, TensorForm};
-use crate::secret::TensorSecret;
+use crate::secret::{TensorSecret, hedged};
 use crate::{
     FileError, Given, PortValue, ProofProfile, ProveError, Proven, SetupError, SetupOptions,
     Statement, StatementError, TensorCommitment, VerifyError, VerifyingKey, Visibilities,
@@ -13,8 +13,8 @@ use crate::{
 };
 use std::num::NonZeroU16;
 use zkstrata_model_ir::int::Model;
-use zkstrata_pcs::Clear;
 use zkstrata_pcs::joint::{Joint, RelationProver, RelationScheme};
+use zkstrata_pcs::{Clear, Seed};
 
 fn uses(n: u16) -> Visibility {
     Visibility::Committed {
@@ -326,6 +326,10 @@ fn commitments_are_fresh() {
     let mut other = cells.clone();
     other[1] ^= 1;
     assert_ne!(hash(cells).commitment(), hash(&other).commitment());
+    let form = commit().commitment().form.clone();
+    let seed = |cells: &[i64]| *hedged(&form, cells, &Seed::new([8; 32])).to_bytes();
+    assert_eq!(seed(cells), seed(cells));
+    assert_ne!(seed(cells), seed(&other));
     // A hash does for proofs what a commitment does.
     let proven = case.prove(&case.inputs, &[hash(cells)]).expect("proves");
     case.accepts(&proven);

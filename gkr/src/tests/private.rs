@@ -304,18 +304,20 @@ fn lies_about_hidden_inputs() {
 fn keys_without_guards() {
     let model = suite::mlp();
     let open = Case::<Clear>::new(model.clone(), 1, &SetupOptions::default());
-    let digest = VerifyingKey::<Clear>::new(
-        model.graph.clone(),
-        open.vk.constants.clone(),
-        private(Weights::Compact),
-        1,
-    );
-    let refused = VerifyingKey::<Clear>::from_bytes(&digest.to_bytes());
-    let refused = refused.expect_err("no guard").to_string();
-    assert!(
-        refused.contains("no lookup of the hidden input"),
-        "{refused}"
-    );
+    for who in [Visibility::Private, Visibility::COMMITTED] {
+        let options = SetupOptions {
+            inputs: Visibilities::all(who),
+            ..SetupOptions::default()
+        };
+        let constants = open.vk.constants.clone();
+        let vk = VerifyingKey::<Clear>::new(model.graph.clone(), constants, options, 1);
+        let refused = VerifyingKey::<Clear>::from_bytes(&vk.to_bytes());
+        let refused = refused.expect_err("no guard").to_string();
+        assert!(
+            refused.contains("no lookup of the hidden input"),
+            "{refused}"
+        );
+    }
     // Setup makes one, once.
     let mut guarded = model.clone();
     guarded.graph.add_guard(0).expect("a small interval");

@@ -392,4 +392,9 @@ fn seeds_are_hedged_by_weights() {
         body.1
     });
     assert_eq!(commitments[0], commitments[1]);
+    let mut other = suite::mlp();
+    other.weights[0].update(|w| w[0] ^= 1);
+    let (other, _) = setup_scheme::<Joint>(other, &hidden(2, 1)).expect("sets up");
+    let [own, others] = [&pk, &other].map(|pk| *pk.hedged(&seed()).to_bytes());
+    assert_ne!(own, others);
 }

@@ -451,14 +451,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Compact
-      key 8460a35b2a37be584d47eacf396ea21a04e4f65380a3515a0d2cbb74202d5c10
-      proof ba658933df04b11c2590f51b5efca2b427051edb419772f7fcd5bbb998d0d721
+      key 56c6aef59c94d6840c4f92e009fead2f448cdf2823696244c308409bdb8f7eda
+      proof 6791f0ec6671e45143163a2b8e29c77c395015f66efef61e2c77be281e7e0aa5
     wide Compact
-      key 0d2ce1778a78832ea87a5b857e0947c1bdacfcd6b4ec51e677e77d6c1b5b840b
-      proof 11fbb929a1ada064f16b23c70050e67f86ebe7ebb3a71c51bdceeeda44bc1096
+      key d1af40bba22057d7c095a0d3698206e8da2bdb3d1d8f29506f77fb56397951a8
+      proof c42966a37f05c80075b0eb7b2a22ee8a96c0ca1eb48fb6422fb8619d966a3413
     wide Public
-      key 46c3fbd7357b4aaeb0f09182f1c4688fa448dfd0989c562fcc3cb26fd2fac053
-      proof 12d93be2553daa6fd9c4439e1ab5e5c5e96868ea4f1bdd409fa7c62c4d77c437
+      key 4296a79b6af9cef2d986a2b3107a6809e4dd4c5854710f9fb93807eed554bd37
+      proof 11b274e5b800fd4e16332b28a71454bed18d73d944989f74738c2ec56eba89af
     ");
 }
 

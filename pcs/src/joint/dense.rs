@@ -146,7 +146,7 @@ fn add_transform(code: Code, positions: &[usize], queried: &Queried, weights: &m
     let mut sparse = F::zero_vec(2 << code.log_points);
     let queries = queried.points.iter().zip(&queried.coefs);
     for (&position, (x, coef)) in positions.iter().zip(queries) {
-        let j = position & ((1 << log_length) - 1);
+        let j = code.exponent(position) & ((1 << log_length) - 1);
         let c: &[F] = coef.as_basis_coefficients_slice();
         let (row0, row1) = sparse[2 * j * columns..][..2 * columns].split_at_mut(columns);
         for ((row0, row1), power) in row0.iter_mut().zip(row1).zip(x.powers()) {

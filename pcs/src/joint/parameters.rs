@@ -312,6 +312,14 @@ impl Code {
     pub(super) fn width(&self) -> usize {
         1 << self.fold
     }
+
+    /// The row at this position of a word is its value at this power of the domain's generator: the bits of one
+    /// are those of the other reversed, as encoding leaves them.
+    pub(super) fn exponent(&self, position: usize) -> usize {
+        let unused = usize::BITS as usize - self.log_points;
+        let unused = u32::try_from(unused).unwrap_or(0);
+        position.reverse_bits().checked_shr(unused).unwrap_or(0)
+    }
 }
 
 /// Bits of a proof of work before queries are drawn, of which there are two in an opening: below a

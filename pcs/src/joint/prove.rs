@@ -15,10 +15,7 @@ use crate::sumcheck::{self, Factor, Instance, ROUND};
 use crate::transcript::ProverTape;
 use p3_matrix::dense::RowMajorMatrix;
 use rayon::prelude::*;
-use zkstrata_mle::{BasedVectorSpace, E, F, Point, PrimeCharacteristicRing, bind, eq_table};
-
-/// Rows of a matrix that are written in a task.
-const GRAIN: usize = 1 << 10;
+use zkstrata_mle::{E, F, Point, PrimeCharacteristicRing, bind, eq_table};
 
 /// Where a prover may depart from the protocol. The honest one does so nowhere; the tests' cheaters
 /// show that each departure is seen.
@@ -157,8 +154,7 @@ fn open_at(
             noise
         });
         let veil = noise.as_ref().map_or(&[][..], |noise| &noise.veil);
-        let write = |message: &mut [F]| flatten(&folded, message);
-        let mut word = encode_extension(middle.code, veil, write);
+        let mut word = encode_extension(middle.code, veil, &folded);
         conduct.word(&mut word);
         let committed = Tree::new(word);
         tape.send_bytes(MIDDLE, &committed.root());
@@ -583,18 +579,6 @@ fn fold(plan: &Plan, sources: &[&SourceData], rho: &[E]) -> Vec<E> {
         .into_par_iter()
         .for_each(|(column, eq, own)| column.fold(&eq, own));
     folded
-}
-
-/// Writes elements of `E` as two elements of `F` each.
-fn flatten(values: &[E], out: &mut [F]) {
-    out.par_chunks_mut(2 * GRAIN)
-        .zip(values.par_chunks(GRAIN))
-        .for_each(|(out, values)| {
-            for (out, value) in out.as_chunks_mut::<2>().0.iter_mut().zip(values) {
-                let c: &[F] = value.as_basis_coefficients_slice();
-                *out = [c[0], c[1]];
-            }
-        });
 }
 
 /// The columns of a matrix one after another.

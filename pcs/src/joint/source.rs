@@ -1,9 +1,10 @@
 //! Committing to a source, and the passes over its cells that an opening makes.
 //!
 //! Cells stay as small as they come: a pass reads them as they are and reduces once for many of
-//! them, and the encoder widens them into the word. There is no other copy of them.
+//! them, and the encoder widens them on their way into the word. There is no other copy of them.
 
 use super::Commitment;
+use super::encode::encode;
 use super::hiding::{Noise, VEIL};
 use super::layout::Layout;
 use super::parameters::{Code, Word};
@@ -11,16 +12,11 @@ use super::tree::Tree;
 use crate::cells::Cells;
 use crate::claim::Error;
 use crate::random::Seed;
-use p3_dft::TwoAdicSubgroupDft;
 use p3_matrix::dense::RowMajorMatrix;
-use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use zkstrata_mle::{
     BasedVectorSpace, Cell, E, F, PrimeCharacteristicRing, contract_cols, contract_rows, dot,
 };
-
-/// Cells that are widened in a task.
-const GRAIN: usize = 1 << 15;
 
 /// The live cells of a column.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,17 +54,17 @@ impl Column {
     pub(super) fn append_to(&self, out: &mut Vec<F>) {
         let start = out.len();
         out.resize(start + self.len(), F::ZERO);
-        self.write(&mut out[start..]);
+        self.read(0, &mut out[start..]);
     }
 
-    /// Writes the cells in the field over the first elements.
-    fn write(&self, out: &mut [F]) {
+    /// The cells in the field from one on; zeros behind the last one.
+    fn read(&self, from: usize, out: &mut [F]) {
         match self {
-            Self::I8(cells) => widen(cells, out),
-            Self::I16(cells) => widen(cells, out),
-            Self::I32(cells) => widen(cells, out),
-            Self::I64(cells) => widen(cells, out),
-            Self::Field(cells) => widen(cells, out),
+            Self::I8(cells) => widen(cells, from, out),
+            Self::I16(cells) => widen(cells, from, out),
+            Self::I32(cells) => widen(cells, from, out),
+            Self::I64(cells) => widen(cells, from, out),
+            Self::Field(cells) => widen(cells, from, out),
         }
     }
 
@@ -95,15 +91,54 @@ impl Column {
     }
 }
 
-fn widen<T: Cell>(cells: &[T], out: &mut [F]) {
-    out[..cells.len()]
-        .par_chunks_mut(GRAIN)
-        .zip(cells.par_chunks(GRAIN))
-        .for_each(|(out, cells)| {
-            for (out, &cell) in out.iter_mut().zip(cells) {
-                *out = cell.embed();
+fn widen<T: Cell>(cells: &[T], from: usize, out: &mut [F]) {
+    let cells = cells.get(from..).unwrap_or(&[]);
+    let (live, rest) = out.split_at_mut(cells.len().min(out.len()));
+    for (out, &cell) in live.iter_mut().zip(cells) {
+        *out = cell.embed();
+    }
+    rest.fill(F::ZERO);
+}
+
+/// The rows of a source: the cells of its columns, each from a row of its own on, and then the rows of noise that
+/// hide them.
+struct Rows<'a> {
+    columns: &'a [Column],
+    /// The first cell of each column, and that of the noise.
+    starts: Vec<usize>,
+    noise: &'a [F],
+}
+
+impl<'a> Rows<'a> {
+    fn new(layout: &Layout, fold: usize, columns: &'a [Column], noise: &'a [F]) -> Self {
+        let mut starts = vec![0];
+        starts.extend(
+            layout
+                .slots()
+                .map(|(_, slot)| (slot.first + slot.rows) << fold),
+        );
+        Self {
+            columns,
+            starts,
+            noise,
+        }
+    }
+
+    /// The cells from one on.
+    fn read(&self, mut at: usize, mut out: &mut [F]) {
+        while !out.is_empty() {
+            let next = self.starts.partition_point(|&start| start <= at);
+            let from = at - self.starts[next - 1];
+            let len = self.starts.get(next).map_or(out.len(), |&end| end - at);
+            let (own, after) = out.split_at_mut(len.min(out.len()));
+            match self.columns.get(next - 1) {
+                Some(column) => column.read(from, own),
+                None => own.copy_from_slice(&self.noise[from..][..own.len()]),
             }
-        });
+            at += own.len();
+            out = after;
+        }
+    }
 }
 
 fn sum_rows<T: Cell>(cells: &[T], fold: usize, eq: &[E]) -> Vec<E> {
@@ -264,21 +299,10 @@ impl SourceData {
             }
             Some(code) => {
                 let veil = hidden.as_ref().map_or(&[][..], |h| &h.noise.veil);
-                let mut word = encode(code, veil, |message| {
-                    let mut rest = message;
-                    let slots = layout.slots().map(|(_, slot)| {
-                        let all = std::mem::take(&mut rest);
-                        let (rows, after) = all.split_at_mut(slot.rows << code.fold);
-                        rest = after;
-                        rows
-                    });
-                    let slots: Vec<&mut [F]> = slots.collect();
-                    if let Some(hidden) = &hidden {
-                        rest.copy_from_slice(&hidden.noise.rows);
-                    }
-                    let columns = columns.par_iter().zip(slots);
-                    columns.for_each(|(column, rows)| column.write(rows));
-                });
+                let noise = hidden.as_ref().map_or(&[][..], |h| &h.noise.rows);
+                let rows = Rows::new(layout, code.fold, &columns, noise);
+                let read = |at, out: &mut [F]| rows.read(at, out);
+                let mut word = encode_wide(code, code.width(), veil, read);
                 change(&mut word);
                 let tree = Tree::new(word);
                 let root = tree.root();
@@ -321,42 +345,57 @@ impl SourceData {
     }
 }
 
-/// The word of a matrix over `F`, whose rows are written one after another over zeros, and of a veil
-/// in two more columns, if there is one.
-pub(super) fn encode(code: Code, veil: &[E], write: impl FnOnce(&mut [F])) -> RowMajorMatrix<F> {
-    encode_wide(code, code.width(), veil, write)
-}
-
-/// The same for a matrix over `E`, an element of which is two elements of `F`.
-pub(super) fn encode_extension(
-    code: Code,
+/// Reads cells of rows that lie beside a veil in two more columns, from a cell on.
+fn read_veiled(
+    width: usize,
     veil: &[E],
-    write: impl FnOnce(&mut [F]),
-) -> RowMajorMatrix<F> {
-    encode_wide(code, 2 * code.width(), veil, write)
+    (mut at, mut out): (usize, &mut [F]),
+    read: impl Fn(usize, &mut [F]),
+) {
+    let all = width + VEIL;
+    while !out.is_empty() {
+        let (row, column) = (at / all, at % all);
+        let end = if column < width { width } else { all };
+        let (own, after) = out.split_at_mut((end - column).min(out.len()));
+        if column < width {
+            read(row * width + column, own);
+        } else {
+            let veil = veil.get(row).copied().unwrap_or(E::ZERO);
+            let veil: &[F] = veil.as_basis_coefficients_slice();
+            own.copy_from_slice(&veil[column - width..][..own.len()]);
+        }
+        at += own.len();
+        out = after;
+    }
 }
 
+/// The word of rows that `read` reads from a cell on, and of a veil in two more columns, if there is one.
 fn encode_wide(
     code: Code,
     width: usize,
     veil: &[E],
-    write: impl FnOnce(&mut [F]),
+    read: impl Fn(usize, &mut [F]) + Sync,
 ) -> RowMajorMatrix<F> {
-    let all = if veil.is_empty() { width } else { width + VEIL };
-    let mut values = F::zero_vec(all << code.log_points);
     if veil.is_empty() {
-        write(&mut values[..code.rows * width]);
-    } else {
-        // Such words are short: their rows are written beside each other and moved.
-        let mut rows = F::zero_vec(code.rows * width);
-        write(&mut rows);
-        let rows = rows.par_chunks(width).zip(veil);
-        let values = values.par_chunks_mut(all).zip(rows);
-        values.for_each(|(out, (row, veil))| {
-            let (cells, behind) = out.split_at_mut(width);
-            cells.copy_from_slice(row);
-            behind.copy_from_slice(veil.as_basis_coefficients_slice());
-        });
+        return encode(code, width, read);
     }
-    super::dft::dft().dft_batch(RowMajorMatrix::new(values, all))
+    encode(code, width + VEIL, |at, out| {
+        read_veiled(width, veil, (at, out), &read);
+    })
+}
+
+/// The word of a matrix over `E`, whose rows lie one after another: an element is two elements of `F`.
+pub(super) fn encode_extension(code: Code, veil: &[E], values: &[E]) -> RowMajorMatrix<F> {
+    encode_wide(code, 2 * code.width(), veil, |at, out| {
+        // Everything that is read begins and ends with an element: all widths are even.
+        let values = values.get(at / 2..).unwrap_or(&[]).iter();
+        let (out, _) = out.as_chunks_mut::<2>();
+        for (out, value) in out
+            .iter_mut()
+            .zip(values.chain(std::iter::repeat(&E::ZERO)))
+        {
+            let c: &[F] = value.as_basis_coefficients_slice();
+            *out = [c[0], c[1]];
+        }
+    })
 }

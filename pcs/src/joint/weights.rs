@@ -26,7 +26,7 @@ use zkstrata_mle::{E, F, PrimeCharacteristicRing, eq_eval, eq_table, selector};
 /// The points of a domain at these positions.
 pub(super) fn points(code: Code, positions: &[usize]) -> Vec<F> {
     let generator = F::two_adic_generator(code.log_points);
-    let power = |&k: &usize| generator.exp_u64(u64::try_from(k).unwrap_or(0));
+    let power = |&k: &usize| generator.exp_u64(u64::try_from(code.exponent(k)).unwrap_or(0));
     positions.iter().map(power).collect()
 }
 

@@ -210,7 +210,10 @@ impl Chunk {
         };
         let low_q = |r: usize| pair(&self.q[r]);
         let sums = if let Some(products) = self.p.products(&high.p, &weights.inner) {
-            let terms = |r| [low_q(r), slope(r)].map(|[q0, q1]| q0 * q1);
+            let terms = |r: usize| {
+                let ([q0, q1], [d0, d1]) = (low_q(r), slope(r));
+                [q0 * q1, d0 * d1]
+            };
             let [at_zero, leading] = weights.sum(terms);
             [at_zero - products[0], leading - products[1]]
         } else if let (Some(low_p), Some(high_p)) = (self.p.shared(), high.p.shared()) {

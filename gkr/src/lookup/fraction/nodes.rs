@@ -329,7 +329,13 @@ pub(super) fn chunk_sums(
     let g = |[p0, d, q0, q1]: Node| mul_add(p0, q1, q0, d);
     let terms = |low: &Node, high: &Node| {
         let (low, high) = (merge(low), merge(high));
-        [g(low), g([0, 1, 2, 3].map(|k| high[k] - low[k]))]
+        let slope = [
+            high[0] - low[0],
+            high[1] - low[1],
+            high[2] - low[2],
+            high[3] - low[3],
+        ];
+        [g(low), g(slope)]
     };
     let sums = weights.sum(|r| terms(&low[r], &high[r]));
     let outer = Factor::broadcast(weights.outer[c]);

@@ -50,7 +50,7 @@ fn distinct(code: Code, n: usize, rng: &mut Rng) -> Vec<F> {
 
 /// The exponents of all powers of a domain's generator.
 fn logarithms(code: Code) -> BTreeMap<u64, usize> {
-    let generator = points(code, &[1])[0];
+    let generator = points(code, &[code.exponent(1)])[0];
     let powers = generator.powers().take(1 << code.log_points);
     powers.map(|x| x.as_canonical_u64()).zip(0..).collect()
 }
@@ -81,7 +81,7 @@ fn exponents(source: &Source) -> Vec<usize> {
         let mut at = vec![];
         let capture = |word: &mut RowMajorMatrix<F>| {
             let all = word.values.len() >> code.log_points;
-            at = word.values[all..2 * all].to_vec();
+            at = word.values[code.exponent(1) * all..][..all].to_vec();
         };
         SourceData::commit_to(layout, zeros.clone(), Some(hidden), capture);
         assert!(at[rows.len()..].iter().all(|&x| x == F::ZERO));
@@ -212,7 +212,7 @@ fn blinding_rows_hide_folded_rows() {
                 let (_, data) = commit(&case, &mut tape);
                 let data: Vec<&SourceData> = data.iter().collect();
                 open_as(&mut probe, &data, &case.relation, &[], &mut tape).expect("opens");
-                probe.word.split_off(middle.width())
+                probe.word.split_off(code.exponent(1) * middle.width())
             };
             let none = word(vec![]);
             let logarithms = logarithms(code);
