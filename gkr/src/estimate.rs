@@ -17,9 +17,8 @@ use crate::error::{SetupError, VerifyError};
 use crate::form::Form;
 use crate::options::SetupOptions;
 use crate::setup::largest_batch;
-use std::sync::Arc;
 use work::Work;
-use zkstrata_model_ir::int::Model;
+use zkstrata_model_ir::int::{Model, ValidGraph};
 use zkstrata_pcs::joint::Joint;
 
 /// Where a proof is made.
@@ -107,7 +106,8 @@ pub fn estimate(
     let mut model = model.clone();
     let options = &options.fit(&mut model)?;
     let model = &model;
-    let graph = Arc::new(model.graph.clone());
+    let graph = ValidGraph::new(model.graph.clone());
+    let graph = graph.map_err(|e| SetupError::Model(e.to_string()))?;
     let largest = largest_batch::<Joint>(&graph, options)?;
     if !(1..=largest).contains(&batch) {
         return Err(SetupError::Limit(format!(

@@ -10,8 +10,7 @@ use crate::linear::{Analysis, analyse};
 use crate::options::SetupOptions;
 use crate::plan::{Plan, WeightPlan};
 use crate::port::PortId;
-use std::sync::Arc;
-use zkstrata_model_ir::int::Graph;
+use zkstrata_model_ir::int::ValidGraph;
 use zkstrata_pcs::joint::{Layout, Others, Word};
 use zkstrata_pcs::seal::SealPlan;
 
@@ -59,11 +58,11 @@ pub(crate) struct Seal {
 impl Form {
     /// The form of proofs of `batch` inferences.
     pub(crate) fn new(
-        graph: &Arc<Graph>,
+        graph: &ValidGraph,
         options: &SetupOptions,
         batch: usize,
     ) -> Result<Self, VerifyError> {
-        let plan = Plan::new(Arc::clone(graph), batch).map_err(VerifyError::Key)?;
+        let plan = Plan::new(graph.clone(), batch).map_err(VerifyError::Key)?;
         let constants = WeightPlan::new(graph);
         // Before anything is evaluated: it refuses what would take too long.
         let analysis = analyse(&plan, &constants)?;

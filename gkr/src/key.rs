@@ -12,7 +12,7 @@ use crate::session::Session;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use zkstrata_model_ir::Digest;
-use zkstrata_model_ir::int::{Graph, WeightBits};
+use zkstrata_model_ir::int::{Graph, ValidGraph, WeightBits};
 use zkstrata_pcs::joint::{Joint, Layout, ProofProfile, RelationScheme};
 
 /// The largest batch that any key allows.
@@ -27,7 +27,7 @@ pub const MAX_BATCH: usize = 1 << 10;
 /// comes with the proof proves nothing.
 #[derive(Debug)]
 pub struct VerifyingKey<C: RelationScheme = Joint> {
-    pub(crate) graph: Arc<Graph>,
+    pub(crate) graph: ValidGraph,
     pub(crate) constants: Constants<C::Commitment>,
     pub(crate) profile: ProofProfile,
     trust: Trust,
@@ -46,7 +46,7 @@ pub struct VerifyingKey<C: RelationScheme = Joint> {
 impl<C: RelationScheme> Clone for VerifyingKey<C> {
     fn clone(&self) -> Self {
         Self {
-            graph: Arc::clone(&self.graph),
+            graph: self.graph.clone(),
             constants: self.constants.clone(),
             profile: self.profile,
             trust: self.trust,
@@ -88,10 +88,39 @@ struct Body<C: RelationScheme> {
     max_batch: usize,
 }
 
+/// Whom weights like these leave to be trusted.
+fn trust_in<T>(constants: &Constants<T>, trust: Trust) -> Trust {
+    match constants {
+        Constants::Committed(_) | Constants::Hidden(..) => trust,
+        Constants::None | Constants::Public(_) => Trust::Maker,
+    }
+}
+
+/// The file of a key of any graph, also of one that is not valid.
+#[cfg(test)]
+pub(crate) fn file_of<C: RelationScheme>(
+    graph: Graph,
+    constants: Constants<C::Commitment>,
+    options: &SetupOptions,
+    max_batch: usize,
+) -> Vec<u8> {
+    let body = Body::<C> {
+        scheme: C::NAME.into(),
+        inputs: options.inputs.cut(graph.inputs.len()),
+        outputs: options.outputs.cut(graph.outputs.len()),
+        profile: options.proof,
+        trust: trust_in(&constants, options.trust),
+        graph: graph.into(),
+        constants,
+        max_batch,
+    };
+    file::encode_key(VERIFYING_KEY, &body)
+}
+
 impl<C: RelationScheme> VerifyingKey<C> {
-    /// The key of a valid graph, as its maker has it: the constants are what they should be.
+    /// The key as its maker has it: the constants are what they should be.
     pub(crate) fn new(
-        graph: impl Into<Arc<Graph>>,
+        graph: ValidGraph,
         constants: Constants<C::Commitment>,
         options: SetupOptions,
         max_batch: usize,
@@ -103,11 +132,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             inputs,
             outputs,
         } = options;
-        let trust = match constants {
-            Constants::Committed(_) | Constants::Hidden(..) => trust,
-            Constants::None | Constants::Public(_) => Trust::Maker,
-        };
-        let graph = graph.into();
+        let trust = trust_in(&constants, trust);
         let inputs = inputs.cut(graph.inputs.len());
         let outputs = outputs.cut(graph.outputs.len());
         let parameters = (FORMAT_VERSION, C::NAME, C::PARAMETERS, WORK_BITS, max_batch);
@@ -241,7 +266,7 @@ impl<C: RelationScheme> VerifyingKey<C> {
             VERIFYING_KEY,
             &Body::<C> {
                 scheme: C::NAME.into(),
-                graph: Arc::clone(&self.graph),
+                graph: Arc::clone(self.graph.shared()),
                 constants: self.constants.clone(),
                 profile: self.profile,
                 trust: self.trust,
@@ -260,10 +285,8 @@ impl<C: RelationScheme> VerifyingKey<C> {
         if !(1..=MAX_BATCH).contains(&body.max_batch) {
             return Err(malformed(format!("a largest batch of {}", body.max_batch)));
         }
-        body.graph
-            .validate_intervals()
-            .map_err(|e| malformed(e.to_string()))?;
-        let plan = WeightPlan::new(&body.graph);
+        let graph = ValidGraph::new(body.graph).map_err(|e| malformed(e.to_string()))?;
+        let plan = WeightPlan::new(&graph);
         let options = SetupOptions {
             weights: Weights::Compact,
             proof: body.profile,
@@ -271,26 +294,26 @@ impl<C: RelationScheme> VerifyingKey<C> {
             inputs: body.inputs,
             outputs: body.outputs,
         };
-        for (index, port) in body.graph.inputs.iter().enumerate() {
+        for (index, port) in graph.inputs.iter().enumerate() {
             let hidden = options.inputs.of(index) != Visibility::Public;
-            if hidden && body.graph.guard(port).is_none() {
+            if hidden && graph.guard(port).is_none() {
                 let name = &port.name;
                 return Err(malformed(format!("no lookup of the hidden input `{name}`")));
             }
         }
-        if options.inputs != options.inputs.cut(body.graph.inputs.len()) {
+        if options.inputs != options.inputs.cut(graph.inputs.len()) {
             return Err(malformed("visibilities do not fit the inputs".into()));
         }
-        if options.outputs != options.outputs.cut(body.graph.outputs.len()) {
+        if options.outputs != options.outputs.cut(graph.outputs.len()) {
             return Err(malformed("visibilities do not fit the outputs".into()));
         }
-        if let Some(port) = options.private_output(&body.graph) {
+        if let Some(port) = options.private_output(&graph) {
             return Err(malformed(format!("output `{}` is private", port.name)));
         }
         match (&body.constants, plan.shape.is_empty()) {
             (Constants::None, true) => {}
             (Constants::Committed(commitment), false) => {
-                plan.layout(&body.graph, options.trust.word(), options.proof)
+                plan.layout(&graph, options.trust.word(), options.proof)
                     .and_then(|layout| C::check_commitment(commitment, &layout))
                     .map_err(|e| malformed(e.to_string()))?;
             }
@@ -303,16 +326,16 @@ impl<C: RelationScheme> VerifyingKey<C> {
                     return Err(malformed("no size of weights".into()));
                 }
                 if options.trust == Trust::Certificate {
-                    let checked = body.graph.check_any_weights(hidden.bits);
+                    let checked = graph.check_any_weights(hidden.bits);
                     checked.map_err(|e| malformed(e.to_string()))?;
                 }
             }
             (Constants::Public(weights), false) => weights
-                .check_model(&body.graph, &plan)
+                .check_model(&graph, &plan)
                 .map_err(|e| malformed(e.to_string()))?,
             _ => return Err(malformed("weights do not fit the graph".into())),
         }
-        let mut key = Self::new(body.graph, body.constants, options, body.max_batch);
+        let mut key = Self::new(graph, body.constants, options, body.max_batch);
         if key.trust != body.trust {
             return Err(malformed(
                 "only weights that are committed to have a certificate".into(),

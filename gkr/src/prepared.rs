@@ -7,7 +7,7 @@ use crate::security::Security;
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use zkstrata_model_ir::int::Graph;
+use zkstrata_model_ir::int::ValidGraph;
 use zkstrata_pcs::joint::RelationScheme;
 
 /// Most batch sizes that a key remembers: whoever asks for statements to be verified chooses them.
@@ -25,7 +25,7 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// What proofs of `batch` inferences of a model consist of.
     pub(crate) fn new<C: RelationScheme>(
-        graph: &Arc<Graph>,
+        graph: &ValidGraph,
         options: &SetupOptions,
         batch: usize,
     ) -> Result<Self, VerifyError> {

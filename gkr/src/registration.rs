@@ -32,11 +32,10 @@ use crate::publics::{InputAt, OutputAt, Publics};
 use crate::security::{FIELD_BITS, Security, ZeroKnowledge, float, of_lookups};
 use crate::session::check_columns;
 use crate::verify::{merge, sealed_relation};
-use std::sync::Arc;
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing};
 use zkstrata_model_ir::int::{
-    Function, Graph, Interval, Node, Op, Port, PortKind, Table, TableId, TensorId, WeightBits,
-    integers_of,
+    Function, Graph, Interval, Node, Op, Port, PortKind, Table, TableId, TensorId, ValidGraph,
+    WeightBits, integers_of,
 };
 use zkstrata_pcs::joint::{Layout, Others, RelationScheme, SourceRef};
 use zkstrata_pcs::seal::{Book, SealPlan, SealedTape};
@@ -226,7 +225,9 @@ impl<'a> Lookups<'a> {
         check_columns(weights)?;
         count(graph, weights)?;
         let ranges = Ranges::of(weights, graph, bits);
-        let plan = Plan::new(Arc::new(ranges.graph), 1).map_err(VerifyError::Key)?;
+        let lookups = ValidGraph::new(ranges.graph);
+        let lookups = lookups.map_err(|e| VerifyError::Key(e.to_string()))?;
+        let plan = Plan::new(lookups, 1).map_err(VerifyError::Key)?;
         Ok(Self {
             graph,
             weights,
@@ -383,7 +384,7 @@ mod prover {
         pub(crate) fn witness(&self, model: &Model) -> Result<Witness, ProveError> {
             let plan = &self.lookups.plan;
             let mut ranges = Model {
-                graph: plan.graph.as_ref().clone(),
+                graph: plan.graph.shared().as_ref().clone(),
                 weights: vec![],
                 biases: vec![],
             };

@@ -13,7 +13,7 @@ use crate::security::REQUIRED_BITS;
 use crate::weights;
 use std::sync::Arc;
 use zkstrata_model_ir::Digest;
-use zkstrata_model_ir::int::{Executor, Graph, Model};
+use zkstrata_model_ir::int::{Executor, Model, ValidGraph};
 use zkstrata_pcs::Seed;
 use zkstrata_pcs::joint::{Joint, RelationProver};
 
@@ -108,7 +108,7 @@ pub(crate) fn setup_seeded<C: RelationProver>(
             (Constants::Hidden(hidden), Some(data))
         }
     };
-    let vk = VerifyingKey::new(Arc::clone(graph), constants, options.clone(), max_batch);
+    let vk = VerifyingKey::new(graph.clone(), constants, options.clone(), max_batch);
     let certificates = vk.certificates_security();
     for security in certificates.map_err(|e| SetupError::Limit(e.to_string()))? {
         if !security.is_enough() {
@@ -139,11 +139,11 @@ pub(crate) fn hash_weights(model: &Model, hasher: &mut blake3::Hasher) {
 
 /// The largest power of two, at most [`MAX_BATCH`], whose proofs are within the limits and secure.
 pub(crate) fn largest_batch<C: RelationProver>(
-    graph: &Arc<Graph>,
+    graph: &ValidGraph,
     options: &SetupOptions,
 ) -> Result<usize, SetupError> {
     let bits = |batch| -> Result<f64, SetupError> {
-        Plan::new(Arc::clone(graph), batch).map_err(SetupError::Limit)?;
+        Plan::new(graph.clone(), batch).map_err(SetupError::Limit)?;
         let prepared = Prepared::new::<C>(graph, options, batch).map_err(|e| match e {
             VerifyError::Opening(e) => SetupError::Commit(e),
             other => SetupError::Limit(other.to_string()),

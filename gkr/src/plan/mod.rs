@@ -11,9 +11,8 @@ mod weights;
 pub(crate) use lookups::{Block, Limb, TableBlock};
 pub(crate) use weights::WeightPlan;
 
-use std::sync::Arc;
 use zkstrata_mle::{axis_vars, live_cells, tensor_vars};
-use zkstrata_model_ir::int::{Graph, Port, TensorId};
+use zkstrata_model_ir::int::{Port, TensorId, ValidGraph};
 use zkstrata_pcs::joint::{Layout, Others, ProofProfile, Table as Columns, Word};
 use zkstrata_pcs::{ColumnId, Error};
 
@@ -24,7 +23,7 @@ pub(crate) const MAX_LOG_LEAVES: usize = 30;
 #[derive(Debug)]
 pub(crate) struct Plan {
     /// The model.
-    pub(crate) graph: Arc<Graph>,
+    pub(crate) graph: ValidGraph,
     /// Number of inferences.
     pub(crate) batch: usize,
     /// Lookup blocks, one per table node, those with the most leaves first.
@@ -47,7 +46,7 @@ pub(crate) struct Plan {
 
 impl Plan {
     /// The plan of a batch of `batch` inferences, or which limit is exceeded.
-    pub(crate) fn new(graph: Arc<Graph>, batch: usize) -> Result<Self, String> {
+    pub(crate) fn new(graph: ValidGraph, batch: usize) -> Result<Self, String> {
         let (blocks, leaves) = lookups::blocks(&graph, batch)?;
         let mut block_of = vec![None; graph.nodes.len()];
         for (index, block) in blocks.iter().enumerate() {

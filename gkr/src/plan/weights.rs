@@ -2,9 +2,8 @@
 
 use super::Plan;
 use std::num::NonZeroU16;
-use std::sync::Arc;
 use zkstrata_mle::{axis_vars, live_cells, tensor_vars};
-use zkstrata_model_ir::int::{Affine, Graph, Op};
+use zkstrata_model_ir::int::{Affine, Graph, Op, ValidGraph};
 use zkstrata_pcs::joint::{Layout, Others, ProofProfile, Table as Columns, Word};
 use zkstrata_pcs::{ColumnId, Error};
 
@@ -105,11 +104,11 @@ impl WeightPlan {
     /// witness of one inference.
     pub(crate) fn layout(
         &self,
-        graph: &Arc<Graph>,
+        graph: &ValidGraph,
         word: Word,
         profile: ProofProfile,
     ) -> Result<Layout, Error> {
-        let one = Plan::new(Arc::clone(graph), 1).ok();
+        let one = Plan::new(graph.clone(), 1).ok();
         let witness = one.map(|plan| plan.layout(profile)).transpose()?.flatten();
         let rows = witness.and_then(|layout| layout.rows()).unwrap_or(0);
         Layout::beside(word, profile.parameters(), &self.shape, rows)

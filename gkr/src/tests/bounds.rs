@@ -6,6 +6,7 @@ use super::build::plan;
 use super::field_run::run;
 use crate::PortValue;
 use crate::constants::Constants;
+use crate::key::file_of;
 use crate::proof::Proof;
 use crate::{SetupError, SetupOptions, VerifyingKey, setup_scheme};
 use ndarray::{ArrayD, IxDyn, arr0};
@@ -90,8 +91,8 @@ fn a_sum_whose_coefficients_leave_128_bits_does_not_cancel() {
     let error = error.map(|_| ()).expect_err("intervals that do not hold");
     assert!(matches!(error, SetupError::Model(_)), "{error}");
     assert!(error.to_string().contains("may leave"), "{error}");
-    let key = VerifyingKey::<Joint>::new(model.graph, Constants::None, SetupOptions::default(), 1);
-    let error = VerifyingKey::<Joint>::from_bytes(&key.to_bytes()).expect_err("the same");
+    let key = file_of::<Joint>(model.graph, Constants::None, &SetupOptions::default(), 1);
+    let error = VerifyingKey::<Joint>::from_bytes(&key).expect_err("the same");
     assert!(error.to_string().contains("may leave"), "{error}");
     // With an input that is 0 they hold.
     let harmless = saturating(0);

@@ -3,11 +3,10 @@
 use crate::plan::Plan;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
-use std::sync::Arc;
 use zkstrata_model_ir::int::{
     Affine, BiasId, Contract, Entry, Function, Graph, Interval, Map, MapAxis, Model, Node, Op,
-    Port, PortKind, Table, TableId, Tap, TensorId, WeightId, affine_bounds, contract_bounds,
-    map_bounds, sum_bounds,
+    Port, PortKind, Table, TableId, Tap, TensorId, ValidGraph, WeightId, affine_bounds,
+    contract_bounds, map_bounds, sum_bounds,
 };
 
 /// `S` of the test models.
@@ -409,5 +408,10 @@ pub(super) fn plan(model: &Model, batch: usize) -> Plan {
 
 /// The plan of a batch of a graph.
 pub(super) fn plan_of(graph: &Graph, batch: usize) -> Plan {
-    Plan::new(Arc::new(graph.clone()), batch).expect("a plan")
+    Plan::new(valid(graph), batch).expect("a plan")
+}
+
+/// The graph, which is valid.
+pub(super) fn valid(graph: &Graph) -> ValidGraph {
+    ValidGraph::new(graph.clone()).expect("a valid graph")
 }

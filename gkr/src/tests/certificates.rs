@@ -1,6 +1,6 @@
 //! Certificates of keys, and makers of keys who commit to more than weights.
 
-use super::build::{Builder, inputs, window};
+use super::build::{Builder, inputs, valid, window};
 use super::field_witness::{Faces, FieldWitness, padded_tensor};
 use super::suite::{self, models};
 use crate::Visibilities;
@@ -167,7 +167,7 @@ fn spoilt_keys(
     let (word, profile) = (OPTIONS.trust.word(), OPTIONS.proof);
     let layout = match weights {
         Weights::Hidden(uses) => plan.hidden_layout(word, profile, uses.sessions),
-        _ => plan.layout(&model.graph.clone().into(), word, profile),
+        _ => plan.layout(&valid(&model.graph), word, profile),
     };
     let layout = layout.expect("a layout");
     let mut columns = weights::columns(model, &plan);
@@ -193,7 +193,7 @@ fn spoilt_keys(
         }
         _ => (Constants::Committed(commitment), None),
     };
-    let vk = VerifyingKey::<Clear>::new(model.graph.clone(), constants, OPTIONS, 1);
+    let vk = VerifyingKey::<Clear>::new(valid(&model.graph), constants, OPTIONS, 1);
     let vk = VerifyingKey::<Clear>::from_bytes(&vk.to_bytes()).expect("reads");
     let executor = zkstrata_model_ir::int::Executor::new(model).expect("a valid model");
     let pk = ProvingKey::new(model.clone(), executor, vk.clone(), (Some(()), seed));

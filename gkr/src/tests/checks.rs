@@ -2,11 +2,12 @@
 //! batch, the bound on the security, what a key that is read must be; and every term of that bound.
 
 use super::attacks::Case;
-use super::build::{Builder, inputs, plan, plan_of};
+use super::build::{Builder, inputs, plan, plan_of, valid};
 use super::suite::{self, models};
 use crate::PortValue;
 use crate::claim::count;
 use crate::constants::{Constants, PublicWeights};
+use crate::key::file_of;
 use crate::linear::analyse;
 use crate::lookup::check_roots;
 use crate::lookup::fraction::FractionClaim;
@@ -265,7 +266,7 @@ fn a_batch_that_the_key_does_not_allow_is_rejected() {
     let (_, honest) = keys.expect("sets up");
     let key = |max| {
         VerifyingKey::<Clear>::new(
-            model.graph.clone(),
+            valid(&model.graph),
             honest.constants.clone(),
             SetupOptions::default(),
             max,
@@ -308,7 +309,7 @@ fn a_key_below_100_bits_is_refused_everywhere() {
     let keys = setup_scheme::<Clear>(model.clone(), &SetupOptions::default());
     let constants = keys.expect("sets up").1.constants;
     let weak = VerifyingKey::<Weak<99>>::new(
-        model.graph.clone(),
+        valid(&model.graph),
         constants.clone(),
         SetupOptions::default(),
         1,
@@ -319,7 +320,7 @@ fn a_key_below_100_bits_is_refused_everywhere() {
     let error = weak.verify(&statement, &proof).expect_err("too weak");
     assert!(error.to_string().contains("bits of security"), "{error}");
     let strong =
-        VerifyingKey::<Weak<110>>::new(model.graph.clone(), constants, SetupOptions::default(), 1);
+        VerifyingKey::<Weak<110>>::new(valid(&model.graph), constants, SetupOptions::default(), 1);
     let (statement, proof) = proof_under(&model, &strong, 1);
     strong.verify(&statement, &proof).expect("enough");
 }
@@ -332,8 +333,8 @@ fn reread(
     let keys = setup_scheme::<Clear>(model.clone(), &SetupOptions::default());
     let mut constants = keys.expect("sets up").1.constants;
     edit(&mut model, &mut constants);
-    let key = VerifyingKey::<Clear>::new(model.graph, constants, SetupOptions::default(), 1);
-    VerifyingKey::<Clear>::from_bytes(&key.to_bytes()).map(|_| ())
+    let key = file_of::<Clear>(model.graph, constants, &SetupOptions::default(), 1);
+    VerifyingKey::<Clear>::from_bytes(&key).map(|_| ())
 }
 
 #[test]
@@ -347,8 +348,8 @@ fn a_key_whose_intervals_do_not_hold_is_not_read() {
         node.interval = Interval { lo: lo + 1, hi };
         let keys = setup_scheme::<Clear>(suite::residual(), &SetupOptions::default());
         let constants = keys.expect("sets up").1.constants;
-        let key = VerifyingKey::<Clear>::new(model.graph, constants, SetupOptions::default(), 1);
-        VerifyingKey::<Clear>::from_bytes(&key.to_bytes()).expect_err("narrower than its cells")
+        let key = file_of::<Clear>(model.graph, constants, &SetupOptions::default(), 1);
+        VerifyingKey::<Clear>::from_bytes(&key).expect_err("narrower than its cells")
     };
     let error = narrow(|op| matches!(op, Op::Sum { .. }));
     assert!(error.to_string().contains("may leave"), "{error}");
@@ -383,8 +384,8 @@ fn a_key_whose_commitment_or_constants_do_not_fit_is_not_read() {
     let public = Constants::Public(PublicWeights::new(&suite::mlp()).into());
     for surplus in [commitment, public] {
         let (model, surplus) = (without_weights(), surplus.clone());
-        let key = VerifyingKey::<Clear>::new(model.graph, surplus, SetupOptions::default(), 1);
-        let read = VerifyingKey::<Clear>::from_bytes(&key.to_bytes());
+        let key = file_of::<Clear>(model.graph, surplus, &SetupOptions::default(), 1);
+        let read = VerifyingKey::<Clear>::from_bytes(&key);
         refused("weights do not fit the graph", read.map(|_| ()));
     }
 }
@@ -393,7 +394,7 @@ fn a_key_whose_commitment_or_constants_do_not_fit_is_not_read() {
 #[test]
 fn claims_without_a_commitment_are_refused() {
     let model = suite::mlp();
-    let graph = model.graph.clone();
+    let graph = valid(&model.graph);
     let key = VerifyingKey::<Clear>::new(graph, Constants::None, SetupOptions::default(), 1);
     let executor = Executor::new(&model).expect("a valid model");
     let pk = ProvingKey::new(model.clone(), executor, key.clone(), (None, None));

@@ -3,6 +3,7 @@
 //! `ZKSTRATA_HOSTILE_KEYS=DIR` leaves them in a folder, for measurements of a whole process.
 
 use crate::constants::Constants;
+use crate::key::file_of;
 use crate::{FileError, SetupOptions, VerifyingKey, setup_scheme};
 use crate::{Visibilities, Visibility};
 use zkstrata_model_ir::int::{
@@ -79,22 +80,22 @@ fn read(what: &str, graph: Graph, constants: Option<&VerifyingKey<Joint>>) -> Op
             &format!("hidden {what}"),
             guarded,
             constants.clone(),
-            options,
+            &options,
         );
-        let shown = judge(what, graph, constants, SetupOptions::default());
+        let shown = judge(what, graph, constants, &SetupOptions::default());
         assert!(hidden.is_some() || shown.is_none(), "{what}: {shown:?}");
         return shown;
     }
-    judge(what, graph, constants, SetupOptions::default())
+    judge(what, graph, constants, &SetupOptions::default())
 }
 
 fn judge(
     what: &str,
     graph: Graph,
     constants: Constants<Commitment>,
-    options: SetupOptions,
+    options: &SetupOptions,
 ) -> Option<FileError> {
-    let bytes = VerifyingKey::<Joint>::new(graph, constants, options, 1).to_bytes();
+    let bytes = file_of::<Joint>(graph, constants, options, 1);
     if let Ok(folder) = std::env::var("ZKSTRATA_HOSTILE_KEYS") {
         let name = format!("{} {}.zkvk", what, bytes.len()).replace(' ', "-");
         let path = std::path::Path::new(&folder).join(name);

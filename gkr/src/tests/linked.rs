@@ -1,7 +1,7 @@
 //! Committed inputs and outputs: what links two proofs, what a key and a statement must say of them, how often
 //! a commitment is used, and files.
 
-use super::build::Builder;
+use super::build::{Builder, valid};
 use super::ports::{COMMITTED, Case, PUBLIC, options};
 use super::suite::{self, public};
 use crate::commitment::{DEFAULT_USES, TensorForm};
@@ -253,7 +253,7 @@ fn options_and_keys_that_make_no_sense() {
         (options(PUBLIC, Visibility::Private), "is private"),
     ] {
         let key =
-            VerifyingKey::<Clear>::new(model.graph.clone(), open.vk.constants.clone(), options, 1);
+            VerifyingKey::<Clear>::new(valid(&model.graph), open.vk.constants.clone(), options, 1);
         let error = VerifyingKey::<Clear>::from_bytes(&key.to_bytes());
         let error = error.expect_err("refused").to_string();
         assert!(error.contains(text), "{error}");

@@ -1,6 +1,6 @@
 //! Proofs that hide their inputs: honest ones, and provers who hide a lie.
 
-use super::build::inputs;
+use super::build::{inputs, valid};
 use super::field_run::run;
 use super::suite::{self, models, public};
 use crate::options::{SetupOptions, Visibilities, Visibility};
@@ -310,7 +310,7 @@ fn keys_without_guards() {
             ..SetupOptions::default()
         };
         let constants = open.vk.constants.clone();
-        let vk = VerifyingKey::<Clear>::new(model.graph.clone(), constants, options, 1);
+        let vk = VerifyingKey::<Clear>::new(valid(&model.graph), constants, options, 1);
         let refused = VerifyingKey::<Clear>::from_bytes(&vk.to_bytes());
         let refused = refused.expect_err("no guard").to_string();
         assert!(

@@ -7,6 +7,7 @@ use super::suite::{self, models};
 use crate::PortValue;
 use crate::constants::{Constants, PublicWeights};
 use crate::file;
+use crate::key::file_of;
 use crate::proof::Proof;
 use crate::witness::Witness;
 use crate::{
@@ -233,9 +234,9 @@ fn public_weights_must_fit_the_graph() {
         let mut other = model.clone();
         edit(&mut other);
         let constants = Constants::Public(PublicWeights::new(&other).into());
-        let key =
-            VerifyingKey::<Joint>::new(model.graph.clone(), constants, SetupOptions::default(), 1);
-        VerifyingKey::<Joint>::from_bytes(&key.to_bytes())
+        let graph = model.graph.clone();
+        let key = file_of::<Joint>(graph, constants, &SetupOptions::default(), 1);
+        VerifyingKey::<Joint>::from_bytes(&key)
     };
     key(&|_| {}).expect("an honest key");
     for edit in [
@@ -359,8 +360,8 @@ fn hostile_key(
         constants if graph.weights > 0 => constants.clone(),
         _ => Constants::None,
     };
-    let key = VerifyingKey::<Clear>::new(graph, constants, SetupOptions::default(), max_batch);
-    VerifyingKey::from_bytes(&key.to_bytes())
+    let key = file_of::<Clear>(graph, constants, &SetupOptions::default(), max_batch);
+    VerifyingKey::from_bytes(&key)
 }
 
 #[test]

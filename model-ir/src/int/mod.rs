@@ -26,6 +26,7 @@ mod small;
 mod stored;
 mod sums;
 mod table;
+mod valid;
 mod validate;
 
 pub use bounds::{affine_bounds, contract_bounds, map_bounds, sum_bounds};
@@ -47,6 +48,7 @@ pub use size::{WeightBits, integers_of};
 pub use small::{SmallInts, SmallSlice};
 pub use sums::{Known, Steps, dependent_sum_bounds};
 pub use table::{Function, Table, TableId};
+pub use valid::ValidGraph;
 pub use validate::{
     MAX_CELLS, MAX_FACTOR, MAX_GATHER, MAX_SHIFT, MAX_TABLE, MAX_TOTAL_CELLS, MAX_WINDOW_INPUT,
     MAX_WINDOW_WORK,

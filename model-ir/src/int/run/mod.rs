@@ -19,14 +19,13 @@ mod packed;
 mod rearrange;
 mod window;
 
-use super::{Graph, Interval, Ints, Model, ModelError, Node, Op, TableId, TensorId, Trace};
+use super::{Interval, Ints, Model, ModelError, Node, Op, TableId, TensorId, Trace, ValidGraph};
 use affine::Layer;
 use cell::{Cell, each_type};
 use contract::ContractPlan;
 use lookup::{LookupPlan, Rounding};
 use map::MapPlan;
 use rearrange::PermutePlan;
-use std::sync::Arc;
 
 /// Cells per parallel task of an elementwise pass.
 const GRAIN: usize = 1 << 14;
@@ -44,7 +43,7 @@ fn tasks_for(work: usize) -> usize {
 /// Shared between threads; one executor serves any number of runs.
 #[derive(Debug)]
 pub struct Executor {
-    graph: Arc<Graph>,
+    graph: ValidGraph,
     steps: Vec<Step>,
     /// Multiplications of the most expensive step of one inference.
     work: usize,
@@ -71,8 +70,7 @@ pub fn run(model: &Model, inputs: &[Ints]) -> Result<Trace, RunError> {
 impl Executor {
     /// Validates `model` and prepares it.
     pub fn new(model: &Model) -> Result<Self, ModelError> {
-        model.validate()?;
-        let graph = Arc::new(model.graph.clone());
+        let graph = ValidGraph::of_model(model)?;
         let interval = |t: TensorId| graph.node(t).interval;
         let steps = graph.nodes.iter().map(|node| match &node.op {
             Op::Input => Step::Input,
@@ -112,7 +110,7 @@ impl Executor {
     }
 
     /// The model's graph, which is valid.
-    pub fn graph(&self) -> &Arc<Graph> {
+    pub fn graph(&self) -> &ValidGraph {
         &self.graph
     }
 
