@@ -225,7 +225,7 @@ impl<'a> Lookups<'a> {
         check_columns(weights)?;
         count(graph, weights)?;
         let ranges = Ranges::of(weights, graph, bits);
-        let lookups = ValidGraph::new(ranges.graph);
+        let lookups = ValidGraph::of_lookups(ranges.graph);
         let lookups = lookups.map_err(|e| VerifyError::Key(e.to_string()))?;
         let plan = Plan::new(lookups, 1).map_err(VerifyError::Key)?;
         Ok(Self {

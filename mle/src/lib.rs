@@ -14,7 +14,7 @@ mod point;
 mod tensor;
 
 pub use bind::bind;
-pub use contract::{Cell, contract_cols, contract_middle, contract_rows, dot};
+pub use contract::{Cell, add_rows, contract_cols, contract_middle, contract_rows, dot};
 pub use eq::eq_table;
 pub use field::{
     Algebra, BasedVectorSpace, E, F, Field, PackedE, PackedF, PackedFieldExtension, PackedValue,

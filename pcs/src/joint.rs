@@ -433,7 +433,7 @@ impl RelationScheme for Joint {
 
     const NAME: &'static str = "joint";
 
-    const PARAMETERS: u32 = 6;
+    const PARAMETERS: u32 = 7;
 
     fn recv_commitment(layout: &Layout, tape: &mut VerifierTape<'_>) -> Result<Commitment, Error> {
         Ok(match layout.code() {

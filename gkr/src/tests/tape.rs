@@ -452,14 +452,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Compact
-      key 56c6aef59c94d6840c4f92e009fead2f448cdf2823696244c308409bdb8f7eda
-      proof 6791f0ec6671e45143163a2b8e29c77c395015f66efef61e2c77be281e7e0aa5
+      key 7d42b0103dd9ce0bf8cb54e06633ad4d5da07a9ab21bb932729dc531041cb4f9
+      proof f4f8a5d5b0e88b565bb098fe400a49a6a16a61492251ac298e863e0b12b15263
     wide Compact
-      key d1af40bba22057d7c095a0d3698206e8da2bdb3d1d8f29506f77fb56397951a8
-      proof c42966a37f05c80075b0eb7b2a22ee8a96c0ca1eb48fb6422fb8619d966a3413
+      key b04d7926c999b482c18f27cbfa8afbbf0c7321619fd6576bfae88ad9b1d0c8a0
+      proof 2d1573044d26c566695e46ea6b1e428339cddabcb8cec6c245d9ce5f7348428f
     wide Public
-      key 4296a79b6af9cef2d986a2b3107a6809e4dd4c5854710f9fb93807eed554bd37
-      proof 11b274e5b800fd4e16332b28a71454bed18d73d944989f74738c2ec56eba89af
+      key b23d5af96f08d71a6cee88a0d1339705e0964360b816805620b379dca37fa894
+      proof 3c189b85cea4d7bebd35fcecab057c13ad4bed6c5ec25ce99050f4524534a6a2
     ");
 }
 

@@ -72,6 +72,16 @@ pub fn contract_rows<T: Cell>(x: &[T], rows: usize, cols: usize, e: &[E]) -> Vec
     contract_middle(x, 1, rows, cols, e)
 }
 
+/// `out[j] += sum_i e[i] * x[i * cols + j]`, on this thread alone: for callers who have tasks of their own, of many
+/// rows, as sums are reduced at the end.
+///
+/// # Panics
+/// If `x` does not have `e.len()` rows of as many cells as `out`.
+pub fn add_rows<T: Cell>(x: &[T], e: &[E], out: &mut [E]) {
+    assert_eq!(x.len(), e.len() * out.len(), "rows of cells");
+    rows::contract(x, out.len(), e, out);
+}
+
 /// `out[i] = sum_j x[i * cols + j] * e[j]`.
 pub fn contract_cols<T: Cell>(x: &[T], rows: usize, cols: usize, e: &[E]) -> Vec<E> {
     contract_middle(x, rows, cols, 1, e)

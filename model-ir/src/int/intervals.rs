@@ -181,6 +181,11 @@ impl Graph {
     /// on those.
     pub fn validate_intervals(&self) -> Result<(), ModelError> {
         self.validate()?;
+        self.check_intervals()
+    }
+
+    /// That much of a graph of valid form.
+    pub(super) fn check_intervals(&self) -> Result<(), ModelError> {
         let mut analysis = Analysis::new(self);
         let mut nodes = self.nodes.iter();
         nodes.try_for_each(|node| check_interval(node, analysis.bounds(self, node)))

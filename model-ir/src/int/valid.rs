@@ -10,7 +10,8 @@ use std::sync::Arc;
 #[cfg(feature = "executor")]
 use super::model::Model;
 
-/// A graph that [`Graph::validate_intervals`] accepts. Clones share it, and nothing changes it.
+/// A graph that [`Graph::validate_intervals`] accepts, but that it may have no outputs if whoever made it says so.
+/// Clones share it, and nothing changes it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct ValidGraph(Arc<Graph>);
@@ -24,6 +25,16 @@ impl ValidGraph {
         let graph = graph.into();
         graph.validate_intervals()?;
         Ok(Self(graph))
+    }
+
+    /// The same of a graph without outputs, of which lookups in its inputs are proven.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn of_lookups(graph: Graph) -> Result<Self, ModelError> {
+        graph.check_form()?;
+        graph.check_intervals()?;
+        Ok(Self(Arc::new(graph)))
     }
 
     /// The graph of a model that is valid as a whole, which says more than that its graph is.

@@ -37,6 +37,15 @@ impl Graph {
     /// graph, except what depends on the weights: that each declared interval of a linear node
     /// holds its cells.
     pub fn validate(&self) -> Result<(), GraphError> {
+        self.check_form()?;
+        if self.outputs.is_empty() {
+            return Err(GraphError::NoOutputs);
+        }
+        Ok(())
+    }
+
+    /// The same, but that there may be no outputs.
+    pub(super) fn check_form(&self) -> Result<(), GraphError> {
         for (index, table) in self.tables.iter().enumerate() {
             table
                 .check()
@@ -260,9 +269,6 @@ impl Graph {
     fn check_ports(&self) -> Result<(), GraphError> {
         if self.inputs.is_empty() {
             return Err(GraphError::NoInputs);
-        }
-        if self.outputs.is_empty() {
-            return Err(GraphError::NoOutputs);
         }
         let inputs = self.inputs.iter().map(|port| (port, true));
         let outputs = self.outputs.iter().map(|port| (port, false));

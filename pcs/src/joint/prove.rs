@@ -201,7 +201,7 @@ fn open_at(
         tape.work(WORK, plan.work);
         let positions = middle_positions(conduct, middle, tape);
         let eq = eq_table(&rho_middle, code.width(), E::ONE);
-        let mut opened = tree.open(&positions);
+        let mut opened = tree.open(&positions, || unreachable!("words of folded rows are kept"));
         conduct.middle_rows(&mut opened, &positions, (&eq, veil), &vector);
         opened.send(tape);
         let rows = opened.rows.chunks(middle.width());
@@ -286,7 +286,7 @@ fn query(
         if let (Some(hidden), Some(hiding)) = (&coded.hidden, part.hiding) {
             hidden.show(positions.len(), hiding.blinding)?;
         }
-        let mut opened = coded.tree.open(positions);
+        let mut opened = coded.open(sources[part.source].layout(), positions);
         conduct.rows(&mut opened, positions, (&eq, veil), &folded[part.rows()]);
         opened.send(tape);
         folds.push(fold_rows(&eq, &opened.rows, part.width(), veil));

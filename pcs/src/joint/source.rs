@@ -8,15 +8,22 @@ use super::encode::encode;
 use super::hiding::{Noise, VEIL};
 use super::layout::Layout;
 use super::parameters::{Code, Word};
-use super::tree::Tree;
+use super::tree::{Opened, Tree};
+use super::weights::points;
 use crate::cells::Cells;
 use crate::claim::Error;
 use crate::random::Seed;
 use p3_matrix::dense::RowMajorMatrix;
+use rayon::prelude::*;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use zkstrata_mle::{
-    BasedVectorSpace, Cell, E, F, PrimeCharacteristicRing, contract_cols, contract_rows, dot,
+    BasedVectorSpace, Cell, E, F, PrimeCharacteristicRing, add_rows, contract_cols, contract_rows,
+    dot,
 };
+
+/// Elements of the longest word that is kept, of 2 GiB. The rows that are opened of a longer one are computed from
+/// the cells: that takes less than a second for 10^8 of them, and such proofs take longer.
+const KEPT: usize = 1 << 28;
 
 /// The live cells of a column.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +83,17 @@ impl Column {
             Self::I32(cells) => sum_rows(cells, fold, eq),
             Self::I64(cells) => sum_rows(cells, fold, eq),
             Self::Field(cells) => sum_rows(cells, fold, eq),
+        }
+    }
+
+    /// Adds the same over as many of the column's rows from one on as there are weights, on this thread.
+    fn add_rows(&self, first: usize, eq: &[E], sums: &mut [E]) {
+        match self {
+            Self::I8(cells) => add_rows_from(cells, first, eq, sums),
+            Self::I16(cells) => add_rows_from(cells, first, eq, sums),
+            Self::I32(cells) => add_rows_from(cells, first, eq, sums),
+            Self::I64(cells) => add_rows_from(cells, first, eq, sums),
+            Self::Field(cells) => add_rows_from(cells, first, eq, sums),
         }
     }
 
@@ -141,6 +159,18 @@ impl<'a> Rows<'a> {
     }
 }
 
+fn add_rows_from<T: Cell>(cells: &[T], first: usize, eq: &[E], sums: &mut [E]) {
+    let width = sums.len();
+    let cells = &cells[first * width..];
+    let cells = &cells[..cells.len().min(eq.len() * width)];
+    let whole = cells.len() / width;
+    let (rows, rest) = cells.split_at(whole * width);
+    add_rows(rows, &eq[..whole], sums);
+    for (sum, cell) in sums.iter_mut().zip(rest) {
+        *sum += eq[whole] * cell.embed();
+    }
+}
+
 fn sum_rows<T: Cell>(cells: &[T], fold: usize, eq: &[E]) -> Vec<E> {
     let width = 1 << fold;
     let whole = cells.len() >> fold;
@@ -180,6 +210,86 @@ pub(super) struct Coded {
     pub(super) columns: Vec<Column>,
     /// What hides it, if it is hidden.
     pub(super) hidden: Option<Hidden>,
+}
+
+/// Cells whose part of opened rows is computed for all points before others are read: of a byte each, they stay in
+/// the second-level cache.
+const READ: usize = 1 << 19;
+
+impl Coded {
+    /// Opens rows, in increasing order and each once: those of a word that is not kept are sums over all cells.
+    pub(super) fn open(&self, layout: &Layout, positions: &[usize]) -> Opened {
+        self.tree.open(positions, || {
+            let code = layout.code().expect("a source with a tree is encoded");
+            self.rows(layout, code, &points(code, positions))
+        })
+    }
+
+    /// The rows of the word at some points, two at a time: an element of `E` is two of `F`.
+    fn rows(&self, layout: &Layout, code: Code, points: &[F]) -> Vec<F> {
+        let pairs: Vec<[F; 2]> = points
+            .chunks(2)
+            .map(|pair| [pair[0], pair.get(1).copied().unwrap_or_default()])
+            .collect();
+        let powers = |&[a, b]: &[F; 2], first: usize, rows: usize| -> Vec<E> {
+            let powers = |x: F| x.shifted_powers(x.exp_u64(first as u64));
+            let powers = powers(a).zip(powers(b)).take(rows);
+            powers.map(|(a, b)| super::element(a, b)).collect()
+        };
+        let width = code.width();
+        let zeros = || vec![E::ZERO; pairs.len() * width];
+        let add = |mut sums: Vec<E>, own: &[E]| {
+            sums.iter_mut().zip(own).for_each(|(sum, &own)| *sum += own);
+            sums
+        };
+        let read = READ >> code.fold;
+        let tasks = self.columns.iter().zip(layout.slots());
+        let tasks = tasks.flat_map(|(column, (_, slot))| {
+            let starts = (0..slot.rows).step_by(read);
+            starts.map(move |first| (column, slot, first..slot.rows.min(first + read)))
+        });
+        let tasks: Vec<_> = tasks.collect();
+        let sums = tasks
+            .into_par_iter()
+            .fold(zeros, |mut sums, (column, slot, rows)| {
+                for (pair, sums) in pairs.iter().zip(sums.chunks_mut(width)) {
+                    let powers = powers(pair, slot.first + rows.start, rows.len());
+                    column.add_rows(rows.start, &powers, sums);
+                }
+                sums
+            });
+        let mut sums = sums.reduce(zeros, |a, b| add(a, &b));
+        let mut veils = vec![];
+        if let Some(Hidden { noise, .. }) = &self.hidden {
+            let rows = noise.rows.len() >> code.fold;
+            let of_pair = |pair| {
+                let powers = powers(pair, code.rows - rows, rows);
+                sum_rows(&noise.rows, code.fold, &powers)
+            };
+            let own: Vec<E> = pairs.iter().flat_map(of_pair).collect();
+            sums = add(sums, &own);
+            if !noise.veil.is_empty() {
+                veils.extend(pairs.iter().map(|pair| {
+                    let powers = powers(pair, 0, noise.veil.len());
+                    [0, 1].map(|k| -> E {
+                        let veil = noise.veil.iter().zip(&powers);
+                        veil.map(|(veil, &x)| x * coefficient(veil, k)).sum()
+                    })
+                }));
+            }
+        }
+        let row = |at: usize| {
+            let veil = veils.get(at / 2).into_iter().flatten();
+            let cells = sums[at / 2 * width..][..width].iter().chain(veil);
+            cells.map(move |x| coefficient(x, at % 2))
+        };
+        (0..points.len()).flat_map(row).collect()
+    }
+}
+
+fn coefficient(x: &E, k: usize) -> F {
+    let c: &[F] = x.as_basis_coefficients_slice();
+    c[k]
 }
 
 /// What a hidden source is hidden by.
@@ -272,14 +382,26 @@ impl SourceData {
         seed: Option<&Seed>,
     ) -> (Commitment, Self) {
         let hidden = seed.and_then(|seed| Hidden::new(layout, seed));
-        Self::commit_to(layout, columns, hidden, |_| ())
+        Self::commit_within(layout, columns, hidden, KEPT, |_| ())
     }
 
     /// Commits to what is made of the columns' codeword, and hides it by this.
+    #[cfg(any(test, feature = "frozen"))]
     pub(super) fn commit_to(
         layout: &Layout,
         columns: Vec<Column>,
         hidden: Option<Hidden>,
+        change: impl FnOnce(&mut RowMajorMatrix<F>),
+    ) -> (Commitment, Self) {
+        Self::commit_within(layout, columns, hidden, usize::MAX, change)
+    }
+
+    /// The same where a word of more elements than the `longest` is not kept, and not changed either.
+    pub(super) fn commit_within(
+        layout: &Layout,
+        columns: Vec<Column>,
+        hidden: Option<Hidden>,
+        longest: usize,
         change: impl FnOnce(&mut RowMajorMatrix<F>),
     ) -> (Commitment, Self) {
         assert_columns(layout, &columns);
@@ -302,9 +424,22 @@ impl SourceData {
                 let noise = hidden.as_ref().map_or(&[][..], |h| &h.noise.rows);
                 let rows = Rows::new(layout, code.fold, &columns, noise);
                 let read = |at, out: &mut [F]| rows.read(at, out);
-                let mut word = encode_wide(code, code.width(), veil, read);
-                change(&mut word);
-                let tree = Tree::new(word);
+                let width = code.width() + if veil.is_empty() { 0 } else { VEIL };
+                let tree = if width << code.log_points > longest {
+                    Tree::of_parts(1 << code.log_points, width, |columns| {
+                        let (first, len) = (columns.start, columns.len());
+                        encode(code, len, |at, out| {
+                            for_each_row((at, out), len, |row, column, out| {
+                                let at = (code.width(), row * width + first + column);
+                                read_beside(veil, at, out, read);
+                            });
+                        })
+                    })
+                } else {
+                    let mut word = encode_wide(code, code.width(), veil, read);
+                    change(&mut word);
+                    Tree::new(word)
+                };
                 let root = tree.root();
                 let coded = Coded {
                     tree,
@@ -345,28 +480,41 @@ impl SourceData {
     }
 }
 
-/// Reads cells of rows that lie beside a veil in two more columns, from a cell on.
-fn read_veiled(
-    width: usize,
-    veil: &[E],
+/// Calls `f` with the row, the first column and the cells of every row that has some of the cells from one on.
+fn for_each_row(
     (mut at, mut out): (usize, &mut [F]),
-    read: impl Fn(usize, &mut [F]),
+    width: usize,
+    mut f: impl FnMut(usize, usize, &mut [F]),
 ) {
-    let all = width + VEIL;
     while !out.is_empty() {
-        let (row, column) = (at / all, at % all);
-        let end = if column < width { width } else { all };
-        let (own, after) = out.split_at_mut((end - column).min(out.len()));
-        if column < width {
-            read(row * width + column, own);
-        } else {
-            let veil = veil.get(row).copied().unwrap_or(E::ZERO);
-            let veil: &[F] = veil.as_basis_coefficients_slice();
-            own.copy_from_slice(&veil[column - width..][..own.len()]);
-        }
+        let (row, column) = (at / width, at % width);
+        let (own, after) = out.split_at_mut((width - column).min(out.len()));
         at += own.len();
+        f(row, column, own);
         out = after;
     }
+}
+
+/// Reads cells of rows of `width` from one on, which lie beside a veil in two more columns, if there is one.
+fn read_beside(
+    veil: &[E],
+    (width, at): (usize, usize),
+    out: &mut [F],
+    read: impl Fn(usize, &mut [F]),
+) {
+    if veil.is_empty() {
+        return read(at, out);
+    }
+    for_each_row((at, out), width + VEIL, |row, column, out| {
+        let (cells, behind) = out.split_at_mut(width.saturating_sub(column).min(out.len()));
+        if !cells.is_empty() {
+            read(row * width + column, cells);
+        }
+        let veil = veil.get(row).copied().unwrap_or(E::ZERO);
+        let veil: &[F] = veil.as_basis_coefficients_slice();
+        let skipped = column.saturating_sub(width);
+        behind.copy_from_slice(&veil[skipped..][..behind.len()]);
+    });
 }
 
 /// The word of rows that `read` reads from a cell on, and of a veil in two more columns, if there is one.
@@ -376,11 +524,9 @@ fn encode_wide(
     veil: &[E],
     read: impl Fn(usize, &mut [F]) + Sync,
 ) -> RowMajorMatrix<F> {
-    if veil.is_empty() {
-        return encode(code, width, read);
-    }
-    encode(code, width + VEIL, |at, out| {
-        read_veiled(width, veil, (at, out), &read);
+    let all = width + if veil.is_empty() { 0 } else { VEIL };
+    encode(code, all, |at, out| {
+        read_beside(veil, (width, at), out, &read);
     })
 }
 

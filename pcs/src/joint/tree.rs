@@ -3,7 +3,10 @@
 //! The hash is BLAKE3, of which 25 bytes are kept: finding a collision takes 2^100 evaluations, as
 //! many as the whole proof's error allows, and a path is a fifth shorter. A leaf is a row of
 //! canonical field elements, 8 bytes each, and a node is the concatenation of its two children, 50
-//! bytes: no row has as many, so neither can pass for the other.
+//! bytes. Of a row of more than [`PART`] elements those are hashed first, and then each part behind the
+//! digest of what comes before it: a word that is too long to be kept can be hashed as its columns are made.
+//! What is hashed has `8 k`, `25 + 8 k` or 50 bytes, of which no two are equal, so none can pass for
+//! another.
 //!
 //! Rows are opened together, and of their paths only the siblings are sent that do not follow from
 //! other rows. How many these are follows from the positions.
@@ -15,6 +18,7 @@ use p3_commit::Mmcs;
 use p3_matrix::Dimensions;
 use p3_merkle_tree::{MerkleCap, MerkleTreeMmcs, PrunedMerklePaths};
 use p3_symmetric::{CompressionFunctionFromHasher, CryptographicHasher};
+use std::ops::Range;
 use zkstrata_mle::{F, PrimeField64};
 
 #[cfg(feature = "prover")]
@@ -82,37 +86,81 @@ impl CryptographicHasher<u8, Digest> for Short {
     }
 }
 
-/// The hash of a row: that of its elements' bytes. Many rows are turned into bytes at once, which the
-/// library does element by element.
+/// Elements of a row that are hashed at once: four of the hash's blocks, so that what a part costs more is a
+/// block in five, and a part of the longest words is an eighth.
+pub(super) const PART: usize = 32;
+
+/// The hash of a row. Many rows are turned into bytes at once, which the library does element by element.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OfRow;
+
+impl OfRow {
+    /// The digests of some columns, [`PART`] at most, of rows of `stride` elements; behind those that are there
+    /// if there are columns before.
+    fn absorb(
+        digests: &mut [Digest],
+        (rows, stride): (&[F], usize),
+        columns: Range<usize>,
+        behind: bool,
+    ) {
+        /// Bytes that are hashed at once, if it is more than the lanes take: a part of the first-level cache.
+        const GROUP: usize = 1 << 13;
+        let before = if behind { DIGEST } else { 0 };
+        let message = before + 8 * columns.len();
+        let lanes = <Self as CryptographicHasher<F, Digest>>::LANES;
+        let group = (GROUP / message.max(1)).max(1);
+        let group = group.next_multiple_of(lanes.max(1)).min(digests.len());
+        let mut bytes = vec![0; group * message];
+        for (digests, rows) in digests.chunks_mut(group).zip(rows.chunks(group * stride)) {
+            let (bytes, _) = bytes.split_at_mut(digests.len() * message);
+            let messages = bytes.chunks_exact_mut(message).zip(&*digests);
+            for ((bytes, digest), row) in messages.zip(rows.chunks_exact(stride)) {
+                let (head, bytes) = bytes.split_at_mut(before);
+                head.copy_from_slice(digest.split_at(before).0);
+                let cells = row.iter().skip(columns.start);
+                for (bytes, x) in bytes.as_chunks_mut().0.iter_mut().zip(cells) {
+                    *bytes = x.as_canonical_u64().to_le_bytes();
+                }
+            }
+            Short.hash_many(bytes, digests);
+        }
+    }
+}
 
 impl CryptographicHasher<F, Digest> for OfRow {
     const LANES: usize = <Short as CryptographicHasher<u8, Digest>>::LANES;
 
     fn hash_iter<I: IntoIterator<Item = F>>(&self, input: I) -> Digest {
-        let bytes = |x: F| x.as_canonical_u64().to_le_bytes();
-        Short.hash_iter(input.into_iter().flat_map(bytes))
+        let mut cells = input.into_iter().peekable();
+        let mut part = || {
+            let part = cells.by_ref().take(PART);
+            let part: Vec<[u8; 8]> = part.map(|x| x.as_canonical_u64().to_le_bytes()).collect();
+            (part, cells.peek().is_some())
+        };
+        let (first, mut more) = part();
+        let mut digest = Short.hash_slice(first.as_flattened());
+        while more {
+            let (next, others) = part();
+            digest = Short.hash_iter_slices([&digest[..], next.as_flattened()]);
+            more = others;
+        }
+        digest
     }
 
     fn hash_many(&self, input: &[F], out: &mut [Digest]) {
-        /// Bytes of rows that are hashed at once, if it is more than the lanes take: a part of the
-        /// first-level cache.
-        const GROUP: usize = 1 << 13;
+        /// Rows whose parts are hashed one after the other: whole groups of lanes, and what they read stays in
+        /// the second-level cache.
+        const ROWS: usize = 128;
         let len = input.len() / out.len().max(1);
         if len == 0 {
             out.fill(Short.hash_slice(&[]));
             return;
         }
-        let lanes = <Self as CryptographicHasher<F, Digest>>::LANES;
-        let rows = (GROUP / (8 * len)).max(1).next_multiple_of(lanes.max(1));
-        let mut bytes = vec![[0; 8]; rows.min(out.len()) * len];
-        for (input, out) in input.chunks(rows * len).zip(out.chunks_mut(rows)) {
-            let (bytes, _) = bytes.split_at_mut(input.len());
-            for (bytes, x) in bytes.iter_mut().zip(input) {
-                *bytes = x.as_canonical_u64().to_le_bytes();
+        for (rows, out) in input.chunks(ROWS * len).zip(out.chunks_mut(ROWS)) {
+            for first in (0..len).step_by(PART) {
+                let columns = first..len.min(first.saturating_add(PART));
+                Self::absorb(out, (rows, len), columns, first > 0);
             }
-            Short.hash_many(bytes.as_flattened(), out);
         }
     }
 }
@@ -184,8 +232,10 @@ const GRAIN: usize = 1 << 8;
 /// A tree and the word that it commits to.
 #[cfg(feature = "prover")]
 pub(super) struct Tree {
-    word: RowMajorMatrix<F>,
+    /// The word, unless it is too long to be kept.
+    word: Option<RowMajorMatrix<F>>,
     /// Level [`SKIPPED`] and those above it, each half as long as the one before; of a smaller tree, the root.
+    /// Of a word that is not kept all levels.
     levels: Vec<Vec<Digest>>,
 }
 
@@ -217,14 +267,31 @@ impl Tree {
                 }
                 nodes.copy_from_slice(&below);
             });
-        let mut levels = vec![];
-        while level.len() > 1 {
-            let above = level.par_chunks(2 * GRAIN).map(parents);
-            let above: Vec<Vec<Digest>> = above.collect();
-            levels.push(std::mem::replace(&mut level, above.concat()));
+        Self {
+            word: Some(word),
+            levels: levels_from(level),
         }
-        levels.push(level);
-        Self { word, levels }
+    }
+
+    /// Commits to a word of so many rows, some columns of which `part` makes at a time. It is not kept.
+    pub(super) fn of_parts(
+        rows: usize,
+        width: usize,
+        part: impl Fn(Range<usize>) -> RowMajorMatrix<F>,
+    ) -> Self {
+        let mut digests = vec![[0; DIGEST]; rows];
+        for first in (0..width).step_by(PART) {
+            let columns = first..width.min(first + PART);
+            let (len, behind) = (columns.len(), first > 0);
+            let part = part(columns);
+            let rows = part.values.par_chunks(GRAIN * len);
+            let digests = digests.par_chunks_mut(GRAIN).zip(rows);
+            digests.for_each(|(own, rows)| OfRow::absorb(own, (rows, len), 0..len, behind));
+        }
+        Self {
+            word: None,
+            levels: levels_from(digests),
+        }
     }
 
     /// The commitment.
@@ -232,18 +299,24 @@ impl Tree {
         self.levels.last().expect("a tree has a root")[0]
     }
 
-    /// Opens rows, in increasing order and each once.
-    pub(super) fn open(&self, positions: &[usize]) -> Opened {
-        let width = self.word.width;
-        let row = |at: usize| &self.word.values[at * width..][..width];
+    /// Opens rows, in increasing order and each once, which `made` makes if the word is not kept.
+    pub(super) fn open(&self, positions: &[usize], made: impl FnOnce() -> Vec<F>) -> Opened {
+        let Some(word) = &self.word else {
+            return Opened {
+                rows: made(),
+                paths: self.paths(positions.to_vec()),
+            };
+        };
+        let width = word.width;
+        let row = |at: usize| &word.values[at * width..][..width];
         // The skipped levels above the rows that are opened, of each node of the first one that is kept.
-        let skipped = SKIPPED.min((self.word.values.len() / width.max(1)).ilog2() as usize);
+        let skipped = SKIPPED.min((word.values.len() / width.max(1)).ilog2() as usize);
         let below: Vec<&[usize]> = positions
             .chunk_by(|a, b| a >> skipped == b >> skipped)
             .collect();
         let below = below.par_iter().map(|group| {
             let first = group[0] >> skipped << skipped;
-            let rows = &self.word.values[first * width..][..width << skipped];
+            let rows = &word.values[first * width..][..width << skipped];
             let mut level = vec![[0; DIGEST]; 1 << skipped];
             OfRow.hash_many(rows, &mut level);
             let mut at: Vec<usize> = group.iter().map(|position| position - first).collect();
@@ -264,14 +337,34 @@ impl Tree {
             .map(|position| position >> skipped)
             .collect();
         at.dedup();
-        for level in self.levels.iter().take(self.levels.len() - 1) {
-            paths.extend(missing(&mut at, |k| level[k]));
-        }
+        paths.extend(self.paths(at));
         Opened {
             rows: positions.iter().flat_map(|&at| row(at)).copied().collect(),
             paths,
         }
     }
+
+    /// The siblings that do not follow from nodes of the first level that is kept.
+    fn paths(&self, mut at: Vec<usize>) -> Vec<Digest> {
+        let (_, levels) = self.levels.split_last().expect("a tree has a root");
+        let levels = levels.iter();
+        levels
+            .flat_map(|level| missing(&mut at, |k| level[k]))
+            .collect()
+    }
+}
+
+/// A level and all above it.
+#[cfg(feature = "prover")]
+fn levels_from(mut level: Vec<Digest>) -> Vec<Vec<Digest>> {
+    let mut levels = vec![];
+    while level.len() > 1 {
+        let above = level.par_chunks(2 * GRAIN).map(parents);
+        let above: Vec<Vec<Digest>> = above.collect();
+        levels.push(std::mem::replace(&mut level, above.concat()));
+    }
+    levels.push(level);
+    levels
 }
 
 /// The nodes above these, of an even number.
@@ -324,16 +417,20 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_hashed_as_their_bytes() {
-        for width in [1usize, 2, 3, 16, 200, 3000] {
+    fn rows_are_hashed_part_by_part() {
+        for width in [1usize, 2, 3, 31, 32, 33, 63, 64, 65, 200, 3000] {
             let cell = |i: usize| F::from_u64((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
             let cells: Vec<F> = (0..70 * width).map(cell).collect();
             let mut out = vec![[0; DIGEST]; 70];
             OfRow.hash_many(&cells, &mut out);
             for (row, digest) in cells.chunks(width).zip(&out) {
-                let bytes = row.iter().map(|x| x.as_canonical_u64().to_le_bytes());
-                let bytes: Vec<u8> = bytes.flatten().collect();
-                assert_eq!(&blake3::hash(&bytes).as_bytes()[..DIGEST], digest);
+                let mut expected = vec![];
+                for part in row.chunks(32) {
+                    let bytes = part.iter().map(|x| x.as_canonical_u64().to_le_bytes());
+                    expected.extend(bytes.flatten());
+                    expected = blake3::hash(&expected).as_bytes()[..DIGEST].to_vec();
+                }
+                assert_eq!(&expected, digest);
                 assert_eq!(&OfRow.hash_iter(row.iter().copied()), digest);
                 assert_eq!(&OfRow.hash_iter_slices([row]), digest);
             }
@@ -353,7 +450,7 @@ mod tests {
                     continue;
                 }
                 let positions: Vec<usize> = (step / 2..1 << log_points).step_by(step).collect();
-                let opened = tree.open(&positions);
+                let opened = tree.open(&positions, || unreachable!("it is kept"));
                 let (_, paths) = trees().open_multi_batch(&positions, &known);
                 assert_eq!(opened.paths, paths.sibling_hashes);
                 assert_eq!(opened.paths.len(), siblings(&positions, log_points));

@@ -126,7 +126,9 @@ impl Conduct for Simulator<'_> {
         let positions = &self.positions[self.plan.holder.unwrap_or(0)];
         let (points, c) = (points(part.code, positions), self.rest[0]);
         let eq = eq_table(last(&self.rho, part.code.fold), part.code.width(), E::ONE);
-        let rows = coded.tree.open(positions).rows;
+        let rows = coded
+            .open(self.sources[part.source].layout(), positions)
+            .rows;
         let rows = rows.chunks(part.width()).zip(&points);
         let values: Vec<E> = rows
             .map(|(row, &x)| fold_row(&eq, row, c) - c * at(veil, x))

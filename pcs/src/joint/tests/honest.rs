@@ -227,3 +227,45 @@ fn rows_are_as_narrow_as_others_allow() {
     assert_eq!(rows(0), all(7));
     assert_eq!(rows(usize::MAX), all(5));
 }
+
+/// A word that is too long to be kept has the root and the rows of one that is, whatever hides it.
+#[test]
+fn words_that_are_not_kept_are_opened_alike() {
+    let mut rng = Rng(91);
+    let tables = [table(13, 5000, 2), table(4, 9, 1)];
+    let long = [table(21, (1 << 21) - 77, 1), table(12, 3000, 1)];
+    let fast = Parameters::FAST;
+    let witness = (Word::Committed, 1);
+    let mut widths = vec![];
+    for source in [
+        Source::random(Word::Codeword, fast, &long, &mut rng),
+        Source::random(Word::Committed, fast, &tables, &mut rng),
+        Source::hidden(witness, fast, &tables, rows(0), &mut rng),
+        Source::hidden(witness, fast, &tables, rows(5000), &mut rng),
+    ] {
+        let code = source.layout.code().expect("encoded");
+        let commit = |longest| {
+            let columns = source.columns.clone();
+            let hidden = source.hiding();
+            SourceData::commit_within(&source.layout, columns, hidden, longest, |_| ())
+        };
+        let (kept, not) = (commit(usize::MAX), commit(0));
+        assert!(kept.0 == not.0, "one root");
+        for count in [1, 2, 7] {
+            let mut positions: Vec<usize> = (0..count)
+                .map(|_| rng.below(1 << code.log_points))
+                .collect();
+            positions.sort_unstable();
+            positions.dedup();
+            let [a, b] = [&kept.1, &not.1].map(|data| {
+                let coded = data.coded().expect("encoded");
+                coded.open(&source.layout, &positions)
+            });
+            assert_eq!((a.rows, a.paths), (b.rows, b.paths));
+        }
+        let veil = source.layout.hiding().is_some_and(|hiding| hiding.veil);
+        widths.push((code.width(), veil));
+    }
+    assert_eq!(widths[0].0, 128, "several parts");
+    assert!(widths[2].1 && !widths[3].1, "{widths:?}");
+}
