@@ -316,8 +316,8 @@ impl Code {
     /// The row at this position of a word is its value at this power of the domain's generator: the bits of one
     /// are those of the other reversed, as encoding leaves them.
     pub(super) fn exponent(&self, position: usize) -> usize {
-        let unused = usize::BITS as usize - self.log_points;
-        let unused = u32::try_from(unused).unwrap_or(0);
+        let used = u32::try_from(self.log_points).unwrap_or(u32::MAX);
+        let unused = usize::BITS.saturating_sub(used);
         position.reverse_bits().checked_shr(unused).unwrap_or(0)
     }
 }
