@@ -55,6 +55,10 @@ pub(super) struct Work {
 pub(super) struct Commitment {
     /// Cells of the committed word.
     pub(super) word: f64,
+    /// Elements of it and its tree that are in memory.
+    pub(super) held: f64,
+    /// Products with cells that opened rows take.
+    pub(super) products: f64,
     /// Claims.
     pub(super) claims: f64,
 }
@@ -66,6 +70,8 @@ impl Commitment {
         };
         Self {
             word: word as f64,
+            held: source.held as f64,
+            products: source.products as f64,
             claims: count(claims) as f64,
         }
     }

@@ -2,7 +2,8 @@
 
 use super::layout::{End, Layout, Plan};
 use super::parameters::Code;
-use super::{Joint, tail, tree::DIGEST};
+use super::tree::{DIGEST, PART};
+use super::{Joint, tail};
 use crate::claim::Error;
 
 /// Bytes on the tape of an element of `E`, of one of `F`, and of a proof of work.
@@ -17,6 +18,10 @@ pub struct SourceCost {
     pub cells: usize,
     /// Cells of its word; nothing if its cells are in the clear.
     pub word: Option<usize>,
+    /// Elements of the word and its tree that a prover has in memory at once.
+    pub held: usize,
+    /// Products with cells that the rows of a word take which is not kept.
+    pub products: usize,
 }
 
 /// What an opening of several sources takes.
@@ -46,9 +51,21 @@ impl Joint {
         let source = |layout: &&Layout| SourceCost {
             cells: layout.cells(),
             word: layout.word_cells(),
+            held: layout.word_cells().unwrap_or(0),
+            products: 0,
         };
+        let mut sources: Vec<SourceCost> = layouts.iter().map(source).collect();
+        for part in &plan.parts {
+            let (layout, source) = (layouts[part.source], &mut sources[part.source]);
+            if source.held > layout.longest_kept() {
+                // A part of it, and all digests, of which there are two a row.
+                let row = PART.min(part.width()) + 2 * DIGEST.div_ceil(BASE as usize);
+                source.held = row << part.code.log_points;
+                source.products = source.cells.saturating_mul(part.queries);
+            }
+        }
         let mut cost = OpeningCost {
-            sources: layouts.iter().map(source).collect(),
+            sources,
             folded: plan.folded,
             hashes: 0.0,
             bytes: 0.0,

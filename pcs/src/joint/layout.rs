@@ -18,6 +18,10 @@ use super::tail::{self, Decoding};
 use crate::claim::{ColumnId, Error};
 use zkstrata_mle::{E, PrimeCharacteristicRing};
 
+/// Elements of the longest word of a key that is kept: 2 GiB.
+#[cfg(feature = "prover")]
+const KEPT: usize = 1 << 28;
+
 /// Largest number of cells of a commitment: the field has no larger evaluation domains.
 const MAX_LOG_CELLS: usize = 30;
 
@@ -243,6 +247,18 @@ impl Layout {
     pub(super) fn word_cells(&self) -> Option<usize> {
         let width = |code: Code| code.width() + self.hiding.map_or(0, |hiding| hiding.veil_width());
         self.code.map(|code| width(code) << code.log_points)
+    }
+
+    /// Elements of the longest word like this that a prover keeps. What it has committed to itself is opened at
+    /// a hundred rows, and is kept; a key is opened at some 30, which are computed from the cells if its word is
+    /// longer: that takes a second and a half for 1.6 10^8 of them, and 8 GiB less.
+    #[cfg(feature = "prover")]
+    pub(super) fn longest_kept(&self) -> usize {
+        if self.word == Word::Committed {
+            usize::MAX
+        } else {
+            KEPT
+        }
     }
 
     /// What hides the cells, if something does.

@@ -21,10 +21,6 @@ use zkstrata_mle::{
     dot,
 };
 
-/// Elements of the longest word that is kept, of 2 GiB. The rows that are opened of a longer one are computed from
-/// the cells: that takes less than a second for 10^8 of them, and such proofs take longer.
-const KEPT: usize = 1 << 28;
-
 /// The live cells of a column.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Column {
@@ -382,7 +378,8 @@ impl SourceData {
         seed: Option<&Seed>,
     ) -> (Commitment, Self) {
         let hidden = seed.and_then(|seed| Hidden::new(layout, seed));
-        Self::commit_within(layout, columns, hidden, KEPT, |_| ())
+        let longest = layout.longest_kept();
+        Self::commit_within(layout, columns, hidden, longest, |_| ())
     }
 
     /// Commits to what is made of the columns' codeword, and hides it by this.
