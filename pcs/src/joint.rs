@@ -3,7 +3,7 @@
 //! A *source* `j` is a commitment: a matrix `P_j` over `F` of `L_j` rows and `2^f_j` columns
 //! ([`Layout`]), column `b` of which is encoded as the values of `sum_R P_j(R, b) X^R` on the
 //! subgroup `D_j` of order `n_j`; a leaf of a Merkle tree holds the `2^f_j` values at one point, in the
-//! order that encoding leaves them in ([`encode`]).
+//! order that encoding leaves them in (`encode.rs`).
 //! A *relation* is
 //!
 //! ```text
