@@ -28,6 +28,7 @@ use p3_field::TwoAdicField;
 use p3_matrix::dense::RowMajorMatrix;
 use rayon::prelude::*;
 use std::ops::Range;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 use zkstrata_mle::{Algebra, F, PackedF, PackedValue, PrimeCharacteristicRing};
 
 /// Cells of each part of a block that are widened before the parts are combined: those of eight parts stay in
@@ -80,17 +81,30 @@ pub(super) fn encode(
     RowMajorMatrix::new(word, width)
 }
 
-/// The roots `s_b` of all blocks that a word on so many points has.
-fn roots(log_points: usize) -> Vec<F> {
-    let mut roots = Vec::with_capacity(1 << log_points.saturating_sub(1));
-    roots.push(F::ONE);
-    for k in 2..=log_points {
-        let generator = F::two_adic_generator(k);
+/// The roots of as many blocks as any word has had: those of a shorter word are the first ones.
+static ROOTS: LazyLock<RwLock<Arc<Vec<F>>>> = LazyLock::new(|| RwLock::new(Arc::new(vec![F::ONE])));
+
+/// The roots `s_b` of all blocks that a word on so many points has, and more.
+fn roots(log_points: usize) -> Arc<Vec<F>> {
+    let enough = 1 << log_points.saturating_sub(1);
+    let known = Arc::clone(&ROOTS.read().unwrap_or_else(PoisonError::into_inner));
+    if known.len() >= enough {
+        return known;
+    }
+    let mut roots = Vec::with_capacity(enough);
+    roots.extend_from_slice(&known);
+    while roots.len() < enough {
         let half = roots.len();
+        let generator = F::two_adic_generator(half.ilog2() as usize + 2);
         roots.extend_from_within(..);
         for root in &mut roots[half..] {
             *root *= generator;
         }
+    }
+    let roots = Arc::new(roots);
+    let mut known = ROOTS.write().unwrap_or_else(PoisonError::into_inner);
+    if known.len() < enough {
+        *known = Arc::clone(&roots);
     }
     roots
 }
