@@ -15,7 +15,7 @@ use std::borrow::Cow;
 use zkstrata_pcs::joint::RelationScheme;
 
 /// Version of every file format and of the protocol.
-pub const FORMAT_VERSION: u32 = 12;
+pub const FORMAT_VERSION: u32 = 13;
 
 /// A kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

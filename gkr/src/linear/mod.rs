@@ -16,8 +16,9 @@
 //! prover and the verifier and depends on public data only ([`walk`]); they differ in where values
 //! come from ([`party`]) and in their ends of the batched sumcheck ([`stage`]).
 //!
-//! **The padding rule.** Padding cells of committed columns hold anything. Axes that an operator
-//! keeps may carry garbage through; axes that it sums over are cut to their real length by
+//! **The padding rule.** Padding cells of a column may hold anything, as far as this reduction knows.
+//! (The lookup argument refuses those of its columns that are not zero; nothing here rests on that.)
+//! Axes that an operator keeps may carry garbage through; axes that it sums over are cut to their real length by
 //! factors the verifier knows (index maps, contractions) or by weights that are zero at padding;
 //! constants (bias, fill) are multiplied by the mask of the kept axes, a constant tensor by that
 //! of the batch.

@@ -8,6 +8,7 @@ use super::denominators::Denominators;
 use super::fraction::{CHUNK_LEAVES, Chunk, Source};
 use crate::plan::Plan;
 use crate::witness::Witness;
+use rayon::prelude::*;
 use std::ops::Range;
 use std::slice::SliceIndex;
 use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, axis_vars};
@@ -18,11 +19,9 @@ pub(super) struct RunLeaves<'a> {
     /// The blocks in order, without gaps.
     blocks: Vec<BlockLeaves<'a>>,
     len: usize,
-    /// The coefficients of the rows' denominators, with `mu` added from the shift on; then of 1, of
-    /// leaves 0/1.
+    /// The coefficients of the rows' denominators, then of 1, of the leaves that are not live; with `mu`
+    /// added from the shift on.
     rows: Vec<[F; 2]>,
-    /// The numerator of live leaves: 1, and `mu` from the shift on.
-    numerator: E,
 }
 
 /// The coefficients of an element of E.
@@ -94,7 +93,6 @@ impl<'a> RunLeaves<'a> {
                 .chain([E::ONE])
                 .map(coefficients)
                 .collect(),
-            numerator: E::ONE,
         }
     }
 }
@@ -102,10 +100,6 @@ impl<'a> RunLeaves<'a> {
 impl Source for RunLeaves<'_> {
     fn len(&self) -> usize {
         self.len
-    }
-
-    fn rest(&self) -> E {
-        E::ONE
     }
 
     fn is_dead(&self, index: usize) -> bool {
@@ -118,13 +112,9 @@ impl Source for RunLeaves<'_> {
     }
 
     fn shift(&mut self, mu: E) {
-        if let Some((_, rows)) = self.rows.split_last_mut() {
-            let mu = coefficients(mu);
-            for row in rows {
-                *row = [row[0] + mu[0], row[1] + mu[1]];
-            }
-        }
-        self.numerator = mu;
+        let mu = coefficients(mu);
+        let rows = self.rows.par_iter_mut().with_min_len(1 << 12);
+        rows.for_each(|row| *row = [row[0] + mu[0], row[1] + mu[1]]);
     }
 
     fn fill(&self, index: usize, chunk: &mut Chunk) {
@@ -132,7 +122,6 @@ impl Source for RunLeaves<'_> {
         let mut leaves = Window {
             start,
             index: [(self.rows.len() - 1) as u32; CHUNK_LEAVES],
-            live: 0,
         };
         let first = self.blocks.partition_point(|b| b.first + b.len <= start);
         for block in &self.blocks[first..] {
@@ -141,7 +130,7 @@ impl Source for RunLeaves<'_> {
             }
             block.write(&mut leaves);
         }
-        chunk.fill(&self.rows, &leaves.index, leaves.live, self.numerator);
+        chunk.fill(&self.rows, &leaves.index);
     }
 }
 
@@ -149,8 +138,6 @@ impl Source for RunLeaves<'_> {
 struct Window {
     start: usize,
     index: [u32; CHUNK_LEAVES],
-    /// How many leaves are live.
-    live: usize,
 }
 
 impl BlockLeaves<'_> {
@@ -170,7 +157,6 @@ impl BlockLeaves<'_> {
         runs(self.axes, cells, |padded, dense| {
             let at = origin.wrapping_add(padded << slots);
             let leaves = at..at + (dense.len() << slots);
-            window.live += leaves.len();
             let index = &mut window.index[leaves];
             let (shift, offset) = (self.shift, self.offset);
             let function = self.function as i64 - self.start;

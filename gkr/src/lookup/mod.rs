@@ -4,8 +4,8 @@
 //! and `(i, 1)`:
 //!
 //! ```text
-//! slot 0:  mask_i / (alpha - id_range - beta * rem_i)
-//! slot 1:  mask_i / (alpha - id_l - beta * hi_i - beta^2 * out_i)
+//! slot 0:  1 / (alpha - id_range - beta * rem_i)
+//! slot 1:  1 / (alpha - id_l - beta * hi_i - beta^2 * out_i)
 //!          hi = (acc + offset * mask - rem) / 2^S
 //! ```
 //!
@@ -14,22 +14,26 @@
 //! one, and every other limb has a block of one-slot leaves, with the variables of the same cells:
 //!
 //! ```text
-//!          mask_i / (alpha - id_range_j - beta * limb_j,i)
+//!          1 / (alpha - id_range_j - beta * limb_j,i)
 //! ```
 //!
 //! Slot and cell stand at the end of the leaf's index, so the cell's point is another one in a block
 //! of one slot than in one of two: those limbs are claimed at both.
 //!
-//! Blocks of leaves are stacked largest first; gaps are the fraction 0/1. The tables contribute
-//! `sum_j m_j / (alpha - id_j - beta in_j - beta^2 val_j)` with committed multiplicities. Both sums
-//! are proven by the fraction tree ([`fraction`]) and must be equal: `p_w q_t = p_t q_w`,
-//! `q_w, q_t != 0`.
+//! Blocks of leaves are stacked largest first. In the gaps leaves are 1/1, and where a cell is padding
+//! they are, too: there the denominators are those above with `mask_i (alpha - id - 1) + 1` in the place
+//! of `alpha - id`. So no numerator has to be proven, and the verifier knows what such leaves add to the
+//! sum: 1 each. The tables contribute `sum_j m_j / (alpha - id_j - beta in_j - beta^2 val_j)` with
+//! committed multiplicities. Both sums are proven by the fraction tree ([`fraction`]), and without those
+//! `d` leaves they must be equal: `(p_w - d q_w) q_t = p_t q_w`, `q_w, q_t != 0`.
 //!
 //! **Soundness** (Haböck 2022, Papini-Haböck 2023): the committed columns fix every leaf before
 //! alpha and beta are drawn. If some live tuple is in no table, the difference of the two sums is a
 //! nonzero rational function of degree at most `leaves + rows` in each challenge, so it vanishes
 //! with probability at most `2 (leaves + rows) / |E|`. Multiplicities may be any field elements: the
-//! number of live cells with one tuple is an integer below p. Masked leaves have numerator 0.
+//! number of live cells with one tuple is an integer below p. What a prover commits to in padding does not
+//! matter: there the denominators are without alpha, and so are the poles that they make. (Nor does it
+//! pass, if it is not zero: the sum of those leaves has to be their number, whatever beta is.)
 //!
 //! **Uniqueness.** On live cells every limb is then in `0 .. 2^k_j`, hence the integer `rem` in
 //! `0 .. 2^S`, and `hi` is an integer of the domain with `2^S hi = acc + offset - rem` in the field.
@@ -116,11 +120,10 @@ pub(crate) struct LookupClaims<S> {
     pub(crate) denominator: S,
 }
 
-/// A block's part of the leaf equation: it adds `mask` to `p(r)` and `constant + sum_v coefs_v *
-/// value_v` to `q(r)`, over the values that are sent for the block. Where the mask is zero an honest
-/// prover's columns are, too, and so padding leaves are 0/1.
+/// A block's part of the leaf equation: it adds `constant + sum_v coefs_v * value_v` to `q(r)`, over the
+/// values that are sent for the block. Where the mask is zero an honest prover's columns are, too, and so
+/// padding leaves are 1/1.
 pub(crate) struct LeafEquation {
-    pub(crate) mask: E,
     pub(crate) constant: E,
     pub(crate) coefs: Vec<E>,
 }
@@ -141,7 +144,6 @@ impl LeafEquation {
         // beta * hi = beta_hi * (acc + offset * mask - rem)
         let beta_hi = beta * power(block.shift).try_inverse()?;
         let mut equation = Self {
-            mask: sel * mask,
             constant: mask * one * (function - beta_hi * signed(block.offset)),
             coefs: Vec::with_capacity(block.values()),
         };
@@ -171,9 +173,8 @@ impl LeafEquation {
         (range, beta): (E, E),
     ) -> Option<()> {
         let sel = select(leaf, block.vars, limb.first)?;
-        let mask = sel * mask(axes, block.own_cell(leaf)?);
-        self.mask += mask;
-        self.constant += mask * range;
+        let mask = mask(axes, block.own_cell(leaf)?);
+        self.constant += sel * mask * range;
         self.coefs.push(-sel * beta);
         Some(())
     }
@@ -234,7 +235,7 @@ pub(crate) fn verify<C: Channel>(
     let beta = channel.sample();
     let leaves = fraction::verify(plan.leaf_vars, channel)?;
     let tables = fraction::verify(plan.table_vars, channel)?;
-    check_roots(&leaves, &tables, channel)?;
+    check_roots(&leaves, &tables, plan.dead_leaves(), channel)?;
 
     let count = plan.blocks.iter().map(Block::values).sum();
     let mut values = channel.recv(VALUES, count)?.into_iter();
@@ -243,22 +244,21 @@ pub(crate) fn verify<C: Channel>(
         arguments: Vec::new(),
         denominator: tables.q.clone(),
     };
-    let (mut p, mut constant) = (E::ZERO, E::ONE);
+    let mut constant = E::ONE;
     let mut q = leaves.q;
     for (index, block) in plan.blocks.iter().enumerate() {
         let axes = plan.axes(TensorId(block.node));
         let equation =
             LeafEquation::of(block, &axes, &leaves.point, alpha, beta).ok_or_else(malformed)?;
         let own: Vec<C::S> = values.by_ref().take(block.values()).collect();
-        p += equation.mask;
         constant += equation.constant;
         for (value, &coef) in own.iter().zip(&equation.coefs) {
             q = q - value.clone() * coef;
         }
         block_claims(index, block, &leaves.point, own, &mut claims).ok_or_else(malformed)?;
     }
-    let p = channel.constant(p);
-    channel.assert_zero(leaves.p - p, "lookup leaf numerators")?;
+    let one = channel.constant(E::ONE);
+    channel.assert_zero(leaves.p - one, "lookup leaf numerators")?;
     let constant = channel.constant(constant);
     channel.assert_zero(q - constant, "lookup leaf denominators")?;
 
@@ -271,13 +271,15 @@ pub(crate) fn verify<C: Channel>(
     Ok(claims)
 }
 
-/// `p_w q_t = p_t q_w` with both denominators nonzero.
+/// `(p_w - d q_w) q_t = p_t q_w` with both denominators nonzero.
 pub(crate) fn check_roots<C: Channel>(
     leaves: &FractionClaim<C::S>,
     tables: &FractionClaim<C::S>,
+    dead: usize,
     channel: &mut C,
 ) -> Result<(), VerifyError> {
-    let left = channel.mul(&leaves.root_p, &tables.root_q);
+    let live = leaves.root_p.clone() - leaves.root_q.clone() * E::from_usize(dead);
+    let left = channel.mul(&live, &tables.root_q);
     let right = channel.mul(&tables.root_p, &leaves.root_q);
     channel.assert_zero(left - right, "lookup sums")?;
     channel.assert_nonzero(leaves.root_q.clone(), "lookup denominator")?;

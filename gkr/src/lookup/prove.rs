@@ -1,7 +1,7 @@
 //! The prover of the lookup argument.
 
 use super::denominators::{Denominators, table_offsets};
-use super::fraction::{self, FractionClaim, Leaves, Tree};
+use super::fraction::{self, Fraction, FractionClaim, Leaves, Tree};
 use super::leaves::{RunLeaves, for_each};
 use super::{LookupClaims, VALUES, WORK, WORK_BITS, block_claims};
 use crate::claim::Claim;
@@ -52,7 +52,7 @@ pub(crate) fn trees(
     let denominators = Denominators::new(plan, alpha, beta);
     let leaves = tracing::debug_span!("leaf tree").in_scope(|| {
         let mut leaves = RunLeaves::new(plan, witness, &denominators);
-        fraction::prove(Tree::new(plan.leaf_vars, &leaves), &mut leaves, tape)
+        fraction::prove(Tree::of_source(plan.leaf_vars, &mut leaves), tape)
     });
     // Behind the last table nothing is looked up.
     let last = plan.tables.last().expect("a model with lookups has tables");
@@ -61,13 +61,16 @@ pub(crate) fn trees(
         &witness.multiplicities[counted],
         &denominators.rows[counted],
     );
-    let mut rows = Leaves {
-        p: counts.iter().map(|&m| m.into()).collect(),
-        q: rows.to_vec(),
-        rest: rows[rows.len() - 1],
+    let rows = Leaves {
+        p: counts,
+        q: rows,
+        rest: Fraction {
+            p: E::ZERO,
+            q: rows[rows.len() - 1],
+        },
     };
     let tables = tracing::debug_span!("table tree")
-        .in_scope(|| fraction::prove(Tree::new(plan.table_vars, &rows), &mut rows, tape));
+        .in_scope(|| fraction::prove(Tree::of_leaves(plan.table_vars, &rows), tape));
     (leaves, tables)
 }
 

@@ -146,12 +146,16 @@ impl Plan {
         self.merge_levels.get(tensor.0).copied().flatten()
     }
 
-    /// Number of lookups of live cells.
-    #[cfg(feature = "prover")]
+    /// Number of lookups of live cells: leaves of the lookup tree that are not 1/1.
     pub(crate) fn lookups(&self) -> usize {
         let cells = |b: &Block| self.batch * self.graph.node(TensorId(b.node)).cells();
         let blocks = self.blocks.iter();
         blocks.map(|b| cells(b) * (1 + b.limbs.len())).sum()
+    }
+
+    /// Number of the others.
+    pub(crate) fn dead_leaves(&self) -> usize {
+        (1 << self.leaf_vars) - self.lookups()
     }
 
     /// The committed column of a table node's output.

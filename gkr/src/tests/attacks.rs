@@ -189,13 +189,17 @@ fn honest_runs_over_padded_field_elements_are_accepted() {
 }
 
 #[test]
-fn garbage_in_padding_never_changes_an_accepted_statement() {
+fn garbage_in_padding_changes_no_statement_and_is_refused() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     let cases = |(name, model)| Case::<Clear>::both(&model, 3).map(|case| (name, case));
     for (name, case) in models().into_iter().flat_map(cases) {
         for target in case.table_nodes() {
+            let mut padded = false;
             let (statement, verdict) = case.attack(&mut |node, out, rem, live| {
                 if node == target {
+                    // Behind the last live cell nothing is committed.
+                    let last = live.iter().rposition(|&live| live);
+                    padded = live[..last.unwrap_or(0)].contains(&false);
                     for (x, &live) in out.iter_mut().zip(live) {
                         if !live {
                             *x = garbage(&mut rng);
@@ -213,9 +217,8 @@ fn garbage_in_padding_never_changes_an_accepted_statement() {
                 statement, case.honest,
                 "{name}: node {target} leaks padding"
             );
-            // Garbage that reaches a public output's polynomial is rejected, elsewhere it is
-            // harmless; either verdict is sound.
-            let _ = verdict;
+            // Nor are the leaves of the padding 1/1 any more.
+            assert_eq!(verdict.is_err(), padded, "{name}: node {target}");
         }
         // All columns at once.
         let (statement, _) = case.attack(&mut |_, out, rem, live| {

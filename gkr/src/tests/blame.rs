@@ -1,11 +1,11 @@
 //! A prover that lies once and then makes every later message fit, so that its lie ends where its
 //! [`Blame`] says: in one check of the verifier, or in claims on committed columns.
 
-use super::leaves;
+use super::leaves::{self, Leaves};
 use crate::error::VerifyError;
 use crate::linear::{Instance, InstanceEnd, LinearProver, Party, Wanted};
 use crate::lookup::LeafEquation;
-use crate::lookup::fraction::{self, FractionClaim, Leaves};
+use crate::lookup::fraction::{self, FractionClaim};
 use crate::plan::{Block, Plan};
 use crate::tensor::Tensor;
 use crate::witness::Evidence;
@@ -167,7 +167,9 @@ impl<W: Evidence> Evidence for Liar<'_, W> {
         let mut roots = [E::ZERO; 2];
         if let Some((tree, lie)) = self.blame.tree {
             let k = tree as usize;
-            let rest = sum(&leaves[1 - k]) - sum(&leaves[k]);
+            let dead = leaves[0].q.len() - plan.lookups();
+            let sums = [sum(&leaves[0]) - E::from_usize(dead), sum(&leaves[1])];
+            let rest = sums[1 - k] - sums[k];
             if rest != E::ZERO {
                 self.state().log.push(format!("{tree:?} {lie:?}"));
                 match lie {
@@ -179,9 +181,9 @@ impl<W: Evidence> Evidence for Liar<'_, W> {
         }
         let vars = [plan.leaf_vars, plan.table_vars];
         let mut prove = |k: usize| {
-            let mut tree = fraction::Tree::new(vars[k], &leaves[k]);
+            let mut tree = fraction::Tree::of_leaves(vars[k], &leaves[k].stored());
             tree.numerators[0] += roots[k] * tree.denominators[0];
-            fraction::prove(tree, &mut leaves[k], tape)
+            fraction::prove(tree, tape)
         };
         (prove(0), prove(1))
     }

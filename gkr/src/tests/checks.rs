@@ -244,19 +244,21 @@ fn a_root_with_denominator_zero_is_rejected() {
         p: E::ZERO,
         q: E::ONE,
     };
-    let verdict = |leaves: (u64, u64), tables: (u64, u64)| {
+    let verdict = |leaves: (u64, u64), tables: (u64, u64), dead| {
         let mut tape = VerifierTape::new(&[0; 32], &[]);
         let (leaves, tables) = (claim(leaves.0, leaves.1), claim(tables.0, tables.1));
-        match check_roots(&leaves, &tables, &mut tape) {
+        match check_roots(&leaves, &tables, dead, &mut tape) {
             Ok(()) => "accepted",
             Err(VerifyError::Tape(TapeError::Rejected { check })) => check,
             Err(other) => panic!("{other}"),
         }
     };
-    assert_eq!(verdict((3, 4), (6, 8)), "accepted");
-    assert_eq!(verdict((3, 4), (6, 9)), "lookup sums");
-    assert_eq!(verdict((0, 0), (6, 8)), "lookup denominator");
-    assert_eq!(verdict((3, 4), (0, 0)), "table denominator");
+    assert_eq!(verdict((3, 4), (6, 8), 0), "accepted");
+    assert_eq!(verdict((11, 4), (6, 8), 2), "accepted");
+    assert_eq!(verdict((11, 4), (6, 8), 1), "lookup sums");
+    assert_eq!(verdict((3, 4), (6, 9), 0), "lookup sums");
+    assert_eq!(verdict((0, 0), (6, 8), 0), "lookup denominator");
+    assert_eq!(verdict((3, 4), (0, 0), 0), "table denominator");
 }
 
 #[test]

@@ -97,11 +97,10 @@ impl Evidence for FieldWitness {
         challenges: (E, E),
         tape: &mut ProverTape,
     ) -> (FractionClaim<E>, FractionClaim<E>) {
-        let mut lookups = leaves::of_lookups(plan, self, challenges);
-        let mut rows = leaves::of_tables(plan, self, challenges);
-        let tree = Tree::new(plan.leaf_vars, &lookups);
-        let lookups = prove(tree, &mut lookups, tape);
-        let tree = Tree::new(plan.table_vars, &rows);
-        (lookups, prove(tree, &mut rows, tape))
+        let lookups = leaves::of_lookups(plan, self, challenges);
+        let rows = leaves::of_tables(plan, self, challenges);
+        let lookups = Tree::of_leaves(plan.leaf_vars, &lookups.stored());
+        let rows = Tree::of_leaves(plan.table_vars, &rows.stored());
+        (prove(lookups, tape), prove(rows, tape))
     }
 }

@@ -20,7 +20,7 @@ use zkstrata_pcs::joint::Joint;
 use zkstrata_pcs::{Clear, Error, Seed, TapeError};
 
 /// What a verdict is called.
-fn class(verdict: &Result<(), VerifyError>) -> String {
+pub(super) fn class(verdict: &Result<(), VerifyError>) -> String {
     match verdict {
         Ok(()) => "ACCEPTED".into(),
         Err(

@@ -2,7 +2,7 @@
 //! field elements, independent of the prover's.
 
 use super::field_witness::Padded;
-use crate::lookup::fraction::Leaves;
+use crate::lookup::fraction::{self, Fraction};
 use crate::lookup::table::identifier;
 use crate::plan::Plan;
 use crate::tensor::{Cells, Tensor, for_each_live};
@@ -30,10 +30,27 @@ pub(crate) fn in_field(column: Column, vars: usize) -> Vec<F> {
     cells
 }
 
+/// Numerators, denominators, and the fraction that follows.
+pub(super) struct Leaves {
+    pub(super) p: Vec<E>,
+    pub(super) q: Vec<E>,
+    pub(super) rest: Fraction,
+}
+
+impl Leaves {
+    pub(super) fn stored(&self) -> fraction::Leaves<'_, E> {
+        fraction::Leaves {
+            p: &self.p,
+            q: &self.q,
+            rest: self.rest,
+        }
+    }
+}
+
 /// The leaves of the lookups.
 pub(super) fn of_lookups<W: Evidence>(plan: &Plan, witness: &W, (alpha, beta): (E, E)) -> Leaves {
     // The leaves of every block with its first one.
-    let mut parts: Vec<(usize, Vec<(E, E)>)> = vec![];
+    let mut parts: Vec<(usize, Vec<E>)> = vec![];
     for block in &plan.blocks {
         let acc = padded(&witness.tensors()[block.input.0], block.vars);
         let out = padded(&witness.tensors()[block.node], block.vars);
@@ -49,25 +66,29 @@ pub(super) fn of_lookups<W: Evidence>(plan: &Plan, witness: &W, (alpha, beta): (
         let mut main = vec![];
         for (i, &mask) in mask.iter().enumerate() {
             if let Some((last, x)) = limbs.last() {
-                main.push((mask.into(), denominator(mask, last.range, beta * x[i])));
+                main.push(denominator(mask, last.range, beta * x[i]));
             }
             let mut rest = acc[i] + F::from_i64(block.offset) * mask;
             for (limb, x) in &limbs {
                 rest -= F::TWO.exp_u64(limb.low.into()) * x[i];
             }
             let row = beta * (rest * scale) + beta * beta * out[i];
-            main.push((mask.into(), denominator(mask, block.table, row)));
+            main.push(denominator(mask, block.table, row));
         }
         parts.push((block.first, main));
         for (limb, x) in block.own_limbs().iter().zip(witness.own_limbs(block.node)) {
             let x = padded(x, block.vars);
-            let leaf = |(&mask, &x)| (E::from(mask), denominator(mask, limb.range, beta * x));
+            let leaf = |(&mask, &x)| denominator(mask, limb.range, beta * x);
             parts.push((limb.first, mask.iter().zip(x.iter()).map(leaf).collect()));
         }
     }
     parts.sort_by_key(|&(first, _)| first);
-    let (p, q) = parts.into_iter().flat_map(|(_, leaves)| leaves).unzip();
-    Leaves { p, q, rest: E::ONE }
+    let q: Vec<E> = parts.into_iter().flat_map(|(_, leaves)| leaves).collect();
+    Leaves {
+        p: vec![E::ONE; q.len()],
+        q,
+        rest: Fraction::ONE,
+    }
 }
 
 /// The leaves of the tables: every table's last row fills its block, and the last table's the cube.
@@ -83,7 +104,11 @@ pub(super) fn of_tables<W: Evidence>(plan: &Plan, witness: &W, (alpha, beta): (E
         }
     }
     let p = witness.multiplicities().iter().map(|&m| m.into()).collect();
-    Leaves { p, q, rest: E::ONE }
+    Leaves {
+        p,
+        q,
+        rest: Fraction::ONE,
+    }
 }
 
 /// The multiplicities of a witness of field elements; tuples in no table are not counted.

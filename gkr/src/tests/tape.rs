@@ -452,14 +452,14 @@ fn golden_proofs() {
     });
     insta::assert_snapshot!(digests.join("\n"), @r"
     mlp Compact
-      key 7d42b0103dd9ce0bf8cb54e06633ad4d5da07a9ab21bb932729dc531041cb4f9
-      proof f4f8a5d5b0e88b565bb098fe400a49a6a16a61492251ac298e863e0b12b15263
+      key 2c158f07dee13f5973a16eee82e54eac98cd4270e8e78a18bbce5661d9f4977b
+      proof cb295e81b78fbcd809517a3e223ec0bebfbbacc823c6ae6efd4b31ddcd939f51
     wide Compact
-      key b04d7926c999b482c18f27cbfa8afbbf0c7321619fd6576bfae88ad9b1d0c8a0
-      proof 2d1573044d26c566695e46ea6b1e428339cddabcb8cec6c245d9ce5f7348428f
+      key 36e6f8ac0179c360b78a387e091ebfe01e66c196dcb2f5751f1c006afe654138
+      proof f3d063fed60ad3f43f449e0c2a79ad9b8ffd87363ea8ea92359b8886e533d650
     wide Public
-      key b23d5af96f08d71a6cee88a0d1339705e0964360b816805620b379dca37fa894
-      proof 3c189b85cea4d7bebd35fcecab057c13ad4bed6c5ec25ce99050f4524534a6a2
+      key fc8645ce2d6492be817bd9529fcf283067e5b25123ef76bb97f28a0c29fe36ed
+      proof 319869c69bed484e252b0ab193ec3df37040360baa28adc842fa0ecb238946e1
     ");
 }
 

@@ -17,34 +17,31 @@
 //! p(r) + lambda q(r) = sum_x eq(r, x) g(x),   g = p_0 q_1 + q_0 (p_1 + lambda q_1).
 //! ```
 //!
-//! With `x_0, ..., x_{k-1}` bound to `s_0, s_1, ...` in this order, most significant first, the
-//! sum of round `j` is `S_j = sum_x eq(r_j .. r_{k-1}, x) g(s_0 .. s_{j-1}, x)`: the factor of `eq`
-//! that is already bound is left out, so that `S_k = g(s)`. Let
-//! `t(X) = sum_x' eq(r_{j+1} .. , x') g(s_0 .. s_{j-1}, X, x')`, of degree 2. Then
+//! With `x_{k-1}, ..., x_0` bound to `s_{k-1}, ..., s_0` in this order, least significant first, the
+//! sum before `x_j` is bound is `S_j = sum_x eq(r_0 .. r_j, x) g(x, s_{j+1} .. s_{k-1})`: the factor of
+//! `eq` that is already bound is left out, so that what is left in the end is `g(s)`. Let
+//! `t(X) = sum_x' eq(r_0 .. r_{j-1}, x') g(x', X, s_{j+1} ..)`, of degree 2. Then
 //! `S_j = (1 - r_j) t(0) + r_j t(1)`, and the prover sends the slope `u = t(1) - t(0)` and the
 //! leading coefficient `v`, because
 //!
 //! ```text
-//! S_{j+1} = t(s_j) = S_j + (s_j - r_j) u + s_j (s_j - 1) v.
+//! S_{j-1} = t(s_j) = S_j + (s_j - r_j) u + s_j (s_j - 1) v.
 //! ```
 //!
-//! After the last round `p_0, p_1, q_0, q_1` at `s` are sent, `g(s)` is compared with `S_k`, and
+//! After the last round `p_0, p_1, q_0, q_1` at `s` are sent, `g(s)` is compared with what is left, and
 //! a random `s_k` makes the four values into claims on the layer below at `(s_0, ..., s_k)`.
+//!
+//! The order is the prover's gain: tensors are padded in aligned parts of all sizes, so that a binding of
+//! neighbours halves what is stored, and one of halves of the cube does not.
 
+#[cfg(feature = "prover")]
+mod cube;
 #[cfg(feature = "prover")]
 mod leaves;
 #[cfg(feature = "prover")]
 mod lowest;
 #[cfg(feature = "prover")]
-mod nodes;
-#[cfg(feature = "prover")]
-mod numerators;
-#[cfg(feature = "prover")]
-mod passes;
-#[cfg(feature = "prover")]
 mod prove;
-#[cfg(feature = "prover")]
-mod sparse;
 #[cfg(feature = "prover")]
 mod tree;
 #[cfg(feature = "prover")]
@@ -55,6 +52,8 @@ mod weights;
 use zkstrata_mle::{E, Point, PrimeCharacteristicRing, eq_table};
 use zkstrata_pcs::{Channel, TapeError};
 
+#[cfg(feature = "prover")]
+pub(crate) use cube::Fraction;
 #[cfg(feature = "prover")]
 pub(crate) use leaves::{CHUNK_LEAVES, Chunk, Leaves, Source};
 #[cfg(feature = "prover")]
@@ -135,12 +134,13 @@ fn verify_layer<C: Channel>(
     let lambda = channel.sample();
     let mut sum = p + q * lambda;
     let mut point = Vec::with_capacity(r.len() + 1);
-    for r in r {
+    for r in r.into_iter().rev() {
         let [slope, leading] = recv(channel, "fraction round")?;
         let s = channel.sample();
         sum = sum + slope * (s - r) + leading * (s * (s - E::ONE));
         point.push(s);
     }
+    point.reverse();
     let [p0, p1, q0, q1] = recv(channel, "fraction children")?;
     let g = channel.mul(&p0, &q1) + channel.mul(&q0, &(p1.clone() + q1.clone() * lambda));
     channel.assert_zero(sum - g, "fraction layer")?;

@@ -1,29 +1,24 @@
 //! The prover of a tree of fractions.
 
-use super::leaves::Source;
-use super::lowest::{LeafNodes, Lowest};
-use super::nodes::{Chunks, Few, Message, Node, Nodes};
-use super::tree::{LANE_VARS, Layer, Tree};
+use super::cube::{CHUNK_VARS, Cube, Message, Node, Register, Sums};
+use super::lowest::Lowest;
+use super::tree::{Layer, Made, Tree};
 use super::upper::Upper;
-use super::weights::{CHUNK, Weights};
+use super::weights::{LANE_VARS, Weights};
 use super::{FractionClaim, LayerClaim};
 use zkstrata_mle::packed::unpack;
-use zkstrata_mle::{E, Field, Point, PrimeCharacteristicRing, bind, eq_table};
+use zkstrata_mle::{E, Field, PackedE, Point, PrimeCharacteristicRing, eq_table};
 use zkstrata_pcs::ProverTape;
 
-/// Proves the tree over these leaves, as [`super::verify`] reads it.
+/// Proves the tree, as [`super::verify`] reads it.
 ///
 /// # Panics
 /// If a challenge is zero, which happens with probability `n^2 / |E|`.
-pub(crate) fn prove(
-    tree: Tree,
-    leaves: &mut dyn Source,
-    tape: &mut ProverTape,
-) -> FractionClaim<E> {
+pub(crate) fn prove(tree: Tree, tape: &mut ProverTape) -> FractionClaim<E> {
     let Tree {
         numerators,
         denominators,
-        live,
+        mut made,
         mut layers,
     } = tree;
     tape.send("fraction numerators", &numerators);
@@ -36,8 +31,8 @@ pub(crate) fn prove(
         q: evaluate(&denominators),
         point,
     };
-    while let Some(nodes) = layers.pop() {
-        claim = prove_layer(nodes, leaves, &live, claim, tape);
+    while let Some(layer) = layers.pop() {
+        claim = prove_layer(layer, made.as_mut(), claim, tape);
     }
     let mut fractions = numerators.into_iter().zip(denominators);
     let first = fractions.next().expect("at least one fraction");
@@ -54,57 +49,62 @@ pub(crate) fn prove(
 /// Takes claims on one layer to claims on its children.
 fn prove_layer(
     layer: Layer,
-    leaves: &mut dyn Source,
-    live: &[bool],
+    made: Option<&mut Made>,
     LayerClaim { point: r, p, q }: LayerClaim<E>,
     tape: &mut ProverTape,
 ) -> LayerClaim<E> {
     let lambda = tape.sample();
-    let registers = r.len() - LANE_VARS;
     let mut rounds = Rounds {
         sum: p + q * lambda,
         point: Vec::with_capacity(r.len() + 1),
         r: &r,
         tape,
     };
-    let mut weights = Weights::new(&r[1..]);
-    let chunks = (1 << registers) / CHUNK;
-    let mut nodes = match layer {
-        Layer::Few(nodes) => Few::new(nodes, lambda),
-        Layer::Chunks(mut nodes, rest) => {
-            let nodes = Nodes::new(&mut nodes, chunks, lambda, rest);
-            rounds.chunks(nodes, &mut weights)
+    let node = match (layer, made) {
+        (Layer::Few(nodes), _) => {
+            let cube = Cube::few(nodes, lambda);
+            rounds.stored(cube, |sums| sums.message(E::ZERO))
         }
-        Layer::Made(nodes) => {
-            let upper = Upper::new(leaves, live, &nodes);
-            let s = rounds.round(&upper.message(chunks, lambda, &weights));
-            weights.drop_first();
-            let mut nodes = upper.bound(chunks, lambda, s);
-            let nodes = Nodes::merged(&mut nodes, chunks / 2, lambda, leaves.rest().square());
-            rounds.chunks(nodes, &mut weights)
+        (Layer::Chunks { parts, full, dead }, _) => {
+            let cube = Cube::stored(parts, full, dead, lambda);
+            rounds.stored(cube, |sums| sums.message(dead.g(lambda)))
         }
-        Layer::Leaves => {
-            let rest = leaves.rest();
-            let lowest = Lowest::new(leaves, live, chunks, lambda);
-            let s = rounds.round(&lowest.message(&weights));
-            weights.drop_first();
-            let mut nodes = lowest.bound(s);
-            let nodes = LeafNodes::new(&mut nodes, chunks / 2, lambda, rest);
-            rounds.chunks(nodes, &mut weights)
+        (
+            Layer::Made(live),
+            Some(Made {
+                source,
+                live: leaves,
+            }),
+        ) => {
+            let upper = Upper::new(&**source, leaves);
+            let mut weights = rounds.weights(CHUNK_VARS);
+            let full = 1 << (r.len() - CHUNK_VARS - LANE_VARS);
+            let s = rounds.round(&Upper::message(
+                &upper.sums(&live, lambda, &weights),
+                lambda,
+            ));
+            weights.drop_last();
+            let (cube, sums) = upper.bound(&live, full, (lambda, s), &weights);
+            rounds.cube(cube, sums, weights, |sums| Upper::message(sums, lambda))
         }
+        (Layer::Leaves, Some(Made { source, live })) => {
+            let lowest = Lowest::new(&mut **source, live, lambda);
+            let mut weights = rounds.weights(CHUNK_VARS);
+            let full = 1 << (r.len() - CHUNK_VARS - LANE_VARS);
+            let s = rounds.round(&lowest.message(&lowest.sums(&weights)));
+            weights.drop_last();
+            let (cube, sums) = lowest.bound(full, s, &weights);
+            let last = rounds.cube(cube, sums, weights, |sums| lowest.message(sums));
+            lowest.node(last)
+        }
+        (Layer::Made(_) | Layer::Leaves, None) => unreachable!("made of leaves"),
     };
-    while rounds.point.len() + 1 < registers {
-        let s = rounds.round(&nodes.message(&weights));
-        weights.drop_first();
-        nodes.bind(s);
-    }
-    let s = rounds.round(&nodes.message(&weights));
-    let node = nodes.last(s);
     let [p0, d, q0, q1] = rounds.lanes(&node);
     let p1 = d - lambda * q1;
     let Rounds {
         mut point, tape, ..
     } = rounds;
+    point.reverse();
     tape.send("fraction children", &[p0, p1, q0, q1]);
     let s = tape.sample();
     point.push(s);
@@ -118,6 +118,7 @@ fn prove_layer(
 /// The transcript of a layer's sumcheck.
 struct Rounds<'a> {
     sum: E,
+    /// The challenges, in the order in which they are drawn: that of the last variable first.
     point: Vec<E>,
     /// The point of the claim.
     r: &'a [E],
@@ -125,9 +126,19 @@ struct Rounds<'a> {
 }
 
 impl Rounds<'_> {
+    /// The coordinates of the claim's point that are not bound.
+    fn left(&self) -> &[E] {
+        &self.r[..self.r.len() - self.point.len()]
+    }
+
+    /// The weights of a cube of chunks of `2^registers` registers.
+    fn weights(&self, registers: usize) -> Weights {
+        Weights::new(self.left(), registers)
+    }
+
     /// Sends a round's message; returns its challenge.
     fn round(&mut self, message: &Message) -> E {
-        let r = self.r[self.point.len()];
+        let r = self.left()[self.left().len() - 1];
         let inverse = r
             .try_inverse()
             .expect("a challenge is zero with probability 2^-128");
@@ -139,20 +150,36 @@ impl Rounds<'_> {
         s
     }
 
-    /// The rounds of the chunks' index: the nodes of one chunk.
-    fn chunks(&mut self, mut chunks: impl Chunks, weights: &mut Weights) -> Few {
-        if chunks.full() == 1 {
-            return chunks.few();
+    /// The rounds of a cube that is stored, to the lanes'.
+    fn stored(&mut self, cube: Cube<4>, message: impl Fn(&Sums) -> Message) -> Node {
+        let weights = self.weights(cube.vars());
+        let sums = cube.sums(&weights);
+        self.cube(cube, sums, weights, message)
+    }
+
+    /// The rounds of a cube to the lanes', of which the first one's sums and weights are given.
+    fn cube<const N: usize>(
+        &mut self,
+        mut cube: Cube<N>,
+        mut sums: Sums,
+        mut weights: Weights,
+        message: impl Fn(&Sums) -> Message,
+    ) -> [PackedE; N]
+    where
+        [PackedE; N]: Register,
+    {
+        loop {
+            while cube.vars() > 0 {
+                let s = self.round(&message(&sums));
+                weights.drop_last();
+                sums = cube.bind(s, &weights);
+            }
+            if let Some(last) = cube.last() {
+                return last;
+            }
+            weights = self.weights(cube.vars());
+            sums = cube.sums(&weights);
         }
-        let mut message = chunks.message(weights);
-        while chunks.full() > 2 {
-            let s = self.round(&message);
-            weights.drop_first();
-            message = chunks.bind(s, weights);
-        }
-        let s = self.round(&message);
-        weights.drop_first();
-        chunks.last(s)
     }
 
     /// The rounds of the lanes.
@@ -160,20 +187,22 @@ impl Rounds<'_> {
         let mut tables = node.map(|table| unpack(&[table]));
         while tables[0].len() > 1 {
             let half = tables[0].len() / 2;
-            let weights = eq_table(&self.r[self.point.len() + 1..], half, E::ONE);
+            let (_, others) = self.left().split_last().expect("a variable a round");
+            let weights = eq_table(others, half, E::ONE);
             let mut message = Message {
                 at_zero: E::ZERO,
                 leading: E::ZERO,
             };
             for (i, &weight) in weights.iter().enumerate() {
                 let g = |[p0, d, q0, q1]: [E; 4]| p0 * q1 + q0 * d;
-                message.at_zero += weight * g([0, 1, 2, 3].map(|t| tables[t][i]));
-                let slope = [0, 1, 2, 3].map(|t| tables[t][half + i] - tables[t][i]);
+                message.at_zero += weight * g([0, 1, 2, 3].map(|t| tables[t][2 * i]));
+                let slope = [0, 1, 2, 3].map(|t| tables[t][2 * i + 1] - tables[t][2 * i]);
                 message.leading += weight * g(slope);
             }
             let s = self.round(&message);
             for table in &mut tables {
-                bind(table, s);
+                let pairs = table.as_chunks::<2>().0.iter();
+                *table = pairs.map(|&[low, high]| low + s * (high - low)).collect();
             }
         }
         tables.map(|table| table[0])

@@ -1,14 +1,33 @@
 //! Trees against direct sums, and every scalar of every message altered.
 
-use super::{CLEAR_VARS, FractionClaim, Leaves, Tree, prove, verify};
+use super::leaves::Leaves as Stored;
+use super::{
+    CHUNK_LEAVES, CLEAR_VARS, Chunk, Fraction, FractionClaim, Source, Tree, prove, verify,
+};
 use proptest::prelude::*;
-use zkstrata_mle::{E, F, PrimeCharacteristicRing, eq_table};
+use zkstrata_mle::{BasedVectorSpace, E, F, PrimeCharacteristicRing, eq_table};
 use zkstrata_pcs::{ProverTape, TapeError, VerifierTape};
 
 const STATEMENT: [u8; 32] = [7; 32];
 
-/// `live` leaves with arbitrary denominators, and runs of equal and of mixed numerators, of dead ones, and of
-/// masks that the two children of a node share or do not.
+#[derive(Clone)]
+struct Leaves {
+    p: Vec<E>,
+    q: Vec<E>,
+    rest: Fraction,
+}
+
+impl Leaves {
+    fn stored(&self) -> Stored<'_, E> {
+        Stored {
+            p: &self.p,
+            q: &self.q,
+            rest: self.rest,
+        }
+    }
+}
+
+/// `live` leaves with arbitrary denominators and numerators.
 fn leaves(live: usize, seed: u64) -> Leaves {
     let mut x = E::from_u64(seed + 3);
     let mut next = || {
@@ -16,25 +35,83 @@ fn leaves(live: usize, seed: u64) -> Leaves {
         x
     };
     let rest = if live.is_multiple_of(3) {
-        E::ONE
+        Fraction::ONE
     } else {
-        next()
+        let p = if live.is_multiple_of(2) {
+            E::ZERO
+        } else {
+            next()
+        };
+        Fraction { p, q: next() }
     };
     Leaves {
         p: (0..live)
             .map(|i| match (i >> 9) % 7 {
                 0 => E::ONE,
-                5 => E::from_bool(i / 2 % 7 < 5),
-                6 => E::from_bool(i % 3 > 0),
                 1 => E::from_u64([1, 1, 0, 1, 77][(i + i / 9) % 5]),
                 2 => E::from_usize(3 + i % 2),
                 _ => E::ZERO,
             })
             .collect(),
-        q: (0..live)
-            .map(|i| if (i >> 9) % 7 == 4 { rest } else { next() })
-            .collect(),
+        q: (0..live).map(|_| next()).collect(),
         rest,
+    }
+}
+
+/// `live` leaves with numerator 1, and runs of dead ones of all lengths.
+fn with_numerator_one(live: usize, seed: u64) -> Leaves {
+    let mut leaves = leaves(live, seed);
+    leaves.rest = Fraction::ONE;
+    leaves.p.fill(E::ONE);
+    for (i, q) in leaves.q.iter_mut().enumerate() {
+        if (i >> 8) % 5 == 2 || (i >> 10) % 3 == 1 || i % 64 > 50 {
+            *q = E::ONE;
+        }
+    }
+    leaves
+}
+
+/// Leaves with numerator 1 that are made.
+struct Made {
+    rows: Vec<[F; 2]>,
+}
+
+impl Made {
+    fn new(leaves: &Leaves) -> Self {
+        let rows = leaves.q.iter().chain([&E::ONE]).map(|q| {
+            let c: &[F] = q.as_basis_coefficients_slice();
+            [c[0], c[1]]
+        });
+        Self {
+            rows: rows.collect(),
+        }
+    }
+}
+
+impl Source for Made {
+    fn len(&self) -> usize {
+        self.rows.len() - 1
+    }
+
+    fn is_dead(&self, index: usize) -> bool {
+        let first = index * CHUNK_LEAVES;
+        let end = self.len().min(first + CHUNK_LEAVES);
+        self.rows[first..end]
+            .iter()
+            .all(|row| row == &[F::ONE, F::ZERO])
+    }
+
+    fn shift(&mut self, mu: E) {
+        let mu: &[F] = mu.as_basis_coefficients_slice();
+        for row in &mut self.rows {
+            *row = [row[0] + mu[0], row[1] + mu[1]];
+        }
+    }
+
+    fn fill(&self, index: usize, chunk: &mut Chunk) {
+        let first = index * CHUNK_LEAVES;
+        let row = |i: usize| (first + i).min(self.len()) as u32;
+        chunk.fill(&self.rows, &std::array::from_fn(row));
     }
 }
 
@@ -44,7 +121,6 @@ trait FromBasis {
 
 impl FromBasis for E {
     fn from_basis(a: u64, b: u64) -> Self {
-        use zkstrata_mle::BasedVectorSpace;
         E::from_basis_coefficients_fn(|k| F::from_u64(if k == 0 { a } else { b }))
     }
 }
@@ -54,30 +130,31 @@ fn sum(num_vars: usize, leaves: &Leaves) -> (E, E) {
     let fractions = leaves.p.iter().zip(&leaves.q);
     let sum = |(p, q), (&a, &b)| (p * b + q * a, q * b);
     let (p, q) = fractions.fold((E::ZERO, E::ONE), sum);
-    let others = leaves.rest.exp_u64((1 << num_vars) - leaves.p.len() as u64);
-    (p * others, q * others)
+    let Fraction { p: p0, q: q0 } = leaves.rest;
+    let count = (1 << num_vars) - leaves.p.len() as u64;
+    let (others, less) = (q0.exp_u64(count), q0.exp_u64(count.saturating_sub(1)));
+    (p * others + q * p0 * less * E::from_u64(count), q * others)
 }
 
 /// Whether the claim holds of the leaves.
 fn holds(claim: &FractionClaim<E>, leaves: &Leaves) -> bool {
     let n = claim.point.len();
     let weights = eq_table(&claim.point, 1 << n, E::ONE);
-    let p: E = weights.iter().zip(&leaves.p).map(|(&w, &p)| w * p).sum();
-    let q: E = weights
-        .iter()
-        .enumerate()
-        .map(|(i, &w)| w * leaves.q.get(i).copied().unwrap_or(leaves.rest))
-        .sum();
-    (p, q) == (claim.p, claim.q)
+    let sum = |of: &[E], rest: E| -> E {
+        let values = of.iter().copied().chain(std::iter::repeat(rest));
+        weights.iter().zip(values).map(|(&w, v)| w * v).sum()
+    };
+    let Fraction { p, q } = leaves.rest;
+    (sum(&leaves.p, p), sum(&leaves.q, q)) == (claim.p, claim.q)
 }
 
 fn proof(num_vars: usize, leaves: &Leaves) -> (FractionClaim<E>, ProverTape) {
-    prove_tree(Tree::new(num_vars, leaves), leaves)
+    prove_tree(Tree::of_leaves(num_vars, &leaves.stored()))
 }
 
-fn prove_tree(tree: Tree, leaves: &Leaves) -> (FractionClaim<E>, ProverTape) {
+fn prove_tree(tree: Tree) -> (FractionClaim<E>, ProverTape) {
     let mut tape = ProverTape::new(&STATEMENT);
-    let claim = prove(tree, &mut leaves.clone(), &mut tape);
+    let claim = prove(tree, &mut tape);
     (claim, tape)
 }
 
@@ -93,10 +170,19 @@ fn complete(num_vars: usize, live: usize) {
     let (claim, tape) = proof(num_vars, &leaves);
     assert_eq!((claim.root_p, claim.root_q), sum(num_vars, &leaves));
     assert!(holds(&claim, &leaves), "{live} of 2^{num_vars} leaves");
+    assert_eq!(check(num_vars, &tape.finish()), Ok(claim));
+
+    let leaves = with_numerator_one(live, live as u64);
+    let (claim, tape) = proof(num_vars, &leaves);
+    assert_eq!((claim.root_p, claim.root_q), sum(num_vars, &leaves));
+    assert!(holds(&claim, &leaves), "{live} of 2^{num_vars} leaves");
     let bytes = tape.finish();
-    let made = prove_tree(Tree::making(num_vars, &leaves, 0), &leaves).1;
-    assert_eq!(made.finish(), bytes, "of a layer that is not stored");
-    assert_eq!(check(num_vars, &bytes), Ok(claim));
+    for least in [0, usize::MAX] {
+        let mut source = Made::new(&leaves);
+        let (made, tape) = prove_tree(Tree::making(num_vars, &mut source, least));
+        assert_eq!(made, claim);
+        assert_eq!(tape.finish(), bytes, "of leaves that are not stored");
+    }
 }
 
 #[test]

@@ -1,107 +1,89 @@
-//! The layer above the lowest, when it is not stored.
+//! The second layer of a long tree whose leaves are made.
 //!
-//! Stored, it would take as much as all layers above it together. Its nodes are made of the leaves
+//! It would take more memory than all layers above it together. Its nodes are made of the leaves
 //! instead, whenever they are wanted: for the layer above, for the first message and for the first
 //! binding, from which on there are half as many and they are stored. Making a node costs one product
 //! for each of its two fractions, and the leaves are read instead of the nodes.
 
+use super::cube::{
+    CHUNK, Cube, Fraction, Message, NodeChunk, Register, Sums, add_up, make, push_bound,
+};
 use super::leaves::{Chunk, Source};
-use super::lowest::made;
-use super::nodes::{Bind, Message, NodeChunk, chunk_sums, dead, merged};
-use super::numerators::one_lane;
-use super::passes::add_up;
-use super::sparse::{Sparse, live_bound};
 use super::tree::parents_of;
-use super::weights::{CHUNK, Weights};
-use zkstrata_mle::packed::{Factor, sum_lanes};
+use super::weights::Weights;
+use zkstrata_mle::packed::Factor;
 use zkstrata_mle::{E, PackedE, PrimeCharacteristicRing};
 
 /// The nodes above the fractions of the leaves' parents.
 pub(super) struct Upper<'a> {
     source: &'a dyn Source,
-    /// Which chunks of leaves are live.
-    leaves: &'a [bool],
-    /// Which chunks of nodes are.
-    live: &'a [bool],
-    dead: NodeChunk,
+    /// The live chunks of leaves.
+    leaves: &'a [u32],
 }
 
+/// What a task needs to make nodes: two chunks of leaves, and the nodes.
+pub(super) type Scratch = ([Chunk; 2], NodeChunk);
+
 impl<'a> Upper<'a> {
-    pub(super) fn new(source: &'a dyn Source, leaves: &'a [bool], live: &'a [bool]) -> Self {
-        Self {
-            source,
-            leaves,
-            live,
-            dead: [dead(source.rest().square()); CHUNK],
-        }
+    pub(super) fn new(source: &'a dyn Source, leaves: &'a [u32]) -> Self {
+        Self { source, leaves }
     }
 
     /// What a task needs to make nodes.
-    pub(super) fn scratch(&self) -> (Chunk, NodeChunk) {
-        (Chunk::dead(self.source.rest()), self.dead)
+    pub(super) fn scratch() -> Scratch {
+        let chunk = Chunk::dead();
+        ([chunk.clone(), chunk], [[PackedE::ZERO; 4]; CHUNK])
     }
 
-    /// A chunk, made unless it is dead.
-    pub(super) fn made<'c>(
-        &self,
-        index: usize,
-        leaves: &mut Chunk,
-        nodes: &'c mut NodeChunk,
-    ) -> Option<&'c mut NodeChunk> {
-        if !self.live.get(index).is_some_and(|&live| live) {
-            return None;
-        }
-        for (c, out) in (2 * index..).zip(nodes.chunks_mut(CHUNK / 2)) {
-            if let Some(leaves) = made(self.source, self.leaves, c, leaves) {
-                parents_of(out, |r| leaves.fraction(r));
+    /// Makes a chunk of nodes.
+    pub(super) fn fill(&self, index: usize, (leaves, nodes): &mut Scratch) {
+        for (c, chunk) in (2 * index..).zip(leaves.iter_mut()) {
+            if self.leaves.binary_search(&(c as u32)).is_ok() {
+                self.source.fill(c, chunk);
             } else {
-                out.copy_from_slice(&self.dead[..CHUNK / 2]);
+                *chunk = Chunk::dead();
             }
         }
-        Some(nodes)
+        let [a, b] = &*leaves;
+        parents_of(nodes, |r| a.fraction(r), |r| b.fraction(r));
     }
 
-    /// The first round's message, of a cube of `full` chunks.
-    pub(super) fn message(&self, full: usize, lambda: E, weights: &Weights) -> Message {
-        let (half, dead_g) = (full / 2, lambda * self.source.rest().exp_power_of_2(2));
-        let chunks = self.live.len().min(half);
-        let factor = Factor::broadcast(lambda);
-        let scratch = || (self.scratch(), self.dead);
-        let sums = add_up(chunks, scratch, |((leaves, low), high), c| {
-            let low = self.made(c, leaves, low);
-            let high = self.made(c + half, leaves, high);
-            if low.is_none() && high.is_none() {
-                return [one_lane(dead_g * weights.outer[c]), PackedE::ZERO];
-            }
-            let [low, high] = [low, high].map(|chunk| chunk.map_or(&self.dead, |chunk| &*chunk));
-            chunk_sums(low, high, |&node| merged(node, &factor), weights, c)
-        });
-        Message {
-            at_zero: sum_lanes(sums[0]) + dead_g * weights.after(chunks),
-            leading: sum_lanes(sums[1]),
-        }
-    }
-
-    /// The chunks with the first variable of their index bound to `s`, and `d` in the place of `p_1`.
-    pub(super) fn bound(&self, full: usize, lambda: E, s: E) -> Sparse<NodeChunk> {
-        let half = full / 2;
-        let bind = Bind::merging(s, lambda, self.source.rest().square());
-        let scratch = || (self.scratch(), self.dead);
-        let live = live_bound(self.live, half);
-        Sparse::make(live, 1, scratch, |((leaves, low), high), c| {
-            let low = self.made(c, leaves, low);
-            let high = self.made(c + half, leaves, high);
-            match (low, high) {
-                (Some(low), high) => {
-                    bind.low(low, high.as_deref());
-                    *low
-                }
-                (None, Some(high)) => {
-                    bind.high(high);
-                    *high
-                }
-                (None, None) => self.dead,
-            }
+    /// What the live chunks of nodes add to the first round's message.
+    pub(super) fn sums(&self, live: &[u32], lambda: E, weights: &Weights) -> Sums {
+        let lambda = Factor::broadcast(lambda);
+        add_up(live, Self::scratch, |scratch, &c| {
+            self.fill(c as usize, scratch);
+            let (_, nodes) = &*scratch;
+            Sums::of(weights, c as usize, |r| {
+                let mut node = nodes[r];
+                node.merge(&lambda);
+                node
+            })
         })
+    }
+
+    /// A cube of `full` chunks with the first variable bound to `s`, and what the chunks add to the next
+    /// message.
+    pub(super) fn bound(
+        &self,
+        live: &[u32],
+        full: usize,
+        (lambda, s): (E, E),
+        weights: &Weights,
+    ) -> (Cube<4>, Sums) {
+        let factors = (&Factor::broadcast(s), &Factor::broadcast(lambda));
+        let (parts, sums) = make(live, CHUNK / 2, Self::scratch, |scratch, &c, out| {
+            self.fill(c as usize, scratch);
+            let (_, nodes) = &*scratch;
+            let c = c as usize;
+            (c, push_bound((c, |r| nodes[r]), factors, weights, out))
+        });
+        let dead = Fraction::ONE.parent().merged(lambda);
+        (Cube::new(parts, CHUNK / 2, full, dead), sums)
+    }
+
+    /// A round's message.
+    pub(super) fn message(sums: &Sums, lambda: E) -> Message {
+        sums.message(Fraction::ONE.parent().g(lambda))
     }
 }

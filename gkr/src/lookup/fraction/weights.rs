@@ -3,38 +3,41 @@
 // The arguments are registers: a call that is not inlined would store and load them.
 #![allow(clippy::inline_always)]
 
-use zkstrata_mle::packed::{Factor, LANES, pack, times_both};
-use zkstrata_mle::{E, PackedE, PrimeCharacteristicRing, eq_table};
+use zkstrata_mle::packed::{Factor, LANES, times_both};
+use zkstrata_mle::{E, PackedE, PackedFieldExtension, PrimeCharacteristicRing, eq_table};
 
-/// Base-2 logarithm of [`CHUNK`].
-const CHUNK_VARS: usize = 4;
+/// Coordinates of a register's lanes.
+pub(super) const LANE_VARS: usize = LANES.ilog2() as usize;
 
-/// Registers that share a weight of the outer table. A chunk of two halves of nodes fits the
-/// first-level cache.
-pub(super) const CHUNK: usize = 1 << CHUNK_VARS;
-
-/// The weights `eq(r, x) = outer[x_hi] * inner[x_lo]` of `x = (x_hi, x_lo)`, whose last
-/// coordinates are the register's lanes.
+/// The weights `eq(r, x)` of the nodes of a cube without the last coordinate of `r` and `x`, which is
+/// that of the round: `outer` of the chunk times `inner` of the pair of registers and the lane.
 pub(super) struct Weights {
     /// One weight a chunk.
-    pub(super) outer: Vec<E>,
-    /// The weights within a chunk, at most [`CHUNK`] registers.
-    pub(super) inner: Vec<Factor>,
+    outer: Vec<E>,
+    /// One weight for every lane of a pair of registers; none when a chunk is one register.
+    inner: Vec<Factor>,
 }
 
 impl Weights {
-    /// The weights of `r`, which has at least the lanes' coordinates.
-    pub(super) fn new(r: &[E]) -> Self {
-        let registers = r.len() - LANES.ilog2() as usize;
-        let (outer, inner) = r.split_at(registers - registers.min(CHUNK_VARS));
-        let inner = pack(&eq_table(inner, 1 << inner.len(), E::ONE));
+    /// The weights of chunks of `2^registers` registers, at least two.
+    pub(super) fn new(r: &[E], registers: usize) -> Self {
+        let (outer, inner) = r.split_at(r.len() - registers - LANE_VARS);
+        let inner = &inner[..inner.len() - 1];
+        let pairs = 1 << (registers - 1);
+        let weights = eq_table(inner, 1 << inner.len(), E::ONE);
+        let of_pair = |i| PackedE::from_ext_fn(|lane| weights[lane * pairs + i]);
         Self {
             outer: eq_table(outer, 1 << outer.len(), E::ONE),
-            inner: inner.into_iter().map(Factor::new).collect(),
+            inner: (0..pairs).map(|i| Factor::new(of_pair(i))).collect(),
         }
     }
 
-    /// Adds up two terms of every register of a chunk, by its inner weights.
+    /// The weight of a chunk.
+    pub(super) fn outer(&self, chunk: usize) -> E {
+        self.outer[chunk]
+    }
+
+    /// Adds up two terms of every pair of registers of a chunk, by its inner weights.
     #[inline(always)]
     pub(super) fn sum(&self, terms: impl Fn(usize) -> [PackedE; 2]) -> [PackedE; 2] {
         let mut sums = [PackedE::ZERO; 2];
@@ -53,22 +56,11 @@ impl Weights {
         sums
     }
 
-    /// Sums over the first coordinate, `eq(r_0, 0) + eq(r_0, 1) = 1`: the weights of the others.
-    pub(super) fn drop_first(&mut self) {
-        if self.outer.len() > 1 {
-            let half = self.outer.len() / 2;
-            let (low, high) = self.outer.split_at_mut(half);
-            low.iter_mut().zip(&*high).for_each(|(a, &b)| *a += b);
-            self.outer.truncate(half);
-        } else {
-            let (low, high) = self.inner.split_at(self.inner.len() / 2);
-            let sums = low.iter().zip(high);
-            self.inner = sums.map(|(a, b)| Factor::new(a.get() + b.get())).collect();
-        }
-    }
-
-    /// The sum of the weights that follow the first `chunks` chunks.
-    pub(super) fn after(&self, chunks: usize) -> E {
-        E::ONE - self.outer[..chunks].iter().copied().sum::<E>()
+    /// Sums over the last coordinate that is left, `eq(r, 0) + eq(r, 1) = 1`: the weights of the next
+    /// round of the same chunks, none after their last one.
+    pub(super) fn drop_last(&mut self) {
+        let (pairs, _) = self.inner.as_chunks::<2>();
+        let sums = pairs.iter().map(|[a, b]| Factor::new(a.get() + b.get()));
+        self.inner = sums.collect();
     }
 }
