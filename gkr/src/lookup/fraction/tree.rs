@@ -92,13 +92,12 @@ impl<'a> Tree<'a> {
         if full > 1 && nodes.len() >= least {
             let parents: Vec<&[u32]> = nodes.chunk_by(|a, b| a / 2 == b / 2).collect();
             let dead = Fraction::ONE.parent();
-            let scratch = || (Upper::scratch(), [dead.node(); 2 * CHUNK]);
-            let (parts, _) = make(&parents, CHUNK, scratch, |(scratch, nodes), chunks, out| {
+            let scratch = || (Upper::leaves(), [dead.node(); 2 * CHUNK]);
+            let (parts, _) = make(&parents, CHUNK, scratch, |(leaves, nodes), chunks, out| {
                 nodes.fill(dead.node());
                 let halves = nodes.as_chunks_mut::<CHUNK>().0;
                 for &c in *chunks {
-                    upper.fill(c as usize, scratch);
-                    halves[c as usize % 2] = scratch.1;
+                    upper.fill(c as usize, leaves, &mut halves[c as usize % 2]);
                 }
                 push_parents([Some(&halves[0]), Some(&halves[1])], dead, out);
                 (chunks[0] as usize / 2, Sums::NONE)
@@ -106,9 +105,8 @@ impl<'a> Tree<'a> {
             layers.push(Layer::Made(nodes));
             layers.push(Layer::of_parts(parts, full / 2, dead.parent()));
         } else {
-            let (parts, _) = make(&nodes, CHUNK, Upper::scratch, |scratch, &c, out| {
-                upper.fill(c as usize, scratch);
-                out.extend_from_slice(&scratch.1);
+            let (parts, _) = make(&nodes, CHUNK, Upper::leaves, |leaves, &c, out| {
+                upper.fill(c as usize, leaves, push_chunk(out));
                 (c as usize, Sums::NONE)
             });
             layers.push(Layer::of_parts(parts, full, Fraction::ONE.parent()));
@@ -249,10 +247,16 @@ fn all_fractions(nodes: &[Node]) -> (Vec<E>, Vec<E>) {
 fn push_parents(chunks: [Option<&NodeChunk>; 2], dead: Fraction, out: &mut Vec<Node>) {
     let dead = [dead.node(); CHUNK];
     let [a, b] = chunks.map(|chunk| chunk.unwrap_or(&dead));
+    parents_of(push_chunk(out), |r| fractions(&a[r]), |r| fractions(&b[r]));
+}
+
+/// Appends a chunk, to be overwritten.
+#[inline(always)]
+fn push_chunk(out: &mut Vec<Node>) -> &mut NodeChunk {
     let first = out.len();
-    out.extend_from_slice(&dead);
-    let (own, _) = out[first..].as_chunks_mut::<CHUNK>();
-    parents_of(&mut own[0], |r| fractions(&a[r]), |r| fractions(&b[r]));
+    out.resize(first + CHUNK, [PackedE::ZERO; 4]);
+    let (own, _) = out[first..].as_chunks_mut();
+    &mut own[0]
 }
 
 /// The parents of the nodes of two chunks, by their fractions. Two registers of a chunk hold the children

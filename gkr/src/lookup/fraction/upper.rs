@@ -21,22 +21,23 @@ pub(super) struct Upper<'a> {
     leaves: &'a [u32],
 }
 
-/// What a task needs to make nodes: two chunks of leaves, and the nodes.
-pub(super) type Scratch = ([Chunk; 2], NodeChunk);
-
 impl<'a> Upper<'a> {
     pub(super) fn new(source: &'a dyn Source, leaves: &'a [u32]) -> Self {
         Self { source, leaves }
     }
 
-    /// What a task needs to make nodes.
-    pub(super) fn scratch() -> Scratch {
-        let chunk = Chunk::dead();
-        ([chunk.clone(), chunk], [[PackedE::ZERO; 4]; CHUNK])
+    /// What a task needs to make nodes: two chunks of leaves.
+    pub(super) fn leaves() -> [Chunk; 2] {
+        [Chunk::dead(), Chunk::dead()]
+    }
+
+    /// The same, and the nodes.
+    fn scratch() -> ([Chunk; 2], NodeChunk) {
+        (Self::leaves(), [[PackedE::ZERO; 4]; CHUNK])
     }
 
     /// Makes a chunk of nodes.
-    pub(super) fn fill(&self, index: usize, (leaves, nodes): &mut Scratch) {
+    pub(super) fn fill(&self, index: usize, leaves: &mut [Chunk; 2], nodes: &mut NodeChunk) {
         for (c, chunk) in (2 * index..).zip(leaves.iter_mut()) {
             if self.leaves.binary_search(&(c as u32)).is_ok() {
                 self.source.fill(c, chunk);
@@ -51,9 +52,8 @@ impl<'a> Upper<'a> {
     /// What the live chunks of nodes add to the first round's message.
     pub(super) fn sums(&self, live: &[u32], lambda: E, weights: &Weights) -> Sums {
         let lambda = Factor::broadcast(lambda);
-        add_up(live, Self::scratch, |scratch, &c| {
-            self.fill(c as usize, scratch);
-            let (_, nodes) = &*scratch;
+        add_up(live, Self::scratch, |(leaves, nodes), &c| {
+            self.fill(c as usize, leaves, nodes);
             Sums::of(weights, c as usize, |r| {
                 let mut node = nodes[r];
                 node.merge(&lambda);
@@ -72,12 +72,16 @@ impl<'a> Upper<'a> {
         weights: &Weights,
     ) -> (Cube<4>, Sums) {
         let factors = (&Factor::broadcast(s), &Factor::broadcast(lambda));
-        let (parts, sums) = make(live, CHUNK / 2, Self::scratch, |scratch, &c, out| {
-            self.fill(c as usize, scratch);
-            let (_, nodes) = &*scratch;
-            let c = c as usize;
-            (c, push_bound((c, |r| nodes[r]), factors, weights, out))
-        });
+        let (parts, sums) = make(
+            live,
+            CHUNK / 2,
+            Self::scratch,
+            |(leaves, nodes), &c, out| {
+                let c = c as usize;
+                self.fill(c, leaves, nodes);
+                (c, push_bound((c, |r| nodes[r]), factors, weights, out))
+            },
+        );
         let dead = Fraction::ONE.parent().merged(lambda);
         (Cube::new(parts, CHUNK / 2, full, dead), sums)
     }
